@@ -1,0 +1,48 @@
+# Everything a newcomer or CI runs. Each target sets up what it needs, once.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+ARGS ?=
+
+.PHONY: help install demo serve test check format constraints clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(INSTALLED)  ## Create .venv and install everything, pinned
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)  ## Real photographs, synthetic images of them, answers over HTTP
+	$(BIN)/attribution demo $(ARGS)
+
+serve: $(INSTALLED)  ## The service on http://127.0.0.1:8000
+	$(BIN)/attribution serve $(ARGS)
+
+test: $(INSTALLED)  ## The whole test suite
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED)  ## Formatting, lint, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)  ## Format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+constraints: $(INSTALLED)  ## Pin the newest versions that work together
+	$(BIN)/uv pip compile --quiet --upgrade --universal --no-header --no-annotate --no-emit-index-url \
+	  --no-emit-find-links --all-extras --python-version 3.11 pyproject.toml -o constraints.txt
+
+clean:  ## Remove what was installed and generated
+	rm -rf $(VENV) demo runs *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
