@@ -1,0 +1,63 @@
+"""The card of an encoder: what it is made of and what is known of it, as JSON beside weights."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class BackboneCard(BaseModel):
+    """Which network, and how it is shaped."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="`residual` for the project's own, else a registry name.")
+    widths: tuple[int, ...] = ()
+    blocks: tuple[int, ...] = ()
+
+
+class PreprocessingCard(BaseModel):
+    """See `models.preprocessing.Preprocessing`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: int
+    width: int
+    resize: Literal["squash", "centre-crop"] = "squash"
+    crop_fraction: float = 1.0
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+
+
+class PartCard(BaseModel):
+    """One part of the embedding and how its map was fitted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    head: Literal["none", "whiten", "cca", "linear"]
+    dimension: int
+    fitted_on: str = ""
+
+
+class Card(BaseModel):
+    """Everything a loader needs and everything a user should know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    name: str
+    backbone: BackboneCard
+    preprocessing: PreprocessingCard
+    parts: tuple[PartCard, ...]
+    fusion: Literal["single", "max-standardised"] = "single"
+    numeric: Literal["float32"] = "float32"
+    licence: str = ""
+    description: str = ""
+    data: str = ""
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    command: str = ""
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    limits: str = ""

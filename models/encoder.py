@@ -1,0 +1,117 @@
+"""An encoder: pictures in, rows of unit vectors out. Knows no source and no index."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.backbones.features import Backbone
+from models.card import Card
+from models.heads.affine import Domain, Head
+from models.parts import Part
+from models.preprocessing import Preprocessing
+
+
+class Encoder:
+    """Backbone, head and preprocessing, frozen together under one `model_id`.
+
+    Rows of `encode` have unit length within each of `parts`; with one part the row itself is a
+    unit vector. Safe to call from several threads, since nothing is changed by a call.
+
+    Args:
+        card: what the encoder declares of itself.
+        backbone: the network.
+        head: from descriptors to parts.
+        reference: `(m, dimension)` rows of images outside any gallery, against which the scores
+            of several parts are put on one scale; may be empty for a single part.
+        device: where to compute.
+    """
+
+    def __init__(
+        self,
+        card: Card,
+        backbone: Backbone,
+        head: Head,
+        *,
+        reference: NDArray[np.float32] | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.card = card
+        self.device = torch.device(device)
+        self._backbone = backbone.to(self.device).to(memory_format=torch.channels_last).eval()
+        self._head = head.to(self.device).eval()
+        self.parts: tuple[Part, ...] = head.parts
+        self.dimension: int = head.dimension
+        self.reference: NDArray[np.float32] = (
+            np.zeros((0, self.dimension), np.float32) if reference is None else reference
+        )
+        if len(self.parts) > 1 and not len(self.reference):
+            raise ValueError(
+                "an encoder of several parts needs reference rows to fuse their scores"
+            )
+        self._preprocess = Preprocessing(**card.preprocessing.model_dump())
+        self.model_id: str = self._hash()
+
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """One RGB picture to the `(3, H, W)` float32 tensor that `embed` takes."""
+        return self._preprocess(image if image.mode == "RGB" else image.convert("RGB"))
+
+    def embed(self, batch: Tensor, *, domain: Domain = "source") -> NDArray[np.float32]:
+        """`(n, 3, H, W)` preprocessed images to `(n, dimension)` float32 rows."""
+        with torch.inference_mode():
+            images = batch.to(self.device, memory_format=torch.channels_last)
+            rows = self._head(self._backbone(images).pooled, domain)
+        result: NDArray[np.float32] = rows.float().cpu().numpy()
+        return result
+
+    def encode(
+        self,
+        images: Sequence[Image.Image],
+        *,
+        domain: Domain = "source",
+        batch_size: int = 32,
+    ) -> NDArray[np.float32]:
+        """Pictures to `(n, dimension)` float32 rows, each part of unit length."""
+        rows = [
+            self.embed(self._stack(images[start : start + batch_size]), domain=domain)
+            for start in range(0, len(images), batch_size)
+        ]
+        return np.concatenate(rows) if rows else np.zeros((0, self.dimension), np.float32)
+
+    def patches(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Spatial map of each picture: `(n, h, w, dp)` float32 unit vectors."""
+        if not images:
+            return np.zeros((0, 0, 0, self._backbone.patch_dimension), np.float32)
+        with torch.inference_mode():
+            batch = self._stack(images).to(self.device, memory_format=torch.channels_last)
+            maps = functional.normalize(self._backbone(batch).patches, dim=1)
+        result: NDArray[np.float32] = maps.permute(0, 2, 3, 1).float().cpu().numpy()
+        return result
+
+    def _stack(self, images: Sequence[Image.Image]) -> Tensor:
+        return torch.stack([self.preprocess(image) for image in images])
+
+    def _hash(self) -> str:
+        """Digest of all that decides a row or how rows compare, so that no two encoders mix."""
+        digest = hashlib.sha256()
+        card = self.card
+        for piece in (card.preprocessing.model_dump_json(), card.fusion, card.numeric):
+            digest.update(piece.encode())
+        digest.update(str([(part.name, part.start, part.stop) for part in self.parts]).encode())
+        for module in (self._backbone, self._head):
+            _hash_tensors(digest, module)
+        digest.update(np.ascontiguousarray(self.reference).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def _hash_tensors(digest: hashlib._Hash, module: nn.Module) -> None:
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(np.ascontiguousarray(tensor.cpu().numpy()).tobytes())

@@ -1,0 +1,86 @@
+"""The way in: an encoder by name, from a folder, or from an official file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.background import Background, load_background
+from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.checkpoints import CARD, BadCheckpoint, load_encoder_folder
+from models.encoder import Encoder
+from models.heads.affine import Head
+
+BUNDLED = Path(__file__).parent / "bundled"
+
+
+def load_encoder(
+    name: str = "bundled", *, weights: Path | None = None, device: str = "cpu"
+) -> Encoder:
+    """Load an encoder, ready to use.
+
+    Args:
+        name: `bundled`; the folder of an encoder made by `attribution train`; or a backbone of
+            the registry, such as `dino-vits16`, which is used with head `none`.
+        weights: an official checkpoint file for a registry backbone, instead of a download.
+        device: `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        UnknownBackbone: no such name.
+        WeightsUnavailable: nothing cached and no way to download; says how to provide the file.
+        BadCheckpoint: the folder is damaged or of another kind.
+    """
+    folder = encoder_folder(name)
+    if folder is not None:
+        if weights is not None:
+            raise BadCheckpoint(f"encoder {name!r} has its own weights: leave out {weights}")
+        return load_encoder_folder(folder, device=device)
+    return _from_registry(name, weights, device)
+
+
+def load_encoder_background(name: str, encoder: Encoder) -> Background | None:
+    """The background that ships with an encoder folder; None for a registry backbone.
+
+    Raises:
+        BadCheckpoint: the file is damaged or was made by another encoder.
+    """
+    folder = encoder_folder(name)
+    background = None if folder is None else load_background(folder)
+    if background is not None and background.model_id != encoder.model_id:
+        raise BadCheckpoint(
+            f"the background in {folder} was made by encoder {background.model_id}, not by "
+            f"{encoder.model_id}: make it again with `attribution train background`"
+        )
+    return background
+
+
+def encoder_folder(name: str) -> Path | None:
+    """The folder behind a name, or None where the name is one of the registry's."""
+    if name == "bundled":
+        return BUNDLED
+    folder = Path(name)
+    return folder if (folder / CARD).is_file() else None
+
+
+def _from_registry(name: str, weights: Path | None, device: str) -> Encoder:
+    from models import registry  # noqa: PLC0415  (timm takes seconds to import)
+
+    spec = registry.spec(name)
+    backbone = registry.build(name, weights=weights, device=device)
+    shape = spec.preprocessing
+    card = Card(
+        name=name,
+        backbone=BackboneCard(name=name),
+        preprocessing=PreprocessingCard(
+            height=shape.height,
+            width=shape.width,
+            resize=shape.resize,
+            crop_fraction=shape.crop_fraction,
+            interpolation=shape.interpolation,
+            mean=shape.mean,
+            std=shape.std,
+        ),
+        parts=(PartCard(name="whole", head="none", dimension=backbone.dimension),),
+        licence=spec.licence,
+        description=spec.description,
+    )
+    return Encoder(card, backbone, Head(backbone.dimension), device=device)

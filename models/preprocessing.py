@@ -1,0 +1,55 @@
+"""From a decoded picture to the tensor a backbone expects, by a declared specification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a picture is resized and scaled; part of the `model_id`.
+
+    `squash` resizes the whole picture to `height x width`, whatever its aspect: nothing is cut
+    off. `centre-crop` resizes the short side to `size / crop_fraction` and keeps the centre, as
+    most published ViTs were evaluated. `mean` and `std` are of RGB in [0, 1].
+    """
+
+    height: int
+    width: int
+    resize: Literal["squash", "centre-crop"] = "squash"
+    crop_fraction: float = 1.0
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Turn an RGB picture into a `(3, height, width)` float32 tensor."""
+        resized = self._squash(image) if self.resize == "squash" else self._centre_crop(image)
+        pixels = torch.from_numpy(np.array(resized, dtype=np.float32)).permute(2, 0, 1) / 255.0
+        mean, std = torch.tensor(self.mean)[:, None, None], torch.tensor(self.std)[:, None, None]
+        return ((pixels - mean) / std).contiguous()
+
+    def _squash(self, image: Image.Image) -> Image.Image:
+        return image.resize((self.width, self.height), _RESAMPLING[self.interpolation])
+
+    def _centre_crop(self, image: Image.Image) -> Image.Image:
+        scale = max(
+            self.width / self.crop_fraction / image.width,
+            self.height / self.crop_fraction / image.height,
+        )
+        size = (
+            max(self.width, round(image.width * scale)),
+            max(self.height, round(image.height * scale)),
+        )
+        resized = image.resize(size, _RESAMPLING[self.interpolation])
+        left = (size[0] - self.width) // 2
+        top = (size[1] - self.height) // 2
+        return resized.crop((left, top, left + self.width, top + self.height))

@@ -1,0 +1,178 @@
+"""Encoders: rows of unit parts, checkpoints that come back equal, ids that never collide."""
+
+import json
+import stat
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models import load_encoder
+from models.backbones.residual import ResidualNet, symmetric_grid
+from models.background import Background, load_background, save_background, thumbnail
+from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.checkpoints import BadCheckpoint, load_encoder_folder, save_encoder
+from models.heads import AffineMap, HeadPart
+from models.loading import load_encoder_background
+from models.preprocessing import Preprocessing
+
+
+def picture(seed=0, size=(90, 60)):
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    return coarse.resize(size, Image.Resampling.BICUBIC)
+
+
+def save_small(folder, *, seed=0, size=64, parts=2):
+    torch.manual_seed(seed)
+    net = ResidualNet((8, 8, 16, 16), (1, 0, 1, 0)).eval()
+    generator = torch.Generator().manual_seed(seed)
+    names = ("structure", "appearance")[:parts]
+    fitted = tuple(
+        HeadPart(
+            name,
+            AffineMap(
+                torch.zeros(net.dimension), torch.randn(net.dimension, 12, generator=generator)
+            ),
+        )
+        for name in names
+    )
+    reference = np.random.default_rng(seed).normal(size=(30, 12 * parts)).astype(np.float32)
+    card = Card(
+        name="small",
+        backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
+        preprocessing=PreprocessingCard(height=size, width=size),
+        parts=tuple(PartCard(name=name, head="cca", dimension=12) for name in names),
+        fusion="max-standardised" if parts > 1 else "single",
+    )
+    save_encoder(folder, card, net, fitted, reference=reference if parts > 1 else None)
+    return net
+
+
+def test_rows_have_unit_parts_and_do_not_depend_on_the_batch(tmp_path):
+    save_small(tmp_path)
+    encoder = load_encoder(str(tmp_path))
+    images = [picture(seed) for seed in range(7)]
+    rows = encoder.encode(images, batch_size=3)
+    assert rows.shape == (7, 24)
+    assert rows.dtype == np.float32
+    for part in encoder.parts:
+        assert np.allclose(np.linalg.norm(rows[:, part.columns], axis=1), 1, atol=1e-5)
+    alone = np.concatenate([encoder.encode([image]) for image in images])
+    assert np.abs(rows - alone).max() < 1e-4
+    assert encoder.encode([]).shape == (0, 24)
+
+
+def test_patches_are_unit_vectors_on_a_grid(tmp_path):
+    save_small(tmp_path)
+    maps = load_encoder(str(tmp_path)).patches([picture(), picture(1)])
+    assert maps.shape == (2, 2, 2, 16)
+    assert np.allclose(np.linalg.norm(maps, axis=-1), 1, atol=1e-5)
+
+
+def test_saving_and_loading_twice_gives_the_same_encoder(tmp_path):
+    save_small(tmp_path)
+    first, second = load_encoder_folder(tmp_path), load_encoder_folder(tmp_path)
+    assert first.model_id == second.model_id
+    assert np.array_equal(first.encode([picture()]), second.encode([picture()]))
+
+
+def test_the_model_id_tells_weights_head_and_preprocessing_apart(tmp_path):
+    ids = set()
+    for number, options in enumerate([{}, {"seed": 1}, {"size": 96}, {"parts": 1}]):
+        save_small(tmp_path / str(number), **options)
+        ids.add(load_encoder_folder(tmp_path / str(number)).model_id)
+    assert len(ids) == 4
+
+
+def test_files_are_readable_by_others(tmp_path):
+    save_small(tmp_path)
+    for file in tmp_path.iterdir():
+        assert file.stat().st_mode & stat.S_IRGRP, file
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing", "not a card", "unknown field", "shape"])
+def test_a_damaged_folder_is_refused_with_the_file_named(tmp_path, damage):
+    save_small(tmp_path)
+    weights, card = tmp_path / "encoder.safetensors", tmp_path / "card.json"
+    if damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:-100])
+    elif damage == "missing":
+        weights.unlink()
+    elif damage == "not a card":
+        card.write_text("[")
+    else:
+        content = json.loads(card.read_text())
+        if damage == "unknown field":
+            content["colour"] = "red"
+        else:
+            content["backbone"]["widths"] = [8, 8, 16, 32]
+        card.write_text(json.dumps(content))
+    with pytest.raises(BadCheckpoint, match=r"encoder\.safetensors|card\.json"):
+        load_encoder_folder(tmp_path)
+
+
+def test_a_background_comes_back_nearly_equal_and_belongs_to_its_encoder(tmp_path):
+    save_small(tmp_path)
+    encoder = load_encoder_folder(tmp_path)
+    images = [picture(seed) for seed in range(5)]
+    rows = encoder.encode(images)
+    thumbnails = np.stack([thumbnail(image) for image in images])
+    save_background(tmp_path, Background(encoder.model_id, rows, thumbnails))
+    loaded = load_encoder_background(str(tmp_path), encoder)
+    assert loaded is not None
+    assert np.abs(loaded.rows @ rows.T - rows @ rows.T).max() < 5e-3
+    assert np.array_equal(loaded.thumbnails, thumbnails)
+    save_background(tmp_path, Background("another", rows, thumbnails))
+    with pytest.raises(BadCheckpoint, match="another"):
+        load_encoder_background(str(tmp_path), encoder)
+
+
+def test_a_folder_without_background_has_none(tmp_path):
+    save_small(tmp_path)
+    assert load_background(tmp_path) is None
+
+
+def test_the_grid_is_the_same_for_a_mirrored_map():
+    x = torch.randn(3, 5, 6, 8)
+    assert torch.allclose(symmetric_grid(x), symmetric_grid(x.flip(3)), atol=1e-6)
+    assert not torch.allclose(symmetric_grid(x), symmetric_grid(x.flip(2)))
+
+
+def test_squashing_keeps_the_border_and_cropping_does_not():
+    image = Image.new("RGB", (300, 100), "black")
+    image.paste("white", (0, 0, 30, 100))
+    squashed = Preprocessing(64, 64)(image)
+    cropped = Preprocessing(64, 64, resize="centre-crop")(image)
+    assert squashed.shape == cropped.shape == (3, 64, 64)
+    assert squashed.max() > 1.9
+    assert cropped.max() < -1.9
+
+
+def test_the_bundled_encoder_fits_its_promises():
+    encoder = load_encoder()
+    from models.loading import BUNDLED  # noqa: PLC0415
+
+    own = [BUNDLED / "encoder.safetensors", BUNDLED / "card.json"]
+    assert sum(file.stat().st_size for file in own) <= 12_000_000
+    background = load_encoder_background("bundled", encoder)
+    assert background is not None
+    assert len(background) >= 5_000
+    assert encoder.card.command
+    assert encoder.card.data
+    rows = encoder.encode([picture(), picture().transpose(Image.Transpose.FLIP_LEFT_RIGHT)])
+    for part in encoder.parts:
+        first, mirrored = rows[:, part.columns]
+        assert first @ mirrored > 0.6
+
+
+def test_an_encoder_of_several_parts_needs_reference_rows(tmp_path):
+    from models.encoder import Encoder  # noqa: PLC0415
+    from models.heads import Head  # noqa: PLC0415
+
+    net = save_small(tmp_path)
+    one = AffineMap(torch.zeros(net.dimension), torch.ones(net.dimension, 3))
+    head = Head(net.dimension, [HeadPart("a", one), HeadPart("b", one)])
+    with pytest.raises(ValueError, match="reference"):
+        Encoder(load_encoder_folder(tmp_path).card, net, head)
