@@ -1,0 +1,1 @@
+"""Vectors to answers: catalog, index, calibration and attribution. Knows no HTTP."""

@@ -1,0 +1,286 @@
+"""The catalog: the only truth about sources, for any number of threads and processes at once."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from attribution.catalog import (
+    additions,
+    changes,
+    collections,
+    embeddings,
+    migration,
+    removals,
+    schema,
+    sources,
+)
+from attribution.catalog.database import Database
+from attribution.catalog.errors import CatalogError, PreviewMissing
+from attribution.catalog.previews import PreviewStore
+from attribution.catalog.records import (
+    AddedBatch,
+    Change,
+    Collection,
+    Deleted,
+    EmbeddingPage,
+    NewSource,
+    Page,
+    Source,
+    SourceFilter,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Catalog:
+    """Collections, sources, embeddings, previews and the log of changes that indexes follow.
+
+    Each method is one short transaction of its own and may be called from any thread. What a write
+    has returned survives a crash of the process and of the machine.
+
+    Besides what they list, methods raise CatalogBusy, CatalogClosed, CatalogUnusable and
+    StorageFull, all of them CatalogError.
+    """
+
+    def __init__(self, database: Database, store: PreviewStore, *, epoch: str) -> None:
+        """Use ``Catalog.open`` instead."""
+        self._database = database
+        self._previews = store
+        self.epoch = epoch
+
+    @classmethod
+    def open(cls, folder: Path, *, url: str | None = None) -> Self:
+        """Open the catalog in ``folder``, creating or migrating it where needed.
+
+        Args:
+            folder: holds ``previews/`` and, unless ``url`` says otherwise, ``catalog.sqlite3``.
+            url: SQLAlchemy URL of another database, such as PostgreSQL.
+
+        Raises:
+            CatalogTooNew: written by a newer version of this software.
+            CatalogUnusable: not a catalog, damaged, or out of reach.
+        """
+        folder = Path(folder).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        default = sa.URL.create("sqlite", database=str(folder / "catalog.sqlite3"))
+        database = Database(url or default)
+        try:
+            database.use_write_ahead_log()
+            store = PreviewStore(folder / "previews")
+            epoch = _prepare(database)
+            catalog = cls(database, store, epoch=epoch)
+            catalog._finish_deletions()
+        except BaseException:
+            database.close()
+            raise
+        return catalog
+
+    def close(self) -> None:
+        """Give back every connection; using the catalog afterwards is an error."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def generation(self) -> int:
+        """Number of the last change; 0 for a new catalog."""
+        with self._database.read() as connection:
+            return changes.generation(connection)
+
+    # Collections
+
+    def collections(self) -> tuple[Collection, ...]:
+        """All collections by name; ``default`` is always among them."""
+        with self._database.read() as connection:
+            return collections.every(connection)
+
+    def collection(self, name: str) -> Collection:
+        """One collection; raises CollectionNotFound."""
+        with self._database.read() as connection:
+            return collections.find(connection, name)
+
+    def put_collection(self, name: str, description: str = "") -> Collection:
+        """Create a collection or replace its description; raises InvalidField."""
+        with self._database.write() as connection:
+            return collections.put(connection, name, description)
+
+    def delete_collection(self, name: str) -> Deleted:
+        """Delete a collection with all its sources.
+
+        Raises:
+            CollectionNotFound: there is none of this name.
+            CollectionProtected: ``default`` must stay.
+        """
+        with self._database.write() as connection:
+            deleted = removals.delete_collection(connection, name)
+        self._finish_deletions()
+        return deleted
+
+    # Sources
+
+    def add(self, model_id: str, sources: Sequence[NewSource]) -> AddedBatch:
+        """Add sources with the embeddings of encoder ``model_id``, all of them or none.
+
+        Where a collection already holds the bytes, also from earlier in the batch, that source is
+        returned with ``created=False`` and keeps its metadata; if it lacks an embedding of this
+        encoder, it gets this one.
+
+        Returns:
+            One item for each source in the order given, and the generation to wait for.
+
+        Raises:
+            CollectionNotFound: a source names a collection that does not exist.
+            InvalidField: a value cannot be stored; nothing was added.
+        """
+        return additions.add(self._database, self._previews, model_id, sources)
+
+    def source(self, source_id: str) -> Source:
+        """One source; raises SourceNotFound."""
+        with self._database.read() as connection:
+            return sources.find(connection, source_id)
+
+    def sources(
+        self, where: SourceFilter | None = None, *, limit: int = 100, cursor: str | None = None
+    ) -> Page:
+        """List sources in order of addition, 1 to 1000 a page.
+
+        Raises:
+            InvalidCursor: ``cursor`` is not the ``next_cursor`` of a page.
+            InvalidField: ``limit`` or a field of ``where`` makes no sense.
+        """
+        with self._database.read() as connection:
+            return sources.page(connection, where, limit=limit, cursor=cursor)
+
+    def update(
+        self, source_id: str, changes: Mapping[str, Any], *, if_revision: int | None = None
+    ) -> Source:
+        """Set ``uri``, ``title``, ``creator``, ``licence`` or ``metadata`` (replaced as a whole).
+
+        A source that has these values already stays at its revision.
+
+        Raises:
+            SourceNotFound, InvalidField: no such source, or a value that cannot be stored.
+            RevisionMismatch: ``if_revision`` is given, and someone else was faster.
+        """
+        with self._database.write() as connection:
+            return sources.update(connection, source_id, changes, if_revision=if_revision)
+
+    def delete(
+        self,
+        *,
+        source_ids: Sequence[str] = (),
+        sha256s: Sequence[str] = (),
+        collections: frozenset[str] | None = None,
+    ) -> Deleted:
+        """Delete sources by id, by sha256, or both, within ``collections`` (None: everywhere).
+
+        Ids and digests that name nothing there come back in ``missing``; they are no error.
+        """
+        with self._database.write() as connection:
+            deleted = removals.delete(
+                connection, source_ids=source_ids, sha256s=sha256s, within=collections
+            )
+        self._finish_deletions()
+        return deleted
+
+    def by_vector_ids(self, ids: Sequence[int]) -> dict[int, Source]:
+        """The live sources among ``ids``; ids that name none are left out."""
+        with self._database.read() as connection:
+            return sources.by_vector_ids(connection, ids)
+
+    def known_digests(self, collection: str, digests: Sequence[str]) -> dict[str, Source]:
+        """The sources of ``collection`` that have these bytes, by sha256."""
+        with self._database.read() as connection:
+            return sources.by_digests(connection, collection, digests)
+
+    def preview(self, source_id: str) -> bytes:
+        """JPEG, at most 512 pixels on the long side; raises SourceNotFound, PreviewMissing."""
+        with self._database.read() as connection:
+            name = sources.preview_name(connection, source_id)
+        try:
+            return self._previews.read(name)
+        except FileNotFoundError:
+            self.source(source_id)  # deleted a moment ago: not found, and nothing is wrong
+            raise PreviewMissing(source_id, self._previews.path(name)) from None
+
+    def orphan_previews(self) -> tuple[Path, ...]:
+        """Preview files that no source uses; an addition under way may still need the newest."""
+        with self._database.read() as connection:
+            used = set(connection.execute(sa.select(schema.sources.c.preview)).scalars())
+        return tuple(sorted(path for path in self._previews.files() if path.stem not in used))
+
+    # What indexes follow
+
+    def changes(self, after: int, *, limit: int = 1000) -> tuple[Change, ...]:
+        """At most ``limit`` changes that follow generation ``after``, in their order."""
+        with self._database.read() as connection:
+            return changes.after(connection, after, limit=limit)
+
+    def embeddings(self, model_id: str, vector_ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """``(n, d)`` float32 rows in the order asked.
+
+        Raises:
+            EmbeddingsMissing: its ``vector_ids`` are those deleted since, or never embedded.
+        """
+        with self._database.read() as connection:
+            return embeddings.fetch(connection, model_id, vector_ids)
+
+    def live_embeddings(
+        self, model_id: str, *, after_vector_id: int = 0, limit: int = 4096
+    ) -> EmbeddingPage:
+        """Embeddings of live sources by ascending vector id, for building an index anew.
+
+        Read ``generation()`` before the first page and apply the changes after it once done: they
+        repeat what happened between the pages.
+        """
+        with self._database.read() as connection:
+            return embeddings.page(
+                connection, model_id, after_vector_id=after_vector_id, limit=limit
+            )
+
+    def models(self) -> tuple[str, ...]:
+        """The encoders that have embeddings here, by ``model_id``."""
+        with self._database.read() as connection:
+            return embeddings.models(connection)
+
+    def _finish_deletions(self) -> None:
+        """Remove previews that a committed deletion has left without a source.
+
+        The deletion holds whatever happens here: what fails now is done after the next deletion,
+        or when the catalog is next opened.
+        """
+        try:
+            with self._database.read() as connection:
+                if not removals.has_discarded(connection):
+                    return
+            with self._database.write() as connection:
+                removals.remove_discarded(connection, self._previews)
+        except (CatalogError, OSError) as error:
+            logger.warning("previews of deleted sources are not removed yet: %s", error)
+
+
+def _prepare(database: Database) -> str:
+    """Bring schema and first rows into being where they are missing; returns the epoch."""
+    with database.read() as connection:
+        current = migration.is_current(connection)
+    if not current:
+        with database.write() as connection:
+            migration.upgrade(connection)
+            changes.begin(connection)
+            collections.ensure_default(connection)
+    with database.read() as connection:
+        return changes.epoch(connection)

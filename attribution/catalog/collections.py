@@ -1,0 +1,99 @@
+"""Collections: the named sets that sources live in."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from attribution.catalog import validation
+from attribution.catalog.errors import CollectionNotFound, CollectionProtected, InvalidField
+from attribution.catalog.records import Collection
+from attribution.catalog.schema import collections, sources
+
+DEFAULT = "default"
+_DESCRIPTION_LENGTH = 2048
+
+_held = (
+    sa.select(sources.c.collection, sa.func.count().label("sources"))
+    .group_by(sources.c.collection)
+    .subquery()
+)
+_listing = (
+    sa.select(
+        collections.c.name,
+        collections.c.description,
+        sa.func.coalesce(_held.c.sources, 0),
+        collections.c.created_at,
+    )
+    .outerjoin(_held, _held.c.collection == collections.c.name)
+    .order_by(collections.c.name)
+)
+
+
+def every(connection: Connection) -> tuple[Collection, ...]:
+    """All collections by name."""
+    return tuple(Collection(*row) for row in connection.execute(_listing))
+
+
+def find(connection: Connection, name: str) -> Collection:
+    """The collection of this name; CollectionNotFound where there is none."""
+    if not _is_name(name):
+        raise CollectionNotFound(name)
+    row = connection.execute(_listing.where(collections.c.name == name)).first()
+    if row is None:
+        raise CollectionNotFound(name)
+    return Collection(*row)
+
+
+def require(connection: Connection, names: Iterable[str]) -> None:
+    """Raise CollectionNotFound for the first of ``names`` that does not exist."""
+    for name in sorted(set(names)):
+        found = connection.execute(
+            sa.select(collections.c.name).where(collections.c.name == name)
+        ).first()
+        if found is None:
+            raise CollectionNotFound(name)
+
+
+def put(connection: Connection, name: str, description: str) -> Collection:
+    """Create a collection, or give an existing one this description."""
+    name = validation.collection_name(name)
+    description = validation.text("description", description, longest=_DESCRIPTION_LENGTH)
+    updated = connection.execute(
+        sa.update(collections).where(collections.c.name == name).values(description=description)
+    )
+    if updated.rowcount == 0:
+        connection.execute(
+            sa.insert(collections).values(
+                name=name, description=description, created_at=datetime.now(UTC)
+            )
+        )
+    return find(connection, name)
+
+
+def ensure_default(connection: Connection) -> None:
+    """Create the default collection where it is missing."""
+    try:
+        find(connection, DEFAULT)
+    except CollectionNotFound:
+        put(connection, DEFAULT, "")
+
+
+def remove(connection: Connection, name: str) -> None:
+    """Delete a collection whose sources are gone already."""
+    connection.execute(sa.delete(collections).where(collections.c.name == name))
+
+
+def refuse_protected(name: str) -> None:
+    """Raise CollectionProtected for the collection that must always exist."""
+    if name == DEFAULT:
+        raise CollectionProtected(name)
+
+
+def _is_name(name: str) -> bool:
+    try:
+        validation.collection_name(name)
+    except InvalidField:
+        return False
+    return True

@@ -1,0 +1,175 @@
+"""Connections and transactions: short reads that never wait, writes one at a time; knows no table.
+
+On SQLite a write starts with BEGIN IMMEDIATE, so that two writers wait for each other at the start
+instead of failing in the middle; readers see the last commit throughout (write-ahead log).
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+
+from attribution.catalog.errors import (
+    CatalogBusy,
+    CatalogClosed,
+    CatalogUnusable,
+    StorageFull,
+)
+
+_Item = TypeVar("_Item")
+
+_BUSY_SECONDS = 30.0
+# How many values one statement names: every database allows more, and no plan gets absurd.
+_STATEMENT_VALUES = 1000
+_BEGIN = "catalog_begin"  # execution option: the statement that starts a transaction on SQLite
+# Any number will do, as long as every process that opens this catalog takes the same.
+_POSTGRESQL_LOCK = 7_135_000_001
+
+
+class Database:
+    """An engine with the catalog's habits: pragmas, kinds of transaction, errors with a meaning."""
+
+    def __init__(self, url: str | sa.URL) -> None:
+        """Prepare for ``url``; nothing is opened yet.
+
+        Raises:
+            CatalogUnusable: the URL makes no sense or its driver is not installed.
+        """
+        self._engine = _engine(url)
+        self._writing = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        self._turn = threading.Lock()
+        self._closed = False
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A view of what is committed, which waits for no writer."""
+        self._refuse_if_closed()
+        with _translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that no other writer runs beside; committed durably on leaving.
+
+        Raises:
+            CatalogBusy: another writer held the lock for too long.
+            StorageFull: no room on the disk.
+        """
+        self._refuse_if_closed()
+        # Threads queue here, in fairness; the database's own lock, which is polled for, is left to
+        # settle things between processes.
+        if not self._turn.acquire(timeout=_BUSY_SECONDS):
+            raise CatalogBusy
+        try:
+            with self._transaction() as connection:
+                yield connection
+        finally:
+            self._turn.release()
+
+    def use_write_ahead_log(self) -> None:
+        """Let readers and a writer work side by side (SQLite only; the file remembers it)."""
+        if self._engine.dialect.name != "sqlite":
+            return
+        outside_transactions = self._engine.execution_options(**{_BEGIN: None})
+        with _translated(), outside_transactions.connect() as connection:
+            # SQLite does not wait for the lock that this switch needs: processes that open a new
+            # catalog together would fail without asking again.
+            _until_unlocked(lambda: connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar())
+
+    def close(self) -> None:
+        """Close every connection; later use is refused."""
+        self._closed = True
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with _translated(), self._writing.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRESQL_LOCK)))
+            yield connection
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise CatalogClosed
+
+
+def in_statements(values: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    """Split what an ``IN (...)`` names into pieces that fit one statement each."""
+    for start in range(0, len(values), _STATEMENT_VALUES):
+        yield values[start : start + _STATEMENT_VALUES]
+
+
+def _engine(url: str | sa.URL) -> Engine:
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+            raise CatalogUnusable("a catalog in memory would be lost; name a file in the URL")
+        engine = sa.create_engine(parsed, pool_size=8, max_overflow=56)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise CatalogUnusable(
+            f"the database URL cannot be used ({error}); "
+            "use sqlite:////path/to/file or postgresql+psycopg://user@host/name"
+        ) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
+    # The driver's own idea of when a transaction starts is switched off: see _begin_sqlite.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    try:
+        cursor.execute(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
+        cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged write survives a power cut
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
+    finally:
+        cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
+    if statement:
+        connection.exec_driver_sql(statement)
+
+
+def _until_unlocked(attempt: Callable[[], object]) -> None:
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            attempt()
+        except OperationalError as error:
+            if not _is_locked(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the driver's complaints into errors that say what to do."""
+    try:
+        yield
+    except DatabaseError as error:
+        if _is_locked(error):
+            raise CatalogBusy from error
+        if "disk is full" in str(error.orig):
+            raise StorageFull from error
+        if isinstance(error, OperationalError) or "not a database" in str(error.orig):
+            raise CatalogUnusable(
+                f"the catalog's database cannot be used: {error.orig}; check that the path or URL "
+                "is right and writable, or restore a backup"
+            ) from error
+        raise
+
+
+def _is_locked(error: DatabaseError) -> bool:
+    return "database is locked" in str(error.orig) or "lock timeout" in str(error.orig)

@@ -1,0 +1,123 @@
+"""What can go wrong in the catalog, each with what to do about it; knows no HTTP status."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class CatalogError(Exception):
+    """Base of all errors that the catalog raises on purpose."""
+
+
+class CatalogUnusable(CatalogError):
+    """The catalog cannot be opened: not a catalog, damaged, or out of reach."""
+
+
+class CatalogTooNew(CatalogUnusable):
+    """A newer version of this software has written the catalog."""
+
+    def __init__(self, revision: str) -> None:
+        self.revision = revision
+        super().__init__(
+            f"this catalog has schema revision {revision!r}, which this version does not know; "
+            "upgrade the software, or open a backup made before the upgrade"
+        )
+
+
+class CatalogClosed(CatalogError):
+    """The catalog was used after ``close()``."""
+
+    def __init__(self) -> None:
+        super().__init__("this catalog has been closed; open it again with Catalog.open")
+
+
+class CatalogBusy(CatalogError):
+    """Another writer held the catalog for longer than the time allowed. Nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("the catalog stayed locked by another writer; try again shortly")
+
+
+class StorageFull(CatalogError):
+    """The disk of the catalog has no room left. Nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("the catalog's disk is full; free some space, then try again")
+
+
+class CollectionNotFound(CatalogError, LookupError):
+    """No collection has this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"there is no collection {name!r}; create it first")
+
+
+class CollectionProtected(CatalogError):
+    """The collection must always exist."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"collection {name!r} cannot be deleted; delete its sources instead")
+
+
+class SourceNotFound(CatalogError, LookupError):
+    """No live source has this id."""
+
+    def __init__(self, source_id: str) -> None:
+        self.source_id = source_id
+        super().__init__(f"there is no source {source_id!r}")
+
+
+class PreviewMissing(CatalogError):
+    """A live source has lost its preview file."""
+
+    def __init__(self, source_id: str, path: Path) -> None:
+        self.source_id = source_id
+        self.path = path
+        super().__init__(
+            f"the preview of source {source_id!r} is missing ({path}); restore it from a backup, "
+            "or delete the source and add it again"
+        )
+
+
+class EmbeddingsMissing(CatalogError, KeyError):
+    """Some vector ids have no embedding under this encoder: deleted, or never embedded by it."""
+
+    def __init__(self, model_id: str, vector_ids: Sequence[int]) -> None:
+        self.model_id = model_id
+        self.vector_ids = tuple(vector_ids)
+        super().__init__(model_id, self.vector_ids)
+
+    def __str__(self) -> str:
+        shown = ", ".join(map(str, self.vector_ids[:5]))
+        more = ", ..." if len(self.vector_ids) > 5 else ""
+        return f"no embedding of encoder {self.model_id!r} for vector ids {shown}{more}"
+
+
+class InvalidCursor(CatalogError, ValueError):
+    """The cursor was not made by this catalog's listing."""
+
+    def __init__(self) -> None:
+        super().__init__("the cursor is not valid; pass next_cursor of the last page unchanged")
+
+
+class InvalidField(CatalogError, ValueError):
+    """A value cannot be stored; ``field`` names it and ``reason`` says why."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field = field
+        self.reason = reason
+        super().__init__(f"{field}: {reason}")
+
+
+class RevisionMismatch(CatalogError):
+    """Someone else has updated the source since it was read."""
+
+    def __init__(self, source_id: str, *, expected: int, actual: int) -> None:
+        self.source_id = source_id
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"source {source_id!r} is at revision {actual}, not {expected}; read it again, "
+            "then repeat the change"
+        )

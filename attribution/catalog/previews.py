@@ -1,0 +1,96 @@
+"""Preview files, named after their content and durable once stored; knows no source."""
+
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from attribution.catalog.errors import StorageFull
+
+
+def digest(data: bytes) -> str:
+    """The name of a preview: hex sha256 of its bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class PreviewStore:
+    """JPEG files under ``folder/ab/abcdef….jpg``; safe with other processes beside."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use ``folder``, creating it durably where it is missing."""
+        self._folder = folder
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            _sync(folder.parent)
+
+    def path(self, name: str) -> Path:
+        """Where the preview ``name`` lies, or would."""
+        return self._folder / name[:2] / f"{name}.jpg"
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there."""
+        return self.path(name).is_file()
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a preview; FileNotFoundError where there is none."""
+        return self.path(name).read_bytes()
+
+    def store(self, previews: Mapping[str, bytes]) -> None:
+        """Keep ``previews`` (bytes by name); on return they survive a power cut.
+
+        Each file is written aside and renamed, so nobody ever reads half of one. A crash leaves at
+        most a file that no source uses. Raises StorageFull where there is no room.
+        """
+        try:
+            self._store(previews)
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise StorageFull from error
+            raise
+
+    def remove(self, name: str) -> None:
+        """Remove a preview for good; none there is fine."""
+        path = self.path(name)
+        if path.is_file():
+            path.unlink(missing_ok=True)
+            _sync(path.parent)
+
+    def files(self) -> Iterator[Path]:
+        """Every file in the store, unfinished ones included."""
+        return (path for path in self._folder.glob("*/*") if path.is_file())
+
+    def _store(self, previews: Mapping[str, bytes]) -> None:
+        if not previews:
+            return
+        shards = sorted({self.path(name).parent for name in previews})
+        for shard in shards:
+            shard.mkdir(exist_ok=True)
+        for name, data in previews.items():
+            if not self.has(name):
+                _write(self.path(name), data)
+        # Also for what was found in place: another process may have made it a moment ago.
+        for folder in [*shards, self._folder]:
+            _sync(folder)
+
+
+def _write(path: Path, data: bytes) -> None:
+    aside = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp")
+    try:
+        with aside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

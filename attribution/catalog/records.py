@@ -1,0 +1,153 @@
+"""What the catalog takes and gives: frozen records, and nothing that knows of SQL or files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Operation = Literal["add", "remove", "update"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NewSource:
+    """A source about to be added, already decoded and embedded.
+
+    Attributes:
+        sha256: hex digest of the original file's bytes, lower case.
+        width: width of the original in pixels, orientation applied; ``height`` likewise.
+        format: format of the original, such as ``"jpeg"``.
+        metadata: free JSON object, at most 16 KiB when written out.
+        embedding: ``(d,)`` float32, the row of the encoder whose ``model_id`` goes to ``add``.
+        preview: JPEG bytes, at most 512 pixels on the long side.
+    """
+
+    collection: str
+    sha256: str
+    width: int
+    height: int
+    format: str
+    uri: str | None = None
+    title: str | None = None
+    creator: str | None = None
+    licence: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    embedding: npt.NDArray[np.float32]
+    preview: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """An image the operator holds. ``revision`` starts at 1 and grows with every update."""
+
+    source_id: str
+    vector_id: int
+    collection: str
+    sha256: str
+    uri: str | None
+    title: str | None
+    creator: str | None
+    licence: str | None
+    metadata: Mapping[str, Any] = field(hash=False)
+    width: int
+    height: int
+    format: str
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """One item of a batch. ``created`` is False where the collection already held these bytes."""
+
+    source: Source
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write returns: an index at this ``generation`` or later has seen it."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddedBatch(Written):
+    """Outcome of ``add``: one item for each source given, in the order given."""
+
+    items: tuple[Added, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted(Written):
+    """Outcome of a deletion: ids that are gone, and the ids or digests that named nothing."""
+
+    source_ids: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A named set of sources; ``sources`` is how many it holds."""
+
+    name: str
+    description: str
+    sources: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of the log that indexes follow.
+
+    An ``"add"`` may come again for a ``vector_id`` already added: the source has then received the
+    embedding of a further encoder. ``"update"`` touches metadata only; no index needs to act on it.
+    """
+
+    generation: int
+    operation: Operation
+    vector_id: int
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some sources in order of addition; ``next_cursor`` is None on the last page."""
+
+    items: tuple[Source, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFilter:
+    """Which sources to list: every field that is given must match exactly.
+
+    ``collections=None`` means all of them; the empty set means none.
+    """
+
+    collections: frozenset[str] | None = None
+    sha256: str | None = None
+    uri: str | None = None
+    creator: str | None = None
+    licence: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddingPage:
+    """Embeddings of live sources by ascending vector id.
+
+    Attributes:
+        vector_ids: ``(n,)`` int64.
+        vectors: ``(n, d)`` float32.
+        collections: n names.
+    """
+
+    vector_ids: npt.NDArray[np.int64]
+    vectors: npt.NDArray[np.float32]
+    collections: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.collections)

@@ -1,0 +1,146 @@
+"""Sources as rows: finding, listing and updating; adding and removing have modules of their own."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection
+
+from attribution.catalog import changes, cursors, validation
+from attribution.catalog.database import in_statements
+from attribution.catalog.errors import InvalidField, RevisionMismatch, SourceNotFound
+from attribution.catalog.records import Page, Source, SourceFilter
+from attribution.catalog.schema import sources
+
+LARGEST_PAGE = 1000
+
+_SOURCE_ID = re.compile(r"src_[a-z2-7]{20}")
+_COLUMNS = [sources.c[field.name] for field in fields(Source)]
+
+
+def is_source_id(value: object) -> bool:
+    """Whether ``value`` has the shape of an id; nothing else can name a source."""
+    return isinstance(value, str) and _SOURCE_ID.fullmatch(value) is not None
+
+
+def find(connection: Connection, source_id: str) -> Source:
+    """The live source of this id; SourceNotFound where there is none."""
+    if is_source_id(source_id) and (found := _select(connection, sources.c.source_id == source_id)):
+        return found[0]
+    raise SourceNotFound(source_id)
+
+
+def preview_name(connection: Connection, source_id: str) -> str:
+    """The name of a source's preview file; SourceNotFound where there is no such source."""
+    find(connection, source_id)
+    return str(
+        connection.execute(
+            sa.select(sources.c.preview).where(sources.c.source_id == source_id)
+        ).scalar_one()
+    )
+
+
+def page(
+    connection: Connection, where: SourceFilter | None, *, limit: int, cursor: str | None
+) -> Page:
+    """At most ``limit`` matching sources, those added first coming first.
+
+    Sources added or removed between two pages neither repeat nor hide others.
+
+    Raises:
+        InvalidCursor, InvalidField: cursor, limit or filter make no sense.
+    """
+    if not 1 <= limit <= LARGEST_PAGE:
+        raise InvalidField("limit", f"must be from 1 to {LARGEST_PAGE}")
+    after = cursors.decode(cursor) if cursor is not None else 0
+    rows = (
+        connection.execute(
+            sa.select(*_COLUMNS)
+            .where(sources.c.vector_id > after, *_conditions(where or SourceFilter()))
+            .order_by(sources.c.vector_id)
+            .limit(limit + 1)
+        )
+        .mappings()
+        .all()
+    )
+    items = tuple(Source(**row) for row in rows[:limit])
+    more = len(rows) > limit
+    return Page(items, cursors.encode(items[-1].vector_id) if more else None)
+
+
+def by_vector_ids(connection: Connection, vector_ids: Sequence[int]) -> dict[int, Source]:
+    """The live ones among ``vector_ids``."""
+    found: dict[int, Source] = {}
+    for some in in_statements([int(vector_id) for vector_id in vector_ids]):
+        for source in _select(connection, sources.c.vector_id.in_(some)):
+            found[source.vector_id] = source
+    return found
+
+
+def by_digests(
+    connection: Connection, collection: str, digests: Sequence[str]
+) -> dict[str, Source]:
+    """The sources of ``collection`` that have these bytes, by sha256."""
+    validation.collection_name(collection)
+    found: dict[str, Source] = {}
+    for some in in_statements([digest for digest in digests if validation.is_sha256(digest)]):
+        condition = sa.and_(sources.c.collection == collection, sources.c.sha256.in_(some))
+        for source in _select(connection, condition):
+            found[source.sha256] = source
+    return found
+
+
+def update(
+    connection: Connection,
+    source_id: str,
+    wanted: Mapping[str, Any],
+    *,
+    if_revision: int | None,
+) -> Source:
+    """Set the fields in ``wanted``; a source that has these values already stays as it is.
+
+    Raises:
+        SourceNotFound, InvalidField: no such source, or a value that cannot be stored.
+        RevisionMismatch: ``if_revision`` is given and is not the source's revision.
+    """
+    values = {field: validation.changeable(field, value) for field, value in wanted.items()}
+    current = find(connection, source_id)
+    if if_revision is not None and if_revision != current.revision:
+        raise RevisionMismatch(source_id, expected=if_revision, actual=current.revision)
+    if all(_same(getattr(current, field), value) for field, value in values.items()):
+        return current
+    connection.execute(
+        sa.update(sources)
+        .where(sources.c.vector_id == current.vector_id)
+        .values(**values, revision=current.revision + 1, updated_at=datetime.now(UTC))
+    )
+    changes.append(connection, "update", [(current.vector_id, current.collection)])
+    return find(connection, source_id)
+
+
+def _select(connection: Connection, condition: ColumnElement[bool]) -> list[Source]:
+    rows = connection.execute(sa.select(*_COLUMNS).where(condition)).mappings()
+    return [Source(**row) for row in rows]
+
+
+def _conditions(where: SourceFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if where.collections is not None:
+        names = sorted(validation.collection_name(name) for name in where.collections)
+        conditions.append(sources.c.collection.in_(names))
+    if where.sha256 is not None:
+        conditions.append(sources.c.sha256 == validation.sha256(where.sha256))
+    for field in ("uri", "creator", "licence"):
+        value = getattr(where, field)
+        if value is not None:
+            conditions.append(sources.c[field] == validation.changeable(field, value))
+    return conditions
+
+
+def _same(held: object, wanted: object) -> bool:
+    # As JSON, because Python takes 1, 1.0 and True for the same value.
+    return json.dumps(held, sort_keys=True) == json.dumps(wanted, sort_keys=True)

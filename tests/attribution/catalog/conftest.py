@@ -1,0 +1,39 @@
+"""A real catalog in a temporary folder, and sources to put into it."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attribution.catalog import Catalog, NewSource
+
+MakeSource = Callable[..., NewSource]
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    with Catalog.open(tmp_path / "data") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def make_source() -> MakeSource:
+    """``make_source(7, title="x")``: another number means other bytes, vector and preview."""
+
+    def make(number: int, **fields: Any) -> NewSource:
+        given: dict[str, Any] = {
+            "collection": "default",
+            "sha256": hashlib.sha256(b"image %d" % number).hexdigest(),
+            "width": 640,
+            "height": 480,
+            "format": "jpeg",
+            "uri": f"photos/{number}.jpg",
+            "embedding": np.array([number, 0.5, -1.0], dtype=np.float32),
+            "preview": b"\xff\xd8\xff preview %d" % number,
+        }
+        return NewSource(**(given | fields))
+
+    return make

@@ -1,0 +1,34 @@
+import pytest
+
+from attribution.catalog import CollectionNotFound, InvalidField
+
+
+def test_a_new_catalog_has_the_default_collection(catalog):
+    (only,) = catalog.collections()
+    assert (only.name, only.description, only.sources) == ("default", "", 0)
+    assert only.created_at.tzinfo is not None
+
+
+def test_put_creates_then_updates(catalog, make_source):
+    created = catalog.put_collection("artists", "ours")
+    catalog.add("m1", [make_source(1, collection="artists")])
+    updated = catalog.put_collection("artists", "theirs")
+    assert (created.sources, updated.sources) == (0, 1)
+    assert (updated.description, updated.created_at) == ("theirs", created.created_at)
+    assert catalog.collection("artists") == updated
+    assert [collection.name for collection in catalog.collections()] == ["artists", "default"]
+
+
+@pytest.mark.parametrize("name", ["a", "0", "a.b-c_d", "x" * 64])
+def test_good_names(catalog, name):
+    assert catalog.put_collection(name).name == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "A", "-a", ".a", "a b", "a/b", "ä", "a\n", "x" * 65, "\ud800"]
+)
+def test_bad_names_cannot_be_created_and_are_not_found(catalog, name):
+    with pytest.raises(InvalidField, match="collection"):
+        catalog.put_collection(name)
+    with pytest.raises(CollectionNotFound):
+        catalog.collection(name)

@@ -1,0 +1,69 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from attribution.catalog import PreviewMissing, StorageFull
+from attribution.catalog.previews import PreviewStore, digest
+
+
+def test_files_are_named_after_their_content(tmp_path):
+    store = PreviewStore(tmp_path / "previews")
+    name = digest(b"data")
+    store.store({name: b"data"})
+    assert store.read(name) == b"data"
+    assert list(store.files()) == [tmp_path / "previews" / name[:2] / f"{name}.jpg"]
+    store.remove(name)
+    store.remove(name)
+    assert not store.has(name)
+
+
+def test_file_and_folder_are_synced_before_store_returns(tmp_path, monkeypatch):
+    store = PreviewStore(tmp_path)
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor):
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    name = digest(b"data")
+    store.store({name: b"data"})
+    shard = str(tmp_path / name[:2])
+    assert synced[0].startswith(f"{shard}/.{name}")
+    assert synced[1:] == [shard, str(tmp_path)]
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
+    store = PreviewStore(tmp_path)
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / digest(b"data")[:2]).mkdir()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageFull, match="free some space"):
+        store.store({digest(b"data"): b"data"})
+    assert list(store.files()) == []
+
+
+def test_a_lost_preview_says_so(catalog, make_source, tmp_path):
+    source = catalog.add("m1", [make_source(1)]).items[0].source
+    (path,) = (tmp_path / "data" / "previews").glob("*/*")
+    path.unlink()
+    with pytest.raises(PreviewMissing, match="backup") as caught:
+        catalog.preview(source.source_id)
+    assert caught.value.path == path
+
+
+def test_orphans_are_files_that_no_source_uses(catalog, make_source, tmp_path):
+    catalog.add("m1", [make_source(1)])
+    folder = tmp_path / "data" / "previews" / "ab"
+    folder.mkdir(exist_ok=True)
+    orphan = folder / f"{'ab' * 32}.jpg"
+    unfinished = folder / ".abab.12.tmp"
+    orphan.touch()
+    unfinished.touch()
+    assert catalog.orphan_previews() == (unfinished, orphan)
