@@ -1,0 +1,43 @@
+"""Nearest vectors, in step with the catalog: the index, who feeds it, and its snapshots."""
+
+from attribution.index.faiss import FaissIndex
+from attribution.index.follower import Follower
+from attribution.index.opening import EmbeddingSpace, open_index, rebuild
+from attribution.index.protocol import (
+    ChangeBatch,
+    Hits,
+    Index,
+    IndexStats,
+    VectorsMissing,
+    change_batch,
+)
+from attribution.index.sizing import Sizing
+from attribution.index.snapshot import (
+    Owner,
+    SnapshotAbsent,
+    SnapshotRefused,
+    load_snapshot,
+    save_snapshot,
+)
+from attribution.index.view import Contents
+
+__all__ = [
+    "ChangeBatch",
+    "Contents",
+    "EmbeddingSpace",
+    "FaissIndex",
+    "Follower",
+    "Hits",
+    "Index",
+    "IndexStats",
+    "Owner",
+    "Sizing",
+    "SnapshotAbsent",
+    "SnapshotRefused",
+    "VectorsMissing",
+    "change_batch",
+    "load_snapshot",
+    "open_index",
+    "rebuild",
+    "save_snapshot",
+]

@@ -1,0 +1,170 @@
+"""Keeps an index in step with the catalog: reads its changes in order and applies them in batches.
+
+It must not know which index it feeds, nor HTTP. Any number of threads may ask it to catch up.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from attribution.catalog import Catalog, Change, EmbeddingsMissing
+from attribution.index.protocol import ChangeBatch, Index, Vectors
+
+log = logging.getLogger(__name__)
+
+BATCH = 1000  # changes read at once
+PATIENCE = 0.02  # seconds between looks at the catalog while waiting for a generation
+LONGEST_PAUSE = 30.0  # seconds between attempts while they fail
+
+Subscriber = Callable[[ChangeBatch], None]
+
+
+class Follower:
+    """Applies the catalog's changes to one index, on demand or from a thread of its own."""
+
+    def __init__(self, catalog: Catalog, index: Index, model_id: str) -> None:
+        """Nothing is read yet.
+
+        Raises:
+            ValueError: the index holds another encoder's vectors or counts in another epoch.
+        """
+        if index.model_id != model_id:
+            raise ValueError(f"the index holds vectors of {index.model_id!r}, not of {model_id!r}")
+        if index.epoch != catalog.epoch:
+            raise ValueError("the catalog was restored since this index was built: open it again")
+        self._catalog = catalog
+        self._index = index
+        self._model_id = model_id
+        self._subscribers: list[Subscriber] = []
+        self._applying = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._failed: Exception | None = None
+
+    @property
+    def lag(self) -> int:
+        """How many generations the index is behind the catalog."""
+        return max(0, self._catalog.generation() - self._index.generation)
+
+    @property
+    def failed(self) -> Exception | None:
+        """What stopped the thread's last attempt; None once an attempt succeeds."""
+        return self._failed
+
+    def on_change(self, subscriber: Subscriber) -> None:
+        """Call `subscriber` with every batch right after it is applied, before the next is.
+
+        It runs in the applying thread. One that raises is logged and has missed that batch; the
+        index goes on, for a removed source must leave the answers whatever else fails.
+        """
+        with self._applying:
+            self._subscribers.append(subscriber)
+
+    def catch_up(self) -> int:
+        """Apply every change there is and return the generation reached."""
+        while self._apply_some():
+            pass
+        return self._index.generation
+
+    def wait_for(self, generation: int, timeout: float) -> bool:
+        """Catch up until the index has seen `generation`; False after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while self._index.generation < generation:
+            applied = self._apply_some(patience=max(0.0, deadline - time.monotonic()))
+            if self._index.generation >= generation:
+                break
+            if (left := deadline - time.monotonic()) <= 0:
+                return False
+            if not applied:
+                time.sleep(min(PATIENCE, left))
+        return True
+
+    def start(self, interval: float = 0.5) -> None:
+        """Follow from a thread: catch up every `interval` seconds until `stop`."""
+        if self._thread is not None:
+            raise RuntimeError("this follower runs already: stop it first")
+        self._stopping.clear()
+        self._thread = threading.Thread(
+            target=self._run, args=(interval,), name="index-follower", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, after the batch it is applying. Does nothing where none runs."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self, interval: float) -> None:
+        pause = interval
+        while not self._stopping.is_set():
+            try:
+                while self._apply_some() and not self._stopping.is_set():
+                    pass
+                self._failed, pause = None, interval
+            except Exception as error:
+                # Whatever broke (a locked database, a full memory) may pass; the thread must not
+                # die of it while the service looks healthy. `failed` and `lag` tell.
+                self._failed, pause = error, min(LONGEST_PAUSE, 2 * pause)
+                log.exception("could not follow the catalog; trying again in %.1f s", pause)
+            self._stopping.wait(pause)
+
+    def _apply_some(self, *, patience: float = -1) -> bool:
+        """Apply one batch; False where there is none, or others applied for all our patience."""
+        if not self._applying.acquire(timeout=patience):
+            return False
+        try:
+            changes = self._catalog.changes(self._index.generation, limit=BATCH)
+            if not changes:
+                return False
+            batch = self._batch(changes)
+            self._index.apply(batch)
+            self._tell(batch)
+            return True
+        finally:
+            self._applying.release()
+
+    def _tell(self, batch: ChangeBatch) -> None:
+        for subscriber in self._subscribers:
+            try:
+                subscriber(batch)
+            except Exception:
+                log.exception("a subscriber failed on the changes up to %d", batch.generation)
+
+    def _batch(self, changes: Sequence[Change]) -> ChangeBatch:
+        """The net effect of consecutive changes: what is added, then removed, is only removed."""
+        removed = {change.vector_id for change in changes if change.operation == "remove"}
+        added = {
+            change.vector_id: change.collection
+            for change in changes
+            if change.operation == "add" and change.vector_id not in removed
+        }
+        ids, vectors = self._embeddings(added)
+        return ChangeBatch(
+            generation=changes[-1].generation,
+            add_ids=np.array(ids, dtype=np.int64),
+            add_vectors=vectors,
+            add_collections=tuple(added[vector_id] for vector_id in ids),
+            remove_ids=np.array(sorted(removed), dtype=np.int64),
+        )
+
+    def _embeddings(self, vector_ids: Iterable[int]) -> tuple[list[int], Vectors]:
+        """Those of the ids that have an embedding, and their rows.
+
+        One without was deleted after the changes we read, or is not embedded by this encoder yet;
+        either way a later change says what becomes of it.
+        """
+        wanted = sorted(vector_ids)
+        while wanted:
+            try:
+                return wanted, self._catalog.embeddings(self._model_id, wanted)
+            except EmbeddingsMissing as missing:
+                gone = set(missing.vector_ids)
+                wanted = [vector_id for vector_id in wanted if vector_id not in gone]
+        return [], np.empty((0, self._index.dimension), np.float32)

@@ -1,0 +1,185 @@
+"""What an index is, whatever holds the vectors: the protocol and the frozen types that cross it.
+
+It must not know FAISS, files or the catalog: a backend for several machines implements the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.parts import Part
+
+Ids = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+class VectorsMissing(LookupError):
+    """Asked for the rows of vector ids that the index does not hold (never added, or removed)."""
+
+    def __init__(self, vector_ids: Sequence[int]) -> None:
+        self.vector_ids = tuple(vector_ids)
+        super().__init__(f"the index does not hold {len(self.vector_ids)} of the vector ids asked")
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """The k best vectors of each query: score descending, equal scores by ascending id.
+
+    Attributes:
+        ids: (n, k) int64, -1 where a query has fewer than k.
+        scores: (n, k) float32 exact inner products, -inf where a query has fewer than k.
+    """
+
+    ids: Ids
+    scores: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeBatch:
+    """Adds and removes of consecutive generations, which searches see all at once.
+
+    An id added again replaces its row. An id both added and removed ends removed: vector ids are
+    never reused, so the removal is the later of the two. Removing an unknown id does nothing.
+
+    Attributes:
+        generation: the last change in the batch; the index stands there once it is applied.
+        add_ids: (m,) int64, each at most once.
+        add_vectors: (m, d) float32, finite.
+        add_collections: the collection of each added vector.
+        remove_ids: (r,) int64.
+    """
+
+    generation: int
+    add_ids: Ids
+    add_vectors: Vectors
+    add_collections: tuple[str, ...]
+    remove_ids: Ids
+
+    def __post_init__(self) -> None:
+        if self.add_ids.ndim != 1 or self.remove_ids.ndim != 1 or self.add_vectors.ndim != 2:
+            raise ValueError("a change batch holds ids (m,), vectors (m, d) and removed ids (r,)")
+        if not len(self.add_ids) == len(self.add_vectors) == len(self.add_collections):
+            raise ValueError("a change batch needs one vector and one collection for each added id")
+        if len(np.unique(self.add_ids)) != len(self.add_ids):
+            raise ValueError("a change batch adds an id twice: keep only its last vector")
+        if not np.isfinite(self.add_vectors).all():
+            raise ValueError("a change batch holds vectors that are not finite")
+
+
+def change_batch(
+    generation: int,
+    *,
+    dimension: int,
+    add_ids: Sequence[int] | Ids = (),
+    add_vectors: Vectors | None = None,
+    add_collections: Sequence[str] = (),
+    remove_ids: Sequence[int] | Ids = (),
+) -> ChangeBatch:
+    """A batch from plain sequences; what is left out is empty, with the right shape and type."""
+    vectors = np.empty((0, dimension), np.float32) if add_vectors is None else add_vectors
+    return ChangeBatch(
+        generation=generation,
+        add_ids=np.asarray(add_ids, dtype=np.int64),
+        add_vectors=np.asarray(vectors, dtype=np.float32),
+        add_collections=tuple(add_collections),
+        remove_ids=np.asarray(remove_ids, dtype=np.int64),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStats:
+    """Where an index stands and how well it finds.
+
+    Attributes:
+        kind: structure of the base: "flat", "hnsw" or "ivf" for the embedded index.
+        vectors: vectors that a search can find.
+        base: rows of the base, dead ones included.
+        tail: rows added since the base was built, dead ones included.
+        removed: dead rows that wait for compaction, base and tail together.
+        generation: the last change applied.
+        epoch: the catalog's epoch that the generations count in.
+        model_id: the encoder that made the vectors.
+        dimension: floats a row.
+        recall_at_10: share of the exact ten nearest that the base finds, measured on a sample of
+            its own vectors when it was built, the worst over the parts; None where the base is
+            scanned, which is exact.
+    """
+
+    kind: str
+    vectors: int
+    base: int
+    tail: int
+    removed: int
+    generation: int
+    epoch: str
+    model_id: str
+    dimension: int
+    recall_at_10: float | None = None
+
+
+class Index(Protocol):
+    """Nearest vectors by inner product, following the catalog's changes."""
+
+    @property
+    def model_id(self) -> str:
+        """The encoder whose vectors are held."""
+
+    @property
+    def dimension(self) -> int:
+        """Floats a row, all parts together."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The slices of a row that can be searched; each slice is of unit length."""
+
+    @property
+    def epoch(self) -> str:
+        """The catalog's epoch that the generations count in."""
+
+    @property
+    def generation(self) -> int:
+        """The last change applied."""
+
+    def apply(self, batch: ChangeBatch) -> None:
+        """Publish a batch: every search sees all of it or none.
+
+        Raises:
+            ValueError: vectors of another dimension, or a generation that goes back.
+        """
+
+    def search(
+        self,
+        queries: Vectors,
+        k: int,
+        *,
+        part: str | None = None,
+        collections: frozenset[str] | None = None,
+    ) -> Hits:
+        """The k best of each query among the named collections (all of them when None).
+
+        Args:
+            queries: (n, d) float32 whole rows, whichever part is searched.
+            k: hits a query, at least 1.
+            part: whose slice to compare; may be None only where there is one part.
+            collections: searched set; unknown names hold nothing. A filter never costs hits: each
+                query gets min(k, size of the filtered set).
+
+        Raises:
+            ValueError: wrong shape, not finite, k below 1, unknown part, or part missing.
+        """
+
+    def vectors(self, ids: Sequence[int] | Ids) -> Vectors:
+        """(m, d) float32 exact rows, in the order asked.
+
+        Raises:
+            VectorsMissing: some ids are not held.
+        """
+
+    def stats(self) -> IndexStats:
+        """Sizes, generation, and measured recall."""

@@ -1,0 +1,239 @@
+"""An index on disk, so that a start need not rebuild it: written whole or not at all, read warily.
+
+It must not know the catalog: who opens an index (`opening.py`) says what a snapshot has to match.
+
+Layout of a snapshot folder::
+
+    CURRENT                 "00000007 <sha256 of its manifest>"
+    00000007/manifest.json  size and sha256 of every file, whose vectors, which generation
+    00000007/*.npy, *.faiss
+
+A snapshot is written into a folder of another name, flushed to disk, renamed, and only then named
+by CURRENT, itself replaced atomically. A process killed at any point leaves the old snapshot or the
+new one. CURRENT vouches for the manifest and the manifest for the files, so that no byte reaches
+FAISS's reader, which trusts its input, unless it is the byte that was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attribution.index.faiss import FaissIndex
+from attribution.index.segment import Segment
+from attribution.index.sizing import DEFAULT_SIZING, Sizing
+from attribution.index.structure import Structure
+from attribution.index.view import View
+from models.parts import Part
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+SEGMENTS = ("base", "tail")
+ARRAYS = ("ids", "rows", "codes", "live")
+
+
+class SnapshotRefused(Exception):
+    """A snapshot cannot be trusted or is of other vectors; `reason` says which. Rebuild."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the index snapshot was refused: {reason}")
+
+
+class SnapshotAbsent(SnapshotRefused):
+    """There is no snapshot yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose vectors a snapshot must hold: this encoder's, under this epoch of the catalog."""
+
+    model_id: str
+    dimension: int
+    parts: tuple[Part, ...]
+    epoch: str
+
+    def described(self) -> dict[str, Any]:
+        """The same as it stands in a manifest."""
+        parts = [[part.name, part.start, part.stop] for part in self.parts]
+        return {**asdict(self), "parts": parts}
+
+
+def save_snapshot(index: FaissIndex, folder: Path) -> int:
+    """Write the index as it is now and return its generation; changes may go on meanwhile.
+
+    One process at a time may save into a folder. Rows removed but not yet compacted are written
+    as dead: `FaissIndex.compact` first, where they must leave the disk.
+    """
+    view = index.view
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{max((int(old.name) for old in _numbered(folder)), default=0) + 1:08d}"
+    aside = folder / f"{name}.partial"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    try:
+        _write_view(view, index.parts, aside)
+        owner = Owner(index.model_id, index.dimension, index.parts, index.epoch)
+        manifest = _write_manifest(view, owner, aside)
+        aside.rename(folder / name)
+    except OSError:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    _flush(folder)
+    current = folder / "CURRENT.partial"
+    current.write_text(f"{name} {manifest}\n", encoding="ascii")
+    _flush(current)
+    current.replace(folder / "CURRENT")
+    _flush(folder)
+    for old in (*_numbered(folder), *folder.glob("*.partial")):
+        if old.name != name:
+            shutil.rmtree(old, ignore_errors=True)
+    log.info("saved index snapshot %s at generation %d", name, view.generation)
+    return view.generation
+
+
+def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING) -> FaissIndex:
+    """The index that was saved, if every byte is as written and the vectors are the owner's.
+
+    Raises:
+        SnapshotAbsent: nothing was saved here.
+        SnapshotRefused: damaged, or of another encoder, epoch or format.
+    """
+    current = _current(folder)
+    manifest = _manifest(current.folder, current.manifest_sha256)
+    if manifest.get("format") != FORMAT:
+        raise SnapshotRefused(f"its format is {manifest.get('format')}, not {FORMAT}")
+    for key, expected in owner.described().items():
+        if manifest["owner"][key] != expected:
+            raise SnapshotRefused(f"its {key} is {manifest['owner'][key]!r}, not {expected!r}")
+    for name, (size, sha256) in manifest["files"].items():
+        _check_file(current.folder / name, size, sha256)
+    try:
+        view = _read_view(current.folder, manifest, owner.parts)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SnapshotRefused(f"it cannot be read: {error}") from error
+    return FaissIndex(
+        owner.parts, owner.dimension, owner.model_id, owner.epoch, sizing=sizing, view=view
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Current:
+    folder: Path
+    manifest_sha256: str
+
+
+def _write_view(view: View, parts: tuple[Part, ...], folder: Path) -> None:
+    for name in SEGMENTS:
+        segment: Segment = getattr(view, name)
+        for array in ARRAYS:
+            np.save(folder / f"{name}-{array}.npy", getattr(segment, array), allow_pickle=False)
+    if view.structure is not None:
+        view.structure.save(folder, parts)
+
+
+def _write_manifest(view: View, owner: Owner, folder: Path) -> str:
+    """Flush every file, describe it, and return the sha256 of the description."""
+    files = {}
+    for path in sorted(folder.iterdir()):
+        _flush(path)
+        files[path.name] = [path.stat().st_size, _sha256(path)]
+    structure = view.structure
+    manifest = {
+        "format": FORMAT,
+        "owner": owner.described(),
+        "generation": view.generation,
+        "names": view.names,
+        "ascending": {name: getattr(view, name).ascending for name in SEGMENTS},
+        "structure": None
+        if structure is None
+        else {
+            "kind": structure.kind,
+            "effort": structure.effort,
+            "recall": structure.recall_at_10,
+        },
+        "files": files,
+    }
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    _flush(path)
+    _flush(folder)
+    return _sha256(path)
+
+
+def _current(folder: Path) -> _Current:
+    try:
+        name, sha256 = (folder / "CURRENT").read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        raise SnapshotAbsent("there is none") from None
+    except (OSError, ValueError) as error:
+        raise SnapshotRefused(f"CURRENT cannot be read: {error}") from error
+    if not name.isdecimal():
+        raise SnapshotRefused("CURRENT does not name a snapshot")
+    return _Current(folder / name, sha256)
+
+
+def _manifest(folder: Path, sha256: str) -> dict[str, Any]:
+    try:
+        written = (folder / "manifest.json").read_bytes()
+    except OSError as error:
+        raise SnapshotRefused(f"its manifest cannot be read: {error}") from error
+    if hashlib.sha256(written).hexdigest() != sha256:
+        raise SnapshotRefused("its manifest is not the one that CURRENT names")
+    manifest: dict[str, Any] = json.loads(written)
+    return manifest
+
+
+def _check_file(path: Path, size: int, sha256: str) -> None:
+    try:
+        found = path.stat().st_size
+        if found != size:
+            raise SnapshotRefused(f"{path.name} has {found} bytes, not {size}")
+        if _sha256(path) != sha256:
+            raise SnapshotRefused(f"the bytes of {path.name} are not those written")
+    except OSError as error:
+        raise SnapshotRefused(f"{path.name} cannot be read: {error}") from error
+
+
+def _read_view(folder: Path, manifest: dict[str, Any], parts: tuple[Part, ...]) -> View:
+    segments = {}
+    for name in SEGMENTS:
+        arrays = {
+            array: np.load(folder / f"{name}-{array}.npy", allow_pickle=False) for array in ARRAYS
+        }
+        segments[name] = Segment(**arrays, ascending=manifest["ascending"][name])
+    structure = manifest["structure"]
+    return View(
+        base=segments["base"],
+        structure=None if structure is None else Structure.load(folder, parts, **structure),
+        tail=segments["tail"],
+        names=tuple(manifest["names"]),
+        generation=manifest["generation"],
+    )
+
+
+def _numbered(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir() and path.name.isdecimal()]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold a file's bytes, or a folder's names, before going on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
