@@ -1,0 +1,24 @@
+"""Bringing images in: what to read (manifest), and reading it into a catalog (ingest)."""
+
+from attribution.ingestion.ingest import ImageEncoder, IngestReport, Progress, ingest
+from attribution.ingestion.manifest import (
+    ManifestProblem,
+    ManifestRow,
+    ManifestUnreadable,
+    read_manifest,
+)
+from attribution.ingestion.previews import make_preview
+from attribution.ingestion.reading import Skipped
+
+__all__ = [
+    "ImageEncoder",
+    "IngestReport",
+    "ManifestProblem",
+    "ManifestRow",
+    "ManifestUnreadable",
+    "Progress",
+    "Skipped",
+    "ingest",
+    "make_preview",
+    "read_manifest",
+]

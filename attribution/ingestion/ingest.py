@@ -1,0 +1,245 @@
+"""Files into a catalog: read, decode, encode in batches, commit each batch.
+
+Whatever ends it (Ctrl-C, a crash, a power cut), each committed batch is kept, and running it again
+goes on from there: files the catalog knows are recognised by their bytes and not encoded again.
+Knows no HTTP and no command line; memory holds two batches, however many rows there are.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from attribution.catalog import (
+    AddedBatch,
+    Catalog,
+    CollectionNotFound,
+    NewSource,
+    Source,
+    SourceNotFound,
+)
+from attribution.ingestion.manifest import ManifestProblem, ManifestRow
+from attribution.ingestion.reading import Fresh, Known, RowReader, Skipped, statements
+from models.decoding import DecodingLimits
+
+_DEFAULT_LIMITS = DecodingLimits()
+_Row = TypeVar("_Row")
+_Outcome = TypeVar("_Outcome")
+
+
+class ImageEncoder(Protocol):
+    """What ingesting needs of an encoder."""
+
+    @property
+    def model_id(self) -> str:
+        """Names what the vectors mean; other vectors have another model_id."""
+
+    @property
+    def dimension(self) -> int:
+        """Length d of a vector."""
+
+    def encode(self, images: Sequence[Image.Image], /) -> npt.NDArray[np.float32]:
+        """RGB images to ``(n, d)`` float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is, in rows. `total` is None where the number of rows is not known beforehand.
+
+    `unchanged` are the rows whose image was there already, those with new metadata included.
+    """
+
+    done: int
+    total: int | None
+    added: int
+    unchanged: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """Every row is in one of the four; an index at `generation` has seen all of them."""
+
+    added: int
+    unchanged: int
+    updated: int
+    skipped: tuple[Skipped, ...]
+    generation: int
+
+
+def ingest(
+    catalog: Catalog,
+    encoder: ImageEncoder,
+    rows: Iterable[ManifestRow | ManifestProblem],
+    *,
+    batch_size: int = 64,
+    limits: DecodingLimits = _DEFAULT_LIMITS,
+    on_progress: Callable[[Progress], None] | None = None,
+    workers: int = 4,
+) -> IngestReport:
+    """Add the images of `rows` to the catalog; may be repeated, and continues where it ended.
+
+    An image its collection already holds is not encoded again, but its metadata follows the row
+    where that states something else. Of rows with the same image the last one's statements hold.
+    Missing collections are created. Files that cannot be read become `Skipped` in the report.
+
+    Args:
+        catalog: Where sources go; other processes may use it meanwhile.
+        encoder: Gives the vectors, called from this thread only.
+        rows: For example from `read_manifest`; consumed as it goes.
+        batch_size: Images an encoder call and a commit.
+        limits: Of each file.
+        on_progress: Called from this thread; what it counts as added is committed.
+        workers: Threads that read and decode while a batch is encoded.
+
+    Raises:
+        ValueError: `batch_size` or `workers` is below 1, or the encoder's vectors are unusable.
+        CatalogError: The catalog cannot be written.
+    """
+    if batch_size < 1 or workers < 1:
+        raise ValueError("batch_size and workers must be at least 1.")
+    total = len(rows) if isinstance(rows, Sized) else None
+    run = _Run(catalog, encoder, batch_size, total, on_progress)
+    reader = RowReader(catalog, encoder.model_id, limits)
+    ahead = batch_size + workers
+    with closing(_in_order(reader.read, rows, workers=workers, ahead=ahead)) as outcomes:
+        for outcome in outcomes:
+            run.take(outcome)
+    run.commit()
+    return run.report()
+
+
+class _Run:
+    """What happens to rows on the main thread, in their order, and the count of it."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        encoder: ImageEncoder,
+        batch_size: int,
+        total: int | None,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._catalog = catalog
+        self._encoder = encoder
+        self._batch_size = batch_size
+        self._total = total
+        self._on_progress = on_progress
+        self._batch: list[Fresh] = []
+        self._added = self._unchanged = self._updated = 0
+        self._skipped: list[Skipped] = []
+
+    def take(self, outcome: Known | Fresh | Skipped) -> None:
+        match outcome:
+            case Fresh():
+                self._batch.append(outcome)
+                if len(self._batch) == self._batch_size:
+                    self.commit()
+                return
+            case Known():
+                self._follow(outcome.row, outcome.source_id)
+            case Skipped():
+                self._skipped.append(outcome)
+        self._tell()
+
+    def commit(self) -> None:
+        """Encode and add what has been taken; an interruption before the end loses only this."""
+        if not self._batch:
+            return
+        added = self._add(self._new_sources())
+        for fresh, item in zip(self._batch, added.items, strict=True):
+            if item.created:
+                self._added += 1
+            else:  # the same image came twice, or another process was faster
+                self._follow(fresh.row, item.source.source_id)
+        self._batch.clear()
+        self._tell()
+
+    def report(self) -> IngestReport:
+        return IngestReport(
+            added=self._added,
+            unchanged=self._unchanged,
+            updated=self._updated,
+            skipped=tuple(self._skipped),
+            generation=self._catalog.generation(),
+        )
+
+    def _new_sources(self) -> list[NewSource]:
+        vectors = self._encoder.encode([fresh.decoded.image for fresh in self._batch])
+        expected = (len(self._batch), self._encoder.dimension)
+        if vectors.shape != expected or not np.isfinite(vectors).all():
+            raise ValueError(
+                f"Encoder {self._encoder.model_id!r} gave {vectors.shape} numbers, some perhaps "
+                f"not finite, instead of {expected}: check its weights."
+            )
+        return [
+            NewSource(
+                collection=fresh.row.collection,
+                sha256=fresh.decoded.sha256,
+                width=fresh.decoded.width,
+                height=fresh.decoded.height,
+                format=fresh.decoded.format,
+                **{**statements(fresh.row), "uri": fresh.row.uri},
+                embedding=vector,
+                preview=fresh.preview,
+            )
+            for fresh, vector in zip(self._batch, vectors, strict=True)
+        ]
+
+    def _add(self, sources: Sequence[NewSource]) -> AddedBatch:
+        try:
+            return self._catalog.add(self._encoder.model_id, sources)
+        except CollectionNotFound:
+            there = {collection.name for collection in self._catalog.collections()}
+            for name in sorted({source.collection for source in sources} - there):
+                self._catalog.put_collection(name)
+            return self._catalog.add(self._encoder.model_id, sources)
+
+    def _follow(self, row: ManifestRow, source_id: str) -> None:
+        """Bring the metadata of a source to what the row states about it."""
+        stated = statements(row)
+        try:
+            # Read here, not by the reader: a row before this one may have changed it.
+            if stated and _differ(self._catalog.source(source_id), stated):
+                self._catalog.update(source_id, stated)
+                self._updated += 1
+            else:
+                self._unchanged += 1
+        except SourceNotFound:
+            self._skipped.append(Skipped(row.path, "was deleted meanwhile: ingest it again"))
+
+    def _tell(self) -> None:
+        if self._on_progress is None:
+            return
+        unchanged, skipped = self._unchanged + self._updated, len(self._skipped)
+        done = self._added + unchanged + skipped
+        self._on_progress(Progress(done, self._total, self._added, unchanged, skipped))
+
+
+def _differ(source: Source, stated: dict[str, Any]) -> bool:
+    held = {field: getattr(source, field) for field in stated}
+    return json.dumps(held, sort_keys=True) != json.dumps(stated, sort_keys=True)
+
+
+def _in_order(
+    work: Callable[[_Row], _Outcome], rows: Iterable[_Row], *, workers: int, ahead: int
+) -> Generator[_Outcome, None, None]:
+    """Outcomes of `work` in the order of `rows`, at most `ahead` of them begun and not taken."""
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="ingest")
+    begun: deque[Future[_Outcome]] = deque()
+    try:
+        for row in rows:
+            begun.append(pool.submit(work, row))
+            if len(begun) > ahead:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,96 @@
+"""One row of a manifest to an image ready for encoding; safe to run on several threads."""
+
+import errno
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attribution.catalog import Catalog, EmbeddingsMissing, InvalidField, validation
+from attribution.ingestion.manifest import ManifestProblem, ManifestRow
+from attribution.ingestion.previews import make_preview
+from models.decoding import DecodedImage, DecodingLimits, ImageError, decode
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that was not ingested; of a bad line `path` is the manifest."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A row whose image its collection holds, with a vector of this encoder."""
+
+    row: ManifestRow
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A row whose image is to be encoded."""
+
+    row: ManifestRow
+    decoded: DecodedImage
+    preview: bytes
+
+
+class RowReader:
+    """What happens to a row off the main thread: all but encoding and writing."""
+
+    def __init__(self, catalog: Catalog, model_id: str, limits: DecodingLimits) -> None:
+        self._catalog = catalog
+        self._model_id = model_id
+        self._limits = limits
+
+    def read(self, row: ManifestRow | ManifestProblem) -> Known | Fresh | Skipped:
+        """Read and decode the row's file, or say that it is held already or why it cannot be."""
+        if isinstance(row, ManifestProblem):
+            return Skipped(row.path, f"line {row.line}: {row.reason}" if row.line else row.reason)
+        try:
+            _refuse_unstorable(row)
+            data = self._bytes(row.path)
+            source_id = self._held(row.collection, hashlib.sha256(data).hexdigest())
+            if source_id is not None:
+                return Known(row, source_id)
+            decoded = decode(data, limits=self._limits)
+        except (ImageError, InvalidField) as error:
+            return Skipped(row.path, str(error))
+        except OSError as error:
+            return Skipped(row.path, f"cannot be read ({error.strerror})")
+        return Fresh(row, decoded, make_preview(decoded.image))
+
+    def _bytes(self, path: Path) -> bytes:
+        if not path.is_file():  # a pipe would never end
+            raise FileNotFoundError(errno.ENOENT, "no such file")
+        with path.open("rb") as file:
+            return file.read(self._limits.max_bytes + 1)
+
+    def _held(self, collection: str, digest: str) -> str | None:
+        source = self._catalog.known_digests(collection, [digest]).get(digest)
+        if source is None:
+            return None
+        try:
+            self._catalog.embeddings(self._model_id, [source.vector_id])
+        except EmbeddingsMissing:
+            return None
+        return source.source_id
+
+
+def statements(row: ManifestRow) -> dict[str, Any]:
+    """The fields of a source about which the row says something."""
+    stated: dict[str, Any] = {"title": row.title, "creator": row.creator, "licence": row.licence}
+    if row.uri_stated:
+        stated["uri"] = row.uri
+    if row.metadata:
+        stated["metadata"] = row.metadata
+    return {field: value for field, value in stated.items() if value is not None}
+
+
+def _refuse_unstorable(row: ManifestRow) -> None:
+    """Raise `InvalidField` for this row alone, which the catalog would for its whole batch."""
+    validation.collection_name(row.collection)
+    for field, value in (statements(row) | {"uri": row.uri}).items():
+        validation.changeable(field, value)
