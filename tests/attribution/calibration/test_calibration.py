@@ -1,0 +1,168 @@
+"""The null follows the catalog exactly, filters see only their own, and its state is said."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attribution.calibration import Calibration
+from attribution.calibration.neighbours import BackgroundNeighbours
+from attribution.index import FaissIndex, Follower, change_batch
+from attribution.retrieval import Fusion
+from models.background import Background, thumbnail
+
+
+def rows_of(seed, n, parts):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, parts[-1].stop)).astype(np.float32)
+    for part in parts:
+        rows[:, part.columns] /= np.linalg.norm(rows[:, part.columns], axis=1, keepdims=True)
+    return rows
+
+
+@pytest.fixture
+def background(small_space):
+    return Background(
+        small_space.model_id,
+        rows_of(5, 120, small_space.parts),
+        np.random.default_rng(1).integers(0, 256, (120, 16, 16)).astype(np.uint8),
+    )
+
+
+@pytest.fixture
+def opened(catalog, small_space, background):
+    index = FaissIndex(small_space.parts, small_space.dimension, "small", catalog.epoch)
+    calibration = Calibration(
+        index, Fusion(small_space.parts, small_space.reference), background, catalog
+    )
+    follower = Follower(catalog, index, "small")
+    follower.on_change(calibration.apply)
+    return index, calibration, follower
+
+
+def add(catalog, new_source, space, numbers, collection="default"):
+    rows = rows_of(1000 + numbers[0], len(numbers), space.parts)
+    return catalog.add(
+        "small",
+        [new_source(n, row, collection) for n, row in zip(numbers, rows, strict=True)],
+    )
+
+
+def statistics(calibration, collections=None):
+    return calibration.null(collections).statistics
+
+
+def test_the_null_after_many_changes_equals_a_fresh_one(
+    catalog, opened, new_source, small_space, background
+):
+    index, calibration, follower = opened
+    calibration.build()
+    kept = []
+    for step in range(6):
+        added = add(catalog, new_source, small_space, range(100 * step, 100 * step + 40))
+        kept += [item.source.source_id for item in added.items]
+        follower.catch_up()
+        catalog.delete(source_ids=kept[:: step + 2])
+        kept = [each for place, each in enumerate(kept) if place % (step + 2)]
+        follower.catch_up()
+    fresh = Calibration(
+        index, Fusion(small_space.parts, small_space.reference), background, catalog
+    )
+    fresh.build()
+    assert np.allclose(statistics(calibration), statistics(fresh), atol=1e-4)
+    assert calibration.state().state == "fresh"
+
+
+def test_an_id_added_again_is_not_counted_twice(small_space):
+    rows = rows_of(3, 5, small_space.parts)
+    index = FaissIndex(small_space.parts, small_space.dimension, "small", "epoch")
+    fusion = Fusion(small_space.parts, small_space.reference)
+    neighbours = BackgroundNeighbours(index, fusion, rows_of(5, 20, small_space.parts))
+    for generation in (1, 2):
+        batch = change_batch(
+            generation,
+            dimension=24,
+            add_ids=np.arange(1, 6),
+            add_vectors=rows,
+            add_collections=["default"] * 5,
+        )
+        index.apply(batch)
+        neighbours.apply(batch)
+    for ids in neighbours.hits.ids:
+        real = ids[ids >= 0]
+        assert len(set(real.tolist())) == len(real) == 5
+
+
+def test_changes_during_the_build_are_not_lost(
+    catalog, opened, new_source, small_space, background
+):
+    index, calibration, follower = opened
+    add(catalog, new_source, small_space, range(30))
+    follower.catch_up()
+    assert calibration.state().state == "building"
+    calibration.build()
+    fresh = Calibration(
+        index, Fusion(small_space.parts, small_space.reference), background, catalog
+    )
+    fresh.build()
+    assert np.allclose(statistics(calibration), statistics(fresh))
+
+
+def test_under_a_filter_only_that_collection_counts(
+    catalog, opened, new_source, small_space, background
+):
+    _, calibration, follower = opened
+    calibration.build()
+    add(catalog, new_source, small_space, range(30), "other")
+    follower.catch_up()
+    alone = statistics(calibration, frozenset({"other"}))
+    add(catalog, new_source, small_space, range(500, 560), "default")
+    follower.catch_up()
+    assert np.allclose(statistics(calibration, frozenset({"other"})), alone, atol=1e-5)
+    assert not np.allclose(statistics(calibration), alone, atol=1e-3)
+
+
+def test_a_background_image_that_is_a_copy_of_a_source_is_dropped(
+    catalog, small_space, new_source, background
+):
+    source = new_source(1, background.rows[7])
+    with Image.open(io.BytesIO(source.preview)) as preview:
+        copy = thumbnail(preview)
+    thumbnails = background.thumbnails.copy()
+    thumbnails[7] = copy
+    index = FaissIndex(small_space.parts, small_space.dimension, "small", catalog.epoch)
+    fusion = Fusion(small_space.parts, small_space.reference)
+    catalog.add("small", [source])
+    Follower(catalog, index, "small").catch_up()
+    sizes = []
+    for pictures in (background.thumbnails, thumbnails):
+        calibration = Calibration(
+            index, fusion, Background("small", background.rows, pictures), catalog
+        )
+        calibration.build()
+        sizes.append(len(statistics(calibration)))
+    assert sizes == [120, 119]
+
+
+def test_without_a_background_there_is_no_null(catalog, opened, small_space):
+    index, _, _ = opened
+    calibration = Calibration(
+        index, Fusion(small_space.parts, small_space.reference), None, catalog
+    )
+    calibration.build()
+    assert calibration.null() is None
+    assert calibration.state().state == "missing"
+
+
+def test_nothing_to_standardise_by_is_missing_not_an_error(catalog, background, small_space):
+    from models.parts import consecutive_parts  # noqa: PLC0415
+
+    parts = consecutive_parts([("whole", 24)])
+    index = FaissIndex(parts, 24, "small", catalog.epoch)
+    fusion = Fusion(parts, np.zeros((0, 24), np.float32))
+    calibration = Calibration(index, fusion, background, catalog)
+    calibration.build()
+    assert calibration.null() is None
+    assert calibration.null(frozenset({"other"})) is None
+    assert calibration.state().state == "missing"

@@ -1,0 +1,112 @@
+"""The statistic, the p-value and the shares against slow formulas."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attribution.calibration.copies import is_copy
+from attribution.calibration.null import Null
+from attribution.calibration.shares import ShareModel
+from attribution.calibration.statistic import NEIGHBOURS, TooFewNeighbours, neighbourhood
+
+
+def slow_statistic(score, ranked, reference):
+    pool = [s for s in ranked[1 : NEIGHBOURS + 1] if np.isfinite(s)] + list(reference)
+    nearest = sorted(pool, reverse=True)[:NEIGHBOURS]
+    return (score - np.mean(nearest)) / np.std(nearest)
+
+
+@pytest.mark.parametrize("sources", [0, 1, 2, 30, 80])
+@pytest.mark.parametrize("references", [8, 200])
+def test_the_statistic_equals_the_rule_in_words(sources, references):
+    rng = np.random.default_rng(sources + references)
+    ranked = np.full((3, 80), -np.inf, np.float32)
+    ranked[:, :sources] = -np.sort(-rng.normal(size=(3, sources)), axis=1)
+    reference = rng.normal(size=(3, references)).astype(np.float32)
+    found = neighbourhood(ranked, reference).standardise(ranked)
+    for row in range(3):
+        for place in range(min(sources, 5)):
+            slow = slow_statistic(ranked[row, place], ranked[row], reference[row])
+            assert found[row, place] == pytest.approx(slow, rel=1e-4, abs=1e-4)
+    assert np.isneginf(found[:, sources:]).all()
+
+
+def test_a_score_needs_neighbours():
+    alone = np.array([[0.9, -np.inf, -np.inf]], np.float32)
+    with pytest.raises(TooFewNeighbours, match="at least 8"):
+        neighbourhood(alone, np.zeros((1, 7), np.float32))
+    with pytest.raises(TooFewNeighbours):
+        neighbourhood(np.zeros((1, 1), np.float32), np.zeros((1, 0), np.float32))
+
+
+def test_equal_neighbours_do_not_divide_by_zero():
+    ranked = np.full((1, 20), 0.5, np.float32)
+    assert np.isfinite(
+        neighbourhood(ranked, np.zeros((1, 0), np.float32)).standardise(ranked)
+    ).all()
+
+
+@given(
+    st.lists(st.floats(-5, 5, width=32), min_size=1, max_size=40),
+    st.lists(st.floats(-6, 6, width=32), min_size=1, max_size=10),
+)
+def test_p_values_equal_counting(null, queries):
+    p = Null(np.sort(np.float32(null)), 0).p_values(np.float32(queries))
+    slow = [
+        (1 + sum(x >= q for x in np.float32(null))) / (len(null) + 1) for q in np.float32(queries)
+    ]
+    assert p.tolist() == pytest.approx(slow)
+
+
+def test_p_values_of_exchangeable_queries_keep_the_rate():
+    rng = np.random.default_rng(0)
+    rejected = []
+    for _ in range(400):
+        values = rng.gumbel(size=100).astype(np.float32)
+        p = Null(np.sort(values[:99]), 0).p_values(values[99:])
+        rejected.append(p[0] <= 0.1)
+    assert abs(np.mean(rejected) - 0.1) < 0.05
+
+
+def test_an_empty_gallery_rejects_nothing():
+    null = Null(np.full(50, -np.inf, np.float32), 0)
+    assert null.p_values(np.float32([-np.inf]))[0] == 1.0
+    assert null.quantile(0.01) == -np.inf
+    assert null.smallest_alpha == pytest.approx(1 / 51)
+
+
+@given(
+    st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=20),
+    st.floats(-30, 30),
+    st.floats(0.1, 5),
+)
+def test_shares_add_up_and_keep_the_order(statistics, level, temperature):
+    shares, unattributed = ShareModel(temperature).split(np.float32(statistics), level)
+    assert shares.sum() + unattributed == pytest.approx(1)
+    order = np.argsort(np.float32(statistics), kind="stable")
+    assert (np.diff(shares[order]) >= -1e-12).all()
+
+
+def test_shares_of_nothing_are_all_unattributed():
+    shares, unattributed = ShareModel().split(np.full(4, -np.inf, np.float32), -np.inf)
+    assert shares.tolist() == [0, 0, 0, 0]
+    assert unattributed == 1
+
+
+def test_a_candidate_at_the_level_gets_half():
+    shares, unattributed = ShareModel(2.0).split(np.float32([3.0, -np.inf]), 3.0)
+    assert shares[0] == pytest.approx(0.5)
+    assert unattributed == pytest.approx(0.5)
+
+
+def test_copies_are_told_by_pixels_mirrored_too():
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (16, 16)).astype(np.uint8)
+    brighter = (picture * 0.7 + 40).astype(np.uint8)
+    other = rng.integers(0, 256, (16, 16)).astype(np.uint8)
+    flat = np.full((16, 16), 7, np.uint8)
+    assert is_copy(picture, brighter)
+    assert is_copy(picture, brighter[:, ::-1])
+    assert not is_copy(picture, other)
+    assert not is_copy(flat, flat)

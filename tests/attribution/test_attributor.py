@@ -1,0 +1,182 @@
+"""Answers: the true source first, an honest no, nothing that is gone, shares that add up."""
+
+import numpy as np
+import pytest
+
+from attribution.attributor import Attributor
+from attribution.calibration import AlphaTooSmall, Calibration
+from attribution.index import FaissIndex, Follower
+from attribution.retrieval import Fusion
+from models.background import Background
+
+
+def rows_of(seed, n, parts):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, parts[-1].stop)).astype(np.float32)
+    return unit(rows, parts)
+
+
+def unit(rows, parts):
+    rows = rows.astype(np.float32, copy=True)
+    for part in parts:
+        rows[:, part.columns] /= np.linalg.norm(rows[:, part.columns], axis=1, keepdims=True)
+    return rows
+
+
+class World:
+    """Sixty sources and an attributor on them."""
+
+    def __init__(self, catalog, space, new_source, *, background=400):
+        self.catalog, self.space = catalog, space
+        self.index = FaissIndex(space.parts, space.dimension, space.model_id, catalog.epoch)
+        self.follower = Follower(catalog, self.index, space.model_id)
+        fusion = Fusion(space.parts, space.reference)
+        self.background = (
+            Background(
+                space.model_id,
+                rows_of(5, background, space.parts),
+                np.zeros((background, 16, 16), np.uint8),
+            )
+            if background
+            else None
+        )
+        self.calibration = Calibration(self.index, fusion, self.background, catalog)
+        self.follower.on_change(self.calibration.apply)
+        self.calibration.build()
+        self.rows = rows_of(1, 60, space.parts)
+        self.sources = [
+            item.source
+            for item in catalog.add(
+                space.model_id,
+                [
+                    new_source(n, row, "other" if n % 2 else "default")
+                    for n, row in enumerate(self.rows)
+                ],
+            ).items
+        ]
+        self.follower.catch_up()
+        self.attributor = Attributor(space, catalog, self.index, self.calibration)
+
+    def near(self, number, *, noise=0.15, seed=0):
+        row = self.rows[number] + noise * rows_of(seed + 70, 1, self.space.parts)[0]
+        return unit(row[None], self.space.parts)
+
+
+@pytest.fixture
+def world(catalog, small_space, new_source):
+    return World(catalog, small_space, new_source)
+
+
+def total(answer):
+    return (
+        sum(ranked.share for ranked in answer.sources)
+        + answer.other_share
+        + answer.unattributed_share
+    )
+
+
+def test_a_query_near_a_source_is_attributed_to_it(world):
+    [answer] = world.attributor.attribute(world.near(7), alpha=0.05)
+    assert answer.decision == "attributed"
+    assert answer.sources[0].source == world.sources[7]
+    assert answer.sources[0].attributed
+    assert not answer.sources[-1].attributed
+    assert answer.sources[0].share > 0.5
+    assert [ranked.rank for ranked in answer.sources] == list(range(1, 11))
+    assert answer.p_value == answer.sources[0].p_value <= 0.05
+    assert total(answer) == pytest.approx(1)
+
+
+def test_each_part_can_find_its_own_source(world):
+    structure, appearance = world.space.parts
+    row = np.zeros((1, 24), np.float32)
+    row[:, structure.columns] = world.rows[3, structure.columns]
+    row[:, appearance.columns] = world.rows[8, appearance.columns]
+    [answer] = world.attributor.attribute(row, top_k=2, alpha=0.05)
+    assert {ranked.source.source_id for ranked in answer.sources} == {
+        world.sources[3].source_id,
+        world.sources[8].source_id,
+    }
+
+
+def test_unrelated_queries_are_refused_at_about_the_stated_rate(world):
+    queries = rows_of(1234, 600, world.space.parts)
+    answers = world.attributor.attribute(queries, alpha=0.1)
+    rate = np.mean([answer.decision == "attributed" for answer in answers])
+    assert abs(rate - 0.1) < 0.04
+    assert all(answer.sources for answer in answers)
+    refused = [answer for answer in answers if answer.decision == "no_source_found"]
+    assert not any(ranked.attributed for answer in refused for ranked in answer.sources)
+
+
+def test_a_batch_gives_the_answers_of_single_queries(world):
+    queries = np.concatenate([world.near(n) for n in range(20)])
+    batch = world.attributor.attribute(queries)
+    for row, answer in enumerate(batch):
+        [alone] = world.attributor.attribute(queries[row : row + 1])
+        assert [r.source.source_id for r in alone.sources] == [
+            r.source.source_id for r in answer.sources
+        ]
+        assert np.allclose(
+            [r.score for r in alone.sources], [r.score for r in answer.sources], atol=1e-4
+        )
+
+
+def test_a_source_the_catalog_has_deleted_is_gone_before_the_index_knows(world):
+    world.catalog.delete(source_ids=[world.sources[7].source_id])
+    [answer] = world.attributor.attribute(world.near(7))
+    assert world.sources[7].source_id not in {r.source.source_id for r in answer.sources}
+    assert len(answer.sources) == 10
+    assert answer.decision == "no_source_found"
+    assert total(answer) == pytest.approx(1)
+
+
+def test_a_filter_searches_and_credits_that_collection_only(world):
+    [answer] = world.attributor.attribute(
+        world.near(8), collections=frozenset({"other"}), top_k=50, alpha=0.05
+    )
+    assert {ranked.source.collection for ranked in answer.sources} == {"other"}
+    assert len(answer.sources) == 30
+    assert answer.decision == "no_source_found"
+    assert answer.other_share == pytest.approx(0)
+
+
+def test_a_small_top_k_puts_the_rest_into_other_share(world):
+    [few] = world.attributor.attribute(world.near(7), top_k=1)
+    [many] = world.attributor.attribute(world.near(7), top_k=40)
+    assert few.other_share > many.other_share
+    assert total(few) == pytest.approx(1)
+    assert few.sources[0].share == pytest.approx(many.sources[0].share)
+
+
+def test_without_background_there_are_ranks_but_no_decision(catalog, small_space, new_source):
+    world = World(catalog, small_space, new_source, background=0)
+    [answer] = world.attributor.attribute(world.near(7))
+    assert answer.decision is None
+    assert answer.p_value is None
+    assert answer.calibration.state == "missing"
+    assert answer.sources[0].source == world.sources[7]
+    assert not answer.sources[0].attributed
+    assert total(answer) == pytest.approx(1)
+
+
+def test_an_empty_gallery_answers_no_source_found(catalog, small_space, new_source):
+    world = World(catalog, small_space, new_source)
+    catalog.delete(source_ids=[source.source_id for source in world.sources])
+    world.follower.catch_up()
+    [answer] = world.attributor.attribute(world.near(7))
+    assert answer.sources == ()
+    assert answer.decision == "no_source_found"
+    assert answer.p_value == 1.0
+    assert answer.unattributed_share == 1.0
+
+
+@pytest.mark.parametrize("options", [{"top_k": 0}, {"top_k": 101}, {"alpha": 0}, {"alpha": 1}])
+def test_numbers_out_of_range_are_refused(world, options):
+    with pytest.raises(ValueError, match=r"top_k|alpha"):
+        world.attributor.attribute(world.near(1), **options)
+
+
+def test_an_alpha_the_background_cannot_bear_is_refused(world):
+    with pytest.raises(AlphaTooSmall, match="extend the background"):
+        world.attributor.attribute(world.near(1), alpha=0.0001)
