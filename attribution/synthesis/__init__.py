@@ -1,0 +1,22 @@
+"""Synthetic images whose sources are known, made on a CPU without weights or downloads.
+
+For training, calibration, evaluation and the demo; the serving path never imports it.
+"""
+
+from attribution.synthesis.collage import Collage, collage
+from attribution.synthesis.dataset import GeneratedSet, SyntheticImage, TrueSource, generate
+from attribution.synthesis.patches import from_one, from_two
+from attribution.synthesis.photographs import Photograph, bundled_photographs
+
+__all__ = [
+    "Collage",
+    "GeneratedSet",
+    "Photograph",
+    "SyntheticImage",
+    "TrueSource",
+    "bundled_photographs",
+    "collage",
+    "from_one",
+    "from_two",
+    "generate",
+]

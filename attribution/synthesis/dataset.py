@@ -1,0 +1,186 @@
+"""A folder of synthetic images whose true sources are known, with a manifest that says so.
+
+The manifest has the form that `attribution.evaluation` reads: one JSON row a query, paths relative
+to the manifest. Knows the generator, no catalog and no encoder.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from attribution.synthesis.patches import from_one, from_two
+
+_log = logging.getLogger(__name__)
+
+METHOD = "patch-nearest-neighbours"
+MANIFEST_NAME = "manifest.jsonl"
+
+SetName = Literal["patch_single", "patch_pair"]
+Role = Literal["exemplar", "structure", "appearance"]
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_LARGEST_SEED = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class TrueSource:
+    """One image a synthetic image was made from: its name, its file in the folder, its part."""
+
+    name: str
+    image: Path
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticImage:
+    """One generated query: its file, what it was made from, and how."""
+
+    query: Path
+    sources: tuple[TrueSource, ...]
+    set: SetName
+    method: str = METHOD
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedSet:
+    """What ``generate`` wrote."""
+
+    manifest: Path
+    images: tuple[SyntheticImage, ...]
+
+
+def generate(
+    sources: Sequence[tuple[str, Image.Image]],
+    out: Path,
+    *,
+    singles: int,
+    pairs: int,
+    seed: int,
+    size: int = 192,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> GeneratedSet:
+    """Write ``singles`` one-source and ``pairs`` two-source images, their sources and a manifest.
+
+    Every source is used once before any is used twice. The same arguments write the same files on
+    the same machine. The manifest grows with the images, so an interrupted run can be read.
+
+    Args:
+        sources: name and image each; a name becomes a file name, so it is made of letters,
+            digits, ``_``, ``-`` and ``.``, and unique.
+        out: folder, made if missing; files of the same names are overwritten.
+        singles: images made by ``from_one``.
+        pairs: images made by ``from_two``.
+        seed: of everything random.
+        size: long side of the synthetic images in pixels. Sources keep their own.
+        on_progress: called with (done, total) after each image.
+
+    Raises:
+        ValueError: a bad or repeated name, a negative count, or too few sources for what is asked.
+    """
+    _require_usable(sources, singles, pairs)
+    files = _write_sources(sources, out)
+    images = dict(sources)
+    rng = np.random.default_rng(seed)
+    plan = _plan([name for name, _ in sources], singles, pairs, rng)
+    made: list[SyntheticImage] = []
+    manifest = out / MANIFEST_NAME
+    (out / "queries").mkdir(parents=True, exist_ok=True)
+    with manifest.open("w", encoding="utf-8") as rows:
+        for number, names in enumerate(plan):
+            picture = _made(
+                [images[name] for name in names], int(rng.integers(_LARGEST_SEED)), size
+            )
+            query = out / "queries" / f"{number:05d}.png"
+            picture.save(query)
+            made.append(_described(query, names, files))
+            rows.write(json.dumps(_row(made[-1], out)) + "\n")
+            rows.flush()
+            if on_progress is not None:
+                on_progress(number + 1, len(plan))
+    _log.info("wrote %d synthetic images of %d sources to %s", len(made), len(sources), out)
+    return GeneratedSet(manifest, tuple(made))
+
+
+def _require_usable(sources: Sequence[tuple[str, Image.Image]], singles: int, pairs: int) -> None:
+    names = [name for name, _ in sources]
+    bad = sorted(name for name in names if not _SAFE_NAME.fullmatch(name))
+    if bad:
+        raise ValueError(
+            f"{bad[0]!r} cannot be a file name; use letters, digits, '_', '-' and '.' only"
+        )
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two sources are called {repeated!r}; give each a name of its own")
+    if singles < 0 or pairs < 0:
+        raise ValueError(f"singles and pairs are counts, not {singles} and {pairs}")
+    needed = 2 if pairs else min(singles, 1)
+    if len(sources) < needed:
+        raise ValueError(f"{needed} sources or more are needed for this, not {len(sources)}")
+
+
+def _write_sources(sources: Sequence[tuple[str, Image.Image]], out: Path) -> dict[str, Path]:
+    folder = out / "sources"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {name: folder / f"{name}.png" for name, _ in sources}
+    for name, image in sources:
+        image.convert("RGB").save(files[name])
+    return files
+
+
+def _plan(
+    names: Sequence[str], singles: int, pairs: int, rng: np.random.Generator
+) -> list[tuple[str, ...]]:
+    """The sources of each image to make: one name, or a structure and an appearance."""
+    ones = [(name,) for name in _in_turns(names, singles, rng)]
+    structures = _in_turns(names, pairs, rng)
+    twos = [
+        (structure, str(rng.choice([name for name in names if name != structure])))
+        for structure in structures
+    ]
+    return [*ones, *twos]
+
+
+def _in_turns(names: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:
+    """``count`` names in random order, each used once before any is used again."""
+    chosen: list[str] = []
+    while len(chosen) < count:
+        chosen += [names[i] for i in rng.permutation(len(names))]
+    return chosen[:count]
+
+
+def _made(sources: Sequence[Image.Image], seed: int, size: int) -> Image.Image:
+    if len(sources) == 1:
+        return from_one(sources[0], seed=seed, size=size)
+    structure, appearance = sources
+    return from_two(structure, appearance, seed=seed, size=size)
+
+
+def _described(query: Path, names: tuple[str, ...], files: dict[str, Path]) -> SyntheticImage:
+    if len(names) == 1:
+        (name,) = names
+        return SyntheticImage(query, (TrueSource(name, files[name], "exemplar"),), "patch_single")
+    structure, appearance = names
+    truth = (
+        TrueSource(structure, files[structure], "structure"),
+        TrueSource(appearance, files[appearance], "appearance"),
+    )
+    return SyntheticImage(query, truth, "patch_pair")
+
+
+def _row(image: SyntheticImage, out: Path) -> dict[str, Any]:
+    return {
+        "query": image.query.relative_to(out).as_posix(),
+        "sources": [
+            {"image": source.image.relative_to(out).as_posix(), "role": source.role}
+            for source in image.sources
+        ],
+        "set": image.set,
+        "method": image.method,
+    }
