@@ -1,0 +1,1 @@
+"""Label-free training of encoders; needs the extra `train`, never imported while serving."""

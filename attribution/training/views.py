@@ -1,0 +1,158 @@
+"""Random views of a batch of images, as batched tensor operations on any device.
+
+Images are `(n, 3, s, s)` float32 in [0, 1]. Every function draws from the generator it is
+given and from nothing else, so that a step can be repeated exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+# Rows Y, I, Q of the NTSC transform: hue is a rotation in the I-Q plane.
+YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRecipe:
+    """How far a view may stray from its image."""
+
+    scale: tuple[float, float]
+    """Area of the crop, as a fraction of the image."""
+    aspect: float = 4 / 3
+    """Largest stretch of the crop in either direction."""
+    brightness: float = 0.15
+    """Largest relative change; contrast shares it."""
+    saturation: float = 0.15
+    hue: float = 0.03
+    """Largest turn, as a fraction of the full circle."""
+    greyscale: float = 0.0
+    """Probability of losing all colour."""
+    degrade: float = 0.0
+    """Probability of a lossy journey: resampling, compression, noise."""
+
+
+MILD = ViewRecipe(scale=(0.3, 1.0))
+STRONG = ViewRecipe(
+    scale=(0.2, 1.0), brightness=0.3, saturation=0.5, hue=0.08, greyscale=0.1, degrade=0.5
+)
+
+
+def make_view(images: Tensor, size: int, recipe: ViewRecipe, generator: Generator) -> Tensor:
+    """One random view of each image, `(n, 3, size, size)` in [0, 1]."""
+    view = random_crop(images, size, recipe.scale, recipe.aspect, generator)
+    view = jitter_colour(view, recipe, generator)
+    if recipe.degrade > 0:
+        view = degrade(view, recipe.degrade, generator)
+    return view
+
+
+def random_crop(
+    images: Tensor, size: int, scale: tuple[float, float], aspect: float, generator: Generator
+) -> Tensor:
+    """Random resized crop with a random mirror, sampled at twice the size and averaged.
+
+    The averaging is the low-pass filter that bilinear sampling lacks when it shrinks.
+    """
+    n = images.shape[0]
+    area = _uniform(n, *scale, generator, images)
+    stretch = _uniform(n, -math.log(aspect), math.log(aspect), generator, images).exp().sqrt()
+    side = area.sqrt()
+    half_w, half_h = (side * stretch).clamp(max=1.0), (side / stretch).clamp(max=1.0)
+    centre_x = (1 - half_w) * _uniform(n, -1, 1, generator, images)
+    centre_y = (1 - half_h) * _uniform(n, -1, 1, generator, images)
+    mirror = torch.where(_uniform(n, 0, 1, generator, images) < 0.5, -1.0, 1.0)
+    zero = torch.zeros_like(area)
+    theta = torch.stack(
+        [
+            torch.stack([half_w * mirror, zero, centre_x], dim=1),
+            torch.stack([zero, half_h, centre_y], dim=1),
+        ],
+        dim=1,
+    )
+    grid = functional.affine_grid(theta, [n, 3, 2 * size, 2 * size], align_corners=False)
+    sampled = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return functional.avg_pool2d(sampled, 2)
+
+
+def jitter_colour(images: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:
+    """Brightness, contrast, saturation and hue as one affine map of RGB per image."""
+    n = images.shape[0]
+    to_yiq = images.new_tensor(YIQ)
+    amount = recipe.brightness
+    brightness = _uniform(n, 1 - amount, 1 + amount, generator, images)
+    contrast = _uniform(n, 1 - amount, 1 + amount, generator, images)
+    saturation = _uniform(n, 1 - recipe.saturation, 1 + recipe.saturation, generator, images)
+    grey = _uniform(n, 0, 1, generator, images) < recipe.greyscale
+    saturation = torch.where(grey, 0.0, saturation)
+    turn = 2 * math.pi * _uniform(n, -recipe.hue, recipe.hue, generator, images)
+    one, zero = torch.ones_like(turn), torch.zeros_like(turn)
+    rows = [
+        torch.stack([one, zero, zero], dim=1),
+        torch.stack([zero, saturation * turn.cos(), -saturation * turn.sin()], dim=1),
+        torch.stack([zero, saturation * turn.sin(), saturation * turn.cos()], dim=1),
+    ]
+    colour = torch.linalg.inv(to_yiq) @ torch.stack(rows, dim=1) @ to_yiq
+    colour = colour * (brightness * contrast)[:, None, None]
+    mean = images.mean(dim=(1, 2, 3))
+    offset = (mean * brightness * (1 - contrast))[:, None, None]
+    mixed = torch.bmm(colour, images.flatten(2)) + offset
+    return mixed.clamp(0, 1).view_as(images)
+
+
+def degrade(images: Tensor, probability: float, generator: Generator) -> Tensor:
+    """Send some images on a lossy journey: down and up again, block transform, noise."""
+    n, _, size, _ = images.shape
+    result = images
+    factor = float(_uniform(1, 0.4, 0.9, generator, images))
+    small = functional.interpolate(
+        result, size=max(8, round(size * factor)), mode="bilinear", antialias=True
+    )
+    resampled = functional.interpolate(small, size=size, mode="bilinear")
+    result = torch.where(_chosen(n, probability, generator, images), resampled, result)
+    compressed = block_quantise(result, _uniform(n, 0.02, 0.25, generator, images))
+    result = torch.where(_chosen(n, probability, generator, images), compressed, result)
+    strength = _uniform(n, 0.0, 0.05, generator, images)[:, None, None, None]
+    noise = torch.empty_like(result).normal_(generator=generator) * strength
+    chosen = _chosen(n, probability * 0.5, generator, images)
+    return torch.where(chosen, result + noise, result).clamp(0, 1)
+
+
+def block_quantise(images: Tensor, step: Tensor, block: int = 8) -> Tensor:
+    """Round the cosine coefficients of 8x8 blocks, more coarsely at high frequencies.
+
+    What block-transform coders do to a picture, without a table of any one of them.
+    `step` `(n,)` is the size of a rounding step at the highest frequency, in units of [0, 1].
+    """
+    n, c, height, width = images.shape
+    basis = cosine_basis(block).to(images)
+    blocks = images.view(n, c, height // block, block, width // block, block)
+    coefficients = torch.einsum("ab,ncibjd,ed->nciaje", basis, blocks, basis)
+    ramp = torch.arange(block, device=images.device, dtype=images.dtype)
+    weight = 0.15 + (ramp[:, None] + ramp[None, :]) / (2 * (block - 1))
+    width_of_step = step[:, None, None, None, None, None] * weight[None, None, None, :, None, :]
+    width_of_step = width_of_step * block
+    rounded = (coefficients / width_of_step).round() * width_of_step
+    restored = torch.einsum("ab,nciaje,ed->ncibjd", basis, rounded, basis)
+    return restored.reshape(n, c, height, width).clamp(0, 1)
+
+
+def cosine_basis(size: int) -> Tensor:
+    """Orthonormal DCT-II matrix, `(size, size)`, rows are frequencies."""
+    position = torch.arange(size, dtype=torch.float64) + 0.5
+    frequency = torch.arange(size, dtype=torch.float64)
+    basis = torch.cos(math.pi / size * frequency[:, None] * position[None, :])
+    basis[0] /= math.sqrt(2)
+    return basis * math.sqrt(2 / size)
+
+
+def _uniform(n: int, low: float, high: float, generator: Generator, like: Tensor) -> Tensor:
+    return torch.rand(n, generator=generator, device=like.device) * (high - low) + low
+
+
+def _chosen(n: int, probability: float, generator: Generator, like: Tensor) -> Tensor:
+    return (_uniform(n, 0, 1, generator, like) < probability)[:, None, None, None]

@@ -1,0 +1,115 @@
+"""Views stay pictures, do what they say, and repeat exactly from a seed."""
+
+import numpy as np
+import pytest
+import torch
+
+from attribution.training import mixing, views
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def images(n=6, side=64, seed=0):
+    coarse = torch.rand(n, 3, 8, 8, generator=generator(seed))
+    return torch.nn.functional.interpolate(coarse, size=side, mode="bicubic").clamp(0, 1)
+
+
+@pytest.mark.parametrize("recipe", [views.MILD, views.STRONG])
+def test_a_view_is_a_picture_and_repeats_from_its_seed(recipe):
+    first = views.make_view(images(), 48, recipe, generator(3))
+    again = views.make_view(images(), 48, recipe, generator(3))
+    other = views.make_view(images(), 48, recipe, generator(4))
+    assert first.shape == (6, 3, 48, 48)
+    assert first.min() >= 0
+    assert first.max() <= 1
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_full_crop_is_the_picture_or_its_mirror_image():
+    picture = images(8, 32)
+    crop = views.random_crop(picture, 32, (1.0, 1.0), 1.0, generator())
+    same = (crop - picture).abs().amax(dim=(1, 2, 3)) < 0.1
+    mirrored = (crop - picture.flip(3)).abs().amax(dim=(1, 2, 3)) < 0.1
+    assert (same | mirrored).all()
+    assert same.any()
+    assert mirrored.any()
+
+
+def test_without_amounts_colours_stay():
+    still = views.ViewRecipe(scale=(1, 1), brightness=0, saturation=0, hue=0)
+    picture = images()
+    assert torch.allclose(views.jitter_colour(picture, still, generator()), picture, atol=1e-4)
+
+
+def test_greyscale_leaves_three_equal_channels():
+    grey = views.ViewRecipe(scale=(1, 1), brightness=0, greyscale=1.0)
+    result = views.jitter_colour(images(), grey, generator())
+    assert torch.allclose(result[:, 0], result[:, 1], atol=2e-2)
+    assert torch.allclose(result[:, 0], result[:, 2], atol=2e-2)
+
+
+def test_the_cosine_basis_is_orthonormal_and_equals_the_textbook():
+    basis = views.cosine_basis(8)
+    assert torch.allclose(basis @ basis.T, torch.eye(8, dtype=torch.float64), atol=1e-12)
+    slow = [
+        [np.sqrt((1 if k == 0 else 2) / 8) * np.cos(np.pi * (2 * i + 1) * k / 16) for i in range(8)]
+        for k in range(8)
+    ]
+    assert np.allclose(basis.numpy(), slow)
+
+
+def test_a_coarser_quantisation_loses_more():
+    picture = images()
+    fine = views.block_quantise(picture, torch.full((6,), 1e-4))
+    coarse = views.block_quantise(picture, torch.full((6,), 0.2))
+    assert (fine - picture).abs().max() < 1e-2
+    assert (coarse - picture).abs().mean() > 5 * (fine - picture).abs().mean()
+
+
+def test_statistics_transfer_takes_the_mean_colour_of_the_other():
+    a, b = images(4, seed=1) * 0.4 + 0.3, images(4, seed=2) * 0.3 + 0.35
+    mixed = mixing.transfer_statistics(a, b, generator())
+    assert torch.allclose(mixed.mean(dim=(2, 3)), b.mean(dim=(2, 3)), atol=0.02)
+
+
+def test_resampled_patches_all_come_from_the_other_image():
+    a, b = images(2, 32, 1), images(2, 32, 2)
+    mixed = mixing.resample_patches(a, b, 8)
+    offered = torch.nn.functional.unfold(b, 8, stride=4)
+    used = torch.nn.functional.unfold(mixed, 8, stride=8)
+    for n in range(2):
+        distances = torch.cdist(used[n].T, offered[n].T).min(dim=1).values
+        assert distances.max() < 1e-3
+
+
+def test_a_collage_shows_each_pixel_of_one_or_the_other():
+    a, b = torch.zeros(20, 3, 32, 32), torch.ones(20, 3, 32, 32)
+    pasted = mixing.collage(a, b, generator())
+    assert set(pasted.unique().tolist()) == {0.0, 1.0}
+    share = pasted.mean(dim=(1, 2, 3))
+    assert share.min() > 0.15
+    assert share.max() < 0.85
+
+
+def test_swapped_amplitude_keeps_the_layout_of_the_first():
+    a, b = images(4, 32, 1), images(4, 32, 2)
+    mixed = mixing.swap_amplitude(a, b, generator())
+
+    def correlation(x, y):
+        x, y = x.mean(1).flatten(1), y.mean(1).flatten(1)
+        return torch.stack(
+            [torch.corrcoef(torch.stack(pair))[0, 1] for pair in zip(x, y, strict=True)]
+        )
+
+    assert correlation(mixed, a).mean() > correlation(mixed, b).mean() + 0.2
+
+
+def test_mixing_repeats_from_its_seed_and_stays_a_picture():
+    a, b = images(24, 32, 1), images(24, 32, 2)
+    first = mixing.mix(a, b, generator(5))
+    assert torch.equal(first, mixing.mix(a, b, generator(5)))
+    assert first.min() >= 0
+    assert first.max() <= 1
