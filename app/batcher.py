@@ -1,0 +1,150 @@
+"""Joins the images of concurrent requests into one forward pass; knows no HTTP and no index.
+
+One thread runs the encoder. When it is free it takes whatever waits, up to a limit, and starts at
+once: there is no timer, so a lone request waits for nothing and load makes its own batches.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.heads.affine import Domain
+
+logger = logging.getLogger(__name__)
+
+
+class InferenceError(RuntimeError):
+    """The encoder raised, or returned numbers that are not finite, for this image."""
+
+
+class BatcherClosedError(RuntimeError):
+    """The batcher takes no more work: the service is stopping."""
+
+
+class Embeds(Protocol):
+    """The forward pass of an encoder."""
+
+    def embed(self, batch: torch.Tensor, *, domain: Domain) -> NDArray[np.float32]:
+        """(n, 3, height, width) -> (n, d) float32."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """One row of a forward pass, with the seconds it waited and the seconds the pass took."""
+
+    embedding: NDArray[np.float32]
+    queue_seconds: float
+    encode_seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    pixels: torch.Tensor
+    domain: Domain
+    result: Future[Encoded]
+    since: float
+
+    def joins(self, other: _Waiting) -> bool:
+        return self.domain == other.domain and self.pixels.shape == other.pixels.shape
+
+
+class Batcher:
+    """A queue before one inference thread.
+
+    A batch that fails is run again image by image, so that one poison image fails alone. Every
+    future is resolved, also at `close`. A future that was cancelled before its turn costs nothing.
+    The queue has no bound of its own: `admission.Slots` bounds what is accepted at all.
+    """
+
+    def __init__(self, encoder: Embeds, *, max_batch: int) -> None:
+        self._encoder = encoder
+        self._max_batch = max_batch
+        self._waiting: deque[_Waiting] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether work that is submitted now will be done."""
+        return self._thread.is_alive() and not self._closed
+
+    def submit(self, pixels: torch.Tensor, domain: Domain) -> Future[Encoded]:
+        """Queue one (3, height, width) tensor.
+
+        The future ends with an `Encoded`, or with `InferenceError`.
+
+        Raises:
+            BatcherClosedError: after `close`.
+        """
+        item = _Waiting(pixels, domain, Future(), time.perf_counter())
+        with self._changed:
+            if self._closed:
+                raise BatcherClosedError("the service is stopping")
+            self._waiting.append(item)
+            self._changed.notify()
+        return item.result
+
+    def close(self) -> None:
+        """Take nothing more, finish what waits, end the thread. May be called twice."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while batch := self._take():
+            # Claiming a future fails when its request has gone away: that work is dropped.
+            claimed = [item for item in batch if item.result.set_running_or_notify_cancel()]
+            if claimed:
+                self._run(claimed)
+
+    def _take(self) -> list[_Waiting]:
+        """Wait for work; the longest-waiting items that fit one batch. Empty only when closed."""
+        with self._changed:
+            while not self._waiting and not self._closed:
+                self._changed.wait()
+            batch: list[_Waiting] = []
+            while self._waiting and len(batch) < self._max_batch:
+                if batch and not self._waiting[0].joins(batch[0]):
+                    break
+                batch.append(self._waiting.popleft())
+            return batch
+
+    def _run(self, batch: Sequence[_Waiting]) -> None:
+        started = time.perf_counter()
+        try:
+            rows = self._forward(batch)
+        except Exception as error:
+            if len(batch) > 1:
+                logger.warning("a batch of %d images failed, retrying singly", len(batch))
+                for item in batch:
+                    self._run([item])
+                return
+            logger.exception("the encoder failed on an image")
+            failed = InferenceError("the encoder failed on this image")
+            failed.__cause__ = error
+            batch[0].result.set_exception(failed)
+            return
+        seconds = time.perf_counter() - started
+        for item, row in zip(batch, rows, strict=True):
+            item.result.set_result(Encoded(row, started - item.since, seconds))
+
+    def _forward(self, batch: Sequence[_Waiting]) -> NDArray[np.float32]:
+        pixels = torch.stack([item.pixels for item in batch])
+        rows = self._encoder.embed(pixels, domain=batch[0].domain)
+        if rows.shape[0] != len(batch) or not np.isfinite(rows).all():
+            raise InferenceError(f"the encoder returned {rows.shape} with numbers not finite")
+        return rows

@@ -1,0 +1,74 @@
+"""`attribution generate`: synthetic images with known sources, from your own pictures."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from PIL import Image
+
+from app.cli.console import err, out, print_json, progress
+from app.cli.options import JsonOption
+from attribution.ingestion import ManifestRow, read_manifest
+from attribution.synthesis import generate
+from models.decoding import ImageError, decode
+
+
+def generate_command(
+    images: Annotated[Path, typer.Argument(help="Folder of images, or a JSON Lines manifest.")],
+    out_folder: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
+    singles: Annotated[int, typer.Option(min=0, help="Images made from one source.")] = 20,
+    pairs: Annotated[
+        int, typer.Option(min=0, help="Images with the structure of one, the patches of another.")
+    ] = 10,
+    limit: Annotated[int, typer.Option(min=1, help="Read at most so many sources.")] = 200,
+    size: Annotated[int, typer.Option(min=32, max=1024, help="Long side in pixels.")] = 192,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same images.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Make synthetic images from the patches of real ones.
+
+    No weights and no network: about two seconds an image on one core. Writes the images to
+    OUT/queries, their sources to OUT/sources, and OUT/manifest.jsonl, which says what came from
+    what.
+    """
+    sources = _read(images, limit)
+    with progress() as bar:
+        task = bar.add_task("Generating", total=singles + pairs)
+        made = generate(
+            sources,
+            out_folder,
+            singles=singles,
+            pairs=pairs,
+            seed=seed,
+            size=size,
+            on_progress=lambda done, _: bar.update(task, completed=done),
+        )
+    if as_json:
+        print_json({"manifest": str(made.manifest), "images": len(made.images)})
+    else:
+        out.print(f"{len(made.images)} images of {len(sources)} sources: {made.manifest}")
+
+
+def _read(path: Path, limit: int) -> list[tuple[str, Image.Image]]:
+    sources: list[tuple[str, Image.Image]] = []
+    taken: Counter[str] = Counter()
+    for row in read_manifest(path):
+        if len(sources) == limit:
+            break
+        if not isinstance(row, ManifestRow):
+            err.print(f"{row.path}, line {row.line}: {row.reason}", style="yellow", markup=False)
+            continue
+        try:
+            image = decode(row.path.read_bytes()).image
+        except (ImageError, OSError) as error:
+            err.print(f"skipped {row.path}: {error}", style="yellow", markup=False)
+            continue
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", row.path.stem).strip("-") or "image"
+        taken[stem] += 1
+        name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
+        sources.append((name, image))
+    return sources

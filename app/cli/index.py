@@ -1,0 +1,57 @@
+"""`attribution index`: the state of the index, and building it again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.cli.console import err, out, print_json
+from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
+from attribution.catalog import Catalog
+from attribution.index import open_index, rebuild, save_snapshot
+from models.loading import load_encoder
+
+
+def index_command(
+    build: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Build it from the catalog, whatever the snapshot says."),
+    ] = False,
+    save: Annotated[
+        bool,
+        typer.Option("--save", help="Write a snapshot. Only while no service runs on this folder."),
+    ] = False,
+    data: DataOption = None,
+    encoder: EncoderOption = None,
+    weights: WeightsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the index holds: kind, vectors, generation and measured recall."""
+    settings = settings_from(data=data, encoder=encoder, weights=weights)
+    loaded = load_encoder(
+        settings.encoder, weights=settings.encoder_weights, device=settings.device
+    )
+    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+        index = (
+            rebuild(catalog, loaded) if build else open_index(catalog, loaded, settings.snapshots)
+        )
+        stats = index.stats()
+        other = sorted(set(catalog.models()) - {loaded.model_id})
+    if save:
+        save_snapshot(index, settings.snapshots)
+    if other and not stats.vectors:
+        err.print(
+            f"The catalog holds embeddings of {', '.join(other)}, none of {loaded.model_id}: "
+            "choose that encoder with --encoder, or ingest again with this one.",
+            style="yellow",
+        )
+    if as_json:
+        print_json(asdict(stats))
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in asdict(stats).items():
+        table.add_row(name, "exact" if value is None else str(value))
+    out.print(table)

@@ -1,0 +1,146 @@
+"""`attribution train`: an encoder from unlabelled images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from app.cli.console import err, out, progress
+from attribution.training.building import Description, build_encoder, plans_for
+from attribution.training.config import TrainingConfig, read_config
+from attribution.training.images import ImageSet, read_images
+from attribution.training.trainer import StepReport, Trainer
+from models.backbones.residual import ResidualNet
+
+
+def train_command(
+    images: Annotated[
+        list[Path], typer.Argument(help="Folders or tar files of images; no labels are used.")
+    ],
+    out_folder: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            help="Text file of image names, one a line, that are kept out of training and head "
+            "fitting; they become the background that decisions rest on. Give 1,000 or more.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of the recipe; see attribution.training.config.")
+    ] = None,
+    head: Annotated[
+        Literal["cca", "whiten", "none"],
+        typer.Option(
+            help="`cca` keeps the directions that views share, one part for structure and one for "
+            "appearance; `whiten` levels all directions; `none` leaves the descriptor as it is.",
+        ),
+    ] = "cca",
+    components: Annotated[
+        int, typer.Option(min=8, help="Directions kept in each part of a head.")
+    ] = 384,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Scale the recipe to about so many steps; for a quick look."),
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=8, help="Images a step.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    name: Annotated[str | None, typer.Option(help="Name on the card.")] = None,
+    data_note: Annotated[
+        str, typer.Option("--data-note", help="Data, in words, for the card.")
+    ] = "",
+) -> None:
+    """Train an encoder from scratch, without labels, and fit its head.
+
+    Views of one image must find each other, and a picture that mixes two images must find both.
+    The run is resumed from its last checkpoint when started again with the same --out. The result
+    is the folder OUT/encoder, which `--encoder` of every other command takes.
+    """
+    recipe = _recipe(config, steps=steps, batch=batch, seed=seed)
+    held_out = _names(background)
+    everything = _read(images, recipe.image_side)
+    training, held = _split(everything, held_out)
+    out_folder.mkdir(parents=True, exist_ok=True)
+    (out_folder / "recipe.json").write_text(recipe.model_dump_json(indent=2) + "\n")
+    out.print(f"{len(training)} images to train on, {len(held or ())} held out as background")
+    net = _train(Trainer(recipe, training, out_folder, device), recipe).to("cpu")
+    description = Description(
+        name=name or out_folder.name,
+        data=data_note or f"{len(training)} images of {', '.join(p.name for p in images)}",
+        command=" ".join(["attribution", *sys.argv[1:]]),
+    )
+    with progress() as bar:
+        task = bar.add_task("Fitting the head", total=len(training))
+        encoder = build_encoder(
+            out_folder / "encoder",
+            net,
+            training,
+            config=recipe,
+            description=description,
+            background=held,
+            plans=plans_for(head, components),
+            on_images=lambda done: bar.update(task, completed=done),
+        )
+    folder = out_folder / "encoder"
+    parts = ", ".join(f"{part.name} ({part.head}, {part.dimension})" for part in encoder.card.parts)
+    out.print(f"[bold]{folder}[/bold]  model_id {encoder.model_id}, parts: {parts}")
+    out.print(f"Use it: attribution ingest PHOTOS --encoder {folder}")
+
+
+def _recipe(
+    path: Path | None, *, steps: int | None, batch: int | None, seed: int | None
+) -> TrainingConfig:
+    recipe = read_config(path)
+    changes: dict[str, int] = {}
+    if batch is not None:
+        changes["batch"] = batch
+    if seed is not None:
+        changes["seed"] = seed
+    recipe = type(recipe).model_validate(recipe.model_dump() | changes)
+    return recipe if steps is None else recipe.scaled(steps)
+
+
+def _names(path: Path | None) -> frozenset[str]:
+    if path is None:
+        return frozenset()
+    return frozenset(line.strip() for line in path.read_text().splitlines() if line.strip())
+
+
+def _read(paths: Sequence[Path], side: int) -> ImageSet:
+    with progress() as bar:
+        task = bar.add_task("Reading images", total=None)
+        images = read_images(
+            paths, side=side, on_read=lambda count: bar.update(task, completed=count)
+        )
+        bar.update(task, total=len(images))
+    return images
+
+
+def _split(images: ImageSet, held_out: frozenset[str]) -> tuple[ImageSet, ImageSet | None]:
+    held = [row for row, name in enumerate(images.names) if name in held_out]
+    missing = len(held_out) - len(held)
+    if missing:
+        err.print(f"{missing} names of the background are not among the images", style="yellow")
+    if not held:
+        return images, None
+    inside = set(held)
+    kept = [row for row in range(len(images)) if row not in inside]
+    return images.subset(kept), images.subset(held)
+
+
+def _train(trainer: Trainer, recipe: TrainingConfig) -> ResidualNet:
+    with progress(loss="loss {task.fields[loss]}", rank="rank {task.fields[rank]}") as bar:
+        task = bar.add_task(
+            "Training", total=recipe.steps, completed=trainer.step, loss="-", rank="-"
+        )
+
+        def show(report: StepReport) -> None:
+            bar.update(task, completed=report.step, loss=f"{report.loss:.3f}")
+            if report.effective_rank is not None:
+                bar.update(task, rank=f"{report.effective_rank:.0f}")
+
+        return trainer.run(show)

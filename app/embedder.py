@@ -1,0 +1,85 @@
+"""From uploaded bytes to an embedding: decode and preprocess in threads, then the batcher."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from app.batcher import Batcher, InferenceError
+from app.uploads import Upload
+from models.decoding import DecodedImage, DecodingLimits, decode
+from models.encoder import Encoder
+from models.heads.affine import Domain
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """An image with its (d,) float32 embedding and the seconds each stage took."""
+
+    decoded: DecodedImage
+    embedding: NDArray[np.float32]
+    decode_seconds: float
+    queue_seconds: float
+    encode_seconds: float
+
+
+class Embedder:
+    """Decodes few images at a time, which bounds the pixels in memory, and encodes in batches."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        limits: DecodingLimits,
+        decoding_threads: int,
+        max_batch: int,
+    ) -> None:
+        self._encoder = encoder
+        self._limits = limits
+        self._decoders = ThreadPoolExecutor(decoding_threads, thread_name_prefix="decoding")
+        self._batcher = Batcher(encoder, max_batch=max_batch)
+
+    @property
+    def alive(self) -> bool:
+        """Whether an image that is sent now will be encoded."""
+        return self._batcher.alive
+
+    async def embed(self, upload: Upload, *, domain: Domain) -> Embedded:
+        """Embed one image. Cancelling it drops what has not begun.
+
+        Raises:
+            ImageError: the bytes are not an image within the limits.
+            InferenceError: the encoder failed on this image.
+            BatcherClosedError: the service is stopping.
+        """
+        loop = asyncio.get_running_loop()
+        decoded, pixels, seconds = await loop.run_in_executor(self._decoders, self._prepare, upload)
+        encoded = await asyncio.wrap_future(self._batcher.submit(pixels, domain))
+        return Embedded(
+            decoded=decoded,
+            embedding=encoded.embedding,
+            decode_seconds=seconds,
+            queue_seconds=encoded.queue_seconds,
+            encode_seconds=encoded.encode_seconds,
+        )
+
+    def close(self) -> None:
+        """Finish what was accepted, then end all threads."""
+        self._decoders.shutdown(wait=True)
+        self._batcher.close()
+
+    def _prepare(self, upload: Upload) -> tuple[DecodedImage, torch.Tensor, float]:
+        started = time.perf_counter()
+        data = upload.read(max_bytes=self._limits.max_bytes)
+        decoded = decode(data, limits=self._limits)
+        try:
+            pixels = self._encoder.preprocess(decoded.image)
+        except Exception as error:
+            raise InferenceError("the encoder could not prepare this image") from error
+        return decoded, pixels, time.perf_counter() - started

@@ -1,0 +1,101 @@
+"""Images in, sources out: decode, embed, and add to the catalog in one short transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+
+from app.embedder import Embedded
+from app.schemas.source import SourceMetadata
+from app.service import Service
+from app.uploads import Upload
+from attribution.catalog import Added, InvalidField, NewSource
+from attribution.ingestion.previews import make_preview
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An image that someone wants held, with what is known of it."""
+
+    upload: Upload
+    known: SourceMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """One outcome for each arrival in order, and the write that queries can wait for."""
+
+    outcomes: tuple[Added | Exception, ...]
+    generation: int
+
+
+async def add_sources(service: Service, arrivals: Sequence[Arrival], collection: str) -> Intake:
+    """Add every image that can be added to `collection`; the others say why not.
+
+    Raises:
+        CollectionNotFound: before any work is done.
+    """
+    await run_in_threadpool(service.catalog.collection, collection)
+    embedded = await asyncio.gather(
+        *(service.embedder.embed(arrival.upload, domain="source") for arrival in arrivals),
+        return_exceptions=True,
+    )
+    return await run_in_threadpool(_add, service, arrivals, embedded, collection)
+
+
+def _add(
+    service: Service,
+    arrivals: Sequence[Arrival],
+    embedded: Sequence[Embedded | BaseException],
+    collection: str,
+) -> Intake:
+    outcomes: dict[int, Added | Exception] = {}
+    ready: dict[int, NewSource] = {}
+    for position, (arrival, item) in enumerate(zip(arrivals, embedded, strict=True)):
+        if isinstance(item, Embedded):
+            ready[position] = _new_source(arrival, item, collection)
+        elif isinstance(item, Exception):
+            outcomes[position] = item
+        else:
+            raise item
+    generation = _write(service, ready, outcomes)
+    service.apply_writes()
+    return Intake(tuple(outcomes[position] for position in range(len(arrivals))), generation)
+
+
+def _write(
+    service: Service, ready: dict[int, NewSource], outcomes: dict[int, Added | Exception]
+) -> int:
+    """Add all at once; where one of them cannot be stored, each alone."""
+    if not ready:
+        return service.catalog.generation()
+    try:
+        batch = service.catalog.add(service.index.model_id, list(ready.values()))
+    except InvalidField as error:
+        if len(ready) == 1:
+            outcomes[next(iter(ready))] = error
+            return service.catalog.generation()
+        return max(_write(service, {at: source}, outcomes) for at, source in ready.items())
+    outcomes.update(zip(ready, batch.items, strict=True))
+    return batch.generation
+
+
+def _new_source(arrival: Arrival, embedded: Embedded, collection: str) -> NewSource:
+    decoded, known = embedded.decoded, arrival.known
+    return NewSource(
+        collection=collection,
+        sha256=decoded.sha256,
+        width=decoded.width,
+        height=decoded.height,
+        format=decoded.format,
+        uri=known.uri if known.uri is not None else arrival.upload.filename,
+        title=known.title,
+        creator=known.creator,
+        licence=known.licence,
+        metadata=known.metadata,
+        embedding=embedded.embedding,
+        preview=make_preview(decoded.image),
+    )

@@ -1,0 +1,60 @@
+"""Opens what answers a query: encoder, catalog, index, calibration. Serves nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from app.settings import Settings
+from attribution.attributor import Attributor
+from attribution.calibration import Calibration
+from attribution.catalog import Catalog
+from attribution.index import FaissIndex, open_index
+from attribution.retrieval import Fusion
+from models.background import Background
+from models.decoding import DecodingLimits
+from models.encoder import Encoder
+from models.loading import load_encoder, load_encoder_background
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vision:
+    """The encoder with its background, which stay the same while the process lives."""
+
+    encoder: Encoder
+    background: Background | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gallery:
+    """The sources held, ready to be asked about; not calibrated until `calibration.build`."""
+
+    catalog: Catalog
+    index: FaissIndex
+    calibration: Calibration
+    attributor: Attributor
+
+
+def load_vision(settings: Settings) -> Vision:
+    """The encoder that the settings name, and the background that ships with it."""
+    encoder = load_encoder(
+        settings.encoder, weights=settings.encoder_weights, device=settings.device
+    )
+    return Vision(encoder, load_encoder_background(settings.encoder, encoder))
+
+
+@contextmanager
+def open_gallery(settings: Settings, vision: Vision) -> Iterator[Gallery]:
+    """The catalog as it is now, beside a running service if need be; no snapshot is written."""
+    encoder = vision.encoder
+    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+        index = open_index(catalog, encoder, settings.snapshots)
+        fusion = Fusion(encoder.parts, encoder.reference)
+        calibration = Calibration(index, fusion, vision.background, catalog)
+        yield Gallery(catalog, index, calibration, Attributor(encoder, catalog, index, calibration))
+
+
+def decoding_limits(settings: Settings) -> DecodingLimits:
+    """What an image must keep to before it is decoded."""
+    return DecodingLimits(settings.max_image_bytes, settings.max_image_pixels)

@@ -1,0 +1,61 @@
+"""The pages for people: the web page, Swagger UI, and what each kind of problem means."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path as FilePath
+from typing import Annotated
+
+from fastapi import APIRouter, FastAPI, Path
+from fastapi.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+
+from app.describing import problems
+from app.negotiation import NO_PARAMETERS
+from app.problem_types import PROBLEM_TYPES
+from app.problems import Problem
+from app.schemas.problem import ProblemTypeDocument
+
+_WEB = FilePath(__file__).parent / "web"
+# Swagger UI's own files, packaged for Python: a machine without internet still has its /docs.
+_SWAGGER_UI = FilePath(str(files("fastapi_offline"))) / "static"
+
+router = APIRouter()
+
+
+def install(app: FastAPI) -> None:
+    """Serve the pages and what they load."""
+    app.include_router(router)
+    app.mount("/docs/assets", StaticFiles(directory=_SWAGGER_UI), name="swagger-ui")
+    app.mount("/web", StaticFiles(directory=_WEB), name="web")
+
+
+@router.get("/", include_in_schema=False)
+def index_page() -> FileResponse:
+    """The page that asks about one image."""
+    return FileResponse(_WEB / "index.html")
+
+
+@router.get("/docs", include_in_schema=False)
+def docs_page() -> FileResponse:
+    """Swagger UI over this API's description."""
+    return FileResponse(_WEB / "docs.html")
+
+
+@router.get(
+    "/problems/{slug}",
+    tags=["problems"],
+    operation_id="get_problem_type",
+    dependencies=[NO_PARAMETERS],
+    responses=problems("not-found"),
+)
+def get_problem_type(
+    slug: Annotated[str, Path(description="Last part of a problem's `type`.")],
+) -> ProblemTypeDocument:
+    """Explain a kind of problem."""
+    kind = PROBLEM_TYPES.get(slug)
+    if kind is None:
+        raise Problem("not-found", f"There is no kind of problem {slug!r}.")
+    return ProblemTypeDocument(
+        type=kind.uri, title=kind.title, status=kind.status, advice=kind.advice
+    )

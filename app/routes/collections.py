@@ -1,0 +1,86 @@
+"""`/v1/collections`: named sets of sources."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from app.describing import problems
+from app.negotiation import NO_PARAMETERS, TAKES_JSON
+from app.schemas.collection import (
+    CollectionDocument,
+    CollectionPage,
+    DeletedCollection,
+    PutCollection,
+)
+from app.schemas.text import CollectionName
+from app.service import ServiceDependency
+from attribution.catalog import Collection, CollectionNotFound
+
+router = APIRouter(prefix="/v1/collections", tags=["collections"], dependencies=[NO_PARAMETERS])
+
+Name = Annotated[CollectionName, Path(description="Name of a collection.")]
+
+
+@router.get("", operation_id="list_collections", responses=problems())
+def list_collections(service: ServiceDependency) -> CollectionPage:
+    """List all collections by name."""
+    found = service.catalog.collections()
+    return CollectionPage(items=[_document(item) for item in found], next_cursor=None)
+
+
+@router.get("/{name}", operation_id="get_collection", responses=problems("collection-not-found"))
+def get_collection(name: Name, service: ServiceDependency) -> CollectionDocument:
+    """Show one collection."""
+    return _document(service.catalog.collection(name))
+
+
+@router.put(
+    "/{name}",
+    operation_id="put_collection",
+    dependencies=[TAKES_JSON],
+    responses={
+        201: {"model": CollectionDocument, "description": "Created"},
+        **problems(
+            "malformed-body", "unsupported-media-type", "request-too-large", "storage-full",
+            "catalog-unavailable",
+        ),
+    },
+)  # fmt: skip
+def put_collection(
+    name: Name,
+    service: ServiceDependency,
+    response: Response,
+    body: PutCollection | None = None,
+) -> CollectionDocument:
+    """Make a collection, or replace the description of an existing one."""
+    try:
+        service.catalog.collection(name)
+    except CollectionNotFound:
+        response.status_code = 201
+    description = body.description if body is not None else ""
+    return _document(service.catalog.put_collection(name, description))
+
+
+@router.delete(
+    "/{name}",
+    operation_id="delete_collection",
+    responses=problems(
+        "collection-not-found", "collection-protected", "catalog-unavailable", "storage-full"
+    ),
+)
+def delete_collection(name: Name, service: ServiceDependency) -> DeletedCollection:
+    """Delete a collection with all its sources; they are in no answer from now on."""
+    deleted = service.catalog.delete_collection(name)
+    service.apply_writes()
+    return DeletedCollection(deleted=len(deleted.source_ids), generation=deleted.generation)
+
+
+def _document(collection: Collection) -> CollectionDocument:
+    return CollectionDocument(
+        name=collection.name,
+        description=collection.description,
+        sources=collection.sources,
+        created_at=collection.created_at,
+    )

@@ -1,0 +1,40 @@
+"""`/v1/index`: the state of the index and of calibration."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.describing import problems
+from app.negotiation import NO_PARAMETERS
+from app.schemas.attribution import Calibration
+from app.schemas.index import IndexDocument, SnapshotDocument
+from app.service import ServiceDependency
+
+router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[NO_PARAMETERS])
+
+
+@router.get("", operation_id="get_index", responses=problems())
+def get_index(service: ServiceDependency) -> IndexDocument:
+    """Show what is searched, how far it is behind the catalog, and whether it is calibrated."""
+    stats = service.index.stats()
+    state = service.calibration.state()
+    return IndexDocument(
+        kind=stats.kind,
+        vectors=stats.vectors,
+        base=stats.base,
+        tail=stats.tail,
+        removed=stats.removed,
+        recall_at_10=stats.recall_at_10,
+        generation=stats.generation,
+        lag=max(0, service.catalog.generation() - stats.generation),
+        epoch=stats.epoch,
+        model_id=stats.model_id,
+        dimension=stats.dimension,
+        calibration=Calibration(id=state.id, state=state.state),
+    )
+
+
+@router.post("/snapshot", operation_id="save_index", responses=problems("storage-full"))
+def save_index(service: ServiceDependency) -> SnapshotDocument:
+    """Save the index now, so that the next start need not rebuild it."""
+    return SnapshotDocument(generation=service.snapshots.save())

@@ -1,0 +1,154 @@
+"""`/v1/sources/batch`, `/delete` and `/export`: many sources in one request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+
+from app.describing import image_problems, many_images, problems
+from app.disconnects import unless_disconnected
+from app.documents import problem_document, source_document
+from app.intake import Arrival, add_sources
+from app.negotiation import NO_PARAMETERS, TAKES_JSON
+from app.request_id import request_id_of
+from app.routes.metadata import METADATA_OF_MANY, read_metadata_list
+from app.routes.sources import source_filter
+from app.schemas.source import (
+    AddedBatch,
+    AddedItem,
+    AddParameters,
+    DeletedSources,
+    DeleteSources,
+    RefusedItem,
+    SourceParameters,
+)
+from app.service import ServiceDependency
+from app.uploads import several_images
+from attribution.catalog import Added, Catalog, Source, SourceFilter
+
+router = APIRouter(prefix="/v1/sources", tags=["sources"])
+
+_EXPORT_PAGE = 500
+
+
+@router.post(
+    "/batch",
+    operation_id="add_sources",
+    responses=image_problems(
+        "collection-not-found", "too-many-images", "catalog-unavailable", "storage-full"
+    ),
+    openapi_extra=many_images(metadata=METADATA_OF_MANY),
+)
+async def add_source_batch(
+    request: Request,
+    parameters: Annotated[AddParameters, Query()],
+    service: ServiceDependency,
+) -> AddedBatch:
+    """Add each image of the repeated multipart field `files`, and answer in their order.
+
+    An image that cannot be added gets its own problem; the others are not affected.
+    """
+    service.slots.refuse_when_full()
+    async with several_images(
+        request, limit=service.settings.max_batch_images, fields=("metadata",)
+    ) as form:
+        known = read_metadata_list(form.metadata, count=len(form.uploads))
+        arrivals = [Arrival(*pair) for pair in zip(form.uploads, known, strict=True)]
+        with service.slots.take(len(arrivals)):
+            work = add_sources(service, arrivals, parameters.collection)
+            intake = await unless_disconnected(request, work)
+    request_id = request_id_of(request.scope)
+    names = [arrival.upload.filename for arrival in arrivals]
+    return AddedBatch(
+        items=[
+            _item(index, name, outcome, request_id)
+            for index, (name, outcome) in enumerate(zip(names, intake.outcomes, strict=True))
+        ],
+        generation=intake.generation,
+    )
+
+
+@router.post(
+    "/delete",
+    operation_id="delete_sources",
+    dependencies=[NO_PARAMETERS, TAKES_JSON],
+    responses=problems(
+        "malformed-body", "request-too-large", "unsupported-media-type", "catalog-unavailable",
+        "storage-full",
+    ),
+)  # fmt: skip
+def delete_sources(body: DeleteSources, service: ServiceDependency) -> DeletedSources:
+    """Delete up to 1,000 sources by id, or by the digest of their bytes in every collection.
+
+    They are in no answer from now on. What names nothing comes back in `missing`.
+    """
+    deleted = service.catalog.delete(source_ids=body.source_ids, sha256s=body.sha256s)
+    service.apply_writes()
+    return DeletedSources(
+        source_ids=list(deleted.source_ids),
+        missing=list(deleted.missing),
+        generation=deleted.generation,
+    )
+
+
+@router.get(
+    "/export",
+    operation_id="export_sources",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "One JSON object a line",
+            "content": {"application/jsonl": {"schema": {"type": "string"}}},
+        },
+        **problems(),
+    },
+)
+def export_sources(
+    parameters: Annotated[SourceParameters, Query()], service: ServiceDependency
+) -> StreamingResponse:
+    """Write every source as a line of a manifest, which `attribution ingest` reads."""
+    rows = _rows(service.catalog, source_filter(parameters))
+    return StreamingResponse(rows, media_type="application/jsonl")
+
+
+def _rows(catalog: Catalog, where: SourceFilter) -> Iterator[str]:
+    cursor: str | None = None
+    while True:
+        page = catalog.sources(where, limit=_EXPORT_PAGE, cursor=cursor)
+        yield "".join(json.dumps(_row(source), ensure_ascii=False) + "\n" for source in page.items)
+        if page.next_cursor is None:
+            return
+        cursor = page.next_cursor
+
+
+def _row(source: Source) -> dict[str, Any]:
+    row = {
+        # A manifest needs a path. Where the file is, only its owner knows; the uri is what it was
+        # called when it came.
+        "path": source.uri or source.source_id,
+        "uri": source.uri,
+        "title": source.title,
+        "creator": source.creator,
+        "licence": source.licence,
+        "collection": source.collection,
+        "metadata": dict(source.metadata),
+    }
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def _item(
+    index: int, filename: str | None, outcome: Added | Exception, request_id: str
+) -> AddedItem | RefusedItem:
+    if isinstance(outcome, Exception):
+        problem = problem_document(outcome, request_id)
+        return RefusedItem(index=index, filename=filename, problem=problem)
+    return AddedItem(
+        index=index,
+        filename=filename,
+        source=source_document(outcome.source),
+        created=outcome.created,
+    )

@@ -1,0 +1,224 @@
+"""`/v1/sources`: one source at a time, and the list of them."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from PIL import Image
+
+from app.describing import image_problems, one_image, problems
+from app.disconnects import unless_disconnected
+from app.documents import source_document
+from app.intake import Arrival, add_sources
+from app.negotiation import NO_PARAMETERS, TAKES_JSON
+from app.patching import patch_source
+from app.routes.metadata import METADATA_OF_ONE, read_metadata
+from app.schemas.source import (
+    AddedSource,
+    AddParameters,
+    DeletedSources,
+    ListParameters,
+    SourceDocument,
+    SourcePage,
+    SourceParameters,
+    SourcePatch,
+    ThumbnailParameters,
+)
+from app.service import ServiceDependency
+from app.uploads import single_image
+from attribution.catalog import SourceFilter, SourceNotFound
+
+router = APIRouter(prefix="/v1/sources", tags=["sources"])
+
+SourceId = Annotated[str, Path(description="Id of a source.", max_length=64)]
+IfMatch = Annotated[
+    str | None,
+    Header(description="ETag that the source must still have, else 412.", max_length=1024),
+]
+IfNoneMatch = Annotated[str | None, Header(description="ETags already held.", max_length=1024)]
+_WRITING = ("catalog-unavailable", "storage-full")
+_ENTITY_TAG = {"ETag": {"description": "The revision.", "schema": {"type": "string"}}}
+
+
+@router.post(
+    "",
+    operation_id="add_source",
+    status_code=201,
+    responses={
+        200: {"model": AddedSource, "description": "Unchanged: the collection has these bytes"},
+        **image_problems("collection-not-found", *_WRITING),
+    },
+    openapi_extra=one_image(metadata=METADATA_OF_ONE),
+)
+async def add_source(
+    request: Request,
+    response: Response,
+    parameters: Annotated[AddParameters, Query()],
+    service: ServiceDependency,
+) -> AddedSource:
+    """Add an image to a collection.
+
+    Send the image as multipart field `file`, with what is known of it as JSON in `metadata`; or
+    send the image itself as the body. A collection holds the same bytes once.
+    """
+    service.slots.refuse_when_full()
+    async with single_image(
+        request, max_bytes=service.settings.max_image_bytes, fields=("metadata",)
+    ) as form:
+        known = read_metadata(form.metadata)
+        with service.slots.take(1):
+            work = add_sources(service, [Arrival(form.uploads[0], known)], parameters.collection)
+            intake = await unless_disconnected(request, work)
+    [outcome] = intake.outcomes
+    if isinstance(outcome, Exception):
+        raise outcome
+    document = source_document(outcome.source)
+    response.status_code = 201 if outcome.created else 200
+    response.headers["ETag"] = entity_tag(document.revision)
+    response.headers["Location"] = f"/v1/sources/{document.source_id}"
+    return AddedSource(source=document, created=outcome.created, generation=intake.generation)
+
+
+@router.get("", operation_id="list_sources", responses=problems())
+def list_sources(
+    parameters: Annotated[ListParameters, Query()], service: ServiceDependency
+) -> SourcePage:
+    """List sources in order of addition; filters must match exactly."""
+    page = service.catalog.sources(
+        source_filter(parameters), limit=parameters.limit, cursor=parameters.cursor
+    )
+    return SourcePage(
+        items=[source_document(source) for source in page.items], next_cursor=page.next_cursor
+    )
+
+
+@router.get(
+    "/{source_id}",
+    operation_id="get_source",
+    dependencies=[NO_PARAMETERS],
+    responses={200: {"headers": _ENTITY_TAG}, **problems("source-not-found")},
+)
+def get_source(
+    source_id: SourceId, response: Response, service: ServiceDependency
+) -> SourceDocument:
+    """Show one source; its ETag is what PATCH takes in If-Match."""
+    document = source_document(service.catalog.source(source_id))
+    response.headers["ETag"] = entity_tag(document.revision)
+    return document
+
+
+@router.patch(
+    "/{source_id}",
+    operation_id="update_source",
+    dependencies=[NO_PARAMETERS, TAKES_JSON],
+    responses={
+        200: {"headers": _ENTITY_TAG},
+        **problems(
+            "malformed-body", "source-not-found", "revision-mismatch", "request-too-large",
+            "unsupported-media-type", *_WRITING,
+        ),
+    },
+)  # fmt: skip
+def update_source(
+    source_id: SourceId,
+    patch: SourcePatch,
+    response: Response,
+    service: ServiceDependency,
+    if_match: IfMatch = None,
+) -> SourceDocument:
+    """Change what is known of a source by a merge patch: null deletes, what is left out stays."""
+    source = patch_source(
+        service.catalog,
+        source_id,
+        patch.model_dump(exclude_unset=True),
+        revisions=None if if_match is None else revisions_of(if_match),
+    )
+    response.headers["ETag"] = entity_tag(source.revision)
+    return source_document(source)
+
+
+@router.delete(
+    "/{source_id}",
+    operation_id="delete_source",
+    dependencies=[NO_PARAMETERS],
+    responses=problems("source-not-found", *_WRITING),
+)
+def delete_source(source_id: SourceId, service: ServiceDependency) -> DeletedSources:
+    """Delete a source; it is in no answer from now on."""
+    deleted = service.catalog.delete(source_ids=[source_id])
+    if not deleted.source_ids:
+        raise SourceNotFound(source_id)
+    service.apply_writes()
+    return DeletedSources(
+        source_ids=list(deleted.source_ids), missing=[], generation=deleted.generation
+    )
+
+
+@router.get(
+    "/{source_id}/thumbnail",
+    operation_id="get_thumbnail",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A JPEG",
+            "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        304: {"description": "Not modified"},
+        **problems("source-not-found", "preview-missing"),
+    },
+)
+def get_thumbnail(
+    source_id: SourceId,
+    parameters: Annotated[ThumbnailParameters, Query()],
+    service: ServiceDependency,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Show a source as a small JPEG without metadata."""
+    source = service.catalog.source(source_id)
+    tag = f'"{source.sha256[:24]}-{parameters.size}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if if_none_match is not None and (if_none_match.strip() == "*" or tag in if_none_match):
+        return Response(status_code=304, headers=headers)
+    data = thumbnail(service.catalog.preview(source_id), parameters.size)
+    return Response(data, media_type="image/jpeg", headers=headers)
+
+
+def source_filter(parameters: SourceParameters) -> SourceFilter:
+    """The catalog's filter for these query parameters."""
+    return SourceFilter(
+        collections=frozenset(parameters.collection) or None,
+        sha256=parameters.sha256,
+        uri=parameters.uri,
+        creator=parameters.creator,
+        licence=parameters.licence,
+    )
+
+
+def thumbnail(preview: bytes, size: int) -> bytes:
+    """A preview, reduced to at most `size` pixels on the long side; JPEG bytes."""
+    with Image.open(io.BytesIO(preview), formats=["JPEG"]) as image:
+        if max(image.size) <= size:
+            return preview
+        image.thumbnail((size, size), Image.Resampling.LANCZOS)
+        written = io.BytesIO()
+        image.save(written, "JPEG", quality=85)
+    return written.getvalue()
+
+
+def entity_tag(revision: int) -> str:
+    """The ETag of a revision."""
+    return f'"{revision}"'
+
+
+def revisions_of(if_match: str) -> frozenset[int] | None:
+    """Revisions that an If-Match header names; None for `*`, which any revision matches.
+
+    A weak or foreign tag names none: If-Match compares strongly (RFC 9110, section 13.1.1).
+    """
+    if if_match.strip() == "*":
+        return None
+    tags = (tag.strip() for tag in if_match.split(","))
+    return frozenset(int(tag[1:-1]) for tag in tags if re.fullmatch(r'"[0-9]{1,18}"', tag))

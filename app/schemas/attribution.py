@@ -1,0 +1,174 @@
+"""The answer to a query: who it came from, how sure that is, and what it took."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.schemas.problem import ProblemDocument
+from app.schemas.text import CollectionName
+
+EXAMPLE_SOURCE: dict[str, Any] = {
+    "rank": 1,
+    "source_id": "src_4k7q2mzv5hx3nw6ty2ab",
+    "collection": "default",
+    "score": 0.81,
+    "p_value": 0.0002,
+    "share": 0.87,
+    "attributed": True,
+    "uri": "photos/lighthouse.jpg",
+    "title": "Lighthouse at dusk",
+    "creator": "A. Photographer",
+    "licence": "CC-BY-4.0",
+    "thumbnail_url": "/v1/sources/src_4k7q2mzv5hx3nw6ty2ab/thumbnail",
+}
+EXAMPLE: dict[str, Any] = {
+    "request_id": "req_5f0c2e9d7b1a4c3e8f60",
+    "model_id": "bundled-3f9a2c1d",
+    "index_generation": 5120,
+    "decision": "attributed",
+    "p_value": 0.0002,
+    "alpha": 0.01,
+    "calibration": {"id": "cal_2b7e", "state": "fresh"},
+    "other_share": 0.08,
+    "unattributed_share": 0.05,
+    "sources": [EXAMPLE_SOURCE],
+    "query": {"sha256": "9f86d081" * 8, "width": 1024, "height": 768, "format": "jpeg"},
+    "timings_ms": {"decode": 6.1, "queue": 0.2, "encode": 21.4, "search": 3.9, "total": 33.0},
+}
+EXAMPLE_PROBLEM: dict[str, Any] = {
+    "type": "/problems/corrupt-image",
+    "title": "Corrupt image",
+    "status": 422,
+    "detail": "Send the file again, whole and undamaged.",
+    "request_id": "req_5f0c2e9d7b1a4c3e8f60",
+}
+
+
+class AttributionParameters(BaseModel):
+    """Query parameters of an attribution."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    top_k: int = Field(default=10, ge=1, le=100, description="Sources to list.")
+    collection: list[CollectionName] = Field(
+        default=[],
+        max_length=100,
+        description="Search this collection only; repeat it for several. Unset: all of them.",
+    )
+    alpha: float | None = Field(
+        default=None,
+        gt=0,
+        le=0.5,
+        description="Rate of false attributions to accept; unset: the service's own.",
+    )
+    min_generation: int = Field(
+        default=0,
+        ge=0,
+        le=2**63 - 1,
+        description="Answer only once the index has seen this write, whose number it returned.",
+    )
+
+
+class Calibration(BaseModel):
+    """What turned scores into p-values and shares."""
+
+    id: str | None
+    state: Literal["fresh", "building", "missing"] = Field(
+        description="`missing`: too few background images, hence no p-value and no decision."
+    )
+
+
+class RankedSource(BaseModel):
+    """A source listed in an answer. Whether the query came from it, `attributed` says."""
+
+    rank: int
+    source_id: str
+    collection: str
+    score: float = Field(description="Similarity to the query; says nothing on its own.")
+    p_value: float | None = Field(
+        description="Probability that a query without source scores as high anywhere."
+    )
+    share: float = Field(description="Estimated share of this source in the query's sources.")
+    attributed: bool = Field(description="Whether the query is attributed to this source.")
+    uri: str | None
+    title: str | None
+    creator: str | None
+    licence: str | None
+    thumbnail_url: str
+
+
+class Query(BaseModel):
+    """The image that was asked about; nothing of it is kept."""
+
+    sha256: str
+    width: int
+    height: int
+    format: str
+
+
+class Timings(BaseModel):
+    """Milliseconds of each stage; in a batch, `search` and `total` are those of all its images."""
+
+    decode: float
+    queue: float
+    encode: float
+    search: float
+    total: float
+
+
+class AttributionDocument(BaseModel):
+    """One image's attribution. Returned shares, other and unattributed share sum to 1."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]}, protected_namespaces=())
+
+    request_id: str
+    model_id: str
+    index_generation: int = Field(description="The last write that this answer has seen.")
+    decision: Literal["attributed", "no_source_found"] | None = Field(
+        description="null while no calibration exists: then nothing is decided."
+    )
+    p_value: float | None
+    alpha: float
+    calibration: Calibration
+    other_share: float = Field(description="Share of sources held but not listed.")
+    unattributed_share: float = Field(description="Share of sources that are not held at all.")
+    sources: list[RankedSource] = Field(description="Always listed, whatever the decision.")
+    query: Query
+    timings_ms: Timings
+
+
+class AttributedItem(BaseModel):
+    """An image of a batch that could be answered."""
+
+    index: int
+    filename: str | None
+    attribution: AttributionDocument
+
+
+class ProblemItem(BaseModel):
+    """An image of a batch that could not be answered."""
+
+    index: int
+    filename: str | None
+    problem: ProblemDocument
+
+
+class AttributionBatch(BaseModel):
+    """One item for each image sent, in the order sent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {"index": 0, "filename": "a.jpg", "attribution": EXAMPLE},
+                        {"index": 1, "filename": "b.jpg", "problem": EXAMPLE_PROBLEM},
+                    ]
+                }
+            ]
+        }
+    )
+
+    items: list[AttributedItem | ProblemItem]

@@ -1,0 +1,50 @@
+"""Collections: named sets of sources."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+EXAMPLE: dict[str, Any] = {
+    "name": "artists",
+    "description": "The roster of 2026",
+    "sources": 1200,
+    "created_at": "2026-01-01T12:00:00Z",
+}
+
+
+class CollectionDocument(BaseModel):
+    """A named set of sources."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    name: str
+    description: str
+    sources: int = Field(description="How many it holds.")
+    created_at: datetime
+
+
+class CollectionPage(BaseModel):
+    """All collections, by name."""
+
+    items: list[CollectionDocument]
+    next_cursor: str | None
+
+
+class PutCollection(BaseModel):
+    """What a collection is for."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"description": "The roster of 2026"}]}
+    )
+
+    description: str = Field(default="", max_length=2048)
+
+
+class DeletedCollection(BaseModel):
+    """What deleting a collection did."""
+
+    deleted: int = Field(description="Sources that went with it.")
+    generation: int

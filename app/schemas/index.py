@@ -1,0 +1,62 @@
+"""The state of the index, of its calibration, and of the service."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.schemas.attribution import Calibration
+
+
+class IndexDocument(BaseModel):
+    """What is searched, and how far it is behind the catalog."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "hnsw",
+                    "vectors": 5120,
+                    "base": 5000,
+                    "tail": 120,
+                    "removed": 0,
+                    "recall_at_10": 0.998,
+                    "generation": 5120,
+                    "lag": 0,
+                    "epoch": "ep_7f3a",
+                    "model_id": "bundled-3f9a2c1d",
+                    "dimension": 256,
+                    "calibration": {"id": "cal_2b7e", "state": "fresh"},
+                }
+            ]
+        },
+        protected_namespaces=(),
+    )
+
+    kind: str
+    vectors: int = Field(description="Sources that a query can find.")
+    base: int
+    tail: int
+    removed: int
+    recall_at_10: float | None = Field(
+        description="Measured against exact search; null where search is exact."
+    )
+    generation: int = Field(description="The last change applied.")
+    lag: int = Field(description="Changes of the catalog that are not applied yet.")
+    epoch: str
+    model_id: str
+    dimension: int
+    calibration: Calibration
+
+
+class SnapshotDocument(BaseModel):
+    """A snapshot that has been saved."""
+
+    generation: int
+
+
+class Health(BaseModel):
+    """The service is well; when it is not, a problem says why."""
+
+    status: Literal["ok"] = "ok"

@@ -1,0 +1,189 @@
+"""Sources as they are sent, changed, listed and deleted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from app.schemas.problem import ProblemDocument
+from app.schemas.text import CollectionName, Sha256, SourceId, Text, Uri
+
+EXAMPLE: dict[str, Any] = {
+    "source_id": "src_4k7q2mzv5hx3nw6ty2ab",
+    "collection": "default",
+    "sha256": "9f86d081" * 8,
+    "uri": "photos/lighthouse.jpg",
+    "title": "Lighthouse at dusk",
+    "creator": "A. Photographer",
+    "licence": "CC-BY-4.0",
+    "metadata": {"camera": "X100"},
+    "width": 1024,
+    "height": 768,
+    "format": "jpeg",
+    "created_at": "2026-01-01T12:00:00Z",
+    "updated_at": "2026-01-01T12:00:00Z",
+    "revision": 1,
+    "thumbnail_url": "/v1/sources/src_4k7q2mzv5hx3nw6ty2ab/thumbnail",
+}
+
+
+class SourceMetadata(BaseModel):
+    """What is known of a new source."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    uri: Uri | None = Field(
+        default=None, description="Comes back unchanged in answers; unset: the file's name."
+    )
+    title: Text | None = None
+    creator: Text | None = None
+    licence: Text | None = None
+    metadata: dict[str, JsonValue] = Field(default={}, description="Any JSON object, 16 KiB.")
+
+
+class SourcePatch(BaseModel):
+    """A merge patch (RFC 7396): what is left out stays, null deletes."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"title": "Lighthouse", "metadata": {"camera": None}}]},
+    )
+
+    uri: Uri | None = None
+    title: Text | None = None
+    creator: Text | None = None
+    licence: Text | None = None
+    metadata: dict[str, JsonValue] | None = None
+
+
+class SourceDocument(BaseModel):
+    """An image the operator holds."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    source_id: str
+    collection: str
+    sha256: str
+    uri: str | None
+    title: str | None
+    creator: str | None
+    licence: str | None
+    metadata: dict[str, Any]
+    width: int
+    height: int
+    format: str
+    created_at: datetime
+    updated_at: datetime
+    revision: int = Field(description="Grows with every change; also the ETag.")
+    thumbnail_url: str
+
+
+class AddedSource(BaseModel):
+    """A source after POST, with the write that queries can wait for."""
+
+    source: SourceDocument
+    created: bool = Field(description="false: the collection held these bytes; nothing changed.")
+    generation: int = Field(description="Ask for it as `min_generation`.")
+
+
+class AddedItem(BaseModel):
+    """An image of a batch that is held now."""
+
+    index: int
+    filename: str | None
+    source: SourceDocument
+    created: bool
+
+
+class RefusedItem(BaseModel):
+    """An image of a batch that was not added."""
+
+    index: int
+    filename: str | None
+    problem: ProblemDocument
+
+
+class AddedBatch(BaseModel):
+    """One item for each image sent, in the order sent."""
+
+    items: list[AddedItem | RefusedItem]
+    generation: int = Field(description="Ask for it as `min_generation`.")
+
+
+class SourcePage(BaseModel):
+    """Some sources, in order of addition."""
+
+    items: list[SourceDocument]
+    next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
+
+
+class SourceParameters(BaseModel):
+    """Filters: each that is given must match exactly."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    collection: list[CollectionName] = Field(
+        default=[], max_length=100, description="Repeat it for several; unset: all."
+    )
+    sha256: Sha256 | None = None
+    uri: Uri | None = None
+    creator: Text | None = None
+    licence: Text | None = None
+
+
+class ListParameters(SourceParameters):
+    """Filters and the page to show."""
+
+    limit: int = Field(default=100, ge=1, le=1000, description="Sources a page.")
+    cursor: str | None = Field(
+        default=None, max_length=256, description="`next_cursor` of the page before."
+    )
+
+
+class AddParameters(BaseModel):
+    """Where new sources go."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    collection: CollectionName = Field(default="default", description="It must exist.")
+
+
+class ThumbnailParameters(BaseModel):
+    """How large a thumbnail."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    size: int = Field(default=256, ge=64, le=512, description="Pixels on the long side, at most.")
+
+
+class DeleteSources(BaseModel):
+    """Which sources to delete: one of the two lists."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"source_ids": ["src_4k7q2mzv5hx3nw6ty2ab"]}],
+            "oneOf": [{"required": ["source_ids"]}, {"required": ["sha256s"]}],
+        },
+    )
+
+    source_ids: list[SourceId] = Field(default=[], min_length=1, max_length=1000)
+    sha256s: list[Sha256] = Field(
+        default=[], min_length=1, max_length=1000, description="In every collection."
+    )
+
+    @model_validator(mode="after")
+    def _one_list(self) -> DeleteSources:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("send source_ids or sha256s, one of the two")
+        return self
+
+
+class DeletedSources(BaseModel):
+    """What a deletion did; it is in no answer from now on."""
+
+    source_ids: list[str] = Field(description="Sources deleted.")
+    missing: list[str] = Field(description="Ids or digests that named nothing.")
+    generation: int

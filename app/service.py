@@ -1,0 +1,140 @@
+"""The parts of a running service, opened and closed together; knows no route."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+import torch
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from app.admission import Slots
+from app.embedder import Embedder
+from app.opening import Vision, decoding_limits, load_vision, open_gallery
+from app.problems import Problem
+from app.settings import Settings
+from app.snapshots import SnapshotSaver
+from attribution.attributor import Attributor
+from attribution.calibration import Calibration
+from attribution.catalog import Catalog
+from attribution.index import Follower, Index
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Service:
+    """Everything that a request may need."""
+
+    settings: Settings
+    catalog: Catalog
+    index: Index
+    calibration: Calibration
+    calibrating: threading.Thread
+    attributor: Attributor
+    embedder: Embedder
+    follower: Follower
+    snapshots: SnapshotSaver
+    slots: Slots
+
+    async def reach(self, generation: int) -> None:
+        """Wait until the index has seen `generation`.
+
+        Raises:
+            Problem: 409 when the catalog has never been there, 503 when it takes too long.
+        """
+        if self.index.generation >= generation:
+            return
+        latest = await run_in_threadpool(self.catalog.generation)
+        if generation > latest:
+            raise Problem(
+                "generation-unknown",
+                f"min_generation is {generation}, but the catalog is at {latest}: "
+                "no write has returned that number.",
+            )
+        deadline = time.monotonic() + self.settings.generation_wait_seconds
+        while await run_in_threadpool(self.follower.catch_up) < generation:
+            if time.monotonic() >= deadline:
+                raise Problem("generation-not-reached", retry_after=1)
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def apply_writes(self) -> None:
+        """Bring this process's index up to the writes just made, so that its next answer has them.
+
+        They are committed already: should this fail, the follower's thread tries again, and no
+        answer shows what the catalog no longer holds.
+        """
+        try:
+            self.follower.catch_up()
+        except Exception:
+            logger.exception("the index could not follow the catalog at once")
+
+
+def service_of(request: Request) -> Service:
+    """The service that this application runs."""
+    return cast("Service", request.app.state.service)
+
+
+ServiceDependency = Annotated[Service, Depends(service_of)]
+
+
+@contextmanager
+def running_service(settings: Settings, vision: Vision | None = None) -> Iterator[Service]:
+    """Open catalog, encoder, index and threads; on exit finish accepted work and save the index."""
+    if settings.inference_threads:
+        torch.set_num_threads(settings.inference_threads)
+    vision = vision or load_vision(settings)
+    encoder = vision.encoder
+    with ExitStack() as stack:
+        gallery = stack.enter_context(open_gallery(settings, vision))
+        catalog, index, calibration = gallery.catalog, gallery.index, gallery.calibration
+        snapshots = SnapshotSaver(index, settings.snapshots, interval=settings.snapshot_seconds)
+        stack.callback(snapshots.close)
+        follower = Follower(catalog, index, encoder.model_id)
+        follower.on_change(calibration.apply)
+        follower.start(settings.follow_seconds)
+        stack.callback(follower.stop)
+        calibrating = _in_background(calibration.build)
+        stack.callback(calibrating.join)
+        embedder = Embedder(
+            encoder,
+            limits=decoding_limits(settings),
+            decoding_threads=settings.decoding_threads,
+            max_batch=settings.max_inference_batch,
+        )
+        stack.callback(embedder.close)
+        yield Service(
+            settings=settings,
+            catalog=catalog,
+            index=index,
+            calibration=calibration,
+            calibrating=calibrating,
+            attributor=gallery.attributor,
+            embedder=embedder,
+            follower=follower,
+            snapshots=snapshots,
+            slots=Slots(settings.queue_limit),
+        )
+
+
+def _in_background(build: Callable[[], None]) -> threading.Thread:
+    """Calibrate beside the first queries: until it is done they get ranks, but no decision."""
+
+    def run() -> None:
+        try:
+            build()
+        except Exception:
+            logger.exception("calibration failed: answers will have no decision")
+
+    thread = threading.Thread(target=run, name="calibration", daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,279 @@
+"""Sources over HTTP: add, list, change, delete, export; and collections."""
+
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from attribution.ingestion import ManifestRow, read_manifest
+from tests.app.conftest import jpeg, picture, serving, variation
+
+
+def ids(answer):
+    return [source["source_id"] for source in answer["sources"]]
+
+
+def test_a_source_comes_back_as_it_was_described(shared):
+    known = {
+        "uri": "https://example.com/é.jpg",
+        "title": "A title",
+        "creator": "Someone",
+        "licence": "CC0",
+        "metadata": {"a": [1, {"b": None}]},
+    }
+    response = shared.client.post(
+        "/v1/sources",
+        files={"file": ("a.jpg", jpeg(picture(1)))},
+        data={"metadata": json.dumps(known)},
+    )
+    assert response.status_code == 201
+    added = response.json()
+    assert added["created"] is True
+    assert {key: added["source"][key] for key in known} == known
+    assert (added["source"]["width"], added["source"]["height"]) == (96, 72)
+    location = response.headers["location"]
+    assert shared.client.get(location).json() == added["source"]
+    answer = shared.ask(variation(1), min_generation=added["generation"])
+    assert answer["sources"][0]["uri"] == known["uri"]
+    assert answer["sources"][0]["licence"] == "CC0"
+
+
+def test_the_same_bytes_again_change_nothing(shared):
+    first = shared.add(2)
+    response = shared.client.post(
+        "/v1/sources", content=jpeg(picture(2)), headers={"Content-Type": "image/jpeg"}
+    )
+    assert response.status_code == 200
+    again = response.json()
+    assert again["created"] is False
+    assert again["source"] == first["source"]
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "no json",
+        "[]",
+        '{"colour": "red"}',
+        '{"title": 3}',
+        '{"title": "' + "x" * 513 + '"}',
+        '{"title": "\\u0000"}',
+        '{"title": "\\ud800"}',
+        '{"metadata": {"a": 1e999}}',
+        '{"metadata": {"a": "' + "x" * 17_000 + '"}}',
+        "[" * 5000,
+    ],
+)
+def test_bad_metadata_is_named(shared, metadata):
+    response = shared.client.post(
+        "/v1/sources", files={"file": jpeg(picture(3))}, data={"metadata": metadata}
+    )
+    assert response.status_code == 422, response.text
+    assert response.json()["errors"][0]["location"].startswith("body.")
+
+
+def test_an_unknown_collection_takes_no_source(shared):
+    response = shared.client.post(
+        "/v1/sources", params={"collection": "nowhere"}, files={"file": jpeg(picture(3))}
+    )
+    assert response.status_code == 404
+    assert response.json()["type"] == "/problems/collection-not-found"
+
+
+def test_a_batch_adds_the_good_ones(shared):
+    files = [
+        ("files", ("a.jpg", jpeg(picture(40)))),
+        ("files", ("b.jpg", b"words")),
+        ("files", ("c.jpg", jpeg(picture(41)))),
+        ("files", ("d.jpg", jpeg(picture(42)))),
+    ]
+    known = [{"title": "A"}, None, {"title": "bad \0"}, None]
+    response = shared.client.post(
+        "/v1/sources/batch", files=files, data={"metadata": json.dumps(known)}
+    )
+    assert response.status_code == 200, response.text
+    items = response.json()["items"]
+    assert [item["index"] for item in items] == [0, 1, 2, 3]
+    assert items[0]["source"]["title"] == "A"
+    assert items[1]["problem"]["type"] == "/problems/unsupported-image"
+    assert items[2]["problem"]["type"] == "/problems/invalid-request"
+    assert items[3]["source"]["uri"] == "d.jpg"
+    assert response.json()["generation"] == shared.service.catalog.generation()
+
+
+def test_a_batch_needs_as_much_metadata_as_files(shared):
+    response = shared.client.post(
+        "/v1/sources/batch", files=[("files", b"x")], data={"metadata": "[null, null]"}
+    )
+    assert response.status_code == 422
+    assert "2 items for 1 files" in response.json()["detail"]
+
+
+def test_lists_are_paged_and_filtered(running):
+    added = [running.add(seed)["source"]["source_id"] for seed in range(5)]
+    seen, cursor = [], None
+    while True:
+        parameters = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+        page = running.client.get("/v1/sources", params=parameters).json()
+        seen += [item["source_id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == added
+    [only] = running.client.get("/v1/sources", params={"uri": "3.jpg"}).json()["items"]
+    assert only["source_id"] == added[3]
+    for parameters in ({"cursor": "nonsense"}, {"limit": 0}, {"colour": "red"}, {"sha256": "x"}):
+        response = running.client.get("/v1/sources", params=parameters)
+        assert response.status_code == 422
+        [error] = response.json()["errors"]
+        assert error["location"].startswith("query.")
+
+
+def test_a_merge_patch_changes_deletes_and_keeps(shared):
+    source = shared.add(10)["source"]
+    url = f"/v1/sources/{source['source_id']}"
+    shared.client.patch(url, json={"title": "T", "metadata": {"a": 1, "b": {"c": 1, "d": 2}}})
+    response = shared.client.patch(
+        url,
+        content=json.dumps({"uri": None, "metadata": {"a": None, "b": {"c": 3}}}),
+        headers={"Content-Type": "application/merge-patch+json"},
+    )
+    assert response.status_code == 200
+    changed = response.json()
+    assert (changed["uri"], changed["title"]) == (None, "T")
+    assert changed["metadata"] == {"b": {"c": 3, "d": 2}}
+    assert response.headers["etag"] == f'"{changed["revision"]}"'
+    assert shared.client.patch(url, json={"metadata": None}).json()["metadata"] == {}
+
+
+def test_if_match_protects_from_lost_updates(shared):
+    url = f"/v1/sources/{shared.add(11)['source']['source_id']}"
+    tag = shared.client.get(url).headers["etag"]
+    first = shared.client.patch(url, json={"title": "1"}, headers={"If-Match": tag})
+    assert first.status_code == 200
+    for stale in (tag, '"999"', "nonsense", f"W/{first.headers['etag']}"):
+        response = shared.client.patch(url, json={"title": "2"}, headers={"If-Match": stale})
+        assert response.status_code == 412
+        assert response.json()["type"] == "/problems/revision-mismatch"
+    for good in ("*", f"{tag}, {first.headers['etag']}"):
+        assert shared.client.patch(url, json={}, headers={"If-Match": good}).status_code == 200
+    assert shared.client.get(url).json()["title"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status"),
+    [
+        ('{"colour": "red"}', "application/json", 422),
+        ('{"title": 1}', "application/json", 422),
+        ('{"title": "\\ud800"}', "application/json", 422),
+        ("[]", "application/json", 422),
+        ("{", "application/json", 422),
+        ("[" * 100_000, "application/json", 400),
+        ("{}", "text/plain", 415),
+        ('{"title": "' + "x" * 2_000_000 + '"}', "application/json", 413),
+    ],
+)
+def test_bad_patches(shared, content, content_type, status):
+    url = f"/v1/sources/{shared.add(12)['source']['source_id']}"
+    response = shared.client.patch(url, content=content, headers={"Content-Type": content_type})
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_thumbnails_are_small_jpegs_that_caches_may_keep(shared):
+    source = shared.client.post(
+        "/v1/sources", files={"file": jpeg(picture(13, size=(900, 600)))}
+    ).json()["source"]
+    response = shared.client.get(source["thumbnail_url"], params={"size": 64})
+    with Image.open(io.BytesIO(response.content)) as image:
+        assert (image.format, max(image.size)) == ("JPEG", 64)
+    again = shared.client.get(
+        source["thumbnail_url"],
+        params={"size": 64},
+        headers={"If-None-Match": response.headers["etag"]},
+    )
+    assert (again.status_code, again.content) == (304, b"")
+    bad = shared.client.get(source["thumbnail_url"], params={"size": 63})
+    assert bad.status_code == 422
+    assert shared.client.get("/v1/sources/none/thumbnail").status_code == 404
+
+
+def test_a_deleted_source_is_in_no_answer_also_after_restart(settings, encoder, background):
+    with serving(settings, encoder, background) as first:
+        kept = [first.add(seed)["source"]["source_id"] for seed in range(4)]
+        gone = [first.add(seed)["source"]["source_id"] for seed in (4, 5)]
+        digest = first.client.get(f"/v1/sources/{gone[1]}").json()["sha256"]
+        response = first.client.delete(f"/v1/sources/{gone[0]}")
+        assert response.status_code == 200
+        assert response.json()["source_ids"] == [gone[0]]
+        assert first.client.delete(f"/v1/sources/{gone[0]}").status_code == 404
+        response = first.client.post("/v1/sources/delete", json={"sha256s": [digest, "0" * 64]})
+        assert response.json()["source_ids"] == [gone[1]]
+        assert response.json()["missing"] == ["0" * 64]
+        before = first.ask(variation(4), top_k=100)
+        assert sorted(ids(before)) == sorted(kept)
+        generation = before["index_generation"]
+    with serving(settings, encoder, background) as second:
+        after = second.ask(variation(4), top_k=100, min_generation=generation)
+        assert ids(after) == ids(before)
+        assert second.client.get(f"/v1/sources/{gone[0]}").status_code == 404
+        assert second.client.get(f"/v1/sources/{gone[0]}/thumbnail").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"source_ids": []}, {"source_ids": ["a"], "sha256s": ["0" * 64]}, {"sha256s": ["xyz"]},
+     {"source_ids": ["a"] * 1001}],
+)  # fmt: skip
+def test_bad_deletions(shared, body):
+    assert shared.client.post("/v1/sources/delete", json=body).status_code == 422
+
+
+def test_an_export_is_a_manifest(running, tmp_path):
+    running.client.put("/v1/collections/art")
+    for seed in range(3):
+        running.add(seed, collection="art" if seed else "default")
+    response = running.client.get("/v1/sources/export")
+    assert response.headers["content-type"] == "application/jsonl"
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_bytes(response.content)
+    rows = list(read_manifest(manifest))
+    assert all(isinstance(row, ManifestRow) for row in rows)
+    assert [(row.uri, row.collection) for row in rows] == [
+        ("0.jpg", "default"),
+        ("1.jpg", "art"),
+        ("2.jpg", "art"),
+    ]
+
+
+def test_a_source_added_beside_the_service_is_found_when_its_generation_is_asked_for(
+    running, encoder
+):
+    source = running.add(1)["source"]
+    beside = running.service.catalog.delete(source_ids=[source["source_id"]])
+    answer = running.ask(variation(1), min_generation=beside.generation)
+    assert answer["index_generation"] >= beside.generation
+    assert ids(answer) == []
+
+
+def test_collections_come_and_go(running):
+    response = running.client.put("/v1/collections/art", json={"description": "A"})
+    assert (response.status_code, response.json()["sources"]) == (201, 0)
+    response = running.client.put("/v1/collections/art", json={"description": "B"})
+    assert (response.status_code, response.json()["description"]) == (200, "B")
+    running.add(1, collection="art")
+    assert running.client.get("/v1/collections/art").json()["sources"] == 1
+    names = [item["name"] for item in running.client.get("/v1/collections").json()["items"]]
+    assert names == ["art", "default"]
+    deleted = running.client.delete("/v1/collections/art").json()
+    assert deleted["deleted"] == 1
+    assert ids(running.ask(variation(1), min_generation=deleted["generation"])) == []
+    assert running.client.get("/v1/collections/art").status_code == 404
+    assert running.client.delete("/v1/collections/art").status_code == 404
+    response = running.client.delete("/v1/collections/default")
+    assert (response.status_code, response.json()["type"]) == (
+        409,
+        "/problems/collection-protected",
+    )
+    assert running.client.put("/v1/collections/No%20Name").status_code == 422
