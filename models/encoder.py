@@ -45,8 +45,8 @@ class Encoder:
     ) -> None:
         self.card = card
         self.device = torch.device(device)
-        self._backbone = backbone.to(self.device).to(memory_format=torch.channels_last).eval()
-        self._head = head.to(self.device).eval()
+        self.backbone = backbone.to(self.device).to(memory_format=torch.channels_last).eval()
+        self.head = head.to(self.device).eval()
         self.parts: tuple[Part, ...] = head.parts
         self.dimension: int = head.dimension
         self.reference: NDArray[np.float32] = (
@@ -67,7 +67,7 @@ class Encoder:
         """`(n, 3, H, W)` preprocessed images to `(n, dimension)` float32 rows."""
         with torch.inference_mode():
             images = batch.to(self.device, memory_format=torch.channels_last)
-            rows = self._head(self._backbone(images).pooled, domain)
+            rows = self.head(self.backbone(images).pooled, domain)
         result: NDArray[np.float32] = rows.float().cpu().numpy()
         return result
 
@@ -88,10 +88,10 @@ class Encoder:
     def patches(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Spatial map of each picture: `(n, h, w, dp)` float32 unit vectors."""
         if not images:
-            return np.zeros((0, 0, 0, self._backbone.patch_dimension), np.float32)
+            return np.zeros((0, 0, 0, self.backbone.patch_dimension), np.float32)
         with torch.inference_mode():
             batch = self._stack(images).to(self.device, memory_format=torch.channels_last)
-            maps = functional.normalize(self._backbone(batch).patches, dim=1)
+            maps = functional.normalize(self.backbone(batch).patches, dim=1)
         result: NDArray[np.float32] = maps.permute(0, 2, 3, 1).float().cpu().numpy()
         return result
 
@@ -105,7 +105,7 @@ class Encoder:
         for piece in (card.preprocessing.model_dump_json(), card.fusion, card.numeric):
             digest.update(piece.encode())
         digest.update(str([(part.name, part.start, part.stop) for part in self.parts]).encode())
-        for module in (self._backbone, self._head):
+        for module in (self.backbone, self.head):
             _hash_tensors(digest, module)
         digest.update(np.ascontiguousarray(self.reference).tobytes())
         return digest.hexdigest()[:16]

@@ -34,9 +34,9 @@ class TrainingConfig(BaseModel):
     batch: int = Field(192, ge=8, multiple_of=2, description="Images a step.")
     stages: tuple[ResolutionStage, ...] = Field(
         (
-            ResolutionStage(size=48, steps=1400),
-            ResolutionStage(size=64, steps=620),
-            ResolutionStage(size=96, steps=180),
+            ResolutionStage(size=48, steps=1200),
+            ResolutionStage(size=64, steps=520),
+            ResolutionStage(size=96, steps=130),
         ),
         min_length=1,
         description="Progressive resolution: small views first, because they are cheap.",

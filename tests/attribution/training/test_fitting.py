@@ -1,0 +1,92 @@
+"""Heads fitted on views, and the encoder folder that comes of it."""
+
+import io
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from attribution.training.building import Description, build_encoder, plans_for
+from attribution.training.config import TrainingConfig
+from attribution.training.fitting import PartPlan, fit_parts
+from attribution.training.images import ImageSet, NoImages, read_images
+from models.backbones.residual import ResidualNet
+from models.loading import load_encoder, load_encoder_background
+from models.preprocessing import Preprocessing
+
+
+def net():
+    torch.manual_seed(0)
+    return ResidualNet((8, 8, 8, 16), (0, 0, 0, 0)).eval()
+
+
+def image_set(n=60, side=48):
+    coarse = torch.rand(n, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    pixels = torch.nn.functional.interpolate(coarse, size=side, mode="bilinear")
+    return ImageSet((pixels * 255).to(torch.uint8), tuple(f"{i:03d}.png" for i in range(n)))
+
+
+def png(seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def test_fitting_repeats_and_uses_only_the_blocks_it_may():
+    plan = PartPlan("appearance", "cca", ("views", "appearance"), 8, ("stage1", "stage2"))
+    first, again = (
+        fit_parts(net(), image_set(), [plan], Preprocessing(48, 48), seed=3) for _ in range(2)
+    )
+    assert torch.equal(first[0].source.weight, again[0].source.weight)
+    layout = {part.name: part for part in net().blocks_of_descriptor}
+    used = first[0].source.weight.abs().sum(dim=1) > 0
+    assert used[layout["stage1"].columns].all()
+    assert not used[layout["global"].columns].any()
+    assert not used[layout["stage3"].columns].any()
+
+
+@pytest.mark.parametrize(("head", "parts"), [("cca", 2), ("whiten", 1), ("none", 1)])
+def test_a_built_encoder_loads_and_knows_its_background(tmp_path, head, parts):
+    everything = image_set(80)
+    training, held = everything.subset(range(60)), everything.subset(range(60, 80))
+    built = build_encoder(
+        tmp_path, net(), training, config=TrainingConfig(), description=Description("test"),
+        plans=plans_for(head, 8), background=held, size=48,
+    )  # fmt: skip
+    loaded = load_encoder(str(tmp_path))
+    background = load_encoder_background(str(tmp_path), loaded)
+    assert loaded.model_id == built.model_id
+    assert len(loaded.parts) == parts
+    assert [part.head for part in loaded.card.parts] == [head] * parts
+    assert background is not None
+    assert background.rows.shape == (20, loaded.dimension)
+    assert len(loaded.reference) == (60 if parts > 1 else 0)
+
+
+def test_images_are_read_from_folders_and_tars_in_order_without_those_held_out(tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("b.png", "a.png", "deep/c.png"):
+        (folder / name).write_bytes(png(len(name)))
+    (folder / "broken.png").write_bytes(png(1)[:40])
+    (folder / "notes.txt").write_text("no image")
+    with tarfile.open(tmp_path / "more.tar", "w") as archive:
+        for name in ("2.png", "1.png"):
+            data = png(7)
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    images = read_images([folder, tmp_path / "more.tar"], side=16, exclude=frozenset({"b.png"}))
+    assert images.names == ("a.png", "deep/c.png", "1.png", "2.png")
+    assert images.pixels.shape == (4, 3, 16, 16)
+    assert images.pixels.dtype == torch.uint8
+
+
+def test_nothing_readable_is_an_error(tmp_path):
+    with pytest.raises(NoImages, match="no readable image"):
+        read_images([tmp_path], side=16)
+    with pytest.raises(NoImages, match="no such folder"):
+        read_images([tmp_path / "absent"], side=16)
