@@ -45,4 +45,4 @@ constraints: $(INSTALLED)  ## Pin the newest versions that work together
 	  --no-emit-find-links --all-extras --python-version 3.11 pyproject.toml -o constraints.txt
 
 clean:  ## Remove what was installed and generated
-	rm -rf $(VENV) demo runs *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -13,7 +13,10 @@ from app.problems import Problem
 from app.request_id import request_id_of
 
 MAX_TEXT_BYTES = 1_048_576
-"""Largest body that is neither multipart nor an image: JSON documents."""
+"""Largest body of a path that takes no images: JSON documents."""
+UPLOAD_PATHS = frozenset(
+    {"/v1/attributions", "/v1/attributions/batch", "/v1/sources", "/v1/sources/batch"}
+)
 
 
 class BodyLimitMiddleware:
@@ -30,24 +33,29 @@ class BodyLimitMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        limit, slug = self._limit(headers.get("content-type", "").lower().lstrip())
+        limit, slug = self._limit(scope["path"], headers.get("content-type", "").lower().lstrip())
         problem = too_large(slug, limit)
         if declared_bytes(headers) > limit:
             await problem.response(request_id=request_id_of(scope))(scope, receive, send)
             return
         await self._app(scope, capped(receive, limit, problem), send)
 
-    def _limit(self, content_type: str) -> tuple[int, str]:
+    def _limit(self, path: str, content_type: str) -> tuple[int, str]:
+        """By path first: what a client calls its body must not buy room where JSON is read."""
+        if path not in UPLOAD_PATHS:
+            return MAX_TEXT_BYTES, "request-too-large"
         if content_type.startswith("multipart/"):
             return self._max_request_bytes, "request-too-large"
-        if content_type.startswith("image/"):
-            return self._max_image_bytes, "image-too-large"
-        return MAX_TEXT_BYTES, "request-too-large"
+        return self._max_image_bytes, "image-too-large"
 
 
 def too_large(slug: str, limit: int) -> Problem:
     """The problem of a body beyond `limit` bytes."""
-    return Problem(slug, f"The body is larger than the {limit:,} bytes allowed here.")
+    return Problem(
+        slug,
+        f"The body is larger than the {limit / 1e6:.3g} MB allowed here: send a smaller or more "
+        "strongly compressed image, or fewer at a time.",
+    )
 
 
 def declared_bytes(headers: Headers) -> int:

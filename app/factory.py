@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from app import describing, errors, pages
-from app.access import LocalOnlyMiddleware
+from app.access import OwnPagesMiddleware
 from app.admission import BodyLimitMiddleware
 from app.envelope import EnvelopeMiddleware
 from app.lifespan import lifespan_of
@@ -57,8 +57,7 @@ def create_app(
         max_request_bytes=settings.max_request_bytes,
         max_image_bytes=settings.max_image_bytes,
     )
-    if settings.local_only:
-        app.add_middleware(LocalOnlyMiddleware)
+    app.add_middleware(OwnPagesMiddleware, local_only=settings.local_only)
     app.add_middleware(EnvelopeMiddleware)
     errors.install(app)
     # Fixed paths such as /v1/sources/export come before /v1/sources/{source_id}.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,8 +25,6 @@ from attribution.catalog import Catalog
 from attribution.index import Follower, Index
 
 logger = logging.getLogger(__name__)
-
-_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,11 +57,9 @@ class Service:
                 f"min_generation is {generation}, but the catalog is at {latest}: "
                 "no write has returned that number.",
             )
-        deadline = time.monotonic() + self.settings.generation_wait_seconds
-        while await run_in_threadpool(self.follower.catch_up) < generation:
-            if time.monotonic() >= deadline:
-                raise Problem("generation-not-reached", retry_after=1)
-            await asyncio.sleep(_POLL_SECONDS)
+        patience = self.settings.generation_wait_seconds
+        if not await run_in_threadpool(self.follower.wait_for, generation, patience):
+            raise Problem("generation-not-reached", retry_after=1)
 
     def apply_writes(self) -> None:
         """Bring this process's index up to the writes just made, so that its next answer has them.

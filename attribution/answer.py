@@ -15,7 +15,7 @@ class CalibrationState:
     """Whether scores can be turned into a decision at the moment.
 
     `fresh`: the null is that of the searched set. `building`: it is being computed or trails the
-    index. `missing`: the encoder has no background, so no decision is made.
+    index. `missing`: the encoder has no background. Unless fresh, no decision is made.
     """
 
     id: str | None
@@ -33,7 +33,8 @@ class RankedSource:
             several parts deviations above the query's similarity to unrelated images.
         p_value: share of source-less images that would show a best match as strong as this; None
             without calibration.
-        share: probability that a true source drawn uniformly from the query's is this one.
+        share: how the credit divides: an estimate of the probability that a true source drawn
+            uniformly from the query's is this one.
         attributed: `p_value <= alpha`.
     """
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from attribution.answer import Attribution, CalibrationState, RankedSource
-from attribution.calibration import AlphaTooSmall, Calibration, Null
+from attribution.calibration import AlphaTooSmall, Calibrated, Calibration
 from attribution.calibration.statistic import (
-    NEIGHBOURS,
     Scores,
     TooFewNeighbours,
+    nearest,
     neighbourhood,
 )
 from attribution.catalog import Catalog, Source
@@ -20,7 +20,9 @@ from models.encoder import Encoder
 DEFAULT_ALPHA = 0.01
 DEFAULT_TOP_K = 10
 LARGEST_TOP_K = 100
-_SPARE = 28  # candidates beyond what is asked, so that sources deleted meanwhile leave no gap
+# Candidates fetched whatever top_k, so that shares do not depend on it; some beyond what is listed,
+# so that sources deleted meanwhile leave no gap.
+_DEPTH = LARGEST_TOP_K + 28
 
 
 class Attributor:
@@ -67,24 +69,24 @@ class Attributor:
             raise ValueError(f"top_k must be 1 to {LARGEST_TOP_K}, not {top_k}")
         if not 0 < alpha < 1:
             raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
-        null = self.calibration.null(collections)
-        state = self.calibration.state()
-        if null is not None and alpha < null.smallest_alpha:
-            raise AlphaTooSmall(alpha, null.smallest_alpha)
         generation = self.index.generation
-        depth = max(top_k, NEIGHBOURS + 1) + _SPARE
-        hits = retrieve(self.index, self.fusion, embeddings, depth, collections=collections)
+        hits = retrieve(self.index, self.fusion, embeddings, _DEPTH, collections=collections)
+        calibrated = self.calibration.current(collections)
+        if calibrated.null is not None and alpha < calibrated.null.smallest_alpha:
+            raise AlphaTooSmall(alpha, calibrated.null.smallest_alpha)
         records = self.catalog.by_vector_ids(np.unique(hits.ids[hits.ids >= 0]).tolist())
         hits = _live(hits, records)
         statistics = self._statistics(embeddings, hits)
+        if statistics is None:  # nothing to standardise by: ranks only
+            calibrated = Calibrated(None, CalibrationState(calibrated.state.id, "missing"))
+            statistics = hits.scores
         return [
             self._answer(
                 hits.ids[row],
                 hits.scores[row],
                 statistics[row],
                 records,
-                null,
-                state,
+                calibrated,
                 top_k=top_k,
                 alpha=alpha,
                 generation=generation,
@@ -92,13 +94,13 @@ class Attributor:
             for row in range(len(embeddings))
         ]
 
-    def _statistics(self, embeddings: Rows, hits: Hits) -> Scores:
-        """`(n, k)` standardised scores, or the raw ones where there is nothing to compare with."""
-        reference = self.fusion.scores(embeddings, self.fusion.reference)
+    def _statistics(self, embeddings: Rows, hits: Hits) -> Scores | None:
+        """`(n, k)` standardised scores; None where there is nothing to compare with."""
+        reference = nearest(self.fusion.scores(embeddings, self.fusion.reference))
         try:
             return neighbourhood(hits.scores, reference).standardise(hits.scores)
         except TooFewNeighbours:
-            return hits.scores
+            return None
 
     def _answer(
         self,
@@ -106,14 +108,14 @@ class Attributor:
         scores: Scores,
         statistics: Scores,
         records: dict[int, Source],
-        null: Null | None,
-        state: CalibrationState,
+        calibrated: Calibrated,
         *,
         top_k: int,
         alpha: float,
         generation: int,
     ) -> Attribution:
         found = [place for place in range(len(ids)) if ids[place] >= 0]
+        null = calibrated.null
         p_values = null.p_values(statistics) if null is not None else None
         level = null.quantile(DEFAULT_ALPHA) if null is not None else -float("inf")
         shares, unattributed = self.calibration.shares.split(statistics, level)
@@ -135,7 +137,7 @@ class Attributor:
             decision=None if best is None else "attributed" if best <= alpha else "no_source_found",
             p_value=best,
             alpha=alpha,
-            calibration=state,
+            calibration=calibrated.state,
             sources=ranked,
             other_share=float(sum(shares[place] for place in found[top_k:])),
             unattributed_share=unattributed,

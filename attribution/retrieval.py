@@ -20,7 +20,7 @@ class Fusion:
 
     One part: its cosine. Several: the largest of the parts' cosines, each standardised by the
     query's own cosines with the reference rows, so that a part on which the query resembles
-    everything counts for little. The reference enters only through its mean and covariance.
+    everything counts for little; of the reference only mean and covariance enter.
 
     Args:
         parts: slices of a row.
@@ -28,6 +28,8 @@ class Fusion:
     """
 
     def __init__(self, parts: tuple[Part, ...], reference: Rows) -> None:
+        if len(parts) > 1 and not len(reference):
+            raise ValueError("the scores of several parts cannot be fused without reference rows")
         self.parts = parts
         self.reference = reference
         self._moments = (

@@ -136,11 +136,11 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         body_end = body_start + int.from_bytes(data[position : position + 4], "big")
         position = body_end + 4
         if position > len(data):
-            raise corrupt("png", f"chunk {name!r} runs past the end")
+            raise corrupt("png", f"chunk {_readable(name)} runs past the end")
         body = data[body_start:body_end]
         checksum = int.from_bytes(data[body_end:position], "big")
         if name in _PNG_KEPT and zlib.crc32(body, zlib.crc32(name)) != checksum:
-            raise corrupt("png", f"wrong checksum of chunk {name!r}")
+            raise corrupt("png", f"wrong checksum of chunk {_readable(name)}")
         yield name, body
     raise corrupt("png", "too many chunks")
 
@@ -179,7 +179,7 @@ def _webp_size(header: bytes) -> tuple[int, int]:
     if kind == b"VP8 ":
         width, height = header[26:28], header[28:30]
         return int.from_bytes(width, "little") & 0x3FFF, int.from_bytes(height, "little") & 0x3FFF
-    raise corrupt("webp", f"it begins with chunk {kind!r}")
+    raise corrupt("webp", f"it begins with chunk {_readable(kind)}")
 
 
 def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -265,3 +265,7 @@ _CONTAINERS = (
     Container("webp", lambda data: data[:4] + data[8:12] == b"RIFFWEBP", _read_webp, WebPImageFile),
     Container("gif", lambda data: data[:6] in {b"GIF87a", b"GIF89a"}, _read_gif, GifImageFile),
 )
+
+
+def _readable(name: bytes) -> str:
+    return name.decode("ascii", "backslashreplace").strip()

@@ -52,10 +52,6 @@ class Encoder:
         self.reference: NDArray[np.float32] = (
             np.zeros((0, self.dimension), np.float32) if reference is None else reference
         )
-        if len(self.parts) > 1 and not len(self.reference):
-            raise ValueError(
-                "an encoder of several parts needs reference rows to fuse their scores"
-            )
         self._preprocess = Preprocessing(**card.preprocessing.model_dump())
         self.model_id: str = self._hash()
 

@@ -48,7 +48,7 @@ def load_encoder_background(name: str, encoder: Encoder) -> Background | None:
     if background is not None and background.model_id != encoder.model_id:
         raise BadCheckpoint(
             f"the background in {folder} was made by encoder {background.model_id}, not by "
-            f"{encoder.model_id}: make it again with `attribution train background`"
+            f"{encoder.model_id}: make both again with `attribution train --background NAMES`"
         )
     return background
 

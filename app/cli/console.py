@@ -1,4 +1,4 @@
-"""What commands print: words on stderr for people, JSON on stdout for machines."""
+"""What commands print: answers on stdout, for people or as JSON; progress and trouble on stderr."""
 
 from __future__ import annotations
 
@@ -17,27 +17,49 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-out = Console()
-err = Console(stderr=True)
+WIDTH = 110
+"""Columns where there is no terminal to ask, such as in a log."""
+
+
+def _console(*, stderr: bool) -> Console:
+    # Titles and paths are other people's text: "[/b]" in one of them is no markup.
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else WIDTH
+    return Console(stderr=stderr, width=width, markup=False, emoji=False)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
+
+
+def warn(message: str) -> None:
+    """One line on stderr about something that does not stop the command."""
+    err.print(message, style="yellow", soft_wrap=True, highlight=False)
+
+
+def fail(message: str) -> None:
+    """One line on stderr about what went wrong and what to do."""
+    err.print(message, style="red", soft_wrap=True, highlight=False)
 
 
 def progress(**columns: str) -> Progress:
-    """A progress bar on stderr; extra `columns` show fields of the task."""
+    """A progress bar on stderr, on terminals only; extra `columns` show fields of the task."""
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        *(TextColumn(template) for template in columns.values()),
+        *(TextColumn(template, markup=False) for template in columns.values()),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=err,
         transient=False,
+        disable=not err.is_terminal,
     )
 
 
 def print_json(document: Any, *, line: bool = False) -> None:
-    """Write a document to stdout, indented or as one line of JSON Lines."""
-    text = json.dumps(document, ensure_ascii=False, default=str, indent=None if line else 2)
+    """Write a document to stdout, indented or as one line of JSON Lines; plain ASCII."""
+    text = json.dumps(document, default=str, indent=None if line else 2)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

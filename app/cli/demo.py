@@ -19,6 +19,7 @@ import httpx
 import typer
 from PIL import Image
 from rich.table import Table
+from rich.text import Text
 
 from app.cli.console import out, progress
 from app.cli.contact_sheet import Cell, Row, contact_sheet
@@ -96,10 +97,13 @@ def demo_command(
     """See the whole thing work on real photographs, with nothing downloaded.
 
     Ingests photographs that ship inside scikit-image and scikit-learn, makes synthetic images
-    from some of them, starts the service, asks it over HTTP, and prints its ranked sources beside
-    the truth. Goes on serving until Ctrl-C. Exits with 1 when an answer is wrong.
+    from some of them, starts the service, asks it over HTTP, prints its ranked sources beside the
+    truth, and draws a contact sheet. Goes on serving until Ctrl-C. Exits with 1 when an answer is
+    wrong.
     """
-    settings = settings_from(data=folder / "data", encoder=encoder, host="127.0.0.1", port=port)
+    settings = settings_from(
+        data=folder / "data", encoder=encoder, host="127.0.0.1", port=port
+    ).model_copy(update={"database_url": None})  # never the caller's own catalog
     photographs = bundled_photographs()
     queries = _synthetic(photographs, folder, singles, pairs, seed)
     vision = load_vision(settings)
@@ -114,7 +118,7 @@ def demo_command(
         out.print(f"\n{right} of {len(outcomes)} answers are right. Contact sheet: {sheet}")
         if not leave:
             out.print(
-                f"The service runs at [bold]{address}[/bold] (API reference: {address}/docs). "
+                f"The service runs at {address} (API reference: {address}/docs). "
                 "Drop an image on the page, or:\n"
                 f"  curl -F file=@{queries[0].path} {address}/v1/attributions\n"
                 "Ctrl-C stops it."
@@ -174,9 +178,7 @@ def _ingest(
 
 def _ask(address: str, queries: Sequence[Query]) -> list[Outcome]:
     outcomes = []
-    with httpx.Client(base_url=address, timeout=60) as client:
-        while client.get("/v1/index").json()["calibration"]["state"] == "building":
-            threading.Event().wait(0.1)
+    with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
         for query in queries:
             with query.path.open("rb") as file:
                 response = client.post(
@@ -203,13 +205,14 @@ def _print(outcomes: Sequence[Outcome]) -> None:
         made_from = " + ".join(outcome.query.truth) + ("" if outcome.held else " (not held)")
         p_value = "-" if answer["p_value"] is None else f"{answer['p_value']:.4f}"
         decision = (answer["decision"] or "ranked only").replace("_", " ")
-        table.add_row(made_from, decision, p_value, ranked, "yes" if outcome.right else "[red]no")
+        right = Text("yes") if outcome.right else Text("no", style="red")
+        table.add_row(made_from, decision, p_value, ranked, right)
     out.print(table)
 
 
 def _draw(address: str, outcomes: Sequence[Outcome]) -> Image.Image:
     rows = []
-    with httpx.Client(base_url=address, timeout=60) as client:
+    with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
         for outcome in outcomes:
             cells = [
                 Cell(

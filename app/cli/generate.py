@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from PIL import Image
 
-from app.cli.console import err, out, print_json, progress
+from app.cli.console import out, print_json, progress, warn
 from app.cli.options import JsonOption
 from attribution.ingestion import ManifestRow, read_manifest
 from attribution.synthesis import generate
@@ -60,12 +60,12 @@ def _read(path: Path, limit: int) -> list[tuple[str, Image.Image]]:
         if len(sources) == limit:
             break
         if not isinstance(row, ManifestRow):
-            err.print(f"{row.path}, line {row.line}: {row.reason}", style="yellow", markup=False)
+            warn(f"skipped {row.path}, line {row.line}: {row.reason}")
             continue
         try:
             image = decode(row.path.read_bytes()).image
         except (ImageError, OSError) as error:
-            err.print(f"skipped {row.path}: {error}", style="yellow", markup=False)
+            warn(f"skipped {row.path}: {error}")
             continue
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", row.path.stem).strip("-") or "image"
         taken[stem] += 1

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.cli.console import err, out, print_json
+from app.cli.console import out, print_json, warn
 from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
 from attribution.catalog import Catalog
 from attribution.index import open_index, rebuild, save_snapshot
@@ -43,10 +43,9 @@ def index_command(
     if save:
         save_snapshot(index, settings.snapshots)
     if other and not stats.vectors:
-        err.print(
+        warn(
             f"The catalog holds embeddings of {', '.join(other)}, none of {loaded.model_id}: "
-            "choose that encoder with --encoder, or ingest again with this one.",
-            style="yellow",
+            "choose that encoder with --encoder, or ingest again with this one."
         )
     if as_json:
         print_json(asdict(stats))

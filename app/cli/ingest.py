@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.cli.console import err, out, print_json, progress
+from app.cli.console import out, print_json, progress, warn
 from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
 from app.opening import decoding_limits
 from attribution.catalog import Catalog
@@ -79,6 +79,6 @@ def _describe(report: IngestReport) -> None:
     table.add_row("generation", str(report.generation))
     out.print(table)
     for skipped in report.skipped[:SHOWN]:
-        err.print(f"skipped {skipped.path}: {skipped.reason}", style="yellow", markup=False)
+        warn(f"skipped {skipped.path}: {skipped.reason}")
     if len(report.skipped) > SHOWN:
-        err.print(f"and {len(report.skipped) - SHOWN} more; --json lists them all")
+        warn(f"and {len(report.skipped) - SHOWN} more; --json lists them all")

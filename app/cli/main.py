@@ -7,16 +7,17 @@ A command's module is imported when it is called, not before: torch alone takes 
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import typer
-from pydantic import ValidationError
 from typer.core import TyperCommand, TyperGroup
 
-from app.cli.console import err
+from app.cli.console import fail, warn
+from app.cli.failures import EXPECTED, INTERRUPTED, exit_code
 
 # Name and first line of help; each lives in the module of its name, as NAME_command.
 COMMANDS = {
@@ -33,8 +34,6 @@ HELP = """Which of the images you hold did this AI-generated image come from?
 Start with `attribution demo`. Then: `attribution ingest PHOTOS`, `attribution query IMAGE`,
 `attribution serve`. Settings come from ATTRIBUTION_* variables (docs/settings.md); options
 override them."""
-# What a user can cause and can mend: the message is enough, a traceback would hide it.
-EXPECTED = (ValueError, LookupError, OSError, ImportError, RuntimeError)
 
 
 def command_function(name: str) -> Callable[..., Any]:
@@ -88,21 +87,20 @@ def _attribution() -> None:
 
 
 def main() -> None:
-    """Run the command line; expected failures are one line on stderr and exit code 1."""
+    """Run the command line; expected failures are one line on stderr and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name that is no text in this locale must not stop an answer half-way.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
-    except KeyboardInterrupt:
-        err.print("interrupted; everything acknowledged is kept", style="yellow")
-        sys.exit(130)
-    except ValidationError as error:
-        for problem in error.errors():
-            place = ".".join(map(str, problem["loc"])) or "settings"
-            err.print(f"{place}: {problem['msg']}", style="red", markup=False)
-        sys.exit(2)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            warn("interrupted; what was written is kept, and running it again goes on from there")
+        raise
     except EXPECTED as error:
-        err.print(str(error) or type(error).__name__, style="red", markup=False)
-        sys.exit(1)
+        fail(str(error) or type(error).__name__)
+        sys.exit(exit_code(error))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
-from app.settings import Settings
+from app.cli.failures import BadInvocation
+from app.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 DataOption = Annotated[
     Path | None,
@@ -35,6 +40,21 @@ def settings_from(
     weights: Path | None = None,
     **others: Any,
 ) -> Settings:
-    """The environment's settings, with what the command line says instead where it says it."""
+    """The environment's settings, with what the command line says instead where it says it.
+
+    Raises:
+        BadInvocation: a value is out of range, or a variable names no setting.
+    """
     given = {"data": data, "encoder": encoder, "encoder_weights": weights, **others}
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise BadInvocation("\n".join(map(_explained, error.errors()))) from error
+
+
+def _explained(problem: ErrorDetails) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        return message
+    variable = f"{PREFIX}{problem['loc'][0]}".upper()
+    return f"{variable} is {problem['input']!r}: {message} (docs/settings.md)"

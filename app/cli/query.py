@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from app.cli.console import err, out, print_json
+from app.cli.console import fail, out, print_json
 from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
 from app.opening import decoding_limits, load_vision, open_gallery
 from attribution.answer import Attribution, RankedSource
@@ -46,6 +46,8 @@ def query_command(
     """
     settings = settings_from(data=data, encoder=encoder, weights=weights)
     read, failed = _read_all(images, decoding_limits(settings))
+    if not read:
+        raise typer.Exit(1)
     vision = load_vision(settings)
     with open_gallery(settings, vision) as gallery:
         for name in collection or ():
@@ -75,7 +77,7 @@ def _read_all(paths: list[Path], limits: DecodingLimits) -> tuple[list[_Read], i
                 raise ImageTooLarge(f"the file is larger than {limits.max_bytes} bytes")
             read.append(_Read(path, decode(path.read_bytes(), limits=limits)))
         except (ImageError, OSError) as error:
-            err.print(f"{path}: {error}", style="red", markup=False)
+            fail(f"{path}: {error}")
     return read, len(paths) - len(read)
 
 

@@ -52,7 +52,7 @@ def _wait(address: str, thread: threading.Thread) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and thread.is_alive():
         try:
-            if httpx.get(f"{address}/readyz", timeout=5).is_success:
+            if httpx.get(f"{address}/readyz", timeout=5, trust_env=False).is_success:
                 return
         except httpx.TransportError:
             pass

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from app.cli.console import err
+from app.cli.console import warn
 from app.cli.options import DataOption, EncoderOption, WeightsOption, settings_from
 from app.factory import create_app
 
@@ -27,10 +27,9 @@ def serve_command(
     """
     settings = settings_from(data=data, encoder=encoder, weights=weights, host=host, port=port)
     if not settings.local_only:
-        err.print(
+        warn(
             f"Listening on {settings.host}: anyone who reaches this address can read and change "
-            "the catalog. Put an authenticating proxy in front.",
-            style="yellow",
+            "the catalog. Put an authenticating proxy in front."
         )
     uvicorn.run(
         create_app(settings),

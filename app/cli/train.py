@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from pydantic import ValidationError
 
-from app.cli.console import err, out, progress
-from attribution.training.building import Description, build_encoder, plans_for
+from app.cli.console import out, progress
+from app.cli.failures import BadInvocation
+from attribution.training.building import (
+    REFERENCE_ROWS,
+    Description,
+    build_encoder,
+    check_plans,
+    plans_for,
+)
 from attribution.training.config import TrainingConfig, read_config
-from attribution.training.images import ImageSet, read_images
+from attribution.training.images import ImageSet, read_images, read_pictures
 from attribution.training.trainer import StepReport, Trainer
 from models.backbones.residual import ResidualNet
 
@@ -41,7 +49,10 @@ def train_command(
     ] = "cca",
     components: Annotated[
         int, typer.Option(min=8, help="Directions kept in each part of a head.")
-    ] = 384,
+    ] = 512,
+    head_images: Annotated[
+        int, typer.Option(min=100, help="Fit the head on at most so many images.")
+    ] = 10_000,
     steps: Annotated[
         int | None,
         typer.Option(min=1, help="Scale the recipe to about so many steps; for a quick look."),
@@ -61,33 +72,38 @@ def train_command(
     is the folder OUT/encoder, which `--encoder` of every other command takes.
     """
     recipe = _recipe(config, steps=steps, batch=batch, seed=seed)
+    plans = plans_for(head, components)
     held_out = _names(background)
-    everything = _read(images, recipe.image_side)
-    training, held = _split(everything, held_out)
+    training = _read(images, recipe.image_side, held_out)
+    trainer = Trainer(recipe, training, out_folder, device)
+    if head != "none":
+        check_plans(plans, descriptor=trainer.net.dimension, images=min(head_images, len(training)))
     out_folder.mkdir(parents=True, exist_ok=True)
     (out_folder / "recipe.json").write_text(recipe.model_dump_json(indent=2) + "\n")
-    out.print(f"{len(training)} images to train on, {len(held or ())} held out as background")
-    net = _train(Trainer(recipe, training, out_folder, device), recipe).to("cpu")
+    out.print(f"{len(training)} images to train on, {len(held_out)} names held out as background")
+    net = _train(trainer, recipe).to("cpu")
     description = Description(
         name=name or out_folder.name,
         data=data_note or f"{len(training)} images of {', '.join(p.name for p in images)}",
         command=" ".join(["attribution", *sys.argv[1:]]),
     )
     with progress() as bar:
-        task = bar.add_task("Fitting the head", total=len(training))
+        task = bar.add_task("Fitting the head", total=min(head_images, len(training)))
         encoder = build_encoder(
             out_folder / "encoder",
             net,
             training,
             config=recipe,
             description=description,
-            background=held,
-            plans=plans_for(head, components),
+            plans=plans,
+            reference=read_pictures(images, frozenset(training.names[:REFERENCE_ROWS])),
+            background=read_pictures(images, held_out) if held_out else None,
+            limit=head_images,
             on_images=lambda done: bar.update(task, completed=done),
         )
     folder = out_folder / "encoder"
     parts = ", ".join(f"{part.name} ({part.head}, {part.dimension})" for part in encoder.card.parts)
-    out.print(f"[bold]{folder}[/bold]  model_id {encoder.model_id}, parts: {parts}")
+    out.print(f"{folder}: model_id {encoder.model_id}, parts: {parts}")
     out.print(f"Use it: attribution ingest PHOTOS --encoder {folder}")
 
 
@@ -100,7 +116,11 @@ def _recipe(
         changes["batch"] = batch
     if seed is not None:
         changes["seed"] = seed
-    recipe = type(recipe).model_validate(recipe.model_dump() | changes)
+    try:
+        recipe = TrainingConfig.model_validate(recipe.model_dump() | changes)
+    except ValidationError as error:
+        wrong = [f"--{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
+        raise BadInvocation("\n".join(wrong)) from error
     return recipe if steps is None else recipe.scaled(steps)
 
 
@@ -110,26 +130,17 @@ def _names(path: Path | None) -> frozenset[str]:
     return frozenset(line.strip() for line in path.read_text().splitlines() if line.strip())
 
 
-def _read(paths: Sequence[Path], side: int) -> ImageSet:
+def _read(paths: Sequence[Path], side: int, held_out: frozenset[str]) -> ImageSet:
     with progress() as bar:
         task = bar.add_task("Reading images", total=None)
         images = read_images(
-            paths, side=side, on_read=lambda count: bar.update(task, completed=count)
+            paths,
+            side=side,
+            exclude=held_out,
+            on_read=lambda count: bar.update(task, completed=count),
         )
         bar.update(task, total=len(images))
     return images
-
-
-def _split(images: ImageSet, held_out: frozenset[str]) -> tuple[ImageSet, ImageSet | None]:
-    held = [row for row, name in enumerate(images.names) if name in held_out]
-    missing = len(held_out) - len(held)
-    if missing:
-        err.print(f"{missing} names of the background are not among the images", style="yellow")
-    if not held:
-        return images, None
-    inside = set(held)
-    kept = [row for row in range(len(images)) if row not in inside]
-    return images.subset(kept), images.subset(held)
 
 
 def _train(trainer: Trainer, recipe: TrainingConfig) -> ResidualNet:

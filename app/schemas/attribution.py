@@ -13,7 +13,7 @@ EXAMPLE_SOURCE: dict[str, Any] = {
     "rank": 1,
     "source_id": "src_4k7q2mzv5hx3nw6ty2ab",
     "collection": "default",
-    "score": 0.81,
+    "score": 11.4,
     "p_value": 0.0002,
     "share": 0.87,
     "attributed": True,
@@ -25,12 +25,12 @@ EXAMPLE_SOURCE: dict[str, Any] = {
 }
 EXAMPLE: dict[str, Any] = {
     "request_id": "req_5f0c2e9d7b1a4c3e8f60",
-    "model_id": "bundled-3f9a2c1d",
+    "model_id": "21f5492dd484ee14",
     "index_generation": 5120,
     "decision": "attributed",
     "p_value": 0.0002,
     "alpha": 0.01,
-    "calibration": {"id": "cal_2b7e", "state": "fresh"},
+    "calibration": {"id": "2b7e51c09d3f", "state": "fresh"},
     "other_share": 0.08,
     "unattributed_share": 0.05,
     "sources": [EXAMPLE_SOURCE],

@@ -25,9 +25,9 @@ class IndexDocument(BaseModel):
                     "generation": 5120,
                     "lag": 0,
                     "epoch": "ep_7f3a",
-                    "model_id": "bundled-3f9a2c1d",
+                    "model_id": "21f5492dd484ee14",
                     "dimension": 256,
-                    "calibration": {"id": "cal_2b7e", "state": "fresh"},
+                    "calibration": {"id": "2b7e51c09d3f", "state": "fresh"},
                 }
             ]
         },

@@ -1,6 +1,6 @@
 """From scores to p-values, a decision and shares. Knows the background, not HTTP."""
 
-from attribution.calibration.calibration import AlphaTooSmall, Calibration
+from attribution.calibration.calibration import AlphaTooSmall, Calibrated, Calibration
 from attribution.calibration.null import Null
 
-__all__ = ["AlphaTooSmall", "Calibration", "Null"]
+__all__ = ["AlphaTooSmall", "Calibrated", "Calibration", "Null"]

@@ -15,15 +15,20 @@ from attribution.calibration.copies import CopyTest, thumbnails_of
 from attribution.calibration.neighbours import BackgroundNeighbours
 from attribution.calibration.null import Null
 from attribution.calibration.shares import ShareModel
-from attribution.calibration.statistic import Scores, TooFewNeighbours, neighbourhood
+from attribution.calibration.statistic import (
+    Scores,
+    TooFewNeighbours,
+    nearest,
+    neighbourhood,
+)
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
 from attribution.retrieval import Fusion
 from models.background import Background
 
 logger = logging.getLogger(__name__)
-_TESTED = 0.1  # share of the background, strongest first, that is tested for being a copy
 _FILTERS_KEPT = 32
+_PATIENCE = 2.0  # seconds a query waits for the null to catch up with the index
 
 
 class AlphaTooSmall(ValueError):
@@ -35,6 +40,14 @@ class AlphaTooSmall(ValueError):
             f"alpha {alpha:g} is below {smallest:.2g}, the smallest p-value that this background "
             "can give: ask for a larger alpha or extend the background"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """The null to judge a query by, and the state to report; no null, no decision."""
+
+    null: Null | None
+    state: CalibrationState
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +77,19 @@ class Calibration:
     ) -> None:
         self.shares = shares or ShareModel()
         self._index, self._fusion, self._background = index, fusion, background
-        self._lock = threading.RLock()
+        self._catalog = catalog
+        self._changed = threading.Condition(threading.RLock())
+        self._filtering = threading.Lock()
+        self._building = True  # until the first `build` ends; batches wait meanwhile
         self._pending: list[ChangeBatch] = []
         self._neighbours: BackgroundNeighbours | None = None
         self._null: Null | None = None
         self._filtered: OrderedDict[frozenset[str], _Filtered] = OrderedDict()
+        self.id: str | None = None
         if background is not None:
-            self._reference = fusion.scores(background.rows, fusion.reference)
-            self._copies = CopyTest(background.thumbnails, thumbnails_of(catalog))
-            self.id: str | None = _identify(background)
-        else:
-            self.id = None
+            self.id = _identify(background)
+            self._reference = nearest(fusion.scores(background.rows, fusion.reference))
+            self._copies = self._new_copy_test()
 
     def state(self) -> CalibrationState:
         """Whether a decision can be made, and whether the null is that of the index right now.
@@ -82,74 +97,115 @@ class Calibration:
         `missing` also where a background exists but the encoder has no reference images and the
         catalog is too small to standardise a score by.
         """
+        neighbours = self._neighbours
         if self._background is None:
             return CalibrationState(None, "missing")
-        if self._neighbours is None:
+        if neighbours is None or neighbours.generation < self._index.generation:
             return CalibrationState(self.id, "building")
-        null = self._null
-        if null is None:
-            return CalibrationState(self.id, "missing")
-        fresh = null.generation >= self._index.generation
-        return CalibrationState(self.id, "fresh" if fresh else "building")
+        return CalibrationState(self.id, "missing" if self._null is None else "fresh")
 
     def build(self) -> None:
         """Score the whole background against the index; seconds for ten thousand sources."""
         if self._background is None:
             return
-        neighbours = BackgroundNeighbours(self._index, self._fusion, self._background.rows)
-        with self._lock:
+        self._building = True
+        try:
+            self._build(self._background)
+        finally:
+            self._building = False
+
+    def _build(self, background: Background) -> None:
+        neighbours = BackgroundNeighbours(self._index, self._fusion, background.rows)
+        with self._changed:
             for batch in self._pending:
                 if batch.generation > neighbours.generation:
                     neighbours.apply(batch)
             self._pending.clear()
+            self._null = self._statistics(neighbours, self._copies)
             self._neighbours = neighbours
-            self._null = self._statistics(neighbours)
+            self._changed.notify_all()
 
     def apply(self, batch: ChangeBatch) -> None:
-        """Follow a batch of changes that the index has just applied."""
+        """Follow a batch of changes that the index has just applied.
+
+        After a failure it starts over from the index: a null with a batch missing would be wrong
+        for good, and nobody would see it.
+        """
         if self._background is None:
             return
-        with self._lock:
-            if self._neighbours is None:
+        with self._changed:
+            neighbours = self._neighbours
+            if neighbours is None and self._building:
                 self._pending.append(batch)
                 return
-            self._neighbours.apply(batch)
-            self._null = self._statistics(self._neighbours)
+            if neighbours is None:  # an earlier failure
+                self.build()
+                return
+            self._neighbours, self._null = None, None
+            neighbours.apply(batch)
+            self._null = self._statistics(neighbours, self._copies)
+            self._neighbours = neighbours
+            self._changed.notify_all()
 
-    def null(self, collections: frozenset[str] | None = None) -> Null | None:
-        """The null of a searched set; None where there is none (yet)."""
-        if self._background is None or collections is None:
-            return self._null
-        with self._lock:
+    def current(self, collections: frozenset[str] | None = None) -> Calibrated:
+        """The null of a searched set at the index's present generation.
+
+        Ask after searching: an older null knows less than the search did and would let a source
+        that came in between pass as significant. Waits up to two seconds for the null to catch
+        up; beyond that there is none, the state is `building`, and nothing is decided.
+        """
+        if self._background is None:
+            return Calibrated(None, CalibrationState(None, "missing"))
+        wanted = self._index.generation
+        if collections is not None:
+            null = self._filtered_null(collections, wanted)
+            return Calibrated(null, CalibrationState(self.id, "fresh" if null else "missing"))
+        with self._changed:
+            caught_up = self._changed.wait_for(lambda: self._reached(wanted), timeout=_PATIENCE)
+            if not caught_up:
+                return Calibrated(None, CalibrationState(self.id, "building"))
+            state = CalibrationState(self.id, "missing" if self._null is None else "fresh")
+            return Calibrated(self._null, state)
+
+    def _reached(self, generation: int) -> bool:
+        return self._neighbours is not None and self._neighbours.generation >= generation
+
+    def _filtered_null(self, collections: frozenset[str], wanted: int) -> Null | None:
+        """The null of a filter, kept until the index moves on; one is computed at a time."""
+        background = self._background
+        if background is None:
+            return None
+        with self._filtering:
             kept = self._filtered.get(collections)
-            if kept is None or kept.generation < self._index.generation:
+            if kept is None or kept.generation < wanted:
                 neighbours = BackgroundNeighbours(
-                    self._index, self._fusion, self._background.rows, collections
+                    self._index, self._fusion, background.rows, collections
                 )
-                kept = _Filtered(self._statistics(neighbours), neighbours.generation)
+                null = self._statistics(neighbours, self._new_copy_test())
+                kept = _Filtered(null, neighbours.generation)
                 self._filtered[collections] = kept
             self._filtered.move_to_end(collections)
             while len(self._filtered) > _FILTERS_KEPT:
                 self._filtered.popitem(last=False)
             return kept.null
 
-    def _statistics(self, neighbours: BackgroundNeighbours) -> Null | None:
+    def _new_copy_test(self) -> CopyTest:
+        thumbnails = np.zeros((0, 16, 16), np.uint8)
+        if self._background is not None:
+            thumbnails = self._background.thumbnails
+        return CopyTest(thumbnails, thumbnails_of(self._catalog))
+
+    def _statistics(self, neighbours: BackgroundNeighbours, copies: CopyTest) -> Null | None:
         """Statistics of the background's best matches, copies of sources left out."""
-        ids, scores = neighbours.hits.ids[:, 0], neighbours.hits.scores
+        hits = neighbours.hits
         try:
-            best = best_statistics(scores, self._reference)
+            best = best_statistics(hits.scores, self._reference)
         except TooFewNeighbours:
             return None
-        tested = np.argsort(-best, kind="stable")[: max(1, round(_TESTED * len(best)))]
-        dropped = [
-            place
-            for place in tested.tolist()
-            if ids[place] >= 0 and self._copies(place, int(ids[place]))
-        ]
-        if dropped:
-            logger.info("%d background images are copies of sources: left out", len(dropped))
-        kept = np.sort(np.delete(best, dropped))
-        return Null(kept, neighbours.generation)
+        dropped = copies(hits.ids[:, 0])
+        if dropped.any():
+            logger.info("%d background images are copies of sources: left out", dropped.sum())
+        return Null(np.sort(best[~dropped]), neighbours.generation)
 
 
 def best_statistics(ranked: Scores, reference: Scores) -> Scores:

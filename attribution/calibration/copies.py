@@ -29,7 +29,7 @@ def is_copy(first: Thumbnail, second: Thumbnail) -> bool:
 
 
 class CopyTest:
-    """Remembers which background image is a copy of which source.
+    """Remembers which background image is a copy of the source it matches best.
 
     Args:
         thumbnails: `(n, 16, 16)` of the background.
@@ -43,32 +43,44 @@ class CopyTest:
     ) -> None:
         self._thumbnails = thumbnails
         self._source_thumbnail = source_thumbnail
-        self._known: dict[tuple[int, int], bool] = {}
+        self._tested_against = np.full(len(thumbnails), -1, np.int64)
+        self._copies = np.zeros(len(thumbnails), dtype=bool)
 
-    def __call__(self, place: int, vector_id: int) -> bool:
-        """Whether background image `place` is a copy of source `vector_id`."""
-        pair = (place, vector_id)
-        if pair not in self._known:
-            other = self._source_thumbnail(vector_id)
-            if other is None:
-                return False
-            self._known[pair] = is_copy(self._thumbnails[place], other)
-        return self._known[pair]
+    def __call__(self, best: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which background images are copies of their best match.
+
+        Only pairs that are new since the last call are compared.
+
+        Args:
+            best: `(n,)` vector id of each image's best match, -1 where there is none.
+        """
+        new = np.flatnonzero(best != self._tested_against)
+        sources = {
+            vector_id: self._source_thumbnail(vector_id)
+            for vector_id in np.unique(best[new]).tolist()
+            if vector_id >= 0
+        }
+        for place in new.tolist():
+            other = sources.get(int(best[place]))
+            self._copies[place] = other is not None and is_copy(self._thumbnails[place], other)
+        self._tested_against[new] = best[new]
+        return self._copies.copy()
 
 
 def thumbnails_of(catalog: Catalog) -> Callable[[int], Thumbnail | None]:
     """Thumbnails of sources, made from their previews."""
 
     def read(vector_id: int) -> Thumbnail | None:
-        source = catalog.by_vector_ids([vector_id]).get(vector_id)
-        if source is None:
-            return None
         try:
-            with Image.open(io.BytesIO(catalog.preview(source.source_id)), formats=["JPEG"]) as im:
-                im.draft("L", (64, 64))
-                return thumbnail(im)
+            source = catalog.by_vector_ids([vector_id]).get(vector_id)
+            if source is None:
+                return None
+            preview = io.BytesIO(catalog.preview(source.source_id))
+            with Image.open(preview, formats=["JPEG"]) as image:
+                image.draft("L", (64, 64))
+                return thumbnail(image)
         except (CatalogError, OSError) as error:
-            logger.warning("no thumbnail of source %s: %s", source.source_id, error)
+            logger.warning("no thumbnail of vector %d: %s", vector_id, error)
             return None
 
     return read

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from attribution.calibration.statistic import DEPTH
 from attribution.index import ChangeBatch, Hits, Index
 from attribution.retrieval import Fusion, Rows, retrieve
 
-KEPT = 64
-
 
 class BackgroundNeighbours:
-    """The `KEPT` best sources of every background row.
+    """The `DEPTH` best sources of every background row.
 
     Args:
         index: the searched index, already at `index.generation`.
@@ -31,7 +30,7 @@ class BackgroundNeighbours:
         self._index, self._fusion, self._rows = index, fusion, rows
         self._collections = collections
         self.generation = index.generation
-        self.hits: Hits = retrieve(index, fusion, rows, KEPT, collections=collections)
+        self.hits: Hits = retrieve(index, fusion, rows, DEPTH, collections=collections)
 
     def apply(self, batch: ChangeBatch) -> None:
         """Follow a batch that the index has already applied."""
@@ -53,7 +52,7 @@ class BackgroundNeighbours:
         scores = self._fusion.scores(self._rows, vectors)
         all_ids = np.concatenate([self.hits.ids, np.broadcast_to(ids, scores.shape)], axis=1)
         all_scores = np.concatenate([self.hits.scores, scores], axis=1)
-        order = np.lexsort((all_ids, -all_scores), axis=1)[:, :KEPT]
+        order = np.lexsort((all_ids, -all_scores), axis=1)[:, :DEPTH]
         self.hits = Hits(
             np.take_along_axis(all_ids, order, axis=1),
             np.take_along_axis(all_scores, order, axis=1),
@@ -61,7 +60,7 @@ class BackgroundNeighbours:
 
     def _search_again(self, places: np.ndarray) -> None:
         found = retrieve(
-            self._index, self._fusion, self._rows[places], KEPT, collections=self._collections
+            self._index, self._fusion, self._rows[places], DEPTH, collections=self._collections
         )
         ids, scores = self.hits.ids.copy(), self.hits.scores.copy()
         ids[places], scores[places] = found.ids, found.scores

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 Scores = NDArray[np.float32]
 NEIGHBOURS = 49  # ranks 2 to 50
+DEPTH = 64  # ranks that are looked at, of a query and of the background alike
 FEWEST_NEIGHBOURS = 8
+SAME_SCORE = 1e-3  # scores this close to the best are the same picture held more than once
 _SMALLEST_DEVIATION = 1e-6
 
 
@@ -35,29 +37,41 @@ class Neighbourhood:
 
 
 def neighbourhood(ranked: Scores, reference: Scores) -> Neighbourhood:
-    """The `NEIGHBOURS` largest scores among ranks 2 and below and the reference images.
+    """The `NEIGHBOURS` largest scores below the best, those of reference images among them.
 
-    The reference takes the place of neighbours that a small gallery lacks, so the statistic
-    means the same with one source and with a million.
+    Scores within `SAME_SCORE` of the best are left out: one picture held in several collections
+    would else count as its own neighbourhood and could never stand above it. The reference takes
+    the place of neighbours that a small gallery lacks, so the statistic means the same with one
+    source and with a million.
 
     Args:
-        ranked: `(n, k)` scores of the searched set, descending, -inf where there are fewer.
-        reference: `(n, m)` scores of images outside any gallery, in any order.
+        ranked: `(n, k)` scores of the searched set, descending, -inf where there are fewer; ranks
+            beyond `DEPTH` are not looked at.
+        reference: `(n, m)` scores of images outside any gallery, in any order; the largest
+            `NEIGHBOURS` of each row suffice.
 
     Raises:
         TooFewNeighbours: fewer than `FEWEST_NEIGHBOURS` scores to standardise by.
     """
-    pool = np.concatenate([ranked[:, 1 : NEIGHBOURS + 1], reference], axis=1)
-    count = min(NEIGHBOURS, pool.shape[1])
-    nearest = -np.partition(-pool, count - 1, axis=1)[:, :count] if count else pool
-    present = np.isfinite(nearest)
-    if count == 0 or present.sum(axis=1).min(initial=count) < FEWEST_NEIGHBOURS:
+    below = ranked[:, 1:DEPTH]
+    distinct = np.where(below >= ranked[:, :1] - SAME_SCORE, -np.inf, below)
+    pool = np.concatenate([distinct, reference], axis=1)
+    chosen = nearest(pool)
+    present = np.isfinite(chosen)
+    if present.sum(axis=1).min(initial=NEIGHBOURS) < FEWEST_NEIGHBOURS:
         raise TooFewNeighbours(
             f"a score is standardised by at least {FEWEST_NEIGHBOURS} others: the encoder has no "
             "reference images and the searched set is too small"
         )
-    values = np.where(present, nearest, np.nan).astype(np.float64)
+    values = np.where(present, chosen, np.nan).astype(np.float64)
     deviation = np.maximum(np.nanstd(values, axis=1), _SMALLEST_DEVIATION)
     return Neighbourhood(
         np.nanmean(values, axis=1).astype(np.float32), deviation.astype(np.float32)
     )
+
+
+def nearest(scores: Scores) -> Scores:
+    """The `NEIGHBOURS` largest scores of each row, in any order; all where there are fewer."""
+    if scores.shape[1] <= NEIGHBOURS:
+        return scores
+    return -np.partition(-scores, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]

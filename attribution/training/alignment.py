@@ -43,13 +43,3 @@ def contrastive(
     hidden = torch.zeros_like(logits, dtype=torch.bool) if excluded is None else excluded.clone()
     hidden[rows, positives] = decoupled
     return (logits.masked_fill(hidden, -torch.inf).logsumexp(dim=1) - positive).mean()
-
-
-def alignment(first: Tensor, second: Tensor) -> Tensor:
-    """Mean squared distance of positive pairs (Wang and Isola, ICML 2020); 0 is perfect."""
-    return (first - second).square().sum(dim=1).mean()
-
-
-def uniformity(rows: Tensor, scale: float = 2.0) -> Tensor:
-    """Log of the mean Gaussian potential of all pairs (Wang and Isola, ICML 2020)."""
-    return torch.pdist(rows).square().mul(-scale).exp().mean().log()

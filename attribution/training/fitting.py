@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn import functional
 
@@ -17,7 +15,7 @@ from attribution.training.mixing import mix
 from attribution.training.views import MILD, STRONG, make_view
 from models.backbones.features import Features
 from models.backbones.residual import ResidualNet
-from models.heads import AffineMap, Head, HeadPart, Moments, cca, whiten
+from models.heads import AffineMap, HeadPart, Moments, cca, whiten
 from models.preprocessing import Preprocessing
 
 Pairs = Literal["views", "structure", "appearance"]
@@ -53,6 +51,7 @@ def fit_parts(
     shape: Preprocessing,
     *,
     seed: int = 0,
+    limit: int | None = None,
     on_images: Callable[[int], None] | None = None,
 ) -> tuple[HeadPart, ...]:
     """Fit every part on pairs of views, drawn afresh for each image.
@@ -63,12 +62,13 @@ def fit_parts(
         plans: one a part; parts of head `none` are left out.
         shape: the encoder's preprocessing; views are made at its size.
         seed: of the views.
+        limit: fit on so many images, drawn at random; on all by default.
         on_images: called with the number of images done.
     """
     kinds = sorted({pairs for plan in plans if plan.head != "none" for pairs in plan.pairs})
     moments = {kind: Moments.empty(net.dimension) for kind in kinds}
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(images), generator=generator)
+    order = torch.randperm(len(images), generator=generator)[:limit]
     done = 0
     for rows in torch.split(order, BATCH):
         if len(rows) < 2:
@@ -87,17 +87,6 @@ def fit_parts(
         for plan in plans
         if plan.head != "none"
     )
-
-
-def embed_images(
-    net: ResidualNet, head: Head, images: ImageSet, shape: Preprocessing
-) -> NDArray[np.float32]:
-    """Rows of in-memory images through a fitted head, `(n, dimension)`."""
-    rows = []
-    for place in torch.split(torch.arange(len(images)), BATCH):
-        descriptors = _describe(net, _resized(images.batch(place), shape.height), shape)
-        rows.append(head(descriptors).numpy())
-    return np.concatenate(rows).astype(np.float32)
 
 
 def _second_view(

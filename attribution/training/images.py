@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from torch import Tensor
 from models.decoding import ImageError, decode
 
 logger = logging.getLogger(__name__)
+_BLOCK = 256
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 
 
@@ -31,6 +34,13 @@ class ImageSet:
 
     pixels: Tensor
     names: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Hash of names and pixels: another set of images is another run."""
+        digest = hashlib.sha256("\n".join(self.names).encode())
+        digest.update(self.pixels.numpy().tobytes())
+        return digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -64,18 +74,33 @@ def read_images(
     """
     names: list[str] = []
     rows: list[NDArray[np.uint8]] = []
-    wanted = (item for path in paths for item in _members(path) if item[0] not in exclude)
+    members = (item for path in paths for item in _members(path) if item[0] not in exclude)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for name, row in pool.map(lambda item: (item[0], _square(item[0], item[1], side)), wanted):
-            if row is None:
-                continue
-            names.append(name)
-            rows.append(row)
-            if on_read is not None:
-                on_read(len(rows))
+        while block := list(islice(members, _BLOCK)):  # the pool would drain the whole iterator
+            for name, row in pool.map(
+                lambda item: (item[0], _square(item[0], item[1], side)), block
+            ):
+                if row is None:
+                    continue
+                names.append(name)
+                rows.append(row)
+                if on_read is not None:
+                    on_read(len(rows))
     if not rows:
         raise NoImages(f"no readable image in {', '.join(map(str, paths))}")
     return ImageSet(torch.from_numpy(np.stack(rows)), tuple(names))
+
+
+def read_pictures(paths: Sequence[Path], only: frozenset[str]) -> Iterator[Image.Image]:
+    """The images of these names as pictures, decoded as a query is."""
+    for path in paths:
+        for name, data in _members(path):
+            if name not in only:
+                continue
+            try:
+                yield decode(data).image
+            except ImageError as error:
+                logger.warning("%s left out: %s", name, error)
 
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:

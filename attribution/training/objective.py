@@ -22,7 +22,9 @@ from attribution.training.views import MILD, STRONG, ViewRecipe, make_view, rand
 from models.backbones.features import Features
 from models.backbones.residual import ResidualNet
 
-PASTED = 6  # one mixed view in six is a collage, which has no structure or appearance source
+# A sixth of the mixed views are collages that only the semantic term sees: pasted regions have no
+# structure or appearance source. (`mix` draws further ones among its own kinds.)
+PASTED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Objective(nn.Module):
         """Loss of features of `cat([mild, strong, mixed])`, `n` images."""
         pairs = torch.arange(n, device=features.pooled.device)
         terms: dict[str, Tensor] = {}
+        weights = self._weights()
         for name, columns in self.columns.items():
             rows = functional.normalize(self.projectors[name](features.pooled[:, columns]), dim=1)
             mild, strong, mixed = rows[:n], rows[n : 2 * n], rows[2 * n :]
@@ -108,20 +111,23 @@ class Objective(nn.Module):
         if self.config.logdet_weight > 0:
             pooled = features.pooled[: 2 * n, self.columns["semantics"]]
             joined, batches = self.recent.join(pooled)
-            terms["logdet"] = log_determinant(joined) * batches
+            terms["logdet"] = log_determinant(joined)
+            # Only the newest batch carries a gradient: its share of the covariance is made good.
+            weights["logdet"] = self.config.logdet_weight * batches
         total = sum(
-            (self._weight(name) * term for name, term in terms.items()),
+            (weights[name] * term for name, term in terms.items()),
             start=features.pooled.new_zeros(()),
         )
         return Loss(total, {name: float(term.detach()) for name, term in terms.items()})
 
-    def _weight(self, name: str) -> float:
+    def _weights(self) -> dict[str, float]:
         config = self.config
-        if name == "logdet":
-            return config.logdet_weight
-        if name == "semantics":
-            return 1.0
-        return config.mixed_weight if name == "semantics mixed" else config.role_weight
+        roles = ("structure", "structure mixed", "appearance", "appearance mixed")
+        return {
+            "semantics": 1.0,
+            "semantics mixed": config.mixed_weight,
+            **dict.fromkeys(roles, config.role_weight),
+        }
 
     def _views(self, mild: Tensor, strong: Tensor, pairs: Tensor) -> Tensor:
         """NT-Xent of both directions, the other images of both views as negatives."""

@@ -28,6 +28,10 @@ class TrainingCollapsed(RuntimeError):
     """The loss is not a number, or the features have shrunk to a few directions."""
 
 
+class ForeignRun(ValueError):
+    """The folder holds a checkpoint of another recipe or of other images."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepReport:
     """What one optimiser step did."""
@@ -48,7 +52,8 @@ class Trainer:
     Args:
         config: the recipe.
         images: what to train on, at least one batch.
-        folder: where checkpoints go; a checkpoint of the same recipe there is resumed.
+        folder: where checkpoints go; a checkpoint there is resumed, if of the same recipe
+            and images.
         device: `cpu` or `cuda`.
     """
 
@@ -136,12 +141,12 @@ class Trainer:
     def _batches(self) -> Iterator[Tensor]:
         """Rows of each remaining step: every epoch its own permutation, the rest dropped."""
         per_epoch = len(self.images) // self.config.batch
-        order = torch.empty(0)
+        drawn, order = -1, torch.empty(0)
         for step in range(self.step, self.config.steps):
             epoch, place = divmod(step, per_epoch)
-            if place == 0 or step == self.step or not len(order):
+            if epoch != drawn:
                 seed = torch.Generator().manual_seed(self.config.seed * 7_919 + epoch)
-                order = torch.randperm(len(self.images), generator=seed)
+                drawn, order = epoch, torch.randperm(len(self.images), generator=seed)
             yield order[place * self.config.batch : (place + 1) * self.config.batch]
 
     def _save(self) -> None:
@@ -150,6 +155,7 @@ class Trainer:
         torch.save(
             {
                 "config": self.config.model_dump_json(),
+                "images": self.images.digest,
                 "step": self.step,
                 "net": self.net.state_dict(),
                 "objective": self.objective.state_dict(),
@@ -167,8 +173,13 @@ class Trainer:
             return
         kept: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
         if kept["config"] != self.config.model_dump_json():
-            raise ValueError(
+            raise ForeignRun(
                 f"{path} was made by another recipe: choose another --out, or delete it"
+            )
+        if kept["images"] != self.images.digest:
+            raise ForeignRun(
+                f"{path} was trained on other images, perhaps on those now held out: choose "
+                "another --out, or delete it"
             )
         self.step = kept["step"]
         self.net.load_state_dict(kept["net"])

@@ -51,6 +51,21 @@ def test_everything_else_is_refused(headers):
     assert reason_to_refuse(Headers(headers), scheme="http") is not None
 
 
+@pytest.mark.parametrize(
+    ("headers", "answered"),
+    [
+        ({"host": "images.example.com", "x-forwarded-for": "10.0.0.1"}, True),
+        ({"host": "images.example.com", "origin": "https://images.example.com"}, True),
+        ({"host": "images.example.com", "origin": "https://other.example.com"}, False),
+        ({"host": "images.example.com", "sec-fetch-site": "cross-site"}, False),
+        ({"host": "images.example.com", "origin": "null"}, False),
+    ],
+)
+def test_off_loopback_other_sites_pages_are_still_refused(headers, answered):
+    reason = reason_to_refuse(Headers(headers), scheme="http", local_only=False)
+    assert (reason is None) == answered
+
+
 def test_two_hosts_are_no_host():
     raw = [(b"host", b"localhost"), (b"host", b"example.com")]
     assert reason_to_refuse(Headers(raw=raw), scheme="http") is not None

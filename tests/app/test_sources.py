@@ -277,3 +277,13 @@ def test_collections_come_and_go(running):
         "/problems/collection-protected",
     )
     assert running.client.put("/v1/collections/No%20Name").status_code == 422
+
+
+def test_calling_json_an_image_buys_no_room(shared):
+    response = shared.client.post(
+        "/v1/sources/delete",
+        content=b"x" * 2_000_000,
+        headers={"Content-Type": "multipart/form-data; boundary=x"},
+    )
+    assert response.status_code == 413
+    assert response.json()["type"] == "/problems/request-too-large"

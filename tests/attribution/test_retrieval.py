@@ -97,3 +97,8 @@ def test_repeats_within_a_row_become_padding():
 def test_an_encoder_without_parts_is_refused():
     with pytest.raises(ValueError, match="at least one part"):
         Fusion((), np.zeros((0, 3), np.float32)).scores(unit_rows(1, 0), unit_rows(1, 0))
+
+
+def test_several_parts_are_not_fused_without_reference_rows():
+    with pytest.raises(ValueError, match="reference rows"):
+        Fusion(PARTS, np.zeros((0, 10), np.float32))

@@ -165,14 +165,3 @@ def test_the_bundled_encoder_fits_its_promises():
     for part in encoder.parts:
         first, mirrored = rows[:, part.columns]
         assert first @ mirrored > 0.6
-
-
-def test_an_encoder_of_several_parts_needs_reference_rows(tmp_path):
-    from models.encoder import Encoder  # noqa: PLC0415
-    from models.heads import Head  # noqa: PLC0415
-
-    net = save_small(tmp_path)
-    one = AffineMap(torch.zeros(net.dimension), torch.ones(net.dimension, 3))
-    head = Head(net.dimension, [HeadPart("a", one), HeadPart("b", one)])
-    with pytest.raises(ValueError, match="reference"):
-        Encoder(load_encoder_folder(tmp_path).card, net, head)

@@ -50,7 +50,7 @@ def add(catalog, new_source, space, numbers, collection="default"):
 
 
 def statistics(calibration, collections=None):
-    return calibration.null(collections).statistics
+    return calibration.current(collections).null.statistics
 
 
 def test_the_null_after_many_changes_equals_a_fresh_one(
@@ -151,7 +151,7 @@ def test_without_a_background_there_is_no_null(catalog, opened, small_space):
         index, Fusion(small_space.parts, small_space.reference), None, catalog
     )
     calibration.build()
-    assert calibration.null() is None
+    assert calibration.current().null is None
     assert calibration.state().state == "missing"
 
 
@@ -163,6 +163,44 @@ def test_nothing_to_standardise_by_is_missing_not_an_error(catalog, background, 
     fusion = Fusion(parts, np.zeros((0, 24), np.float32))
     calibration = Calibration(index, fusion, background, catalog)
     calibration.build()
-    assert calibration.null() is None
-    assert calibration.null(frozenset({"other"})) is None
+    assert calibration.current().null is None
+    assert calibration.current(frozenset({"other"})).null is None
+    assert calibration.current(frozenset({"other"})).state.state == "missing"
     assert calibration.state().state == "missing"
+
+
+def test_a_null_that_trails_the_index_is_not_used(
+    catalog, opened, new_source, small_space, monkeypatch
+):
+    index, calibration, _ = opened
+    calibration.build()
+    assert calibration.current().null is not None
+    monkeypatch.setattr("attribution.calibration.calibration._PATIENCE", 0.05)
+    add(catalog, new_source, small_space, range(5))
+    Follower(catalog, index, "small").catch_up()  # one that calibration does not listen to
+    assert calibration.current().null is None
+    assert calibration.current().state.state == "building"
+    calibration.build()
+    assert calibration.current().state.state == "fresh"
+
+
+def test_a_failure_while_following_is_made_good_by_the_next_change(
+    catalog, opened, new_source, small_space, background, monkeypatch
+):
+    index, calibration, follower = opened
+    calibration.build()
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            BackgroundNeighbours, "apply", lambda self, batch: (_ for _ in ()).throw(OSError())
+        )
+        add(catalog, new_source, small_space, range(30))
+        follower.catch_up()
+    assert calibration.state().state == "building"
+    add(catalog, new_source, small_space, range(50, 60))
+    follower.catch_up()
+    fresh = Calibration(
+        index, Fusion(small_space.parts, small_space.reference), background, catalog
+    )
+    fresh.build()
+    assert calibration.state().state == "fresh"
+    assert np.allclose(statistics(calibration), statistics(fresh), atol=1e-5)

@@ -8,13 +8,20 @@ from hypothesis import strategies as st
 from attribution.calibration.copies import is_copy
 from attribution.calibration.null import Null
 from attribution.calibration.shares import ShareModel
-from attribution.calibration.statistic import NEIGHBOURS, TooFewNeighbours, neighbourhood
+from attribution.calibration.statistic import (
+    DEPTH,
+    NEIGHBOURS,
+    SAME_SCORE,
+    TooFewNeighbours,
+    nearest,
+    neighbourhood,
+)
 
 
 def slow_statistic(score, ranked, reference):
-    pool = [s for s in ranked[1 : NEIGHBOURS + 1] if np.isfinite(s)] + list(reference)
-    nearest = sorted(pool, reverse=True)[:NEIGHBOURS]
-    return (score - np.mean(nearest)) / np.std(nearest)
+    below = [s for s in ranked[1:DEPTH] if np.isfinite(s) and s < ranked[0] - SAME_SCORE]
+    largest = sorted(below + list(reference), reverse=True)[:NEIGHBOURS]
+    return (score - np.mean(largest)) / np.std(largest)
 
 
 @pytest.mark.parametrize("sources", [0, 1, 2, 30, 80])
@@ -110,3 +117,22 @@ def test_copies_are_told_by_pixels_mirrored_too():
     assert is_copy(picture, brighter[:, ::-1])
     assert not is_copy(picture, other)
     assert not is_copy(flat, flat)
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_a_picture_held_several_times_stands_as_high_as_once(copies):
+    rng = np.random.default_rng(3)
+    rest = -np.sort(-rng.normal(size=60)).astype(np.float32)
+    once = np.concatenate([[8.0], rest]).astype(np.float32)[None]
+    often = np.concatenate([[8.0] * copies, rest]).astype(np.float32)[None]
+    reference = np.zeros((1, 0), np.float32)
+    assert neighbourhood(often, reference).standardise(often)[0, 0] == pytest.approx(
+        neighbourhood(once, reference).standardise(once)[0, 0], rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("width", [3, NEIGHBOURS, 200])
+def test_nearest_keeps_the_largest(width):
+    scores = np.random.default_rng(0).normal(size=(4, width)).astype(np.float32)
+    slow = -np.sort(-scores, axis=1)[:, :NEIGHBOURS]
+    assert np.array_equal(-np.sort(-nearest(scores), axis=1), slow)

@@ -8,10 +8,16 @@ import pytest
 import torch
 from PIL import Image
 
-from attribution.training.building import Description, build_encoder, plans_for
+from attribution.training.building import (
+    Description,
+    UnfitHead,
+    build_encoder,
+    check_plans,
+    plans_for,
+)
 from attribution.training.config import TrainingConfig
 from attribution.training.fitting import PartPlan, fit_parts
-from attribution.training.images import ImageSet, NoImages, read_images
+from attribution.training.images import ImageSet, NoImages, read_images, read_pictures
 from models.backbones.residual import ResidualNet
 from models.loading import load_encoder, load_encoder_background
 from models.preprocessing import Preprocessing
@@ -50,11 +56,10 @@ def test_fitting_repeats_and_uses_only_the_blocks_it_may():
 
 @pytest.mark.parametrize(("head", "parts"), [("cca", 2), ("whiten", 1), ("none", 1)])
 def test_a_built_encoder_loads_and_knows_its_background(tmp_path, head, parts):
-    everything = image_set(80)
-    training, held = everything.subset(range(60)), everything.subset(range(60, 80))
+    pictures = [Image.open(io.BytesIO(png(seed))) for seed in range(50)]
     built = build_encoder(
-        tmp_path, net(), training, config=TrainingConfig(), description=Description("test"),
-        plans=plans_for(head, 8), background=held, size=48,
+        tmp_path, net(), image_set(60), config=TrainingConfig(), description=Description("test"),
+        plans=plans_for(head, 8), reference=pictures[:30], background=pictures[30:], size=48,
     )  # fmt: skip
     loaded = load_encoder(str(tmp_path))
     background = load_encoder_background(str(tmp_path), loaded)
@@ -63,7 +68,26 @@ def test_a_built_encoder_loads_and_knows_its_background(tmp_path, head, parts):
     assert [part.head for part in loaded.card.parts] == [head] * parts
     assert background is not None
     assert background.rows.shape == (20, loaded.dimension)
-    assert len(loaded.reference) == (60 if parts > 1 else 0)
+    assert len(loaded.reference) == (30 if parts > 1 else 0)
+
+
+def test_a_head_that_cannot_be_fitted_is_refused_before_training():
+    with pytest.raises(UnfitHead, match="lower --components"):
+        check_plans(plans_for("whiten", 500), descriptor=400, images=5000)
+    with pytest.raises(UnfitHead, match="lower --components"):
+        check_plans(plans_for("cca", 300), descriptor=400, images=200)
+    check_plans(plans_for("none", 500), descriptor=400, images=10)
+
+
+def test_a_new_encoder_does_not_keep_the_background_of_the_one_before(tmp_path):
+    pictures = [Image.open(io.BytesIO(png(seed))) for seed in range(20)]
+    for background in (pictures, None):
+        build_encoder(
+            tmp_path, net(), image_set(60), config=TrainingConfig(),
+            description=Description("test"), plans=plans_for("whiten", 8), background=background,
+            size=48,
+        )  # fmt: skip
+    assert load_encoder_background(str(tmp_path), load_encoder(str(tmp_path))) is None
 
 
 def test_images_are_read_from_folders_and_tars_in_order_without_those_held_out(tmp_path):
@@ -83,6 +107,8 @@ def test_images_are_read_from_folders_and_tars_in_order_without_those_held_out(t
     assert images.names == ("a.png", "deep/c.png", "1.png", "2.png")
     assert images.pixels.shape == (4, 3, 16, 16)
     assert images.pixels.dtype == torch.uint8
+    [held] = read_pictures([folder], frozenset({"b.png"}))
+    assert held.size == (30, 20)
 
 
 def test_nothing_readable_is_an_error(tmp_path):

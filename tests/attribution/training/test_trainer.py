@@ -5,7 +5,7 @@ import torch
 
 from attribution.training.config import BadRecipe, ResolutionStage, TrainingConfig, read_config
 from attribution.training.images import ImageSet, NoImages
-from attribution.training.trainer import Trainer, TrainingCollapsed, learning_rate
+from attribution.training.trainer import ForeignRun, Trainer, TrainingCollapsed, learning_rate
 
 TINY = TrainingConfig(
     widths=(8, 16, 16, 32),
@@ -61,8 +61,14 @@ def test_views_of_an_image_come_together(tmp_path):
 
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
     Trainer(TINY, image_set(), tmp_path).run()
-    with pytest.raises(ValueError, match="another recipe"):
+    with pytest.raises(ForeignRun, match="another recipe"):
         Trainer(TINY.model_copy(update={"seed": 1}), image_set(), tmp_path)
+
+
+def test_a_run_on_other_images_is_refused(tmp_path):
+    Trainer(TINY, image_set(40), tmp_path).run()
+    with pytest.raises(ForeignRun, match="other images"):
+        Trainer(TINY, image_set(39), tmp_path)
 
 
 def test_too_few_images_are_refused(tmp_path):

@@ -1,0 +1,19 @@
+"""How a command fails on what a user can mend: one line on stderr and an exit code, no traceback.
+
+It imports nothing of the rest, so that `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+# The message is enough; a traceback would hide it.
+EXPECTED = (ValueError, LookupError, OSError, ImportError, RuntimeError)
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+
+class BadInvocation(ValueError):
+    """An option or a variable has a value with which no command could start: exit code 2."""
+
+
+def exit_code(error: Exception) -> int:
+    """2 for what was wrong before anything began, like the exit code of a misspelt option."""
+    return MISUSED if isinstance(error, BadInvocation) else FAILED

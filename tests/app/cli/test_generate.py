@@ -1,0 +1,27 @@
+"""`attribution generate`: images and a manifest that says what came from what."""
+
+import json
+
+from PIL import Image
+
+
+def test_images_and_manifest_are_written_and_broken_sources_named(attribution, pictures, tmp_path):
+    made = tmp_path / "made"
+    arguments = ("--singles", 2, "--pairs", 1, "--size", 48, "--limit", 3)
+    done = attribution("generate", pictures, "--out", made, *arguments, "--json")
+    assert done.code == 0, done.err
+    assert done.document == {"manifest": str(made / "manifest.jsonl"), "images": 3}
+    rows = [json.loads(line) for line in (made / "manifest.jsonl").read_text().splitlines()]
+    assert [len(row["sources"]) for row in rows] == [1, 1, 2]
+    for row in rows:
+        for path in (row["query"], *(source["image"] for source in row["sources"])):
+            with Image.open(made / path) as image:
+                image.load()
+
+
+def test_a_folder_without_pictures_says_so(attribution, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = attribution("generate", tmp_path / "empty", "--out", tmp_path / "made", "--singles", 1)
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    assert done.err.strip()

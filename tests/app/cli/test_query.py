@@ -1,0 +1,92 @@
+"""`attribution query`: a table for people, a line of JSON an image for machines."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def query(attribution, held, monkeypatch):
+    def ask(*arguments):
+        return attribution("query", *arguments, "--data", held)
+
+    return ask
+
+
+@pytest.fixture
+def image(held):
+    def path(seed):
+        return held.parent / f"{seed:03d}.jpg"
+
+    return path
+
+
+def test_the_table_names_the_source_first(query, image):
+    done = query(image(0))
+    assert done.code == 0
+    assert "000.jpg: attributed (p = " in done.out
+    [first] = [line for line in done.out.splitlines() if line.split()[1:2] == ["1"]]
+    assert "plain" in first
+    assert first.split()[-2] == "yes"
+    assert not done.err
+
+
+def test_titles_are_shown_as_they_are_not_read_as_markup(query, image):
+    done = query(image(1), "--top-k", "1")
+    assert "[/b] :cat: [red]loud" in done.out
+
+
+def test_json_is_a_line_an_image_in_order(query, image):
+    done = query(image(2), image(7), "--json", "-k", "3")
+    assert done.code == 0
+    answers = [json.loads(line) for line in done.out.splitlines()]
+    assert [answer["path"] for answer in answers] == [str(image(2)), str(image(7))]
+    for answer, seed in zip(answers, (2, 7), strict=True):
+        assert answer["decision"] == "attributed"
+        assert [source["rank"] for source in answer["sources"]] == [1, 2, 3]
+        assert answer["sources"][0]["uri"] == f"picture:{seed}"
+    assert answers[0]["sources"][0]["title"] == "été"
+
+
+def test_an_unreadable_image_is_reported_and_the_others_are_answered(query, image, pictures):
+    done = query(pictures / "broken.jpg", image(3), pictures / "absent.jpg", "--json")
+    assert done.code == 1
+    [answer] = map(json.loads, done.out.splitlines())
+    assert answer["sources"][0]["uri"] == "picture:3"
+    broken, absent = done.err.splitlines()
+    assert "broken.jpg: " in broken
+    assert "absent.jpg" in absent
+
+
+def test_with_nothing_readable_no_encoder_is_loaded(query, pictures, monkeypatch):
+    monkeypatch.setattr("app.cli.query.load_vision", pytest.fail)
+    done = query(pictures / "broken.jpg", "--json")
+    assert (done.code, done.out) == (1, "")
+
+
+def test_a_collection_narrows_the_search(query, image):
+    done = query(image(4), "--json", "-c", "odd", "-k", "12")
+    [answer] = map(json.loads, done.out.splitlines())
+    assert {source["collection"] for source in answer["sources"]} == {"odd"}
+    assert len(answer["sources"]) == 6
+
+
+def test_an_unknown_collection_is_named(query, image):
+    done = query(image(4), "-c", "nowhere")
+    assert done.code == 1
+    assert "there is no collection 'nowhere'" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_an_alpha_that_the_background_cannot_bear_out_is_refused(query, image):
+    done = query(image(4), "--alpha", "0.000001")
+    assert done.code == 1
+    assert "smallest p-value" in done.err
+    assert not done.out
+
+
+def test_an_empty_catalog_answers_with_no_sources(attribution, image, tmp_path):
+    done = attribution("query", image(0), "--data", tmp_path / "empty", "--json")
+    assert done.code == 0
+    assert done.document["sources"] == []
+    assert done.document["decision"] in {None, "no_source_found"}

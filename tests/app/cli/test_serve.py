@@ -1,0 +1,65 @@
+"""`attribution serve` as a process: it finds what others add, and Ctrl-C is a clean end."""
+
+import re
+import signal
+import time
+
+import httpx
+import pytest
+
+
+@pytest.fixture
+def service(launch, tmp_path):
+    """The process of a service, and its address once it is ready."""
+    process = launch("serve", "--port", "0", "--data", tmp_path / "data")
+    try:
+        yield process, _ready_address(process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def test_what_ingest_adds_is_found_and_ctrl_c_ends_it(service, attribution, pictures, tmp_path):
+    process, address = service
+    done = attribution("ingest", pictures, "--data", tmp_path / "data", "--json")
+    assert done.document["added"] == 6
+
+    image = (pictures / "004.jpg").read_bytes()
+    response = httpx.post(
+        f"{address}/v1/attributions",
+        params={"min_generation": done.document["generation"], "top_k": 3},
+        files={"file": image},
+        timeout=60,
+    )
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert answer["index_generation"] >= done.document["generation"]
+    assert answer["sources"][0]["uri"].endswith("004.jpg")
+    alone = attribution("query", pictures / "004.jpg", "--data", tmp_path / "data", "--json")
+    assert answer["sources"][0]["score"] == pytest.approx(
+        alone.document["sources"][0]["score"], abs=1e-4
+    )
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode in {0, 130}
+    assert "Traceback" not in out + err
+    saved = attribution("index", "--data", tmp_path / "data", "--json")
+    assert saved.document["vectors"] == 6
+    assert (tmp_path / "data" / "index" / "CURRENT").is_file()
+
+
+def _ready_address(process, seconds=120.0):
+    read = []
+    for line in process.stderr:
+        read.append(line)
+        if found := re.search(r"running on (http://\S+)", line):
+            break
+    else:
+        pytest.fail("the service ended: " + "".join(read))
+    deadline = time.monotonic() + seconds
+    while httpx.get(f"{found[1]}/readyz", timeout=30).status_code != 200:
+        assert time.monotonic() < deadline, "the service was not ready in time"
+        time.sleep(0.1)
+    return found[1]

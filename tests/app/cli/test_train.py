@@ -1,0 +1,87 @@
+"""`attribution train`: a run too short to be good, whose encoder the other commands take."""
+
+import json
+
+import pytest
+
+RECIPE = {
+    "widths": [8, 16, 16, 32],
+    "blocks": [1, 1, 1, 0],
+    "image_side": 48,
+    "batch": 16,
+    "stages": [{"size": 32, "steps": 3}],
+    "warmup": 1,
+    "projection": 16,
+    "checkpoint_every": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(draw_pictures, tmp_path_factory):
+    """Sixty pictures, and which fifteen of them are the background."""
+    folder = tmp_path_factory.mktemp("training")
+    draw_pictures(folder / "images", range(60))
+    (folder / "held-out.txt").write_text("".join(f"{seed:03d}.jpg\n" for seed in range(45, 60)))
+    (folder / "recipe.json").write_text(json.dumps(RECIPE))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(attribution, folder):
+    return attribution(
+        *("train", folder / "images", "--out", folder / "run", "--config", folder / "recipe.json"),
+        *("--background", folder / "held-out.txt", "--components", 8, "--name", "tiny"),
+    )
+
+
+def test_a_run_leaves_an_encoder_and_says_how_to_use_it(trained, folder):
+    assert trained.code == 0, trained.err
+    encoder = folder / "run" / "encoder"
+    assert trained.out.startswith("45 images to train on, 15 ")
+    assert f"--encoder {encoder}" in trained.out
+    card = json.loads((encoder / "card.json").read_text())
+    assert card["name"] == "tiny"
+    assert card["recipe"]["batch"] == 16
+    assert [part["name"] for part in card["parts"]] == ["structure", "appearance"]
+    assert (encoder / "background.safetensors").is_file()
+
+
+def test_the_other_commands_take_its_encoder(attribution, trained, folder, draw_pictures, tmp_path):
+    pictures = draw_pictures(tmp_path / "pictures", range(20))
+    encoder = ("--encoder", folder / "run" / "encoder", "--data", tmp_path / "data")
+    done = attribution("ingest", pictures, *encoder, "--json")
+    assert done.document["added"] == 20, done.err
+    done = attribution("query", pictures / "007.jpg", *encoder, "--json", "--alpha", "0.2")
+    assert done.code == 0, done.err
+    assert done.document["sources"][0]["uri"].endswith("007.jpg")
+    assert done.document["calibration"]["state"] == "fresh"
+
+
+def test_a_finished_run_is_not_trained_again(attribution, trained, folder, monkeypatch):
+    before = json.loads((folder / "run" / "encoder" / "card.json").read_text())
+    monkeypatch.setattr("attribution.training.trainer.make_views", pytest.fail)
+    done = attribution(
+        *("train", folder / "images", "--out", folder / "run", "--config", folder / "recipe.json"),
+        *("--background", folder / "held-out.txt", "--components", 8, "--name", "tiny"),
+    )
+    assert done.code == 0, done.err
+    after = json.loads((folder / "run" / "encoder" / "card.json").read_text())
+    assert after["parts"] == before["parts"]
+
+
+def test_too_few_images_and_a_bad_option_are_named(attribution, folder, tmp_path):
+    few = attribution("train", folder / "images", "--out", tmp_path / "few", "--steps", 1)
+    assert few.code == 1
+    assert "60 images are fewer than a batch of" in few.err
+    odd = attribution("train", folder / "images", "--out", tmp_path / "odd", "--batch", 9)
+    assert odd.code == 2
+    assert odd.err == "--batch: Input should be a multiple of 2\n"
+
+
+def test_a_recipe_with_a_misspelt_field_is_refused(attribution, folder, tmp_path):
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text('{"btach": 16}')
+    done = attribution("train", folder / "images", "-o", tmp_path / "run", "--config", recipe)
+    assert done.code == 1
+    assert "btach" in done.err
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,158 @@
+"""The web page and /docs, as a person meets them."""
+
+import base64
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.problem_types import PROBLEM_TYPES
+from app.settings import Settings
+from tests.app.conftest import Running, jpeg, picture, serving, variation
+
+pytestmark = pytest.mark.browser
+
+STRANGER = jpeg(picture(777_777))
+
+
+def test_an_upload_shows_the_decision_and_then_the_ranked_sources(page: Page, served: Running):
+    told = served.ask(variation(7))
+    attributed = [source["uri"] for source in told["sources"] if source["attributed"]]
+    similar = [source["uri"] for source in told["sources"] if not source["attributed"]]
+    assert attributed[0] == "7.jpg"
+    page.goto(served.url)
+    choose(page, variation(7))
+    expect(page.locator("#decision")).to_have_text(re.compile("Source found|sources found"))
+    expect(page.locator("#decision")).to_be_focused()
+    expect(page.locator("#caution")).to_contain_text("neither a proof of copying")
+    expect(page.locator("#attributed .name")).to_have_text(attributed)
+    expect(page.locator("#similar .name")).to_have_text(similar)
+    expect(page.locator("#record")).to_contain_text(told["query"]["sha256"])
+    shown = page.locator("#attributed img").first
+    expect(shown).to_have_js_property("complete", value=True)
+    assert shown.evaluate("image => image.naturalWidth") > 0
+
+
+def test_a_picture_dropped_anywhere_is_asked_about(page: Page, served: Running):
+    page.goto(served.url)
+    drop(page, variation(3))
+    expect(page.locator("#attributed .name").first).to_have_text("3.jpg")
+    expect(page.locator("#chosen")).to_be_visible()
+
+
+def test_something_dropped_that_is_no_file_is_explained(page: Page, served: Running):
+    page.goto(served.url)
+    drop(page, None)
+    expect(page.get_by_role("alert")).to_contain_text("Save the image first")
+
+
+def test_the_honest_no_accuses_nobody(page: Page, served: Running):
+    assert served.ask(STRANGER)["decision"] == "no_source_found"
+    page.goto(served.url)
+    choose(page, STRANGER)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No source found")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.locator("#attributed li")).to_have_count(0)
+    expect(page.locator("#similar li")).to_have_count(10)
+    expect(page.locator("#similar li").first).to_be_hidden()
+    page.locator("#similar summary").press("Enter")
+    expect(page.locator("#similar li").first).to_be_visible()
+    expect(page.locator("#similar meter").first).to_be_hidden()
+    expect(page.locator("#similar")).to_contain_text("Listed for comparison only")
+
+
+def test_a_broken_file_shows_what_to_do(page: Page, served: Running):
+    broken = variation(1)[:200]
+    told = served.client.post("/v1/attributions", files={"file": broken}).json()
+    page.goto(served.url)
+    choose(page, variation(1))
+    choose(page, broken)
+    problem = page.get_by_role("alert")
+    expect(problem.get_by_role("heading")).to_have_text(PROBLEM_TYPES["corrupt-image"].title)
+    expect(problem).to_contain_text(told["detail"])
+    expect(page.locator("#answer")).to_be_hidden()
+    expect(page.locator("#chosen")).to_be_hidden()
+    expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+
+
+def test_a_busy_service_is_asked_again_on_demand(page: Page, served: Running):
+    page.goto(served.url)
+    busy = {"title": "Overloaded", "detail": "Read Retry-After.", "request_id": "req_1"}
+    page.route(
+        "**/v1/attributions",
+        lambda route: route.fulfill(status=503, headers={"Retry-After": "5"}, json=busy),
+        times=1,
+    )
+    choose(page, variation(1))
+    expect(page.get_by_role("alert")).to_contain_text("try again in 5 seconds")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#attributed .name").first).to_have_text("1.jpg")
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_the_keyboard_is_enough(page: Page, served: Running, key):
+    page.goto(served.url)
+    page.keyboard.press("Tab")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press(key)
+    chooser.value.set_files(upload(variation(5)))
+    expect(page.locator("#decision")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("#similar summary")).to_be_focused()
+
+
+def test_a_phone_needs_no_sideways_scrolling(page: Page, served: Running):
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.goto(served.url)
+    choose(page, STRANGER, name="a_name_without_any_place_to_break_it" * 3 + ".jpg")
+    for summary in page.locator("summary").all():
+        summary.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_without_background_or_sources_nothing_is_claimed(page: Page, tmp_path, encoder):
+    with serving(Settings(data=tmp_path, inference_threads=1), encoder) as bare:
+        page.goto(bare.url)
+        choose(page, STRANGER)
+        expect(page.locator("#decision")).to_have_text("Nothing to compare with")
+        bare.add(1)
+        choose(page, variation(1))
+        expect(page.locator("#decision")).to_have_text("Compared, but not decided")
+        expect(page.locator("#attributed li")).to_have_count(0)
+        expect(page.locator("#similar .name")).to_have_text("1.jpg")
+
+
+def test_docs_render_every_operation(page: Page, served: Running):
+    paths = served.client.get("/openapi.json").json()["paths"]
+    page.goto(f"{served.url}/docs")
+    expect(page.locator(".opblock")).to_have_count(sum(map(len, paths.values())))
+    page.get_by_text("Attribute one image").click()
+    expect(page.get_by_role("button", name="Try it out")).to_be_visible()
+
+
+def upload(data: bytes, name: str = "query.jpg") -> dict:
+    return {"name": name, "mimeType": "image/jpeg", "buffer": data}
+
+
+def choose(page: Page, data: bytes, name: str = "query.jpg") -> None:
+    """Pick a file as a person does, and wait for what the page says to it."""
+    with page.expect_file_chooser() as chooser:
+        page.locator("#drop").click()
+    chooser.value.set_files(upload(data, name))
+    expect(page.locator("#status")).to_be_empty()
+
+
+def drop(page: Page, data: bytes | None) -> None:
+    """Drop a file, or what is none, on the page beside the box."""
+    dropped = page.evaluate_handle(
+        """encoded => {
+          const dropped = new DataTransfer();
+          if (encoded === null) return dropped;
+          const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
+          dropped.items.add(new File([bytes], "query.jpg", { type: "image/jpeg" }));
+          return dropped;
+        }""",
+        None if data is None else base64.b64encode(data).decode(),
+    )
+    page.dispatch_event("h1", "drop", {"dataTransfer": dropped})
