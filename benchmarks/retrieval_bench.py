@@ -29,7 +29,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from attribution.retrieval import Fusion
 from attribution.training.fitting import PartPlan, fit_parts
-from attribution.training.images import read_images
+from attribution.training.images import ImageSet, read_images
 from models.backbones.residual import ResidualNet
 from models.checkpoints import load_encoder_folder
 from models.encoder import Encoder
@@ -178,7 +178,7 @@ def raw_encoder(encoder: Encoder) -> Encoder:
 
 
 def heads_of(
-    net: ResidualNet, images: object, shape: Preprocessing, components: int
+    net: ResidualNet, images: ImageSet, shape: Preprocessing, components: int, limit: int
 ) -> dict[str, Head]:
     """Every head of the table, fitted on the same images."""
     plans = {
@@ -190,8 +190,8 @@ def heads_of(
         ],
     }
     flat = [plan for group in plans.values() for plan in group]
-    named = [PartPlan(f"{n}", p.head, p.pairs, p.components) for n, p in enumerate(flat)]
-    fitted = dict(enumerate(fit_parts(net, images, named, shape)))  # type: ignore[arg-type]
+    named = [PartPlan(str(n), p.head, p.pairs, p.components) for n, p in enumerate(flat)]
+    fitted = dict(enumerate(fit_parts(net, images, named, shape, limit=limit)))
     heads, place = {}, 0
     for name, group in plans.items():
         heads[name] = Head(net.dimension, [fitted[place + n] for n in range(len(group))])
@@ -205,7 +205,8 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--encoder", default="bundled")
     parser.add_argument("--background", type=Path, help="names kept out of head fitting")
-    parser.add_argument("--components", type=int, default=384)
+    parser.add_argument("--components", type=int, default=512)
+    parser.add_argument("--head-images", type=int, default=5_000, help="fit heads on so many")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     started = time.perf_counter()
@@ -240,8 +241,13 @@ def main() -> None:
     exclude = (
         frozenset(options.background.read_text().split()) if options.background else frozenset()
     )
-    fitting = read_images(sorted((options.data / "pool").glob("*.tar")), side=160, exclude=exclude)
-    heads = {"none": Head(net.dimension), **heads_of(net, fitting, shape, options.components)}
+    fitting = read_images(
+        sorted((options.data / "pool").glob("*.tar")), side=shape.height, exclude=exclude
+    )
+    heads = {
+        "none": Head(net.dimension),
+        **heads_of(net, fitting, shape, options.components, options.head_images),
+    }
     if len(encoder.parts) > 1:
         heads["as shipped"] = encoder.head
     result = {}

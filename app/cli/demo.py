@@ -218,7 +218,7 @@ def _draw(address: str, outcomes: Sequence[Outcome]) -> Image.Image:
                 Cell(
                     Image.open(io.BytesIO(client.get(source["thumbnail_url"]).content)),
                     (f"{source['rank']}. {source['title']}",
-                     f"share {source['share']:.0%}, p {source['p_value']:.3f}"
+                     f"share {source['share']:.0%}, p {source['p_value']:.2g}"
                      if source["p_value"] is not None else f"share {source['share']:.0%}"),
                     true=source["title"] in outcome.query.truth,
                 )

@@ -5,13 +5,20 @@ It imports nothing of the rest, so that `--help` stays quick.
 
 from __future__ import annotations
 
-# The message is enough; a traceback would hide it.
-EXPECTED = (ValueError, LookupError, OSError, ImportError, RuntimeError)
+_OWN = {"app", "attribution", "models"}
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
 class BadInvocation(ValueError):
     """An option or a variable has a value with which no command could start: exit code 2."""
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether the message says it all: the project's own errors, files, and missing extras.
+
+    Anything else is a mistake of ours, whose traceback must be seen.
+    """
+    return type(error).__module__.split(".")[0] in _OWN or isinstance(error, OSError | ImportError)
 
 
 def exit_code(error: Exception) -> int:

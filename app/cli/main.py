@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from app.cli.console import fail, warn
-from app.cli.failures import EXPECTED, INTERRUPTED, exit_code
+from app.cli.failures import INTERRUPTED, exit_code, is_expected
 
 # Name and first line of help; each lives in the module of its name, as NAME_command.
 COMMANDS = {
@@ -98,7 +98,9 @@ def main() -> None:
         if stop.code == INTERRUPTED:
             warn("interrupted; what was written is kept, and running it again goes on from there")
         raise
-    except EXPECTED as error:
+    except Exception as error:
+        if not is_expected(error):
+            raise
         fail(str(error) or type(error).__name__)
         sys.exit(exit_code(error))
 

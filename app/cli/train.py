@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 import typer
 from pydantic import ValidationError
 
-from app.cli.console import out, progress
+from app.cli.console import out, progress, warn
 from app.cli.failures import BadInvocation
 from attribution.training.building import (
+    ENCODER_SIDE,
     REFERENCE_ROWS,
     Description,
     build_encoder,
@@ -20,7 +21,7 @@ from attribution.training.building import (
     plans_for,
 )
 from attribution.training.config import TrainingConfig, read_config
-from attribution.training.images import ImageSet, read_images, read_pictures
+from attribution.training.images import ImageSet, member_names, read_images, read_pictures
 from attribution.training.trainer import StepReport, Trainer
 from models.backbones.residual import ResidualNet
 
@@ -52,7 +53,7 @@ def train_command(
     ] = 512,
     head_images: Annotated[
         int, typer.Option(min=100, help="Fit the head on at most so many images.")
-    ] = 10_000,
+    ] = 50_000,
     steps: Annotated[
         int | None,
         typer.Option(min=1, help="Scale the recipe to about so many steps; for a quick look."),
@@ -73,7 +74,8 @@ def train_command(
     """
     recipe = _recipe(config, steps=steps, batch=batch, seed=seed)
     plans = plans_for(head, components)
-    held_out = _names(background)
+    held_out = _names(background) & member_names(images)
+    _say_missing(background, held_out)
     training = _read(images, recipe.image_side, held_out)
     trainer = Trainer(recipe, training, out_folder, device)
     if head != "none":
@@ -87,17 +89,20 @@ def train_command(
         data=data_note or f"{len(training)} images of {', '.join(p.name for p in images)}",
         command=" ".join(["attribution", *sys.argv[1:]]),
     )
+    names = frozenset(training.names[:REFERENCE_ROWS])
+    fitting = _read(images, ENCODER_SIDE, held_out)  # scaled as a query is
     with progress() as bar:
         task = bar.add_task("Fitting the head", total=min(head_images, len(training)))
         encoder = build_encoder(
             out_folder / "encoder",
             net,
-            training,
+            fitting,
             config=recipe,
             description=description,
             plans=plans,
-            reference=read_pictures(images, frozenset(training.names[:REFERENCE_ROWS])),
+            reference=read_pictures(images, names),
             background=read_pictures(images, held_out) if held_out else None,
+            size=ENCODER_SIDE,
             limit=head_images,
             on_images=lambda done: bar.update(task, completed=done),
         )
@@ -128,6 +133,18 @@ def _names(path: Path | None) -> frozenset[str]:
     if path is None:
         return frozenset()
     return frozenset(line.strip() for line in path.read_text().splitlines() if line.strip())
+
+
+def _say_missing(background: Path | None, found: frozenset[str]) -> None:
+    """Names that match no image hold nothing out: better known before training than after."""
+    missing = len(_names(background) - found)
+    if background is not None and not found:
+        raise BadInvocation(
+            f"{background}: none of its {missing} names is among the images. Names are paths "
+            "within the folder or tar file given, such as deep/photo.jpg"
+        )
+    if missing:
+        warn(f"{background}: {missing} names are not among the images")
 
 
 def _read(paths: Sequence[Path], side: int, held_out: frozenset[str]) -> ImageSet:

@@ -23,14 +23,19 @@ router = APIRouter(prefix="/v1/collections", tags=["collections"], dependencies=
 Name = Annotated[CollectionName, Path(description="Name of a collection.")]
 
 
-@router.get("", operation_id="list_collections", responses=problems())
+@router.get("", operation_id="list_collections", summary="List collections", responses=problems())
 def list_collections(service: ServiceDependency) -> CollectionPage:
     """List all collections by name."""
     found = service.catalog.collections()
     return CollectionPage(items=[_document(item) for item in found], next_cursor=None)
 
 
-@router.get("/{name}", operation_id="get_collection", responses=problems("collection-not-found"))
+@router.get(
+    "/{name}",
+    operation_id="get_collection",
+    summary="Show a collection",
+    responses=problems("collection-not-found"),
+)
 def get_collection(name: Name, service: ServiceDependency) -> CollectionDocument:
     """Show one collection."""
     return _document(service.catalog.collection(name))
@@ -38,7 +43,7 @@ def get_collection(name: Name, service: ServiceDependency) -> CollectionDocument
 
 @router.put(
     "/{name}",
-    operation_id="put_collection",
+    operation_id="put_collection", summary="Make or describe a collection",
     dependencies=[TAKES_JSON],
     responses={
         201: {"model": CollectionDocument, "description": "Created"},
@@ -66,6 +71,7 @@ def put_collection(
 @router.delete(
     "/{name}",
     operation_id="delete_collection",
+    summary="Delete a collection and its sources",
     responses=problems(
         "collection-not-found", "collection-protected", "catalog-unavailable", "storage-full"
     ),

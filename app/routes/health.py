@@ -13,13 +13,18 @@ from app.service import ServiceDependency
 router = APIRouter(tags=["health"], dependencies=[NO_PARAMETERS])
 
 
-@router.get("/livez", operation_id="livez", responses=problems())
+@router.get("/livez", operation_id="livez", summary="Is the process alive?", responses=problems())
 async def livez() -> Health:
     """The process answers."""
     return Health()
 
 
-@router.get("/readyz", operation_id="readyz", responses=problems("not-ready"))
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    summary="Would a query be answered?",
+    responses=problems("not-ready"),
+)
 def readyz(service: ServiceDependency) -> Health:
     """Encoder, index and catalog are there, and their threads are alive."""
     if not service.embedder.alive:

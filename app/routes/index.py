@@ -13,7 +13,12 @@ from app.service import ServiceDependency
 router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[NO_PARAMETERS])
 
 
-@router.get("", operation_id="get_index", responses=problems())
+@router.get(
+    "",
+    operation_id="get_index",
+    summary="State of the index and of calibration",
+    responses=problems(),
+)
 def get_index(service: ServiceDependency) -> IndexDocument:
     """Show what is searched, how far it is behind the catalog, and whether it is calibrated."""
     stats = service.index.stats()
@@ -34,7 +39,12 @@ def get_index(service: ServiceDependency) -> IndexDocument:
     )
 
 
-@router.post("/snapshot", operation_id="save_index", responses=problems("storage-full"))
+@router.post(
+    "/snapshot",
+    operation_id="save_index",
+    summary="Save a snapshot of the index",
+    responses=problems("storage-full"),
+)
 def save_index(service: ServiceDependency) -> SnapshotDocument:
     """Save the index now, so that the next start need not rebuild it."""
     return SnapshotDocument(generation=service.snapshots.save())

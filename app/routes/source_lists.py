@@ -38,6 +38,7 @@ _EXPORT_PAGE = 500
 @router.post(
     "/batch",
     operation_id="add_sources",
+    summary="Add several sources",
     responses=image_problems(
         "collection-not-found", "too-many-images", "catalog-unavailable", "storage-full"
     ),
@@ -74,7 +75,7 @@ async def add_source_batch(
 
 @router.post(
     "/delete",
-    operation_id="delete_sources",
+    operation_id="delete_sources", summary="Delete sources by id or by sha256",
     dependencies=[NO_PARAMETERS, TAKES_JSON],
     responses=problems(
         "malformed-body", "request-too-large", "unsupported-media-type", "catalog-unavailable",
@@ -98,6 +99,7 @@ def delete_sources(body: DeleteSources, service: ServiceDependency) -> DeletedSo
 @router.get(
     "/export",
     operation_id="export_sources",
+    summary="Export sources as a manifest",
     response_class=StreamingResponse,
     responses={
         200: {

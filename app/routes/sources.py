@@ -46,6 +46,7 @@ _ENTITY_TAG = {"ETag": {"description": "The revision.", "schema": {"type": "stri
 @router.post(
     "",
     operation_id="add_source",
+    summary="Add a source",
     status_code=201,
     responses={
         200: {"model": AddedSource, "description": "Unchanged: the collection has these bytes"},
@@ -82,7 +83,7 @@ async def add_source(
     return AddedSource(source=document, created=outcome.created, generation=intake.generation)
 
 
-@router.get("", operation_id="list_sources", responses=problems())
+@router.get("", operation_id="list_sources", summary="List sources", responses=problems())
 def list_sources(
     parameters: Annotated[ListParameters, Query()], service: ServiceDependency
 ) -> SourcePage:
@@ -98,6 +99,7 @@ def list_sources(
 @router.get(
     "/{source_id}",
     operation_id="get_source",
+    summary="Show a source",
     dependencies=[NO_PARAMETERS],
     responses={200: {"headers": _ENTITY_TAG}, **problems("source-not-found")},
 )
@@ -112,7 +114,7 @@ def get_source(
 
 @router.patch(
     "/{source_id}",
-    operation_id="update_source",
+    operation_id="update_source", summary="Change what is said about a source",
     dependencies=[NO_PARAMETERS, TAKES_JSON],
     responses={
         200: {"headers": _ENTITY_TAG},
@@ -143,6 +145,7 @@ def update_source(
 @router.delete(
     "/{source_id}",
     operation_id="delete_source",
+    summary="Delete a source",
     dependencies=[NO_PARAMETERS],
     responses=problems("source-not-found", *_WRITING),
 )
@@ -160,6 +163,7 @@ def delete_source(source_id: SourceId, service: ServiceDependency) -> DeletedSou
 @router.get(
     "/{source_id}/thumbnail",
     operation_id="get_thumbnail",
+    summary="A small picture of a source",
     response_class=Response,
     responses={
         200: {

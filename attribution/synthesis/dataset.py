@@ -29,6 +29,10 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _LARGEST_SEED = 2**63
 
 
+class UnusableSources(ValueError):
+    """The sources given cannot make what is asked; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrueSource:
     """One image a synthetic image was made from: its name, its file in the folder, its part."""
@@ -82,7 +86,7 @@ def generate(
         on_progress: called with (done, total) after each image.
 
     Raises:
-        ValueError: a bad or repeated name, a negative count, or too few sources for what is asked.
+        UnusableSources: a bad or repeated name, a negative count, or too few sources.
     """
     _require_usable(sources, singles, pairs)
     files = _write_sources(sources, out)
@@ -112,17 +116,17 @@ def _require_usable(sources: Sequence[tuple[str, Image.Image]], singles: int, pa
     names = [name for name, _ in sources]
     bad = sorted(name for name in names if not _SAFE_NAME.fullmatch(name))
     if bad:
-        raise ValueError(
+        raise UnusableSources(
             f"{bad[0]!r} cannot be a file name; use letters, digits, '_', '-' and '.' only"
         )
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"two sources are called {repeated!r}; give each a name of its own")
+        raise UnusableSources(f"two sources are called {repeated!r}; give each a name of its own")
     if singles < 0 or pairs < 0:
-        raise ValueError(f"singles and pairs are counts, not {singles} and {pairs}")
+        raise UnusableSources(f"singles and pairs are counts, not {singles} and {pairs}")
     needed = 2 if pairs else min(singles, 1)
     if len(sources) < needed:
-        raise ValueError(f"{needed} sources or more are needed for this, not {len(sources)}")
+        raise UnusableSources(f"{needed} sources or more are needed for this, not {len(sources)}")
 
 
 def _write_sources(sources: Sequence[tuple[str, Image.Image]], out: Path) -> dict[str, Path]:

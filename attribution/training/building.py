@@ -23,6 +23,7 @@ from models.heads import Head
 from models.preprocessing import Preprocessing
 
 REFERENCE_ROWS = 1000
+ENCODER_SIDE = 128
 
 
 def plans_for(head: HeadKind, components: int) -> tuple[PartPlan, ...]:
@@ -61,7 +62,7 @@ def build_encoder(
     plans: Sequence[PartPlan],
     reference: Iterable[Image.Image] = (),
     background: Iterable[Image.Image] | None = None,
-    size: int = 128,
+    size: int = ENCODER_SIDE,
     limit: int | None = None,
     on_images: Callable[[int], None] | None = None,
 ) -> Encoder:
@@ -70,7 +71,7 @@ def build_encoder(
     Args:
         folder: created if need be; an encoder already there is replaced.
         net: the trained network, in evaluation mode.
-        images: what the heads are fitted on.
+        images: what the heads are fitted on, read at side `size`.
         config: the recipe, written into the card.
         description: words for the card.
         plans: the parts.

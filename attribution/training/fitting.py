@@ -8,7 +8,6 @@ from typing import Literal
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional
 
 from attribution.training.images import ImageSet
 from attribution.training.mixing import mix
@@ -58,13 +57,19 @@ def fit_parts(
 
     Args:
         net: trained network.
-        images: unlabelled images, none of which should be in a gallery that is measured.
+        images: unlabelled images, read at the encoder's size: small directions of the
+            descriptor depend on how a picture was scaled. None should be in a gallery that is
+            measured.
         plans: one a part; parts of head `none` are left out.
         shape: the encoder's preprocessing; views are made at its size.
         seed: of the views.
         limit: fit on so many images, drawn at random; on all by default.
         on_images: called with the number of images done.
     """
+    if images.pixels.shape[-1] != shape.height:
+        raise ValueError(
+            f"images of side {images.pixels.shape[-1]} for an encoder of side {shape.height}"
+        )
     kinds = sorted({pairs for plan in plans if plan.head != "none" for pairs in plan.pairs})
     moments = {kind: Moments.empty(net.dimension) for kind in kinds}
     generator = torch.Generator().manual_seed(seed)
@@ -73,7 +78,7 @@ def fit_parts(
     for rows in torch.split(order, BATCH):
         if len(rows) < 2:
             continue
-        batch = _resized(images.batch(rows), shape.height)
+        batch = images.batch(rows)
         first = _describe(net, batch, shape)
         partner = torch.roll(batch, 1, dims=0)
         for kind in kinds:
@@ -112,13 +117,6 @@ def _describe(net: ResidualNet, images: Tensor, shape: Preprocessing) -> Tensor:
     scaled = ((images - mean) / std).to(memory_format=torch.channels_last)
     features: Features = net(scaled)
     return features.pooled
-
-
-def _resized(images: Tensor, size: int) -> Tensor:
-    if images.shape[-1] == size:
-        return images
-    resized = functional.interpolate(images, size=size, mode="bicubic", antialias=True)
-    return resized.clamp(0, 1)
 
 
 def _joined(moments: Sequence[Moments]) -> Moments:

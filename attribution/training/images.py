@@ -91,6 +91,20 @@ def read_images(
     return ImageSet(torch.from_numpy(np.stack(rows)), tuple(names))
 
 
+def member_names(paths: Sequence[Path]) -> frozenset[str]:
+    """Names of all images of folders and tar files, without reading them."""
+    names: set[str] = set()
+    for path in paths:
+        if path.suffix == ".tar" and path.is_file():
+            with tarfile.open(path) as archive:
+                names.update(member.name for member in archive if member.isfile())
+        elif path.is_dir():
+            names.update(file.relative_to(path).as_posix() for file in path.rglob("*"))
+        else:
+            names.add(path.name)
+    return frozenset(name for name in names if Path(name).suffix.lower() in SUFFIXES)
+
+
 def read_pictures(paths: Sequence[Path], only: frozenset[str]) -> Iterator[Image.Image]:
     """The images of these names as pictures, decoded as a query is."""
     for path in paths:

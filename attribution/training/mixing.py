@@ -16,6 +16,7 @@ from torch.nn import functional
 from attribution.training.views import YIQ
 
 _LUMA = YIQ[0]
+LARGE = 96  # side in pixels above which patches are twice as large
 
 
 def mix(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
@@ -64,20 +65,21 @@ def swap_amplitude(structure: Tensor, appearance: Tensor, generator: Generator) 
 
 
 def resample_patches_small(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
-    """`resample_patches` with patches of 4 pixels: fine layout kept."""
+    """`resample_patches` with patches of 4 pixels (8 in large views): fine layout kept."""
     del generator
-    return resample_patches(structure, appearance, 4)
+    return resample_patches(structure, appearance, _patch(structure, 4))
 
 
 def resample_patches_large(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
-    """`resample_patches` with patches of 8 pixels: whole textures kept."""
+    """`resample_patches` with patches of 8 pixels (16 in large views): whole textures kept."""
     del generator
-    return resample_patches(structure, appearance, 8)
+    return resample_patches(structure, appearance, _patch(structure, 8))
 
 
 def recolour_resampled(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
     """Patch resampling, then amplitude exchange: both kinds of damage at once."""
-    return swap_amplitude(resample_patches(structure, appearance, 4), appearance, generator)
+    resampled = resample_patches(structure, appearance, _patch(structure, 4))
+    return swap_amplitude(resampled, appearance, generator)
 
 
 def resample_patches(structure: Tensor, appearance: Tensor, patch: int) -> Tensor:
@@ -113,6 +115,11 @@ def collage(structure: Tensor, appearance: Tensor, generator: Generator) -> Tens
     down = (position >= top[:, None]) & (position < (top + height)[:, None])
     inside = (down[:, :, None] & across[:, None, :])[:, None]
     return torch.where(inside, appearance, structure)
+
+
+def _patch(images: Tensor, side: int) -> int:
+    """Patches grow with the view: their comparisons grow with the fourth power of its side."""
+    return side if images.shape[-1] <= LARGE else 2 * side
 
 
 def _standard_luma(images: Tensor) -> Tensor:

@@ -17,7 +17,13 @@ from attribution.training.building import (
 )
 from attribution.training.config import TrainingConfig
 from attribution.training.fitting import PartPlan, fit_parts
-from attribution.training.images import ImageSet, NoImages, read_images, read_pictures
+from attribution.training.images import (
+    ImageSet,
+    NoImages,
+    member_names,
+    read_images,
+    read_pictures,
+)
 from models.backbones.residual import ResidualNet
 from models.loading import load_encoder, load_encoder_background
 from models.preprocessing import Preprocessing
@@ -107,6 +113,9 @@ def test_images_are_read_from_folders_and_tars_in_order_without_those_held_out(t
     assert images.names == ("a.png", "deep/c.png", "1.png", "2.png")
     assert images.pixels.shape == (4, 3, 16, 16)
     assert images.pixels.dtype == torch.uint8
+    assert member_names([folder, tmp_path / "more.tar"]) == {
+        "a.png", "b.png", "broken.png", "deep/c.png", "1.png", "2.png",
+    }  # fmt: skip
     [held] = read_pictures([folder], frozenset({"b.png"}))
     assert held.size == (30, 20)
 

@@ -52,11 +52,12 @@ def test_a_run_killed_at_any_step_and_resumed_ends_with_equal_weights(tmp_path):
 
 
 def test_views_of_an_image_come_together(tmp_path):
-    config = TINY.model_copy(update={"stages": (ResolutionStage(size=32, steps=40),)})
+    update = {"stages": (ResolutionStage(size=32, steps=120),), "checkpoint_every": 1000}
     terms = []
-    Trainer(config, image_set(), tmp_path).run(lambda report: terms.append(report.terms))
+    trainer = Trainer(TINY.model_copy(update=update), image_set(), tmp_path)
+    trainer.run(lambda report: terms.append(report.terms))
     losses = [term["semantics"] for term in terms]
-    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+    assert sum(losses[-20:]) < 0.85 * sum(losses[:20])
 
 
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
