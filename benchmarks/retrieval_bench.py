@@ -21,6 +21,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -135,16 +136,13 @@ def open_rgb(path: Path) -> Image.Image:
         return image.convert("RGB")
 
 
-def encode(encoder: Encoder, images: Iterator[Image.Image]) -> np.ndarray:
-    """Rows of any number of images, a block at a time."""
-    rows, block = [], []
-    for image in images:
-        block.append(image)
-        if len(block) == 256:
-            rows.append(encoder.encode(block, domain="query"))
-            block.clear()
-    if block:
-        rows.append(encoder.encode(block, domain="query"))
+def describe(encoder: Encoder, images: Iterator[Image.Image]) -> np.ndarray:
+    """Descriptors of any number of images before any head, a block at a time."""
+    rows, waiting = [], iter(images)
+    with torch.inference_mode():
+        while block := list(islice(waiting, 128)):
+            batch = torch.stack([encoder.preprocess(image) for image in block])
+            rows.append(encoder.backbone(batch).pooled.numpy())
     return np.concatenate(rows)
 
 
@@ -169,12 +167,6 @@ def measure(
     }
     result["mean"] = {"mAP": float(np.mean([result[name]["mAP"] for name in SETS]))}
     return result
-
-
-def raw_encoder(encoder: Encoder) -> Encoder:
-    """The same backbone without its head: rows are the descriptor itself."""
-    backbone = encoder.backbone
-    return Encoder(encoder.card, backbone, Head(backbone.dimension))
 
 
 def heads_of(
@@ -221,16 +213,15 @@ def main() -> None:
     queries = read_queries(options.data / "bench")
     sources = sorted({source for query in queries for source in query.sources})
     names = {source: place for place, source in enumerate(sources)}
-    raw = raw_encoder(encoder)
     gallery = np.concatenate(
         [
-            encode(raw, (open_rgb(options.data / "bench" / source) for source in sources)),
-            encode(raw, read_distractors(options.data / "pool")),
+            describe(encoder, (open_rgb(options.data / "bench" / source) for source in sources)),
+            describe(encoder, read_distractors(options.data / "pool")),
         ]
     )
     rows = {
-        condition: encode(
-            raw,
+        condition: describe(
+            encoder,
             (
                 treat(open_rgb(query.path), np.random.default_rng(number))
                 for number, query in enumerate(queries)
