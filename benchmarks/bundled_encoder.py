@@ -41,7 +41,7 @@ def main() -> None:
     names.write_text("".join(f"{name}\n" for name in held_out(options.pool)))
     shards = [str(shard) for shard in sorted(options.pool.glob("*.tar"))]
     command = ["attribution", "train", *shards, "--out", str(options.out)]
-    command += ["--background", str(names), "--name", "bundled"]
+    command += ["--background", str(names), "--name", "bundled", "--head-images", "12000"]
     sys.exit(subprocess.run(command, check=False).returncode)
 
 
