@@ -32,6 +32,7 @@ from models.limits import (
 )
 
 __all__ = [
+    "IMAGE_SUFFIXES",
     "CorruptImage",
     "DecodedImage",
     "DecodingLimits",
@@ -42,6 +43,10 @@ __all__ = [
     "UnsupportedImage",
     "decode",
 ]
+
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
+"""Endings of the files that `decode` reads, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)

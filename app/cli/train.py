@@ -74,8 +74,7 @@ def train_command(
     """
     recipe = _recipe(config, steps=steps, batch=batch, seed=seed)
     plans = plans_for(head, components)
-    held_out = _names(background) & member_names(images)
-    _say_missing(background, held_out)
+    held_out = _held_out(background, images)
     training = _read(images, recipe.image_side, held_out)
     trainer = Trainer(recipe, training, out_folder, device)
     if head != "none":
@@ -135,16 +134,18 @@ def _names(path: Path | None) -> frozenset[str]:
     return frozenset(line.strip() for line in path.read_text().splitlines() if line.strip())
 
 
-def _say_missing(background: Path | None, found: frozenset[str]) -> None:
-    """Names that match no image hold nothing out: better known before training than after."""
-    missing = len(_names(background) - found)
+def _held_out(background: Path | None, images: Sequence[Path]) -> frozenset[str]:
+    """Names to hold out. What matches no image is better said before training than after."""
+    wanted = _names(background)
+    found = wanted & member_names(images)
     if background is not None and not found:
         raise BadInvocation(
-            f"{background}: none of its {missing} names is among the images. Names are paths "
+            f"{background}: none of its {len(wanted)} names is among the images. Names are paths "
             "within the folder or tar file given, such as deep/photo.jpg"
         )
-    if missing:
-        warn(f"{background}: {missing} names are not among the images")
+    if found != wanted:
+        warn(f"{background}: {len(wanted - found)} names are not among the images")
+    return found
 
 
 def _read(paths: Sequence[Path], side: int, held_out: frozenset[str]) -> ImageSet:

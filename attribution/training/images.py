@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from models.decoding import ImageError, decode
+from models.decoding import IMAGE_SUFFIXES, ImageError, decode
 
 logger = logging.getLogger(__name__)
 _BLOCK = 256
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 
 
 class NoImages(ValueError):
@@ -102,7 +101,7 @@ def member_names(paths: Sequence[Path]) -> frozenset[str]:
             names.update(file.relative_to(path).as_posix() for file in path.rglob("*"))
         else:
             names.add(path.name)
-    return frozenset(name for name in names if Path(name).suffix.lower() in SUFFIXES)
+    return frozenset(name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES)
 
 
 def read_pictures(paths: Sequence[Path], only: frozenset[str]) -> Iterator[Image.Image]:
@@ -119,14 +118,14 @@ def read_pictures(paths: Sequence[Path], only: frozenset[str]) -> Iterator[Image
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES):
+        for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES):
             yield file.relative_to(path).as_posix(), file.read_bytes()
     elif path.suffix == ".tar":
         with tarfile.open(path) as archive:
             files = sorted((m for m in archive if m.isfile()), key=lambda member: member.name)
             for member in files:
                 stream = archive.extractfile(member)
-                if stream is not None and Path(member.name).suffix.lower() in SUFFIXES:
+                if stream is not None and Path(member.name).suffix.lower() in IMAGE_SUFFIXES:
                     yield member.name, stream.read()
     elif path.is_file():
         yield path.name, path.read_bytes()

@@ -79,6 +79,7 @@ class Trainer:
             _decayed([self.net, self.objective], config.weight_decay), lr=config.learning_rate
         )
         self.step = 0
+        self._digest = images.digest  # of all pixels: once, not at every checkpoint
         self._resume()
 
     def run(self, on_step: Callable[[StepReport], None] | None = None) -> ResidualNet:
@@ -155,7 +156,7 @@ class Trainer:
         torch.save(
             {
                 "config": self.config.model_dump_json(),
-                "images": self.images.digest,
+                "images": self._digest,
                 "step": self.step,
                 "net": self.net.state_dict(),
                 "objective": self.objective.state_dict(),
@@ -176,7 +177,7 @@ class Trainer:
             raise ForeignRun(
                 f"{path} was made by another recipe: choose another --out, or delete it"
             )
-        if kept["images"] != self.images.digest:
+        if kept["images"] != self._digest:
             raise ForeignRun(
                 f"{path} was trained on other images, perhaps on those now held out: choose "
                 "another --out, or delete it"
