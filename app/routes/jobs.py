@@ -1,0 +1,225 @@
+"""`/v1/jobs`: large batches of images, worked on when no interactive request waits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from app.answered import Question
+from app.archives import ArchiveLimits
+from app.caller import CallerDependency
+from app.describing import image_problems, many_images, problems
+from app.holdings import HoldingsDependency
+from app.job_answering import question_document
+from app.job_results import lines
+from app.negotiation import NO_PARAMETERS
+from app.querying import make_ready, question_of
+from app.receiving import ARCHIVE, Received, folder_for, receive
+from app.routes.job_access import JobDependency, OwnerDependency
+from app.schemas.attribution import AttributionParameters
+from app.schemas.job import JobDocument, JobQuestion, ResultParameters
+from app.service import Service, ServiceDependency
+from attribution.calibration import AlphaTooSmall
+from attribution.catalog import Created, Job, NewJob, TooManyJobs
+from attribution.catalog.job_inputs import Incoming
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        description="The same request under the same key makes one job, however often it is sent.",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[!-~]+$",
+    ),
+]
+_WRITING = ("catalog-unavailable", "storage-full")
+_JSON_LINES = "application/jsonl"
+
+
+def _request_body() -> dict[str, Any]:
+    described = many_images()
+    described["requestBody"]["content"][ARCHIVE] = {
+        "schema": {"type": "string", "format": "binary"}
+    }
+    return described
+
+
+@router.post(
+    "",
+    operation_id="create_job",
+    summary="Attribute many images",
+    status_code=202,
+    responses={
+        202: {
+            "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}
+        },
+        **image_problems(
+            "collection-not-found", "generation-unknown", "generation-not-reached",
+            "too-many-images", "archive-refused", "idempotency-key-reused", *_WRITING,
+        ),
+    },
+    openapi_extra=_request_body(),
+)  # fmt: skip
+async def create_job(
+    request: Request,
+    response: Response,
+    parameters: Annotated[AttributionParameters, Query()],
+    service: ServiceDependency,
+    owner: OwnerDependency,
+    caller: CallerDependency,
+    idempotency_key: IdempotencyKey = None,
+) -> JobDocument:
+    """Accept images to be attributed one after the other; `Location` tells how far it is.
+
+    Send them as the repeated multipart field `files`, or as one zip archive, as such a file or as
+    the body. Once this answers, the job survives the end of the process.
+    """
+    question = question_of(parameters, caller, default_alpha=service.settings.alpha)
+    await make_ready(service, question)
+    await run_in_threadpool(_refuse_early, service, question, owner, idempotency_key)
+    with service.receiving.take(1):
+        async with folder_for(service.catalog.jobs) as incoming:
+            received = await receive(request, incoming, _limits(service))
+            created = await run_in_threadpool(
+                _create, service, incoming, received, question, owner, idempotency_key
+            )
+    service.worker.wake()
+    response.headers["Location"] = f"/v1/jobs/{created.job.job_id}"
+    return _document(service, created.job)
+
+
+@router.get(
+    "/{job_id}",
+    operation_id="get_job",
+    summary="How far is a job?",
+    dependencies=[NO_PARAMETERS],
+    responses=problems("job-not-found"),
+)
+def get_job(job: JobDependency, service: ServiceDependency) -> JobDocument:
+    """Show a job: its state, and how many of its images have a result."""
+    return _document(service, job)
+
+
+@router.get(
+    "/{job_id}/results",
+    operation_id="get_job_results",
+    summary="Results of a job",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "One JSON object a line: `sequence`, `index` and `filename` of the "
+            "image, and its `attribution` or `problem`",
+            "content": {_JSON_LINES: {"schema": {"type": "string"}}},
+        },
+        **problems("job-not-found"),
+    },
+)
+def get_job_results(
+    job: JobDependency,
+    parameters: Annotated[ResultParameters, Query()],
+    holdings: HoldingsDependency,
+) -> StreamingResponse:
+    """Read the results there are by now, in the order in which images ended.
+
+    Ask again with the last `sequence` as `after` for those that come later.
+    """
+    rows = lines(holdings.service.catalog, job.job_id, after=parameters.after, shown=holdings.shown)
+    return StreamingResponse(rows, media_type=_JSON_LINES)
+
+
+@router.post(
+    "/{job_id}/cancel",
+    operation_id="cancel_job",
+    summary="Cancel a job",
+    dependencies=[NO_PARAMETERS],
+    responses=problems("job-not-found", *_WRITING),
+)
+def cancel_job(job: JobDependency, service: ServiceDependency) -> JobDocument:
+    """End a job early: its results stay, its other images are erased. One that ended stays so."""
+    return _document(service, service.catalog.jobs.cancel(job.job_id))
+
+
+@router.delete(
+    "/{job_id}",
+    operation_id="delete_job",
+    summary="Purge a job",
+    status_code=204,
+    dependencies=[NO_PARAMETERS],
+    responses=problems("job-not-found", *_WRITING),
+)
+def delete_job(job: JobDependency, service: ServiceDependency) -> None:
+    """Purge a job in whatever state, with its results and its images."""
+    service.catalog.jobs.delete(job.job_id)
+
+
+def _refuse_early(
+    service: Service, question: Question, owner: str, idempotency_key: str | None
+) -> None:
+    """Refuse what could not be accepted before its body is read; all is checked again later."""
+    null = service.calibration.current(question.collections).null
+    if null is not None and question.alpha < null.smallest_alpha:
+        raise AlphaTooSmall(question.alpha, null.smallest_alpha)
+    jobs = service.catalog.jobs
+    if idempotency_key is not None and jobs.is_key_used(owner, idempotency_key):
+        return
+    active = jobs.count_active()
+    if active >= service.settings.max_active_jobs:
+        raise TooManyJobs(active)
+
+
+def _limits(service: Service) -> ArchiveLimits:
+    settings = service.settings
+    return ArchiveLimits(
+        members=settings.max_job_images,
+        total_bytes=settings.max_job_bytes,
+        image_bytes=settings.max_image_bytes,
+    )
+
+
+def _create(
+    service: Service,
+    incoming: Incoming,
+    received: Received,
+    question: Question,
+    owner: str,
+    idempotency_key: str | None,
+) -> Created:
+    parameters = question_document(question)
+    new = NewJob(
+        parameters=parameters,
+        items=received.items,
+        owner=owner,
+        idempotency_key=idempotency_key,
+        fingerprint=_fingerprint(received, parameters),
+    )
+    return service.catalog.jobs.create(incoming, new, most_active=service.settings.max_active_jobs)
+
+
+def _fingerprint(received: Received, parameters: dict[str, Any]) -> str:
+    written = json.dumps(parameters, sort_keys=True)
+    return hashlib.sha256(f"{received.fingerprint} {written}".encode()).hexdigest()
+
+
+def _document(service: Service, job: Job) -> JobDocument:
+    kept = timedelta(hours=service.settings.job_retention_hours)
+    return JobDocument(
+        job_id=job.job_id,
+        state=job.state,
+        total=job.total,
+        completed=job.completed,
+        failed=job.failed,
+        parameters=JobQuestion(**job.parameters),
+        created_at=job.created_at,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+        expires_at=None if job.ended_at is None else job.ended_at + kept,
+        results_url=f"/v1/jobs/{job.job_id}/results",
+    )

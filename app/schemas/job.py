@@ -1,0 +1,62 @@
+"""Jobs as they are asked for and shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.schemas.text import CollectionName
+
+EXAMPLE: dict[str, Any] = {
+    "job_id": "job_4k7q2mzv5hx3nw6ty2ab",
+    "state": "finished",
+    "total": 5000,
+    "completed": 5000,
+    "failed": 3,
+    "parameters": {"top_k": 10, "alpha": 0.01, "collection": ["default"]},
+    "created_at": "2026-01-01T12:00:00Z",
+    "started_at": "2026-01-01T12:00:01Z",
+    "ended_at": "2026-01-01T12:09:30Z",
+    "expires_at": "2026-01-08T12:09:30Z",
+    "results_url": "/v1/jobs/job_4k7q2mzv5hx3nw6ty2ab/results",
+}
+
+
+class JobQuestion(BaseModel):
+    """What is asked of every image of a job."""
+
+    top_k: int
+    alpha: float
+    collection: list[CollectionName] | None = Field(description="null: all collections.")
+
+
+class JobDocument(BaseModel):
+    """A job and how far it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    job_id: str
+    state: Literal["queued", "running", "finished", "cancelled"]
+    total: int = Field(description="Images sent.")
+    completed: int = Field(description="Images that have a result, be it a problem.")
+    failed: int = Field(description="Those of them that have a problem.")
+    parameters: JobQuestion
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    expires_at: datetime | None = Field(
+        description="When it is purged with its results; null while it has not ended."
+    )
+    results_url: str
+
+
+class ResultParameters(BaseModel):
+    """Which results to read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: int = Field(
+        default=0, ge=0, le=2**31 - 1, description="`sequence` of the last result already read."
+    )

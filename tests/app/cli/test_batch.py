@@ -1,0 +1,134 @@
+"""`attribution batch`: a line an image, nothing asked twice, here and by a service's jobs."""
+
+import json
+
+import pytest
+
+from app.settings import Settings
+from tests.app.conftest import jpeg, picture, serving
+
+
+def lines(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "out" / "results.jsonl"
+
+
+def test_a_folder_becomes_a_line_an_image(attribution, held, pictures, results):
+    done = attribution("batch", pictures, "--out", results, "--data", held, "-k", "2")
+    assert done.code == 1, "one of them is broken"
+    assert "7 images, 1 with a problem" in done.out
+    rows = {row["path"]: row for row in lines(results)}
+    assert set(rows) == {str(path) for path in pictures.iterdir()}
+    assert rows[str(pictures / "broken.jpg")]["problem"]["status"] in {415, 422}
+    for seed in range(6):
+        answer = rows[str(pictures / f"{seed:03d}.jpg")]["attribution"]
+        assert answer["sources"][0]["uri"] == f"picture:{seed}"
+        assert len(answer["sources"]) == 2
+
+
+def test_run_again_it_asks_only_for_what_is_missing(
+    attribution, held, pictures, results, monkeypatch
+):
+    (pictures / "broken.jpg").unlink()
+    assert attribution("batch", pictures, "--out", results, "--data", held).code == 0
+    whole = results.read_bytes()
+    first, second = whole.splitlines(keepends=True)[:2]
+    results.write_bytes(first + second[:40])  # as a crash leaves it
+    assert attribution("batch", pictures, "--out", results, "--data", held).code == 0
+    assert len(lines(results)) == 6
+    assert results.read_bytes().startswith(first)
+    monkeypatch.setattr("app.cli.batch_local.load_vision", pytest.fail)
+    assert attribution("batch", pictures, "--out", results, "--data", held).code == 0
+    assert len(lines(results)) == 6
+
+
+def test_a_file_of_something_else_is_left_alone(attribution, held, pictures, results):
+    results.parent.mkdir()
+    results.write_text('{"title": "my notes"}\n')
+    done = attribution("batch", pictures, "--out", results, "--data", held)
+    assert done.code == 2
+    assert "--out" in done.err
+    assert results.read_text() == '{"title": "my notes"}\n'
+
+
+@pytest.fixture
+def service(tmp_path, encoder, monkeypatch):
+    monkeypatch.setattr("app.cli.batch_remote._POLL_SECONDS", 0.01)
+    with serving(Settings(data=tmp_path / "service"), encoder) as running:
+        yield running
+
+
+@pytest.fixture
+def many(tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for seed in range(9):
+        (folder / f"{seed}.jpg").write_bytes(jpeg(picture(seed)))
+    return folder
+
+
+def test_a_service_answers_by_jobs_and_keeps_none(attribution, service, many, results, monkeypatch):
+    monkeypatch.setattr("app.cli.batch_remote.LOT_IMAGES", 4)
+    for seed in range(9):
+        service.add(seed)
+    (many / "3.jpg").write_bytes(b"no image")
+    done = attribution("batch", many, "--out", results, "--url", service.url, "-k", "1")
+    assert done.code == 1, done.err
+    rows = {row["path"]: row for row in lines(results)}
+    assert len(rows) == len(lines(results)) == 9
+    for seed in set(range(9)) - {3}:
+        [source] = rows[str(many / f"{seed}.jpg")]["attribution"]["sources"]
+        assert source["uri"] == f"{seed}.jpg"
+    assert rows[str(many / "3.jpg")]["problem"]["type"] == "/problems/unsupported-image"
+    assert not [
+        path for path in (service.service.settings.data / "jobs").iterdir() if path.is_dir()
+    ]
+    with service.service.catalog._database.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM jobs").scalar() == 0
+
+
+def test_an_interrupted_run_finds_the_job_that_it_has_sent(
+    attribution, service, many, results, monkeypatch
+):
+    made = []
+    create = service.service.catalog.jobs.create
+
+    def watched(*arguments, **options):
+        created = create(*arguments, **options)
+        made.append(created)
+        return created
+
+    monkeypatch.setattr(service.service.catalog.jobs, "create", watched)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.cli.batch_remote._results", interrupt)
+        done = attribution("batch", many, "--out", results, "--url", service.url)
+    assert done.code == 130
+    assert lines(results) == []
+    done = attribution("batch", many, "--out", results, "--url", service.url)
+    assert done.code == 0, done.err
+    assert len(lines(results)) == 9
+    assert [created.created for created in made] == [True, False]
+    assert made[0].job.job_id == made[1].job.job_id
+
+
+def test_a_service_that_refuses_says_why(attribution, service, many, results):
+    done = attribution("batch", many, "--out", results, "--url", service.url, "-c", "nowhere")
+    assert done.code == 1
+    assert "there is no collection 'nowhere'" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_service_out_of_reach(attribution, many, results, monkeypatch):
+    monkeypatch.setattr("app.cli.batch_remote._PATIENCE_SECONDS", 0.1)
+    done = attribution("batch", many, "--out", results, "--url", "http://127.0.0.1:9")
+    assert done.code == 1
+    assert "cannot be reached" in done.err
+    assert attribution("batch", many, "--out", results, "--url", "127.0.0.1").code == 2
