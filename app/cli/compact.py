@@ -1,0 +1,32 @@
+"""`attribution compact`: leave no byte of what was deleted on the disk."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from app.cli.console import out, print_json, warn
+from app.cli.options import DataOption, JsonOption, settings_from
+from attribution.catalog import Catalog
+from attribution.maintenance import erase
+
+
+def compact_command(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Erase what was deleted from the data folder: database, log, previews, index snapshots.
+
+    Rewrites the database, which needs room for a second one and keeps writers waiting meanwhile.
+    Works beside a running service. Takedowns do this by themselves.
+
+    Exits with 1 when a running service has not written a new index snapshot within a minute.
+    """
+    settings = settings_from(data=data)
+    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+        erased = erase(catalog, settings.data, settings.snapshots)
+    if as_json:
+        print_json(asdict(erased))
+    else:
+        out.print(f"compacted up to generation {erased.generation}")
+    if not erased.index_clean:
+        warn("The running service has not written a new index snapshot yet; run this again.")
+        raise typer.Exit(1)

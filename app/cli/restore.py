@@ -1,0 +1,60 @@
+"""`attribution restore`: a data folder from a backup."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.console import out, print_json, warn
+from app.cli.failures import BadInvocation
+from app.cli.options import DataOption, JsonOption, settings_from
+from attribution.maintenance import restore
+
+
+def restore_command(
+    backup: Annotated[Path, typer.Argument(help="Folder that `attribution backup` has made.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the catalog that the data folder holds.")
+    ] = False,
+    forget_takedowns: Annotated[
+        bool,
+        typer.Option(
+            "--forget-takedowns",
+            help="Go on where the catalog to be replaced is too damaged to say what was taken "
+            "down.",
+        ),
+    ] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a backup back into an empty data folder, or with --force in place of what is there.
+
+    What was taken down in the folder stays down. Stop the service first. Interrupted, it leaves
+    the old catalog or the new one; run it again.
+
+    Exits with 1 when a preview is missing from the backup; its source is restored all the same.
+    """
+    settings = settings_from(data=data)
+    if settings.database_url is not None:
+        raise BadInvocation(
+            "ATTRIBUTION_DATABASE_URL is set: restore that database with its own tools"
+        )
+    report = restore(
+        backup,
+        settings.data,
+        snapshots=settings.snapshots,
+        force=force,
+        forget_takedowns=forget_takedowns,
+    )
+    if as_json:
+        print_json(asdict(report))
+    else:
+        out.print(f"{report.sources} sources at generation {report.generation}")
+    if report.taken_down:
+        warn(f"{len(report.taken_down)} sources of the backup were taken down here and stay down")
+    if report.without_preview:
+        warn(f"{len(report.without_preview)} sources came without their preview")
+        raise typer.Exit(1)

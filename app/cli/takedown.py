@@ -1,0 +1,102 @@
+"""`attribution takedown`: sources that must go, and stay away."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.cli.console import out, print_json, warn
+from app.cli.failures import BadInvocation
+from app.cli.options import DataOption, JsonOption, settings_from
+from app.settings import Settings
+from attribution.catalog import Catalog, TakenDown
+from attribution.maintenance import Erased, erase
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def takedown_command(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Source ids, or sha256 of original files.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", "-r", help="Why; kept with the digest.")
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Show what was taken down.")] = False,
+    lift: Annotated[bool, typer.Option("--lift", help="Allow these digests again.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete sources for good: no byte of them stays on the disk, and they cannot come back.
+
+    Every source with the same bytes goes, in all collections. What stays is the sha256 with time
+    and reason; ingest, the HTTP API and restore refuse these bytes from then on. Works beside a
+    running service.
+
+    Exits with 1 when a name named nothing.
+    """
+    settings = settings_from(data=data)
+    given = names or []
+    if listing + lift + (reason is not None) != 1 or bool(given) == listing:
+        raise BadInvocation(
+            "give ids or digests with --reason, or digests with --lift, or --list alone"
+        )
+    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+        if listing:
+            _show(catalog, as_json=as_json)
+        elif lift:
+            _lift(catalog, given, as_json=as_json)
+        else:
+            _take_down(catalog, settings, given, reason or "", as_json=as_json)
+
+
+def _take_down(
+    catalog: Catalog, settings: Settings, names: list[str], reason: str, *, as_json: bool
+) -> None:
+    digests = [name.lower() for name in names if _SHA256.fullmatch(name)]
+    taken = catalog.takedowns.take(
+        source_ids=[name for name in names if not _SHA256.fullmatch(name)],
+        sha256s=digests,
+        reason=reason,
+    )
+    erased = erase(catalog, settings.data, settings.snapshots)
+    _report(taken, erased, as_json=as_json)
+    if unknown := [name for name in taken.missing if name not in digests]:
+        warn(f"no source has the id {', '.join(unknown)}: nothing was done about it")
+        raise typer.Exit(1)
+
+
+def _report(taken: TakenDown, erased: Erased, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**asdict(taken), "erased": asdict(erased)})
+        return
+    out.print(f"{len(taken.source_ids)} sources deleted, {len(taken.sha256s)} digests refused")
+    if not erased.index_clean:
+        warn(
+            "The running service has not written a new index snapshot yet; it will. "
+            "Run `attribution compact` to make sure."
+        )
+
+
+def _show(catalog: Catalog, *, as_json: bool) -> None:
+    tombstones = catalog.takedowns.every()
+    if as_json:
+        print_json([asdict(tombstone) for tombstone in tombstones])
+        return
+    table = Table("sha256", "taken down", "reason", box=None, pad_edge=False)
+    for tombstone in tombstones:
+        moment = tombstone.at.isoformat(timespec="seconds")
+        table.add_row(tombstone.sha256, moment, tombstone.reason)
+    out.print(table)
+
+
+def _lift(catalog: Catalog, digests: list[str], *, as_json: bool) -> None:
+    lifted = catalog.takedowns.lift([digest.lower() for digest in digests])
+    if as_json:
+        print_json({"lifted": list(lifted)})
+    else:
+        out.print(f"{len(lifted)} digests may be added again")

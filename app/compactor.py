@@ -1,0 +1,80 @@
+"""Erases what was taken down from the data folder, soon after, whoever took it down."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from attribution.catalog import Catalog, CatalogError
+from attribution.index import Follower, holds_removed
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 2.0
+_FOLLOW_SECONDS = 10.0
+
+
+class Compactor:
+    """A thread that compacts the catalog when that is due, and has a clean index snapshot saved.
+
+    That it is due is in the catalog: takedowns of other processes are found, and one that a crash
+    has cut short is finished after the next start.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        follower: Follower,
+        save_clean: Callable[[int], int],
+        snapshots: Path,
+    ) -> None:
+        """Use `start`.
+
+        Args:
+            catalog: asked what is due.
+            follower: brings the index to where the removals are.
+            save_clean: saves the index without what was removed up to a generation.
+            snapshots: the folder that it saves to.
+        """
+        self._catalog, self._follower = catalog, follower
+        self._save_clean, self._snapshots = save_clean, snapshots
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="compaction", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look now: something has just been taken down."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the thread after the compaction under way; what is due stays due."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stopping:
+            try:
+                self._compact_if_due()
+            except (CatalogError, OSError) as error:
+                logger.warning("what was deleted is not off the disk yet: %s", error)
+            except Exception:
+                logger.exception("compaction failed; it is tried again")
+            self._wake.wait(_LOOK_SECONDS)
+            self._wake.clear()
+
+    def _compact_if_due(self) -> None:
+        if self._catalog.compaction.due():
+            done = self._catalog.compaction.run()
+            logger.info("compacted the catalog up to generation %d", done.generation)
+        wanted = self._catalog.compaction.wanted()
+        if not wanted or not holds_removed(self._snapshots, wanted):
+            return
+        if self._follower.wait_for(wanted, _FOLLOW_SECONDS):
+            self._save_clean(wanted)

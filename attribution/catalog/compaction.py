@@ -1,0 +1,108 @@
+"""Compaction: what was deleted leaves the disk; knows the database and previews, not the index.
+
+A deletion takes rows and files away at once, yet SQLite may keep copies of a row where pages were
+rearranged, and the write-ahead log holds what was written. Compaction rewrites the database,
+empties its log and removes what a killed process has left. That it is due is itself in the catalog,
+so a crash only puts it off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from attribution.catalog import changes, removals
+from attribution.catalog.database import Database, in_statements
+from attribution.catalog.errors import CatalogBusy
+from attribution.catalog.previews import PreviewStore
+from attribution.catalog.schema import compaction, sources
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """Nothing removed up to ``generation`` is left in the database or among the previews."""
+
+    generation: int
+    previews_removed: int
+
+
+class Compaction:
+    """When compaction is due, and doing it. For any thread; runs that meet only repeat the work."""
+
+    def __init__(self, database: Database, store: PreviewStore) -> None:
+        """Part of a `Catalog`."""
+        self._database = database
+        self._previews = store
+
+    def wanted(self) -> int:
+        """What was removed up to this change must leave the disk; 0 where nobody has asked."""
+        with self._database.read() as connection:
+            return int(connection.execute(sa.select(compaction.c.wanted)).scalar_one())
+
+    def due(self) -> bool:
+        """Whether the database and the previews have not been compacted that far yet."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(compaction.c.wanted, compaction.c.done)).one()
+        return bool(row.wanted > row.done)
+
+    def ask(self) -> int:
+        """Make due the removal of all that is deleted by now; returns the generation meant."""
+        with self._database.write() as connection:
+            generation = changes.generation(connection)
+            want(connection, generation)
+            # Also where nothing has changed since the last time: a person asked.
+            connection.execute(sa.update(compaction).values(done=generation - 1))
+            return generation
+
+    def run(self) -> Compacted:
+        """Rewrite the database without what was deleted; writers wait, readers do not.
+
+        Takes as long as copying the database does, and needs that much room for a while. A process
+        killed on the way leaves everything as it was, and the compaction due.
+
+        Raises:
+            CatalogBusy: a reader or writer kept the log in use; nothing is lost, run it again.
+            StorageFull: no room for the copy.
+        """
+        unused = self._unused_previews()
+        with self._database.write() as connection:
+            target = int(connection.execute(sa.select(compaction.c.wanted)).scalar_one())
+            removals.remove_discarded(connection, self._previews)
+            removed = self._remove_unused(connection, unused)
+        if not self._database.rewrite():
+            raise CatalogBusy
+        with self._database.write() as connection:
+            reached = sa.case((compaction.c.done > target, compaction.c.done), else_=target)
+            connection.execute(sa.update(compaction).values(done=reached))
+        return Compacted(target, removed)
+
+    def _unused_previews(self) -> dict[str, list[str]]:
+        """File names by the preview they are of; the slow listing stays outside the lock."""
+        with self._database.read() as connection:
+            used = set(connection.execute(sa.select(sources.c.preview)).scalars())
+        unused: dict[str, list[str]] = {}
+        for path in self._previews.files():
+            name = self._previews.name_of(path)
+            if name not in used:
+                unused.setdefault(name, []).append(path.name)
+        return unused
+
+    def _remove_unused(self, connection: Connection, unused: dict[str, list[str]]) -> int:
+        """Safe under the write lock: an addition checks there that its previews are in place."""
+        used: set[str] = set()
+        for some in in_statements(sorted(unused)):
+            rows = connection.execute(
+                sa.select(sources.c.preview).where(sources.c.preview.in_(some))
+            )
+            used.update(rows.scalars())
+        doomed = [files for name, files in unused.items() if name not in used]
+        return sum(self._previews.discard(file) for files in doomed for file in files)
+
+
+def want(connection: Connection, generation: int) -> None:
+    """Make compaction due up to a change; part of the transaction that makes the change."""
+    connection.execute(
+        sa.update(compaction).where(compaction.c.wanted < generation).values(wanted=generation)
+    )

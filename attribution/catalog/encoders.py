@@ -1,0 +1,111 @@
+"""Embeddings of several encoders side by side: how far each has got, and filling in what lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from attribution.catalog import changes, embeddings, validation
+from attribution.catalog import sources as source_rows
+from attribution.catalog.database import Database
+from attribution.catalog.schema import embeddings as embedding_table
+from attribution.catalog.schema import sources
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many of the ``sources`` have a row of an encoder."""
+
+    model_id: str
+    embedded: int
+    sources: int
+
+    @property
+    def full(self) -> bool:
+        """Whether every source can be found with this encoder."""
+        return self.embedded == self.sources
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A source without a row of an encoder."""
+
+    vector_id: int
+    source_id: str
+
+
+class Encoders:
+    """Which encoders have rows here; each method is one transaction, for any thread."""
+
+    def __init__(self, database: Database) -> None:
+        """Part of a `Catalog`."""
+        self._database = database
+
+    def coverage(self, model_id: str) -> Coverage:
+        """How many sources have a row of this encoder."""
+        with self._database.read() as connection:
+            return _coverage(connection, model_id)
+
+    def every(self) -> tuple[Coverage, ...]:
+        """The coverage of every encoder that has rows, by ``model_id``."""
+        with self._database.read() as connection:
+            return tuple(_coverage(connection, name) for name in embeddings.models(connection))
+
+    def lacking(
+        self, model_id: str, *, after_vector_id: int = 0, limit: int = 256
+    ) -> tuple[Lacking, ...]:
+        """Sources without a row of this encoder, by ascending vector id."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                sa.select(sources.c.vector_id, sources.c.source_id)
+                .where(sources.c.vector_id > after_vector_id, ~_has_row(model_id))
+                .order_by(sources.c.vector_id)
+                .limit(limit)
+            )
+            return tuple(Lacking(*row) for row in rows)
+
+    def fill(self, model_id: str, rows: Mapping[int, npt.NDArray[np.float32]]) -> int:
+        """Give sources their ``(d,)`` float32 row of an encoder, by vector id.
+
+        Those deleted meanwhile, and those that have one, are passed over. Returns the generation
+        at which an index of this encoder has them.
+
+        Raises:
+            InvalidField: a row is not finite, or of another length than the encoder's others.
+        """
+        validation.model_id(model_id)
+        vectors = {vector_id: validation.embedding(row) for vector_id, row in rows.items()}
+        with self._database.write() as connection:
+            embeddings.require_dimension(connection, model_id, list(vectors.values()))
+            live = source_rows.by_vector_ids(connection, list(vectors))
+            there = embeddings.embedded(connection, model_id, list(live))
+            fresh = {vector_id: vectors[vector_id] for vector_id in live if vector_id not in there}
+            embeddings.put(connection, model_id, fresh)
+            located = [(vector_id, live[vector_id].collection) for vector_id in sorted(fresh)]
+            return changes.append(connection, "add", located)
+
+    def drop(self, model_id: str, source_ids: Sequence[str] | None = None) -> int:
+        """Remove the rows of an encoder, all of them or those of some sources; returns how many."""
+        condition = embedding_table.c.model_id == model_id
+        if source_ids is not None:
+            wanted = sa.select(sources.c.vector_id).where(sources.c.source_id.in_(source_ids))
+            condition = sa.and_(condition, embedding_table.c.vector_id.in_(wanted))
+        with self._database.write() as connection:
+            return int(connection.execute(sa.delete(embedding_table).where(condition)).rowcount)
+
+
+def _coverage(connection: Connection, model_id: str) -> Coverage:
+    total = connection.execute(sa.select(sa.func.count()).select_from(sources)).scalar_one()
+    rows = sa.select(sa.func.count()).where(embedding_table.c.model_id == model_id)
+    return Coverage(model_id, int(connection.execute(rows).scalar_one()), int(total))
+
+
+def _has_row(model_id: str) -> sa.Exists:
+    return sa.exists().where(
+        embedding_table.c.vector_id == sources.c.vector_id, embedding_table.c.model_id == model_id
+    )

@@ -1,0 +1,154 @@
+"""Takedowns: deletions whose bytes must not come back; knows no HTTP, and no file but previews.
+
+A tombstone holds the digest, the time and the reason, and nothing else of the source. Whatever
+adds to a catalog, or brings an older one back, asks here first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from attribution.catalog import compaction, removals, validation
+from attribution.catalog.database import Database, in_statements
+from attribution.catalog.errors import InvalidField, SourceTakenDown
+from attribution.catalog.records import TakenDown
+from attribution.catalog.schema import sources, takedowns
+from attribution.catalog.sources import is_source_id
+
+REASON_LENGTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """Bytes that were taken down: hex sha256 of the original file, when, and why."""
+
+    sha256: str
+    at: datetime
+    reason: str
+
+
+class Takedowns:
+    """The catalog's takedowns; each method is one transaction, for any thread."""
+
+    def __init__(self, database: Database, finish_deletions: Callable[[], None]) -> None:
+        """Part of a `Catalog`, which says how previews of deleted sources are removed."""
+        self._database = database
+        self._finish_deletions = finish_deletions
+
+    def take(
+        self, *, source_ids: Sequence[str] = (), sha256s: Sequence[str] = (), reason: str
+    ) -> TakenDown:
+        """Delete the named sources and every other one with the same bytes, in all collections.
+
+        The digests are refused from now on, also those that nothing here has. One that was taken
+        down before keeps its first time and reason. The bytes leave the disk with the next
+        compaction, which this makes due.
+
+        Raises:
+            InvalidField: no reason, or a digest that is none.
+        """
+        reason = _reason(reason)
+        digests = [validation.sha256(value) for value in sha256s]
+        with self._database.write() as connection:
+            named = _digests_of(connection, source_ids)
+            wanted = list(dict.fromkeys([*digests, *named.values()]))
+            deleted = removals.delete(connection, source_ids=(), sha256s=wanted, within=None)
+            _bury(connection, [Tombstone(digest, datetime.now(UTC), reason) for digest in wanted])
+            if deleted.source_ids:
+                compaction.want(connection, deleted.generation)
+        self._finish_deletions()
+        unknown = [name for name in dict.fromkeys(source_ids) if name not in named]
+        return TakenDown(
+            deleted.generation,
+            deleted.source_ids,
+            (*unknown, *deleted.missing),
+            tuple(wanted),
+        )
+
+    def among(self, sha256s: Iterable[str]) -> frozenset[str]:
+        """Those of the digests that were taken down."""
+        with self._database.read() as connection:
+            return among(connection, sha256s)
+
+    def every(self) -> tuple[Tombstone, ...]:
+        """All tombstones, oldest first."""
+        with self._database.read() as connection:
+            return every(connection)
+
+    def put(self, tombstones: Sequence[Tombstone]) -> TakenDown:
+        """Take over tombstones of another catalog, deleting what they name here."""
+        with self._database.write() as connection:
+            digests = [item.sha256 for item in tombstones]
+            deleted = removals.delete(connection, source_ids=(), sha256s=digests, within=None)
+            _bury(connection, tombstones)
+            if deleted.source_ids:
+                compaction.want(connection, deleted.generation)
+        self._finish_deletions()
+        return TakenDown(deleted.generation, deleted.source_ids, (), tuple(digests))
+
+    def lift(self, sha256s: Sequence[str]) -> tuple[str, ...]:
+        """Allow these bytes again; returns the digests that had been taken down."""
+        digests = [validation.sha256(value) for value in sha256s]
+        with self._database.write() as connection:
+            lifted = among(connection, digests)
+            for some in in_statements(sorted(lifted)):
+                connection.execute(sa.delete(takedowns).where(takedowns.c.sha256.in_(some)))
+        return tuple(sorted(lifted))
+
+
+def every(connection: Connection) -> tuple[Tombstone, ...]:
+    """All tombstones, oldest first."""
+    rows = connection.execute(
+        sa.select(takedowns.c.sha256, takedowns.c.at, takedowns.c.reason).order_by(
+            takedowns.c.at, takedowns.c.sha256
+        )
+    )
+    return tuple(Tombstone(*row) for row in rows)
+
+
+def among(connection: Connection, sha256s: Iterable[str]) -> frozenset[str]:
+    """Those of the digests that were taken down."""
+    found: set[str] = set()
+    for some in in_statements([value for value in sha256s if validation.is_sha256(value)]):
+        rows = connection.execute(sa.select(takedowns.c.sha256).where(takedowns.c.sha256.in_(some)))
+        found.update(rows.scalars())
+    return frozenset(found)
+
+
+def refuse(connection: Connection, sha256s: Iterable[str]) -> None:
+    """Raise SourceTakenDown where one of the digests was taken down."""
+    if refused := among(connection, sha256s):
+        raise SourceTakenDown(sorted(refused))
+
+
+def _bury(connection: Connection, tombstones: Sequence[Tombstone]) -> None:
+    known = among(connection, [item.sha256 for item in tombstones])
+    rows = [
+        {"sha256": item.sha256, "at": item.at, "reason": item.reason}
+        for item in tombstones
+        if item.sha256 not in known
+    ]
+    if rows:
+        connection.execute(sa.insert(takedowns), rows)
+
+
+def _digests_of(connection: Connection, source_ids: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for some in in_statements([name for name in source_ids if is_source_id(name)]):
+        rows = connection.execute(
+            sa.select(sources.c.source_id, sources.c.sha256).where(sources.c.source_id.in_(some))
+        )
+        found.update((source_id, sha256) for source_id, sha256 in rows)
+    return found
+
+
+def _reason(value: str) -> str:
+    reason = validation.text("reason", value, longest=REASON_LENGTH).strip()
+    if not reason:
+        raise InvalidField("reason", "must say why, in a few words")
+    return reason

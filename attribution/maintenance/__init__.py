@@ -1,0 +1,33 @@
+"""Keeping a data folder sound: verify, backup, restore, erasing what was deleted, one service."""
+
+from attribution.maintenance.backup import BackupRefused, BackupReport, back_up
+from attribution.maintenance.erasing import Erased, erase
+from attribution.maintenance.findings import Finding, Verdict
+from attribution.maintenance.folder_lock import FolderInUse, folder_lock
+from attribution.maintenance.reembedding import ReembedReport, fill_embeddings
+from attribution.maintenance.restore import (
+    RestoreRefused,
+    RestoreReport,
+    remove_leftovers,
+    restore,
+)
+from attribution.maintenance.verify import verify
+
+__all__ = [
+    "BackupRefused",
+    "BackupReport",
+    "Erased",
+    "Finding",
+    "FolderInUse",
+    "ReembedReport",
+    "RestoreRefused",
+    "RestoreReport",
+    "Verdict",
+    "back_up",
+    "erase",
+    "fill_embeddings",
+    "folder_lock",
+    "remove_leftovers",
+    "restore",
+    "verify",
+]

@@ -1,0 +1,67 @@
+"""Erasing what was deleted from a whole data folder, beside a running service or without one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from attribution.catalog import Catalog
+from attribution.index import holds_removed, remove_snapshots
+from attribution.maintenance.folder_lock import FolderInUse, folder_lock
+from attribution.maintenance.restore import remove_leftovers
+
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How far erasing got.
+
+    Attributes:
+        generation: nothing removed up to this change is left in the catalog and the previews.
+        index_clean: nor in the index snapshot. False where the service that holds the folder has
+            not written a new one in the time given; it still will.
+        previews_removed: files that no source used.
+    """
+
+    generation: int
+    index_clean: bool
+    previews_removed: int
+
+
+def erase(catalog: Catalog, folder: Path, snapshots: Path, *, patience: float = 60.0) -> Erased:
+    """Leave no byte of a deleted source in the data folder.
+
+    Where no service runs, an index snapshot with deleted rows is removed, and the next start builds
+    the index anew. A service that runs writes a clean snapshot itself, which is waited for.
+
+    Args:
+        catalog: of this folder.
+        folder: the data folder.
+        snapshots: its folder of index snapshots.
+        patience: seconds to wait for a running service.
+
+    Raises:
+        CatalogBusy, StorageFull: the database could not be rewritten; run it again.
+    """
+    catalog.compaction.ask()
+    compacted = catalog.compaction.run()
+    try:
+        with folder_lock(folder, "a compaction"):
+            remove_leftovers(folder)
+            if holds_removed(snapshots, compacted.generation):
+                remove_snapshots(snapshots)
+            clean = True
+    except FolderInUse:
+        clean = _waited(snapshots, compacted.generation, patience)
+    return Erased(compacted.generation, clean, compacted.previews_removed)
+
+
+def _waited(snapshots: Path, generation: int, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while holds_removed(snapshots, generation):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True

@@ -1,0 +1,199 @@
+"""Looks at catalog, previews and index snapshot, each by itself and against the others, and mends.
+
+The catalog is the truth: what else can be made from it again is mended by making it again, and
+what only a backup or the original image could give back is said to be beyond repair. May run
+beside a service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from attribution.catalog import Catalog, CatalogError, CatalogUnusable
+from attribution.catalog.copies import FILE
+from attribution.index import EmbeddingSpace, remove_snapshots
+from attribution.ingestion.ingest import ImageEncoder
+from attribution.maintenance.findings import Finding, Verdict, some
+from attribution.maintenance.folder_lock import FolderInUse, folder_lock
+from attribution.maintenance.reembedding import fill_embeddings
+from attribution.maintenance.snapshot_check import snapshot_trouble
+from attribution.maintenance.write_ahead_log import lost_commits
+
+_RESTORE = "restore a backup (attribution restore BACKUP --force)"
+_LOST_PREVIEW = "restore a backup, or delete the source and add it again"
+_REBUILD_INDEXES = ("missing from index", "entries in index", "non-unique entry in index")
+
+
+class Encodes(ImageEncoder, EmbeddingSpace, Protocol):
+    """As much of an encoder as verifying needs; `models.Encoder` is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """Something wrong, and what mends it: a call that raises where it cannot, or nothing."""
+
+    kind: str
+    detail: str
+    mend: Callable[[], object] | None = None
+    advice: str = ""
+
+
+def verify(
+    folder: Path,
+    encoder: Encodes,
+    *,
+    snapshots: Path,
+    url: str | None = None,
+    repair: bool = False,
+) -> Verdict:
+    """Check a data folder, and mend what can be mended where `repair` says so.
+
+    Args:
+        folder: the data folder.
+        encoder: the one that serves: every source needs a row of it.
+        snapshots: the folder of index snapshots.
+        url: of the catalog's database, where it is no file of the folder.
+        repair: write; without it nothing is changed but what opening a catalog changes.
+    """
+    # First of all: opening the catalog would drop what follows the damage, and its trace.
+    findings = [_settled(trouble, repair=repair) for trouble in _write_ahead_log(folder)]
+    try:
+        with Catalog.open(folder, url=url) as catalog:
+            inspection = _Inspection(catalog, encoder, folder, snapshots)
+            for look in inspection.looks():
+                findings.extend(_settled(trouble, repair=repair) for trouble in look())
+            held = sum(collection.sources for collection in catalog.collections())
+            return Verdict(held, catalog.generation(), tuple(findings))
+    except CatalogUnusable as error:
+        findings.append(Finding("catalog-unusable", str(error), "beyond-repair", _RESTORE))
+        return Verdict(0, 0, tuple(findings))
+
+
+def _settled(trouble: _Trouble, *, repair: bool) -> Finding:
+    if trouble.mend is None:
+        return Finding(trouble.kind, trouble.detail, "beyond-repair", trouble.advice)
+    if not repair:
+        return Finding(trouble.kind, trouble.detail, "mendable", trouble.advice)
+    try:
+        trouble.mend()
+    except (CatalogError, FolderInUse, OSError, _NotMended) as error:
+        return Finding(trouble.kind, trouble.detail, "beyond-repair", str(error))
+    return Finding(trouble.kind, trouble.detail, "mended", trouble.advice)
+
+
+class _NotMended(Exception):
+    """Mending was tried and has not helped."""
+
+
+def _write_ahead_log(folder: Path) -> Iterator[_Trouble]:
+    if lost := lost_commits(folder / f"{FILE}-wal"):
+        yield _Trouble(
+            "log-damaged",
+            f"the write-ahead log is damaged before its end: up to {lost} writes are lost",
+            advice=f"{_RESTORE} made after those writes, or repeat them",
+        )
+
+
+class _Inspection:
+    """The checks of an open catalog, in an order in which a mended one helps the next."""
+
+    def __init__(self, catalog: Catalog, encoder: Encodes, folder: Path, snapshots: Path) -> None:
+        self._catalog, self._encoder = catalog, encoder
+        self._folder, self._snapshots = folder, snapshots
+
+    def looks(self) -> tuple[Callable[[], Iterator[_Trouble]], ...]:
+        """One call a thing to look at."""
+        return (self._database, self._previews, self._embeddings, self._change_log, self._snapshot)
+
+    def _database(self) -> Iterator[_Trouble]:
+        found = self._catalog.checks.database()
+        if not found:
+            return
+        only_indexes = all(any(sign in line for sign in _REBUILD_INDEXES) for line in found)
+        yield _Trouble(
+            "database-damaged",
+            f"SQLite finds: {some(found)}",
+            self._rebuild_database_indexes if only_indexes else None,
+            _RESTORE,
+        )
+
+    def _rebuild_database_indexes(self) -> None:
+        self._catalog.checks.rebuild_indexes()
+        if self._catalog.checks.database():
+            raise _NotMended(_RESTORE)
+
+    def _previews(self) -> Iterator[_Trouble]:
+        facts = self._catalog.checks.previews()
+        for kind, ids in (("missing", facts.missing), ("damaged", facts.damaged)):
+            if ids:
+                yield _Trouble(
+                    f"preview-{kind}",
+                    f"{len(ids)} sources have a {kind} preview: {some(ids)}",
+                    advice=_LOST_PREVIEW,
+                )
+        # Until an addition commits, its previews are unused: what is new is none of our business.
+        unused = self._catalog.checks.unused_previews()
+        if unused:
+            yield _Trouble(
+                "preview-unused",
+                f"{len(unused)} preview files belong to no source",
+                self._catalog.compaction.run,
+            )
+
+    def _embeddings(self) -> Iterator[_Trouble]:
+        model_id = self._encoder.model_id
+        facts = self._catalog.checks.embeddings(model_id, self._encoder.dimension)
+        if facts.damaged:
+            yield _Trouble(
+                "embedding-damaged",
+                f"{len(facts.damaged)} sources have a row of encoder {model_id} that is not "
+                f"{self._encoder.dimension} finite numbers: {some(facts.damaged)}",
+                lambda: self._embed_again(facts.damaged),
+            )
+        if facts.missing:
+            yield _Trouble(
+                "embedding-missing",
+                f"{len(facts.missing)} sources have no row of encoder {model_id}, so no query "
+                f"finds them: {some(facts.missing)}",
+                lambda: self._embed_again(()),
+            )
+
+    def _embed_again(self, damaged: tuple[str, ...]) -> None:
+        self._catalog.encoders.drop(self._encoder.model_id, damaged)
+        report = fill_embeddings(self._catalog, self._encoder)
+        if report.lacking:
+            raise _NotMended(
+                f"{len(report.lacking)} of them have no readable preview ({some(report.lacking)}): "
+                + _LOST_PREVIEW
+            )
+
+    def _change_log(self) -> Iterator[_Trouble]:
+        facts = self._catalog.checks.log()
+        wrong = [
+            *([f"{facts.gaps} numbers are missing"] if facts.gaps else []),
+            *([f"{len(facts.not_added)} sources are not in it"] if facts.not_added else []),
+            *([f"{len(facts.not_removed)} deletions are not"] if facts.not_removed else []),
+        ]
+        if wrong:
+            yield _Trouble(
+                "changes-incomplete",
+                f"the log of changes does not agree with the sources: {', '.join(wrong)}",
+                lambda: self._catalog.checks.mend_log(facts),
+                "a running service must be restarted: its index follows another history",
+            )
+
+    def _snapshot(self) -> Iterator[_Trouble]:
+        trouble = snapshot_trouble(self._catalog, self._encoder, self._snapshots)
+        if trouble is not None:
+            yield _Trouble(
+                "snapshot-unusable",
+                f"{trouble}; the next start would build the index from the catalog",
+                self._remove_snapshots,
+            )
+
+    def _remove_snapshots(self) -> None:
+        with folder_lock(self._folder, "a verification"):
+            remove_snapshots(self._snapshots)

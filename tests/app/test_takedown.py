@@ -1,0 +1,110 @@
+"""Takedowns over HTTP, and one service a data folder."""
+
+import time
+
+import pytest
+
+from app.opening import Vision
+from app.service import running_service
+from attribution.catalog import Catalog
+from attribution.maintenance import FolderInUse, erase
+from tests.app.conftest import jpeg, picture, serving, variation
+
+
+def take_down(running, **body):
+    return running.client.post("/v1/sources/delete", json={"takedown": True, **body})
+
+
+def files_with(folder, needle):
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return [path for path in paths if needle in path.read_bytes()]
+
+
+def wait_for(condition, timeout=20.0):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_it_is_in_no_answer_and_no_file_and_cannot_come_back(running, settings):
+    running.client.put("/v1/collections/other", json={})
+    first = running.add(41)["source"]
+    second = running.add(41, collection="other")["source"]
+    running.add(2)
+    running.client.post("/v1/index/snapshot")
+    catalog = running.service.catalog
+    preview = catalog.preview(first["source_id"])
+    vector_id = catalog.source(first["source_id"]).vector_id
+    [row] = catalog.embeddings(running.service.index.model_id, [vector_id])
+    middle = len(preview) // 2
+    traces = [preview[middle : middle + 64], row.astype("<f4").tobytes()[:64], b"41.jpg"]
+    assert all(files_with(settings.data, trace) for trace in traces), "else this proves nothing"
+
+    response = take_down(running, source_ids=[first["source_id"]], reason="a test")
+    assert response.status_code == 200, response.text
+    taken = response.json()
+    assert set(taken["source_ids"]) == {first["source_id"], second["source_id"]}
+    assert taken["taken_down"] == [first["sha256"]]
+    answer = running.ask(variation(41))
+    assert first["sha256"] not in str(answer)
+    assert first["source_id"] not in running.client.get("/v1/sources/export").text
+    refused = running.client.post("/v1/sources", files={"file": ("again.jpg", jpeg(picture(41)))})
+    assert refused.status_code == 409
+    assert refused.json()["type"] == "/problems/source-taken-down"
+    wait_for(lambda: not any(files_with(settings.data, trace) for trace in traces))
+    assert running.ask(variation(2))["sources"][0]["uri"] == "2.jpg"
+
+
+def test_in_a_batch_only_the_one_taken_down_is_refused(running):
+    source = running.add(1)["source"]
+    take_down(running, sha256s=[source["sha256"]], reason="a test")
+    files = [("files", (f"{seed}.jpg", jpeg(picture(seed)))) for seed in (1, 2, 3)]
+    items = running.client.post("/v1/sources/batch", files=files).json()["items"]
+    assert items[0]["problem"]["type"] == "/problems/source-taken-down"
+    assert [item["created"] for item in items[1:]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"sha256s": ["0" * 64], "takedown": True},
+        {"sha256s": ["0" * 64], "takedown": True, "reason": ""},
+        {"sha256s": ["0" * 64], "takedown": True, "reason": "  "},
+        {"sha256s": ["0" * 64], "reason": "why"},
+        {"takedown": True, "reason": "why"},
+    ],
+)
+def test_a_takedown_needs_a_reason_and_only_a_takedown_has_one(shared, body):
+    response = shared.client.post("/v1/sources/delete", json=body)
+    assert response.status_code == 422, response.text
+
+
+def test_a_takedown_by_another_process_is_erased_by_the_service(running, settings):
+    source = running.add(1)["source"]
+    running.add(2)
+    running.client.post("/v1/index/snapshot")
+    with Catalog.open(settings.data) as beside:
+        beside.takedowns.take(sha256s=[source["sha256"]], reason="a test")
+        assert erase(beside, settings.data, settings.snapshots, patience=30).index_clean
+    assert (settings.snapshots / "CURRENT").exists(), "a clean one was written"
+    assert files_with(settings.data, source["source_id"].encode()) == []
+
+
+def test_what_a_crash_left_due_is_done_after_the_next_start(settings, encoder, background):
+    with serving(settings, encoder, background) as running:
+        source = running.add(1)["source"]
+        running.add(2)
+    with Catalog.open(settings.data) as catalog:
+        catalog.takedowns.take(sha256s=[source["sha256"]], reason="a test")
+        assert catalog.compaction.due()
+    with serving(settings, encoder, background) as running:
+        wait_for(lambda: not running.service.catalog.compaction.due())
+        wait_for(lambda: not files_with(settings.data, source["source_id"].encode()))
+
+
+def test_a_second_service_on_the_folder_is_refused(running, settings, encoder):
+    second = running_service(settings, Vision(encoder, None))
+    with pytest.raises(FolderInUse, match="in use by a service"), second:
+        pytest.fail("two services on one folder")
+    assert running.client.get("/readyz").status_code == 200

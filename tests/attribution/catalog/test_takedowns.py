@@ -1,0 +1,95 @@
+"""Takedowns: gone everywhere, refused from then on, remembered without a trace of the source."""
+
+import pytest
+
+from attribution.catalog import Catalog, InvalidField, SourceTakenDown
+
+
+def test_every_source_with_the_same_bytes_goes_in_every_collection(catalog, make_source):
+    catalog.put_collection("artists")
+    first, second, other = (
+        item.source
+        for item in catalog.add(
+            "m1", [make_source(1), make_source(1, collection="artists"), make_source(2)]
+        ).items
+    )
+    taken = catalog.takedowns.take(source_ids=[first.source_id], reason="asked for by its creator")
+    assert set(taken.source_ids) == {first.source_id, second.source_id}
+    assert taken.sha256s == (first.sha256,)
+    assert taken.missing == ()
+    assert catalog.sources().items == (other,)
+    [tombstone] = catalog.takedowns.every()
+    assert (tombstone.sha256, tombstone.reason) == (first.sha256, "asked for by its creator")
+    assert tombstone.at.tzinfo is not None
+
+
+def test_bytes_taken_down_cannot_be_added_and_nothing_of_their_batch_is(catalog, make_source):
+    taken = catalog.takedowns.take(sha256s=[make_source(1).sha256], reason="a court order")
+    assert taken.missing == (make_source(1).sha256,), "nobody had them, and they are refused"
+    with pytest.raises(SourceTakenDown) as refused:
+        catalog.add("m1", [make_source(2), make_source(1)])
+    assert refused.value.sha256s == (make_source(1).sha256,)
+    assert catalog.sources().items == ()
+    assert catalog.add("m1", [make_source(2)]).items[0].created
+
+
+def test_a_second_takedown_keeps_the_first_ones_time_and_reason(catalog, make_source):
+    digest = make_source(1).sha256
+    catalog.takedowns.take(sha256s=[digest], reason="first")
+    before = catalog.takedowns.every()
+    catalog.takedowns.take(sha256s=[digest], reason="second")
+    assert catalog.takedowns.every() == before
+
+
+def test_lifting_allows_the_bytes_again(catalog, make_source):
+    digest = make_source(1).sha256
+    catalog.takedowns.take(sha256s=[digest], reason="a mistake")
+    assert catalog.takedowns.lift([digest, make_source(2).sha256]) == (digest,)
+    assert catalog.takedowns.among([digest]) == frozenset()
+    assert catalog.add("m1", [make_source(1)]).items[0].created
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 513, "a\0b"])
+def test_a_takedown_needs_a_reason(catalog, make_source, reason):
+    source = catalog.add("m1", [make_source(1)]).items[0].source
+    with pytest.raises(InvalidField, match="reason"):
+        catalog.takedowns.take(source_ids=[source.source_id], reason=reason)
+    assert catalog.sources().items == (source,)
+
+
+def test_what_is_no_digest_is_refused_rather_than_remembered(catalog):
+    with pytest.raises(InvalidField, match="sha256"):
+        catalog.takedowns.take(sha256s=["src_aaaaaaaaaaaaaaaaaaaa"], reason="why")
+
+
+def test_an_unknown_id_is_missing_and_leaves_no_tombstone(catalog):
+    taken = catalog.takedowns.take(source_ids=["src_" + "a" * 20], reason="why")
+    assert taken.missing == ("src_" + "a" * 20,)
+    assert catalog.takedowns.every() == ()
+    assert not catalog.compaction.due()
+
+
+def test_a_takedown_makes_compaction_due_until_it_is_done(tmp_path, make_source):
+    with Catalog.open(tmp_path) as catalog:
+        catalog.add("m1", [make_source(1), make_source(2)])
+        assert not catalog.compaction.due()
+        taken = catalog.takedowns.take(sha256s=[make_source(1).sha256], reason="why")
+    with Catalog.open(tmp_path) as catalog:
+        assert catalog.compaction.due(), "also after a restart"
+        assert catalog.compaction.wanted() == taken.generation
+        assert catalog.compaction.run().generation == taken.generation
+        assert not catalog.compaction.due()
+        assert len(catalog.live_embeddings("m1")) == 1
+
+
+def test_compaction_spares_what_an_addition_has_stored_and_not_committed(tmp_path, make_source):
+    with Catalog.open(tmp_path) as catalog:
+        catalog.add("m1", [make_source(1)])
+        crashed = tmp_path / "previews" / "ab" / (".ab" + "0" * 62 + ".1f2e.tmp")
+        crashed.parent.mkdir(exist_ok=True)
+        crashed.write_bytes(b"half a preview")
+        catalog.compaction.ask()
+        assert catalog.compaction.run().previews_removed == 1
+        assert not crashed.exists()
+        [source] = catalog.sources().items
+        assert catalog.preview(source.source_id) == make_source(1).preview
