@@ -26,12 +26,13 @@ ENV PATH=/opt/venv/bin:$PATH \
     ATTRIBUTION_DATA=/data \
     ATTRIBUTION_HOST=0.0.0.0 \
     ATTRIBUTION_PORT=8000 \
+    ATTRIBUTION_ADMIN_KEY_FILE=/data/admin.key \
     HF_HOME=/data/hub
 USER attribution
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s \
-  CMD python -c "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['ATTRIBUTION_PORT'] + '/readyz', timeout=4)"
+  CMD python -c "import urllib.request as u; from app.settings import Settings; u.build_opener(u.ProxyHandler({})).open(f'http://127.0.0.1:{Settings().port}/readyz', timeout=4)"
 ENTRYPOINT ["attribution"]
 CMD ["serve"]

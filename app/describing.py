@@ -8,13 +8,18 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.policy import is_public, rule_of
 from app.problem_types import PROBLEM_TYPES
 from app.problems import MEDIA_TYPE
 from app.schemas.problem import ProblemDocument
 
 _SCHEMA_REFERENCE = "#/components/schemas/{model}"
 _PROBLEM_REFERENCE = {"$ref": _SCHEMA_REFERENCE.format(model="ProblemDocument")}
-_ANYWHERE = ("cross-site-request", "invalid-request", "internal-error")
+_ANYWHERE = (
+    "unauthenticated", "forbidden", "cross-site-request", "invalid-request", "too-many-requests",
+    "internal-error",
+)  # fmt: skip
+_GUARDED_STATUSES = (401, 429)
 _IMAGE = (
     "malformed-body", "not-ready", "request-too-large", "image-too-large", "too-many-pixels",
     "unsupported-media-type", "unsupported-image", "empty-image", "corrupt-image", "overloaded",
@@ -84,6 +89,26 @@ def install(app: FastAPI) -> None:
     app.openapi = _description(app)  # type: ignore[method-assign]  # FastAPI's documented way
 
 
+def _require_keys(description: dict[str, Any]) -> None:
+    """Say which endpoints need a key and which scope, as `app.policy` has it."""
+    description["components"]["securitySchemes"] = {
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A key that `attribution keys create` made; not needed while a service "
+            "has none.",
+        }
+    }
+    for path, operations in description["paths"].items():
+        for method, operation in operations.items():
+            if is_public(path):
+                for status in _GUARDED_STATUSES:
+                    operation["responses"].pop(str(status), None)
+            elif rule := rule_of(method.upper(), path):
+                operation["security"] = [{"key": []}, {}]
+                operation["x-scopes"] = list(rule.scopes)
+
+
 def _description(app: FastAPI) -> Callable[[], dict[str, Any]]:
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -100,6 +125,7 @@ def _description(app: FastAPI) -> Callable[[], dict[str, Any]]:
             problem = ProblemDocument.model_json_schema(ref_template=_SCHEMA_REFERENCE)
             schemas.update(problem.pop("$defs", {}))
             schemas["ProblemDocument"] = problem
+            _require_keys(description)
             app.openapi_schema = description
         return app.openapi_schema
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attribution.catalog import Catalog, RevisionMismatch, Source
+from app.holdings import Holdings
+from attribution.catalog import RevisionMismatch, Source
 
 _ATTEMPTS = 10
 
 
 def patch_source(
-    catalog: Catalog,
+    holdings: Holdings,
     source_id: str,
     patch: Mapping[str, Any],
     *,
@@ -20,7 +21,7 @@ def patch_source(
     """Apply a merge patch to a source's fields; `metadata` is merged key by key.
 
     Args:
-        catalog: where the source is.
+        holdings: where the source is.
         source_id: which source.
         patch: the fields to change; None deletes.
         revisions: revisions that the caller has seen; None when any will do.
@@ -30,7 +31,7 @@ def patch_source(
         RevisionMismatch: the source is at none of `revisions`.
     """
     for attempt in range(_ATTEMPTS):
-        source = catalog.source(source_id)
+        source = holdings.source(source_id)
         if revisions is not None and source.revision not in revisions:
             raise RevisionMismatch(
                 source_id, expected=max(revisions, default=0), actual=source.revision
@@ -39,7 +40,7 @@ def patch_source(
         if "metadata" in changes:
             changes["metadata"] = merged(source.metadata, patch["metadata"]) or {}
         try:
-            return catalog.update(source_id, changes, if_revision=source.revision)
+            return holdings.update(source_id, changes, if_revision=source.revision)
         except RevisionMismatch:
             # Somebody was faster. A caller who named no revision meant whatever is there now.
             if revisions is not None or attempt == _ATTEMPTS - 1:

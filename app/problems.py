@@ -20,12 +20,15 @@ MEDIA_TYPE = "application/problem+json"
 
 _SLUG_OF_STATUS = {
     400: "malformed-body",
+    401: "unauthenticated",
+    403: "forbidden",
     404: "not-found",
     405: "method-not-allowed",
     406: "not-acceptable",
     413: "request-too-large",
     415: "unsupported-media-type",
     422: "invalid-request",
+    429: "too-many-requests",
     500: "internal-error",
     503: "overloaded",
 }

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from app.describing import problems
+from app.holdings import HoldingsDependency
 from app.negotiation import NO_PARAMETERS, TAKES_JSON
 from app.schemas.collection import (
     CollectionDocument,
@@ -15,7 +16,6 @@ from app.schemas.collection import (
     PutCollection,
 )
 from app.schemas.text import CollectionName
-from app.service import ServiceDependency
 from attribution.catalog import Collection, CollectionNotFound
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"], dependencies=[NO_PARAMETERS])
@@ -24,9 +24,9 @@ Name = Annotated[CollectionName, Path(description="Name of a collection.")]
 
 
 @router.get("", operation_id="list_collections", summary="List collections", responses=problems())
-def list_collections(service: ServiceDependency) -> CollectionPage:
-    """List all collections by name."""
-    found = service.catalog.collections()
+def list_collections(holdings: HoldingsDependency) -> CollectionPage:
+    """List all collections that the caller may see, by name."""
+    found = holdings.collections()
     return CollectionPage(items=[_document(item) for item in found], next_cursor=None)
 
 
@@ -36,9 +36,9 @@ def list_collections(service: ServiceDependency) -> CollectionPage:
     summary="Show a collection",
     responses=problems("collection-not-found"),
 )
-def get_collection(name: Name, service: ServiceDependency) -> CollectionDocument:
+def get_collection(name: Name, holdings: HoldingsDependency) -> CollectionDocument:
     """Show one collection."""
-    return _document(service.catalog.collection(name))
+    return _document(holdings.collection(name))
 
 
 @router.put(
@@ -48,24 +48,24 @@ def get_collection(name: Name, service: ServiceDependency) -> CollectionDocument
     responses={
         201: {"model": CollectionDocument, "description": "Created"},
         **problems(
-            "malformed-body", "unsupported-media-type", "request-too-large", "storage-full",
-            "catalog-unavailable",
+            "malformed-body", "collection-not-found", "unsupported-media-type",
+            "request-too-large", "storage-full", "catalog-unavailable",
         ),
     },
 )  # fmt: skip
 def put_collection(
     name: Name,
-    service: ServiceDependency,
+    holdings: HoldingsDependency,
     response: Response,
     body: PutCollection | None = None,
 ) -> CollectionDocument:
     """Make a collection, or replace the description of an existing one."""
     try:
-        service.catalog.collection(name)
+        holdings.collection(name)
     except CollectionNotFound:
         response.status_code = 201
     description = body.description if body is not None else ""
-    return _document(service.catalog.put_collection(name, description))
+    return _document(holdings.put_collection(name, description))
 
 
 @router.delete(
@@ -76,10 +76,9 @@ def put_collection(
         "collection-not-found", "collection-protected", "catalog-unavailable", "storage-full"
     ),
 )
-def delete_collection(name: Name, service: ServiceDependency) -> DeletedCollection:
+def delete_collection(name: Name, holdings: HoldingsDependency) -> DeletedCollection:
     """Delete a collection with all its sources; they are in no answer from now on."""
-    deleted = service.catalog.delete_collection(name)
-    service.apply_writes()
+    deleted = holdings.delete_collection(name)
     return DeletedCollection(deleted=len(deleted.source_ids), generation=deleted.generation)
 
 

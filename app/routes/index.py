@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from app.caller import CallerDependency
 from app.describing import problems
 from app.negotiation import NO_PARAMETERS
 from app.schemas.attribution import Calibration
 from app.schemas.index import IndexDocument, SnapshotDocument
-from app.service import ServiceDependency
+from app.service import Service, ServiceDependency
 
 router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[NO_PARAMETERS])
 
@@ -19,8 +20,13 @@ router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[NO_PARAMETE
     summary="State of the index and of calibration",
     responses=problems(),
 )
-def get_index(service: ServiceDependency) -> IndexDocument:
-    """Show what is searched, how far it is behind the catalog, and whether it is calibrated."""
+def get_index(service: ServiceDependency, caller: CallerDependency) -> IndexDocument:
+    """Show what is searched, how far it is behind the catalog, and whether it is calibrated.
+
+    To a key limited to collections it shows what that key searches: those, one by one.
+    """
+    if caller.collections is not None:
+        return _index_within(service, caller.collections)
     stats = service.index.stats()
     state = service.calibration.state()
     return IndexDocument(
@@ -48,3 +54,26 @@ def get_index(service: ServiceDependency) -> IndexDocument:
 def save_index(service: ServiceDependency) -> SnapshotDocument:
     """Save the index now, so that the next start need not rebuild it."""
     return SnapshotDocument(generation=service.snapshots.save())
+
+
+def _index_within(service: Service, collections: frozenset[str]) -> IndexDocument:
+    """The index of these collections, as if there were no others: a filtered set is scanned."""
+    stats = service.index.stats()
+    state = service.calibration.current(collections).state
+    generation = service.numbering.shown(stats.generation, collections)
+    latest = service.numbering.shown(service.catalog.generation(), collections)
+    vectors = service.index.count(collections)
+    return IndexDocument(
+        kind="flat",
+        vectors=vectors,
+        base=vectors,
+        tail=0,
+        removed=0,
+        recall_at_10=None,
+        generation=generation,
+        lag=max(0, latest - generation),
+        epoch=stats.epoch,
+        model_id=stats.model_id,
+        dimension=stats.dimension,
+        calibration=Calibration(id=state.id, state=state.state),
+    )

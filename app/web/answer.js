@@ -7,7 +7,8 @@ const NO_BREAK = "\u00a0";
 const element = (id) => document.getElementById(id);
 const named = (source) => source.title || source.uri || source.source_id;
 
-export function showAnswer(answer) {
+// `draw` puts the picture at an address into an image element.
+export function showAnswer(answer, draw) {
   const attributed = answer.sources.filter((source) => source.attributed);
   const similar = answer.sources.filter((source) => !source.attributed);
   const { decision, meaning, caution } = inWords(answer, attributed);
@@ -15,9 +16,9 @@ export function showAnswer(answer) {
   element("decision").textContent = decision;
   element("meaning").textContent = meaning;
   element("caution").textContent = caution;
-  element("attributed").replaceChildren(...attributed.map(sourceItem));
+  element("attributed").replaceChildren(...attributed.map((source) => sourceItem(source, draw)));
   element("shares").textContent = attributed.length ? remainder(answer, attributed) : "";
-  showSimilar(similar, { besides: attributed.length > 0 });
+  showSimilar(similar, draw, { besides: attributed.length > 0 });
   showRecord(answer);
   element("answer").hidden = false;
   element("decision").focus();
@@ -67,7 +68,7 @@ function remainder(answer, attributed) {
     + `${percent(answer.unattributed_share)} from none of them.`;
 }
 
-function showSimilar(sources, { besides }) {
+function showSimilar(sources, draw, { besides }) {
   const section = element("similar");
   const count = `${sources.length} ${besides ? "other " : ""}similar image${
     sources.length === 1 ? "" : "s"}`;
@@ -77,13 +78,13 @@ function showSimilar(sources, { besides }) {
   section.querySelector("p").textContent =
     "Listed for comparison only. Some images are always the most similar ones; nothing says that "
     + "this image came from them.";
-  section.querySelector("ol").replaceChildren(...sources.map(sourceItem));
+  section.querySelector("ol").replaceChildren(...sources.map((source) => sourceItem(source, draw)));
 }
 
-function sourceItem(source) {
+function sourceItem(source, draw) {
   const item = element("source").content.cloneNode(true).firstElementChild;
   const image = item.querySelector("img");
-  image.src = `${source.thumbnail_url}?size=192`;
+  draw(image, `${source.thumbnail_url}?size=192`);
   image.alt = `Preview of ${named(source)}`;
   item.querySelector(".name").textContent = named(source);
   item.querySelector(".credit").textContent = [

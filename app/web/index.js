@@ -1,6 +1,7 @@
 // Takes an image in, asks the service about it, and shows the answer or what went wrong.
 
 import { showAnswer } from "./answer.js";
+import { ask as send, askForKey, draw, forgetPictures } from "./key.js";
 
 const element = (id) => document.getElementById(id);
 
@@ -48,16 +49,22 @@ async function ask(file) {
   showChosen(file);
   element("answer").hidden = true;
   element("problem").hidden = true;
+  element("access").hidden = true;
   element("status").textContent = "Comparing…";
   const body = new FormData();
   body.append("file", file);
   try {
-    const response = await fetch("/v1/attributions", { method: "POST", body });
+    const response = await send("/v1/attributions", { method: "POST", body });
     const reply = await response.json();
     if (mine !== latest) return;
+    if (response.status === 401) {
+      element("status").textContent = "";
+      return askForKey(reply.detail, () => ask(asked));
+    }
     if (!response.ok) return showRefusal(reply, response.headers.get("Retry-After"));
     element("status").textContent = "";
-    showAnswer(reply);
+    forgetPictures();
+    showAnswer(reply, draw);
   } catch {
     if (mine !== latest) return;
     showProblem("No connection", "The service could not be reached. Is it still running?", {

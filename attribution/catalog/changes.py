@@ -1,7 +1,7 @@
 """The log of changes that every index follows, numbered without gaps in the order of commits."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -62,3 +62,32 @@ def after(connection: Connection, number: int, *, limit: int) -> tuple[Change, .
         .limit(limit)
     )
     return tuple(Change(*row) for row in rows)
+
+
+def count_within(
+    connection: Connection, collections: Collection[str], *, after: int, until: int
+) -> int:
+    """How many changes of these collections have a number in ``(after, until]``."""
+    return int(
+        connection.execute(
+            sa.select(sa.func.count())
+            .select_from(changes)
+            .where(
+                changes.c.collection.in_(sorted(collections)),
+                changes.c.generation > after,
+                changes.c.generation <= until,
+            )
+        ).scalar_one()
+    )
+
+
+def nth_within(connection: Connection, collections: Collection[str], position: int) -> int | None:
+    """The number of the change that is number ``position`` (from 1) of these collections."""
+    found = connection.execute(
+        sa.select(changes.c.generation)
+        .where(changes.c.collection.in_(sorted(collections)))
+        .order_by(changes.c.generation)
+        .offset(position - 1)
+        .limit(1)
+    ).scalar_one_or_none()
+    return None if found is None else int(found)

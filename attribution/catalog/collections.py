@@ -14,21 +14,16 @@ from attribution.catalog.schema import collections, sources
 DEFAULT = "default"
 _DESCRIPTION_LENGTH = 2048
 
+# Counted for each row that is listed: one collection's row costs nothing for what others hold.
 _held = (
-    sa.select(sources.c.collection, sa.func.count().label("sources"))
-    .group_by(sources.c.collection)
-    .subquery()
+    sa.select(sa.func.count())
+    .select_from(sources)
+    .where(sources.c.collection == collections.c.name)
+    .scalar_subquery()
 )
-_listing = (
-    sa.select(
-        collections.c.name,
-        collections.c.description,
-        sa.func.coalesce(_held.c.sources, 0),
-        collections.c.created_at,
-    )
-    .outerjoin(_held, _held.c.collection == collections.c.name)
-    .order_by(collections.c.name)
-)
+_listing = sa.select(
+    collections.c.name, collections.c.description, _held, collections.c.created_at
+).order_by(collections.c.name)
 
 
 def every(connection: Connection) -> tuple[Collection, ...]:

@@ -1,36 +1,52 @@
-"""Cursors of a listing: opaque, and recognisably ours or not."""
+"""Cursors of a listing: recognisably ours or not, and unreadable to whoever passes them back.
+
+A cursor stands for a vector id. Ids are handed out to all collections in turn, so a readable one
+would tell a caller how much goes on where it may not look. Hence the cursor is encrypted under the
+catalog's secret, in the manner of a synthetic initialisation vector (Rogaway and Shrimpton, 2006):
+the tag authenticates the id, and masks it.
+"""
 
 import base64
 import binascii
+import hashlib
+import hmac
 import struct
-import zlib
 
 from attribution.catalog.errors import InvalidCursor
 
-_SHAPE = struct.Struct(">qI")
+_SHAPE = struct.Struct(">q")
+_TAG_BYTES = 10
 
 
-def encode(vector_id: int) -> str:
-    """A cursor that stands behind ``vector_id``."""
-    packed = _SHAPE.pack(vector_id, _checksum(vector_id))
-    return base64.urlsafe_b64encode(packed).decode()
+def encode(vector_id: int, secret: bytes) -> str:
+    """A cursor that stands behind ``vector_id``, under the catalog's secret."""
+    packed = _SHAPE.pack(vector_id)
+    tag = _mac(secret, b"tag" + packed)[:_TAG_BYTES]
+    return base64.urlsafe_b64encode(tag + _masked(packed, tag, secret)).decode()
 
 
-def decode(cursor: str) -> int:
+def decode(cursor: str, secret: bytes) -> int:
     """The vector id that a cursor stands behind.
 
     Raises:
-        InvalidCursor: this module never made that cursor.
+        InvalidCursor: this catalog never made that cursor.
     """
     try:
-        vector_id, _ = _SHAPE.unpack(base64.urlsafe_b64decode(cursor))
+        raw = base64.urlsafe_b64decode(cursor)
+        tag, masked = raw[:_TAG_BYTES], raw[_TAG_BYTES:]
+        (vector_id,) = _SHAPE.unpack(_masked(masked, tag, secret))
     except (ValueError, binascii.Error, struct.error):
         raise InvalidCursor from None
     # Base64 has several spellings of the same bytes; only our own is taken.
-    if encode(int(vector_id)) != cursor:
+    if not hmac.compare_digest(encode(int(vector_id), secret).encode(), cursor.encode()):
         raise InvalidCursor
     return int(vector_id)
 
 
-def _checksum(vector_id: int) -> int:
-    return zlib.crc32(b"sources" + vector_id.to_bytes(8, "big", signed=True))
+def _masked(data: bytes, tag: bytes, secret: bytes) -> bytes:
+    mask = _mac(secret, b"mask" + tag)[: _SHAPE.size]
+    return bytes(left ^ right for left, right in zip(data, mask, strict=True))
+
+
+def _mac(secret: bytes, message: bytes) -> bytes:
+    return hmac.digest(secret, message, hashlib.sha256)

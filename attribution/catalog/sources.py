@@ -27,10 +27,14 @@ def is_source_id(value: object) -> bool:
     return isinstance(value, str) and _SOURCE_ID.fullmatch(value) is not None
 
 
-def find(connection: Connection, source_id: str) -> Source:
-    """The live source of this id; SourceNotFound where there is none."""
-    if is_source_id(source_id) and (found := _select(connection, sources.c.source_id == source_id)):
-        return found[0]
+def find(connection: Connection, source_id: str, *, within: frozenset[str] | None = None) -> Source:
+    """The live source of this id in the collections ``within``; else SourceNotFound."""
+    if is_source_id(source_id):
+        condition = sources.c.source_id == source_id
+        if within is not None:
+            condition &= sources.c.collection.in_(sorted(within))
+        if found := _select(connection, condition):
+            return found[0]
     raise SourceNotFound(source_id)
 
 
@@ -45,9 +49,16 @@ def preview_name(connection: Connection, source_id: str) -> str:
 
 
 def page(
-    connection: Connection, where: SourceFilter | None, *, limit: int, cursor: str | None
+    connection: Connection,
+    where: SourceFilter | None,
+    *,
+    limit: int,
+    cursor: str | None,
+    secret: bytes,
 ) -> Page:
     """At most ``limit`` matching sources, those added first coming first.
+
+    ``secret`` is the catalog's, for cursors.
 
     Sources added or removed between two pages neither repeat nor hide others.
 
@@ -56,7 +67,7 @@ def page(
     """
     if not 1 <= limit <= LARGEST_PAGE:
         raise InvalidField("limit", f"must be from 1 to {LARGEST_PAGE}")
-    after = cursors.decode(cursor) if cursor is not None else 0
+    after = cursors.decode(cursor, secret) if cursor is not None else 0
     rows = (
         connection.execute(
             sa.select(*_COLUMNS)
@@ -69,7 +80,7 @@ def page(
     )
     items = tuple(Source(**row) for row in rows[:limit])
     more = len(rows) > limit
-    return Page(items, cursors.encode(items[-1].vector_id) if more else None)
+    return Page(items, cursors.encode(items[-1].vector_id, secret) if more else None)
 
 
 def by_vector_ids(connection: Connection, vector_ids: Sequence[int]) -> dict[int, Source]:

@@ -181,5 +181,14 @@ class Index(Protocol):
             VectorsMissing: some ids are not held.
         """
 
+    def changed(self, collections: frozenset[str]) -> int:
+        """The last change that touched a vector of these; 0 for none since the index was opened.
+
+        Whatever was worked out for these collections at that generation or later still holds.
+        """
+
+    def count(self, collections: frozenset[str]) -> int:
+        """How many vectors of these collections a search can find."""
+
     def stats(self) -> IndexStats:
         """Sizes, generation, and measured recall."""

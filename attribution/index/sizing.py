@@ -27,7 +27,7 @@ class Sizing:
     """The thresholds of an index, in rows or shares of them.
 
     Attributes:
-        flat_below: a base, or a filtered set of one, smaller than this is scanned.
+        flat_below: a base smaller than this is scanned; a filtered set always is.
         hnsw_below: a base smaller than this, and not scanned, is an HNSW graph; above it is IVF.
         tail_rows: the tail may always hold this many rows.
         tail_share: beyond `tail_rows`, the tail may hold this share of the base.

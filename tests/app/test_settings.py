@@ -34,6 +34,54 @@ def test_values_out_of_range_are_refused(monkeypatch, variable, value):
         Settings()
 
 
+SERVICE_LINKS = {
+    "ATTRIBUTION_SERVICE_HOST": "10.0.0.1",
+    "ATTRIBUTION_SERVICE_PORT": "8000",
+    "ATTRIBUTION_SERVICE_PORT_HTTP": "8000",
+    "ATTRIBUTION_PORT": "tcp://10.0.0.1:8000",
+    "ATTRIBUTION_PORT_8000_TCP": "tcp://10.0.0.1:8000",
+    "ATTRIBUTION_PORT_8000_TCP_PROTO": "tcp",
+    "ATTRIBUTION_PORT_8000_TCP_PORT": "8000",
+    "ATTRIBUTION_PORT_8000_TCP_ADDR": "10.0.0.1",
+}
+
+
+@pytest.mark.parametrize("name", ["ATTRIBUTION", "ATTRIBUTION_WEB"])
+def test_variables_of_a_kubernetes_service_of_our_name_are_no_settings(monkeypatch, name):
+    for variable, value in SERVICE_LINKS.items():
+        monkeypatch.setenv(variable.replace("ATTRIBUTION", name, 1), value)
+    assert Settings().port == 8000
+    monkeypatch.setenv("ATTRIBUTION_ALHPA", "0.05")
+    with pytest.raises(ValidationError, match="did you mean ATTRIBUTION_ALPHA"):
+        Settings()
+
+
+def test_a_port_given_beside_service_links_is_taken(monkeypatch):
+    for variable, value in SERVICE_LINKS.items():
+        monkeypatch.setenv(variable, value)
+    assert Settings(port=9000).port == 9000
+    monkeypatch.setenv("ATTRIBUTION_PORT", "9001")  # the pod's own variable comes before the link
+    assert Settings().port == 9001
+
+
+@pytest.mark.parametrize("missing", ["ATTRIBUTION_SERVICE_HOST", "ATTRIBUTION_SERVICE_PORT"])
+def test_half_a_service_link_is_as_suspect_as_any_variable(monkeypatch, missing):
+    for variable, value in SERVICE_LINKS.items():
+        if variable != missing:
+            monkeypatch.setenv(variable, value)
+    with pytest.raises(ValidationError, match="which is no setting"):
+        Settings()
+
+
+def test_origins_are_read_and_must_be_origins(monkeypatch):
+    monkeypatch.setenv("ATTRIBUTION_CORS_ORIGINS", "https://Shop.example http://a.example:8080")
+    assert Settings().allowed_origins == {"https://shop.example", "http://a.example:8080"}
+    for wrong in ("*", "shop.example", "https://shop.example/", "null", "ftp://a", "https://"):
+        monkeypatch.setenv("ATTRIBUTION_CORS_ORIGINS", wrong)
+        with pytest.raises(ValidationError, match="is no origin"):
+            Settings()
+
+
 def test_every_setting_is_documented_with_its_default_and_nothing_else_is():
     table = REFERENCE.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(ATTRIBUTION_\w+)` \| (.*?) \| (.*?) \|$", table, re.MULTILINE)

@@ -204,3 +204,24 @@ def test_a_failure_while_following_is_made_good_by_the_next_change(
     fresh.build()
     assert calibration.state().state == "fresh"
     assert np.allclose(statistics(calibration), statistics(fresh), atol=1e-5)
+
+
+def test_the_null_of_a_filter_outlives_changes_elsewhere(catalog, opened, new_source, small_space):
+    _, calibration, follower = opened
+    catalog.put_collection("a")
+    add(catalog, new_source, small_space, list(range(20)), "a")
+    follower.catch_up()
+    only_a = frozenset({"a"})
+    first = calibration.current(only_a).null
+    add(catalog, new_source, small_space, list(range(20, 40)))
+    follower.catch_up()
+    assert calibration.current(only_a).null is first
+    added = add(catalog, new_source, small_space, [40], "a")
+    follower.catch_up()
+    after_addition = calibration.current(only_a).null
+    assert after_addition is not first
+    catalog.delete(source_ids=[added.items[0].source.source_id])
+    follower.catch_up()
+    after_deletion = calibration.current(only_a).null
+    assert after_deletion is not after_addition
+    np.testing.assert_array_equal(after_deletion.statistics, first.statistics)
