@@ -17,15 +17,19 @@ MAX_TEXT_BYTES = 1_048_576
 UPLOAD_PATHS = frozenset(
     {"/v1/attributions", "/v1/attributions/batch", "/v1/sources", "/v1/sources/batch"}
 )
+JOBS_PATH = "/v1/jobs"
 
 
 class BodyLimitMiddleware:
     """Refuses a body that is declared too large before reading it, and stops one that grows so."""
 
-    def __init__(self, app: ASGIApp, *, max_request_bytes: int, max_image_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_request_bytes: int, max_image_bytes: int, max_job_bytes: int
+    ) -> None:
         self._app = app
         self._max_request_bytes = max_request_bytes
         self._max_image_bytes = max_image_bytes
+        self._max_job_bytes = max_job_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI interface."""
@@ -42,6 +46,8 @@ class BodyLimitMiddleware:
 
     def _limit(self, path: str, content_type: str) -> tuple[int, str]:
         """By path first: what a client calls its body must not buy room where JSON is read."""
+        if path == JOBS_PATH:
+            return self._max_job_bytes, "request-too-large"
         if path not in UPLOAD_PATHS:
             return MAX_TEXT_BYTES, "request-too-large"
         if content_type.startswith("multipart/"):
@@ -81,10 +87,14 @@ def capped(receive: Receive, limit: int, problem: Problem) -> Receive:
 
 
 class Slots:
-    """Counts images in flight, so that work beyond the limit is refused instead of piling up."""
+    """Counts images in flight, so that work beyond the limit is refused instead of piling up.
 
-    def __init__(self, limit: int) -> None:
+    `unit` names what is counted, where it is not images.
+    """
+
+    def __init__(self, limit: int, *, unit: str = "images") -> None:
         self._limit = limit
+        self._unit = unit
         self._taken = 0
         self._lock = threading.Lock()
 
@@ -122,6 +132,6 @@ class Slots:
     def _overloaded(self) -> Problem:
         return Problem(
             "overloaded",
-            f"{self._taken} images are being worked on, of at most {self._limit}.",
+            f"{self._taken} {self._unit} are being worked on, of at most {self._limit}.",
             retry_after=1,
         )

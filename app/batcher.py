@@ -1,7 +1,8 @@
 """Joins the images of concurrent requests into one forward pass; knows no HTTP and no index.
 
 One thread runs the encoder. When it is free it takes whatever waits, up to a limit, and starts at
-once: there is no timer, so a lone request waits for nothing and load makes its own batches.
+once: there is no timer, so a lone request waits for nothing and load makes its own batches. Images
+of jobs have their turn when no interactive image waits, few at a time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 from models.heads.affine import Domain
 
 logger = logging.getLogger(__name__)
+
+Priority = Literal["interactive", "job"]
 
 
 class InferenceError(RuntimeError):
@@ -37,6 +40,16 @@ class Embeds(Protocol):
 
     def embed(self, batch: torch.Tensor, *, domain: Domain) -> NDArray[np.float32]:
         """(n, 3, height, width) -> (n, d) float32."""
+
+
+class Watches(Protocol):
+    """Whoever wants to know how the batcher does; called from its thread."""
+
+    def forward_pass(self, images: int) -> None:
+        """The encoder has run on so many images."""
+
+    def stage(self, stage: Literal["queue", "encode"], seconds: float) -> None:
+        """An image has waited, or was encoded, for so long."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,29 +72,59 @@ class _Waiting:
         return self.domain == other.domain and self.pixels.shape == other.pixels.shape
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Queue:
+    waiting: deque[_Waiting]
+    max_batch: int
+
+    def take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        while self.waiting and len(batch) < self.max_batch:
+            if batch and not self.waiting[0].joins(batch[0]):
+                break
+            batch.append(self.waiting.popleft())
+        return batch
+
+
 class Batcher:
-    """A queue before one inference thread.
+    """Two queues before one inference thread.
 
     A batch that fails is run again image by image, so that one poison image fails alone. Every
     future is resolved, also at `close`. A future that was cancelled before its turn costs nothing.
     The queue has no bound of its own: `admission.Slots` bounds what is accepted at all.
     """
 
-    def __init__(self, encoder: Embeds, *, max_batch: int) -> None:
+    def __init__(
+        self,
+        encoder: Embeds,
+        *,
+        max_batch: int,
+        max_job_batch: int = 1,
+        watcher: Watches | None = None,
+    ) -> None:
         self._encoder = encoder
-        self._max_batch = max_batch
-        self._waiting: deque[_Waiting] = deque()
+        self._watcher = watcher
+        self._interactive = _Queue(deque(), max_batch)
+        # An interactive image waits for the pass under way: passes of jobs are kept short.
+        self._jobs = _Queue(deque(), max_job_batch)
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self._thread.start()
 
     @property
+    def waiting(self) -> int:
+        """Images in the two queues."""
+        return len(self._interactive.waiting) + len(self._jobs.waiting)
+
+    @property
     def alive(self) -> bool:
         """Whether work that is submitted now will be done."""
         return self._thread.is_alive() and not self._closed
 
-    def submit(self, pixels: torch.Tensor, domain: Domain) -> Future[Encoded]:
+    def submit(
+        self, pixels: torch.Tensor, domain: Domain, *, priority: Priority = "interactive"
+    ) -> Future[Encoded]:
         """Queue one (3, height, width) tensor.
 
         The future ends with an `Encoded`, or with `InferenceError`.
@@ -93,7 +136,8 @@ class Batcher:
         with self._changed:
             if self._closed:
                 raise BatcherClosedError("the service is stopping")
-            self._waiting.append(item)
+            queue = self._interactive if priority == "interactive" else self._jobs
+            queue.waiting.append(item)
             self._changed.notify()
         return item.result
 
@@ -114,14 +158,10 @@ class Batcher:
     def _take(self) -> list[_Waiting]:
         """Wait for work; the longest-waiting items that fit one batch. Empty only when closed."""
         with self._changed:
-            while not self._waiting and not self._closed:
+            while not (self._interactive.waiting or self._jobs.waiting or self._closed):
                 self._changed.wait()
-            batch: list[_Waiting] = []
-            while self._waiting and len(batch) < self._max_batch:
-                if batch and not self._waiting[0].joins(batch[0]):
-                    break
-                batch.append(self._waiting.popleft())
-            return batch
+            queue = self._interactive if self._interactive.waiting else self._jobs
+            return queue.take()
 
     def _run(self, batch: Sequence[_Waiting]) -> None:
         started = time.perf_counter()
@@ -139,8 +179,17 @@ class Batcher:
             batch[0].result.set_exception(failed)
             return
         seconds = time.perf_counter() - started
+        self._tell(batch, started, seconds)
         for item, row in zip(batch, rows, strict=True):
             item.result.set_result(Encoded(row, started - item.since, seconds))
+
+    def _tell(self, batch: Sequence[_Waiting], started: float, seconds: float) -> None:
+        if self._watcher is None:
+            return
+        self._watcher.forward_pass(len(batch))
+        for item in batch:
+            self._watcher.stage("queue", started - item.since)
+            self._watcher.stage("encode", seconds)
 
     def _forward(self, batch: Sequence[_Waiting]) -> NDArray[np.float32]:
         pixels = torch.stack([item.pixels for item in batch])

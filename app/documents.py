@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from app.answered import Answered
 from app.errors import problem_of
-from app.querying import Answered
 from app.schemas.attribution import (
     AttributionDocument,
     Calibration,
@@ -59,7 +59,7 @@ def attribution_document(
     return AttributionDocument(
         request_id=request_id,
         model_id=attribution.model_id,
-        index_generation=attribution.index_generation,
+        index_generation=answered.generation,
         decision=attribution.decision,
         p_value=attribution.p_value,
         alpha=attribution.alpha,

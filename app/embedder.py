@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from app.batcher import Batcher, InferenceError
+from app.batcher import Batcher, Encoded, InferenceError
+from app.metrics import Metrics
 from app.uploads import Upload
 from models.decoding import DecodedImage, DecodingLimits, decode
 from models.encoder import Encoder
@@ -29,6 +30,26 @@ class Embedded:
     encode_seconds: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Begun:
+    """An image that is decoded and waits for its turn, which `encoding` tells of."""
+
+    decoded: DecodedImage
+    encoding: Future[Encoded]
+    decode_seconds: float
+
+    def embedded(self) -> Embedded:
+        """The image with its embedding; blocks. Raises InferenceError, CancelledError."""
+        encoded = self.encoding.result()
+        return Embedded(
+            decoded=self.decoded,
+            embedding=encoded.embedding,
+            decode_seconds=self.decode_seconds,
+            queue_seconds=encoded.queue_seconds,
+            encode_seconds=encoded.encode_seconds,
+        )
+
+
 class Embedder:
     """Decodes few images at a time, which bounds the pixels in memory, and encodes in batches."""
 
@@ -39,11 +60,26 @@ class Embedder:
         limits: DecodingLimits,
         decoding_threads: int,
         max_batch: int,
+        max_job_batch: int,
+        metrics: Metrics,
     ) -> None:
         self._encoder = encoder
+        self._metrics = metrics
         self._limits = limits
         self._decoders = ThreadPoolExecutor(decoding_threads, thread_name_prefix="decoding")
-        self._batcher = Batcher(encoder, max_batch=max_batch)
+        self._batcher = Batcher(
+            encoder, max_batch=max_batch, max_job_batch=max_job_batch, watcher=metrics
+        )
+
+    @property
+    def max_bytes(self) -> int:
+        """Largest image file that is decoded."""
+        return self._limits.max_bytes
+
+    @property
+    def waiting(self) -> int:
+        """Images that are decoded and wait for the encoder."""
+        return self._batcher.waiting
 
     @property
     def alive(self) -> bool:
@@ -69,6 +105,17 @@ class Embedder:
             encode_seconds=encoded.encode_seconds,
         )
 
+    def begin(self, upload: Upload) -> Begun:
+        """Decode one query of a job in this thread, and queue it behind interactive images.
+
+        Raises:
+            ImageError: the bytes are not an image within the limits.
+            InferenceError: the encoder cannot prepare this image.
+            BatcherClosedError: the service is stopping.
+        """
+        decoded, pixels, seconds = self._prepare(upload)
+        return Begun(decoded, self._batcher.submit(pixels, "query", priority="job"), seconds)
+
     def close(self) -> None:
         """Finish what was accepted, then end all threads."""
         self._decoders.shutdown(wait=True)
@@ -82,4 +129,6 @@ class Embedder:
             pixels = self._encoder.preprocess(decoded.image)
         except Exception as error:
             raise InferenceError("the encoder could not prepare this image") from error
-        return decoded, pixels, time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        self._metrics.stage("decode", seconds)
+        return decoded, pixels, seconds

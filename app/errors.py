@@ -23,12 +23,16 @@ from attribution.catalog import (
     CatalogError,
     CollectionNotFound,
     CollectionProtected,
+    IdempotencyKeyReused,
     InvalidCursor,
     InvalidField,
+    JobNotFound,
     PreviewMissing,
     RevisionMismatch,
     SourceNotFound,
+    SourceTakenDown,
     StorageFull,
+    TooManyJobs,
 )
 from models.decoding import ImageError
 
@@ -88,6 +92,10 @@ _PROBLEMS: dict[type, Callable[[Any], Problem]] = {
     InferenceError: lambda _: Problem("inference-failed", retry_after=1),
     BatcherClosedError: lambda _: Problem("not-ready", "The service is stopping.", retry_after=5),
     SourceNotFound: lambda error: Problem("source-not-found", f"{error}."),
+    JobNotFound: lambda error: Problem("job-not-found", f"{error}."),
+    IdempotencyKeyReused: lambda error: Problem("idempotency-key-reused", f"{error}."),
+    TooManyJobs: lambda error: Problem("overloaded", f"{error}.", retry_after=30),
+    SourceTakenDown: lambda error: Problem("source-taken-down", f"{error}."),
     PreviewMissing: lambda _: Problem("preview-missing"),
     CollectionNotFound: lambda error: Problem("collection-not-found", f"{error}."),
     CollectionProtected: lambda error: Problem("collection-protected", f"{error}."),

@@ -7,13 +7,26 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from app import describing, errors, pages
-from app.access import OwnPagesMiddleware
+from app.access import AccessMiddleware, Doors
 from app.admission import BodyLimitMiddleware
+from app.cors import CorsMiddleware
 from app.envelope import EnvelopeMiddleware
 from app.lifespan import lifespan_of
+from app.metrics import Metrics
 from app.opening import Vision
-from app.routes import attributions, collections, health, index, source_lists, sources
+from app.rates import Rates
+from app.routes import (
+    attributions,
+    collections,
+    health,
+    index,
+    jobs,
+    metrics,
+    source_lists,
+    sources,
+)
 from app.settings import Settings
+from app.telemetry import TelemetryMiddleware, Tracer
 from models.background import Background
 from models.encoder import Encoder
 
@@ -40,13 +53,14 @@ def create_app(
     """
     settings = settings or Settings()
     vision = None if encoder is None else Vision(encoder, background)
+    measures, tracer = Metrics(), _tracer(settings)
     app = FastAPI(
         title="Synthetic image attribution",
         summary="Ranked sources with calibrated shares, and an honest no",
         description=_DESCRIPTION,
         version=_version(),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=lifespan_of(settings, vision),
+        lifespan=lifespan_of(settings, vision, measures, tracer),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -56,16 +70,40 @@ def create_app(
         BodyLimitMiddleware,
         max_request_bytes=settings.max_request_bytes,
         max_image_bytes=settings.max_image_bytes,
+        max_job_bytes=settings.max_job_bytes,
     )
-    app.add_middleware(OwnPagesMiddleware, local_only=settings.local_only)
+    app.add_middleware(
+        AccessMiddleware,
+        doors=Doors(settings.local_only, settings.unguarded, settings.allowed_origins),
+        rates=Rates(
+            {
+                "query": settings.query_rate,
+                "curate": settings.curate_rate,
+                "admin": settings.admin_rate,
+            }
+        ),
+    )
+    app.add_middleware(CorsMiddleware, origins=settings.allowed_origins)
     app.add_middleware(EnvelopeMiddleware)
+    app.state.metrics = measures
+    app.add_middleware(TelemetryMiddleware, metrics=measures, tracer=tracer)
     errors.install(app)
     # Fixed paths such as /v1/sources/export come before /v1/sources/{source_id}.
-    for routes in (attributions, source_lists, sources, collections, index, health):
+    for routes in (attributions, jobs, source_lists, sources, collections, index):
+        app.include_router(routes.router)
+    for routes in (health, metrics):
         app.include_router(routes.router)
     pages.install(app)
     describing.install(app)
     return app
+
+
+def _tracer(settings: Settings) -> Tracer | None:
+    if not settings.tracing:
+        return None
+    from app.tracing import RequestTracer  # noqa: PLC0415 (an extra, needed only here)
+
+    return RequestTracer()
 
 
 def _version() -> str:

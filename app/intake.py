@@ -12,7 +12,7 @@ from app.embedder import Embedded
 from app.schemas.source import SourceMetadata
 from app.service import Service
 from app.uploads import Upload
-from attribution.catalog import Added, InvalidField, NewSource
+from attribution.catalog import Added, InvalidField, NewSource, SourceTakenDown
 from attribution.ingestion.previews import make_preview
 
 
@@ -74,7 +74,7 @@ def _write(
         return service.catalog.generation()
     try:
         batch = service.catalog.add(service.index.model_id, list(ready.values()))
-    except InvalidField as error:
+    except (InvalidField, SourceTakenDown) as error:
         if len(ready) == 1:
             outcomes[next(iter(ready))] = error
             return service.catalog.generation()

@@ -29,6 +29,21 @@ _CATALOGUE = (
         "Send a complete body that fits its Content-Type.",
     ),
     ProblemType(
+        "unauthenticated",
+        401,
+        "Unauthenticated",
+        (
+            "Send a valid key as `Authorization: Bearer KEY`; `attribution keys create`, run where "
+            "the service runs, makes one."
+        ),
+    ),
+    ProblemType(
+        "forbidden",
+        403,
+        "Forbidden",
+        "Use a key that has the scope named in `detail`, and is not limited where it must not be.",
+    ),
+    ProblemType(
         "cross-site-request",
         403,
         "Cross-site request",
@@ -54,6 +69,18 @@ _CATALOGUE = (
         404,
         "Preview missing",
         "Run a restore from a backup, or delete the source and add it again.",
+    ),
+    ProblemType(
+        "job-not-found",
+        404,
+        "Job not found",
+        "Check the id; a job is purged some time after it has ended.",
+    ),
+    ProblemType(
+        "input-missing",
+        404,
+        "Input missing",
+        "Send the image again in a new job: its file was lost, as after a restore from a backup.",
     ),
     ProblemType(
         "collection-not-found",
@@ -87,6 +114,12 @@ _CATALOGUE = (
             "Ask for a min_generation that a write of this catalog has returned; after a "
             "restore from a backup, numbers may have gone back."
         ),
+    ),
+    ProblemType(
+        "source-taken-down",
+        409,
+        "Source taken down",
+        "Leave it out: the operator has had these bytes taken down.",
     ),
     ProblemType(
         "revision-mismatch",
@@ -147,6 +180,24 @@ _CATALOGUE = (
         422,
         "Corrupt image",
         "Send the file again, whole and undamaged.",
+    ),
+    ProblemType(
+        "archive-refused",
+        422,
+        "Archive refused",
+        "Send a plain zip of image files, not nested and not encrypted, within the limits.",
+    ),
+    ProblemType(
+        "idempotency-key-reused",
+        422,
+        "Idempotency key reused",
+        "Use a new Idempotency-Key for another request.",
+    ),
+    ProblemType(
+        "too-many-requests",
+        429,
+        "Too many requests",
+        "Try again after the time in Retry-After; the RateLimit headers say how much is left.",
     ),
     ProblemType(
         "internal-error",

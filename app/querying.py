@@ -5,34 +5,34 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
 
+from app.answered import Answered, Question
+from app.caller import Caller
 from app.embedder import Embedded
+from app.schemas.attribution import AttributionParameters
 from app.service import Service
 from app.uploads import Upload
-from attribution.answer import Attribution
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of every image of a request."""
+def question_of(
+    parameters: AttributionParameters, caller: Caller, *, default_alpha: float
+) -> Question:
+    """What a caller asks, as far as that caller reaches.
 
-    top_k: int
-    alpha: float
-    collections: frozenset[str] | None
-    min_generation: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answered:
-    """One image's attribution, and what it took."""
-
-    embedded: Embedded
-    attribution: Attribution
-    search_seconds: float
+    Raises:
+        CollectionNotFound: a collection that is asked for is out of reach.
+    """
+    return Question(
+        top_k=parameters.top_k,
+        alpha=parameters.alpha if parameters.alpha is not None else default_alpha,
+        collections=caller.searched(parameters.collection),
+        min_generation=parameters.min_generation,
+        named=frozenset(parameters.collection),
+        reach=caller.collections,
+    )
 
 
 async def make_ready(service: Service, question: Question) -> None:
@@ -42,9 +42,9 @@ async def make_ready(service: Service, question: Question) -> None:
         CollectionNotFound: one of the collections does not exist.
         Problem: the index does not get to `min_generation`.
     """
-    for name in sorted(question.collections or ()):
+    for name in sorted(question.named):
         await run_in_threadpool(service.catalog.collection, name)
-    await service.reach(question.min_generation)
+    await service.reach(question.min_generation, within=question.reach)
 
 
 async def answer(
@@ -83,7 +83,10 @@ async def _search(
         alpha=question.alpha,
     )
     seconds = time.perf_counter() - started
+    seen = attributions[0].index_generation  # of all of them: they were searched for together
+    if question.reach is not None:
+        seen = await run_in_threadpool(service.numbering.shown, seen, question.reach)
     return [
-        Answered(item, attribution, seconds)
+        Answered(item, attribution, seconds, seen)
         for item, attribution in zip(embedded, attributions, strict=True)
     ]

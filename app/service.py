@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, cast
 
 import torch
@@ -14,15 +15,23 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from app.admission import Slots
+from app.compactor import Compactor
 from app.embedder import Embedder
+from app.guarding import guard
+from app.job_answering import JobAnswerer
+from app.measuring import MeasuredAttributor
+from app.metrics import Metrics
+from app.numbering import Numbering
 from app.opening import Vision, decoding_limits, load_vision, open_gallery
 from app.problems import Problem
 from app.settings import Settings
 from app.snapshots import SnapshotSaver
+from app.worker import JobWorker
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog
 from attribution.index import Follower, Index
+from attribution.maintenance import folder_lock, remove_leftovers
 
 logger = logging.getLogger(__name__)
 
@@ -40,21 +49,29 @@ class Service:
     embedder: Embedder
     follower: Follower
     snapshots: SnapshotSaver
+    compactor: Compactor
     slots: Slots
+    numbering: Numbering
+    receiving: Slots
+    worker: JobWorker
 
-    async def reach(self, generation: int) -> None:
-        """Wait until the index has seen `generation`.
+    async def reach(self, asked: int, *, within: frozenset[str] | None = None) -> None:
+        """Wait until the index has seen generation `asked`, counted in the changes `within`.
 
         Raises:
             Problem: 409 when the catalog has never been there, 503 when it takes too long.
         """
-        if self.index.generation >= generation:
+        generation: int | None = asked
+        if within is not None:
+            generation = await run_in_threadpool(self.numbering.meant, asked, within)
+        if generation is not None and self.index.generation >= generation:
             return
         latest = await run_in_threadpool(self.catalog.generation)
-        if generation > latest:
+        if generation is None or generation > latest:
+            shown = await run_in_threadpool(self.numbering.shown, latest, within)
             raise Problem(
                 "generation-unknown",
-                f"min_generation is {generation}, but the catalog is at {latest}: "
+                f"min_generation is {asked}, but the catalog is at {shown}: "
                 "no write has returned that number.",
             )
         patience = self.settings.generation_wait_seconds
@@ -82,14 +99,25 @@ ServiceDependency = Annotated[Service, Depends(service_of)]
 
 
 @contextmanager
-def running_service(settings: Settings, vision: Vision | None = None) -> Iterator[Service]:
-    """Open catalog, encoder, index and threads; on exit finish accepted work and save the index."""
+def running_service(
+    settings: Settings, vision: Vision | None = None, metrics: Metrics | None = None
+) -> Iterator[Service]:
+    """Open catalog, encoder, index and threads; on exit finish accepted work and save the index.
+
+    Raises:
+        FolderInUse: another service runs on the data folder.
+        Unguarded: other machines could reach it, and there are no keys.
+    """
+    metrics = metrics or Metrics()
     if settings.inference_threads:
         torch.set_num_threads(settings.inference_threads)
-    vision = vision or load_vision(settings)
-    encoder = vision.encoder
     with ExitStack() as stack:
+        stack.enter_context(folder_lock(settings.data, "a service"))
+        remove_leftovers(settings.data)
+        vision = vision or load_vision(settings)
+        encoder = vision.encoder
         gallery = stack.enter_context(open_gallery(settings, vision))
+        guard(settings, gallery.catalog)
         catalog, index, calibration = gallery.catalog, gallery.index, gallery.calibration
         snapshots = SnapshotSaver(index, settings.snapshots, interval=settings.snapshot_seconds)
         stack.callback(snapshots.close)
@@ -97,6 +125,9 @@ def running_service(settings: Settings, vision: Vision | None = None) -> Iterato
         follower.on_change(calibration.apply)
         follower.start(settings.follow_seconds)
         stack.callback(follower.stop)
+        compactor = Compactor(catalog, follower, snapshots.save_clean, settings.snapshots)
+        compactor.start()
+        stack.callback(compactor.close)
         calibrating = _in_background(calibration.build)
         stack.callback(calibrating.join)
         embedder = Embedder(
@@ -104,19 +135,34 @@ def running_service(settings: Settings, vision: Vision | None = None) -> Iterato
             limits=decoding_limits(settings),
             decoding_threads=settings.decoding_threads,
             max_batch=settings.max_inference_batch,
+            max_job_batch=settings.max_job_batch,
+            metrics=metrics,
         )
         stack.callback(embedder.close)
+        attributor = MeasuredAttributor(gallery.attributor, metrics)
+        worker = JobWorker(
+            catalog.jobs,
+            JobAnswerer(catalog.jobs, embedder, attributor),
+            calibrating=calibrating,
+            retention=timedelta(hours=settings.job_retention_hours),
+        )
+        worker.start()
+        stack.callback(worker.close)
         yield Service(
             settings=settings,
             catalog=catalog,
             index=index,
             calibration=calibration,
             calibrating=calibrating,
-            attributor=gallery.attributor,
+            attributor=attributor,
             embedder=embedder,
             follower=follower,
             snapshots=snapshots,
+            compactor=compactor,
             slots=Slots(settings.queue_limit),
+            numbering=Numbering(catalog),
+            receiving=Slots(settings.max_active_jobs, unit="new jobs"),
+            worker=worker,
         )
 
 

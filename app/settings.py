@@ -8,14 +8,21 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "ATTRIBUTION_"
+# What Kubernetes puts into every pod beside a service named `attribution` or `attribution-web`.
+_LINK = re.compile(r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
+_LINKED_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+LogFormat = Literal["text", "json"]
 
 
 class Settings(BaseSettings):
@@ -54,10 +61,40 @@ class Settings(BaseSettings):
     host: str = Field(
         default="127.0.0.1",
         min_length=1,
-        description="Address to listen on. On a loopback address only this machine's own pages "
-        "and programs are answered.",
+        description="Address to listen on. Any but a loopback address needs keys.",
     )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes one.")
+    cors_origins: str | None = Field(
+        default=None,
+        description="Origins whose pages may call, separated by spaces, such as "
+        "`https://shop.example`; unset: none but the service's own.",
+    )
+
+    admin_key_file: Path | None = Field(
+        default=None,
+        description="File into which a start without any key writes a new admin key; unset: none "
+        "is made.",
+    )
+    unguarded: bool = Field(
+        default=False,
+        description="Serve other machines although there are no keys: whoever reaches the port "
+        "may query, add and delete.",
+    )
+    query_rate: int = Field(
+        default=1200,
+        ge=0,
+        description="Requests a minute that one key may send under scope `query`; 0 for no limit.",
+    )
+    curate_rate: int = Field(
+        default=1200,
+        ge=0,
+        description="Requests a minute that one key may send under scope `curate`; 0 for no limit.",
+    )
+    admin_rate: int = Field(
+        default=120,
+        ge=0,
+        description="Requests a minute that one key may send under scope `admin`; 0 for no limit.",
+    )
 
     alpha: float = Field(
         default=0.01,
@@ -95,6 +132,35 @@ class Settings(BaseSettings):
         "At least `max_batch_images`.",
     )
 
+    max_job_images: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Most images in one job."
+    )
+    max_job_bytes: int = Field(
+        default=2_000_000_000,
+        ge=1024,
+        description="Largest request body that makes a job, and largest size of an unpacked "
+        "archive, in bytes.",
+    )
+    max_active_jobs: int = Field(
+        default=16,
+        ge=1,
+        le=10_000,
+        description="Jobs accepted and not yet ended; beyond it new ones get 503.",
+    )
+    max_job_batch: int = Field(
+        default=8,
+        ge=1,
+        le=1024,
+        description="Most images of jobs in one forward pass; an interactive request waits for at "
+        "most one such pass.",
+    )
+    job_retention_hours: float = Field(
+        default=168.0,
+        gt=0,
+        le=87_600,
+        description="How long a job and its results are kept after it has ended.",
+    )
+
     follow_seconds: float = Field(
         default=0.5,
         gt=0,
@@ -108,11 +174,38 @@ class Settings(BaseSettings):
         description="How often a changed index is saved, besides at every clean stop.",
     )
     log_level: LogLevel = Field(default="info", description="Least severe log level written.")
+    log_format: LogFormat = Field(
+        default="text", description="`text` for people, `json` for machines: one object a line."
+    )
+    tracing: bool = Field(
+        default=False,
+        description="Send OpenTelemetry spans of requests where the `OTEL_*` variables say; needs "
+        "the extra `otel`.",
+    )
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_a_service_link(cls, value: object) -> object:
+        """Kubernetes sets the variable to an address for a service that is named like this one."""
+        linked = isinstance(value, str) and _LINKED_ADDRESS.match(value)
+        return cls.model_fields["port"].default if linked else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str | None) -> str | None:
+        for origin in (value or "").split():
+            parts = urlsplit(origin)
+            whole = f"{parts.scheme}://{parts.netloc}"
+            if parts.scheme not in ("http", "https") or not parts.hostname or origin != whole:
+                raise ValueError(
+                    f"{origin!r} is no origin: write scheme and host, such as https://shop.example"
+                )
+        return value
 
     @model_validator(mode="after")
     def _queue_holds_a_batch(self) -> Settings:
@@ -127,9 +220,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _no_unknown_variable(self) -> Settings:
         known = {PREFIX + name.upper() for name in type(self).model_fields}
+        linked = _service_links()
         for name in sorted(os.environ):
             variable = name.upper()
-            if variable.startswith(PREFIX) and variable not in known:
+            if variable.startswith(PREFIX) and variable not in known | linked:
                 near = difflib.get_close_matches(variable, known, n=1)
                 hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them all"
                 raise ValueError(f"the environment sets {name}, which is no setting; {hint}")
@@ -141,11 +235,36 @@ class Settings(BaseSettings):
         return self.data / "index"
 
     @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Origins of other sites whose pages may call, in lower case."""
+        return frozenset((self.cors_origins or "").lower().split())
+
+    @property
     def local_only(self) -> bool:
-        """Whether the service listens on loopback, where callers need no key."""
+        """Whether the service listens on loopback, where it can do without keys."""
         if self.host.lower() == "localhost":
             return True
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+def _service_links() -> set[str]:
+    """Variables that Kubernetes has set for services whose names begin like this prefix.
+
+    They come in sets, of which `..._SERVICE_HOST` and `..._SERVICE_PORT` are always part. One that
+    stands alone is as suspect as any other variable that names no setting.
+    """
+    services = {
+        name.removesuffix("_SERVICE_HOST")
+        for name in os.environ
+        if name.endswith("_SERVICE_HOST")
+        and f"{name.removesuffix('_SERVICE_HOST')}_SERVICE_PORT" in os.environ
+    }
+    return {
+        name
+        for name in os.environ
+        for service in services
+        if name.startswith(f"{service}_") and _LINK.fullmatch(name.removeprefix(f"{service}_"))
+    }

@@ -38,6 +38,16 @@ class SnapshotSaver:
             self._saved_generation = save_snapshot(self._index, self._folder)
             return self._saved_generation
 
+    def save_clean(self, generation: int) -> int:
+        """Save the index without rows of what was removed up to a generation that it has reached.
+
+        Raises:
+            OSError: see `save`.
+        """
+        if self._index.clean_generation < generation:
+            self._index.compact()
+        return self.save()
+
     def close(self) -> None:
         """End the thread, then save what has changed since the last snapshot."""
         self._stopping.set()

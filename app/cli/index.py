@@ -12,6 +12,7 @@ from app.cli.console import out, print_json, warn
 from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
 from attribution.catalog import Catalog
 from attribution.index import open_index, rebuild, save_snapshot
+from attribution.maintenance import folder_lock
 from models.loading import load_encoder
 
 
@@ -41,7 +42,8 @@ def index_command(
         stats = index.stats()
         other = sorted(set(catalog.models()) - {loaded.model_id})
     if save:
-        save_snapshot(index, settings.snapshots)
+        with folder_lock(settings.data, "a command that saves the index"):
+            save_snapshot(index, settings.snapshots)
     if other and not stats.vectors:
         warn(
             f"The catalog holds embeddings of {', '.join(other)}, none of {loaded.model_id}: "

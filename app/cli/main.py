@@ -24,8 +24,16 @@ COMMANDS = {
     "demo": "See the whole thing work on real photographs, with nothing downloaded.",
     "ingest": "Add images to the catalog as sources.",
     "query": "Which sources did these images come from?",
+    "batch": "Attribute many images, against this machine's catalog or a running service.",
     "serve": "Serve the HTTP API and the web page.",
     "index": "Show what the index holds: kind, vectors, generation and measured recall.",
+    "takedown": "Delete sources for good: nothing of them stays, and they cannot come back.",
+    "compact": "Leave no byte of what was deleted on the disk.",
+    "verify": "Check catalog, previews and index against each other, and mend them.",
+    "backup": "Copy the data folder while it serves.",
+    "restore": "Bring a backup back.",
+    "reembed": "Fill in the embeddings of another encoder while the present one serves.",
+    "keys": "Say who may call the service: make, list and revoke API keys.",
     "generate": "Make synthetic images from the patches of real ones.",
     "train": "Train an encoder from scratch, without labels, and fit its head.",
 }
@@ -36,10 +44,10 @@ Start with `attribution demo`. Then: `attribution ingest PHOTOS`, `attribution q
 override them."""
 
 
-def command_function(name: str) -> Callable[..., Any]:
-    """Import the function behind a command."""
+def command_function(name: str) -> Callable[..., Any] | typer.Typer:
+    """Import the function behind a command, or the group of commands."""
     module = importlib.import_module(f"app.cli.{name}")
-    function: Callable[..., Any] = getattr(module, f"{name}_command")
+    function: Callable[..., Any] | typer.Typer = getattr(module, f"{name}_command")
     return function
 
 
@@ -63,10 +71,13 @@ class LazyCommands(TyperGroup):
         name, listed, rest = super().resolve_command(ctx, args)
         if name is None or listed is None:
             return name, listed, rest
+        function = command_function(name)
+        if isinstance(function, typer.Typer):
+            return name, typer.main.get_group(function), rest
         single = typer.Typer(
             add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
         )
-        single.command(name)(command_function(name))
+        single.command(name)(function)
         return name, typer.main.get_command(single), rest
 
 

@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from app.cli.console import warn
 from app.cli.options import DataOption, EncoderOption, WeightsOption, settings_from
 from app.factory import create_app
+from app.guarding import guard
+from app.logs import configure
+from attribution.catalog import Catalog
+from attribution.maintenance import folder_lock
 
 
 def serve_command(
@@ -22,20 +25,23 @@ def serve_command(
     """Serve the HTTP API and the web page.
 
     Everything else is set by ATTRIBUTION_* variables, listed in docs/settings.md. Without API
-    keys the service listens on loopback and answers only this machine. Ctrl-C finishes what was
-    accepted, then stops.
+    keys (`attribution keys`) the service listens on loopback and answers only this machine.
+    Ctrl-C finishes what was accepted, then stops.
     """
     settings = settings_from(data=data, encoder=encoder, weights=weights, host=host, port=port)
-    if not settings.local_only:
-        warn(
-            f"Listening on {settings.host}: anyone who reaches this address can read and change "
-            "the catalog. Put an authenticating proxy in front."
-        )
+    configure(settings.log_format, settings.log_level)
+    # The service sees to both itself; here a refusal is one line and not a traceback.
+    with (
+        folder_lock(settings.data, "a service"),
+        Catalog.open(settings.data, url=settings.database_url) as catalog,
+    ):
+        guard(settings, catalog)
     uvicorn.run(
         create_app(settings),
         host=settings.host,
         port=settings.port,
-        log_level=settings.log_level,
+        log_config=None,  # its lines go where ours go
+        access_log=False,  # would write whole addresses, queries included
         server_header=False,
         timeout_graceful_shutdown=30,
     )

@@ -7,11 +7,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
+from app.answered import Answered
+from app.caller import CallerDependency
 from app.describing import image_problems, many_images, one_image
 from app.disconnects import unless_disconnected
 from app.documents import attribution_document, problem_document
 from app.negotiation import ANSWERS_JSON
-from app.querying import Answered, Question, answer, make_ready
+from app.querying import answer, make_ready, question_of
 from app.request_id import request_id_of
 from app.schemas.attribution import (
     AttributedItem,
@@ -20,7 +22,7 @@ from app.schemas.attribution import (
     AttributionParameters,
     ProblemItem,
 )
-from app.service import Service, ServiceDependency
+from app.service import ServiceDependency
 from app.uploads import several_images, single_image
 
 router = APIRouter(prefix="/v1/attributions", tags=["attributions"], dependencies=[ANSWERS_JSON])
@@ -44,6 +46,7 @@ async def attribute_image(
     request: Request,
     parameters: Annotated[AttributionParameters, Query()],
     service: ServiceDependency,
+    caller: CallerDependency,
 ) -> AttributionDocument:
     """Rank the sources that an image may have come from, and decide whether it came from any.
 
@@ -51,7 +54,7 @@ async def attribute_image(
     listed, whatever the decision: look at `decision` and at each source's `attributed`.
     """
     started = time.perf_counter()
-    question = _question(service, parameters)
+    question = question_of(parameters, caller, default_alpha=service.settings.alpha)
     service.slots.refuse_when_full()
     async with single_image(request, max_bytes=service.settings.max_image_bytes) as form:
         await make_ready(service, question)
@@ -78,13 +81,14 @@ async def attribute_images(
     request: Request,
     parameters: Annotated[AttributionParameters, Query()],
     service: ServiceDependency,
+    caller: CallerDependency,
 ) -> AttributionBatch:
     """Attribute each image of the repeated multipart field `files`, and answer in their order.
 
     An image that cannot be answered gets its own problem; the others are not affected.
     """
     started = time.perf_counter()
-    question = _question(service, parameters)
+    question = question_of(parameters, caller, default_alpha=service.settings.alpha)
     service.slots.refuse_when_full()
     async with several_images(request, limit=service.settings.max_batch_images) as form:
         await make_ready(service, question)
@@ -99,15 +103,6 @@ async def attribute_images(
             _item(index, name, answered, request_id=request_id, seconds=seconds)
             for index, (name, answered) in enumerate(zip(names, answers, strict=True))
         ]
-    )
-
-
-def _question(service: Service, parameters: AttributionParameters) -> Question:
-    return Question(
-        top_k=parameters.top_k,
-        alpha=parameters.alpha if parameters.alpha is not None else service.settings.alpha,
-        collections=frozenset(parameters.collection) or None,
-        min_generation=parameters.min_generation,
     )
 
 

@@ -29,6 +29,8 @@ def readyz(service: ServiceDependency) -> Health:
     """Encoder, index and catalog are there, and their threads are alive."""
     if not service.embedder.alive:
         raise Problem("not-ready", "The inference thread does not run.", retry_after=5)
+    if not service.worker.alive:
+        raise Problem("not-ready", "The thread that works on jobs does not run.", retry_after=5)
     if service.follower.failed is not None:
         raise Problem("not-ready", "The index cannot follow the catalog.", retry_after=5)
     if service.calibrating.is_alive():

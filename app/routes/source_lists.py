@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
 from app.describing import image_problems, many_images, problems
 from app.disconnects import unless_disconnected
 from app.documents import problem_document, source_document
+from app.holdings import Holdings, HoldingsDependency
 from app.intake import Arrival, add_sources
 from app.negotiation import NO_PARAMETERS, TAKES_JSON
 from app.request_id import request_id_of
@@ -26,9 +28,9 @@ from app.schemas.source import (
     RefusedItem,
     SourceParameters,
 )
-from app.service import ServiceDependency
+from app.service import Service, ServiceDependency
 from app.uploads import several_images
-from attribution.catalog import Added, Catalog, Source, SourceFilter
+from attribution.catalog import Added, Source, SourceFilter
 
 router = APIRouter(prefix="/v1/sources", tags=["sources"])
 
@@ -48,11 +50,13 @@ async def add_source_batch(
     request: Request,
     parameters: Annotated[AddParameters, Query()],
     service: ServiceDependency,
+    holdings: HoldingsDependency,
 ) -> AddedBatch:
     """Add each image of the repeated multipart field `files`, and answer in their order.
 
     An image that cannot be added gets its own problem; the others are not affected.
     """
+    holdings.caller.require(parameters.collection)
     service.slots.refuse_when_full()
     async with several_images(
         request, limit=service.settings.max_batch_images, fields=("metadata",)
@@ -69,7 +73,7 @@ async def add_source_batch(
             _item(index, name, outcome, request_id)
             for index, (name, outcome) in enumerate(zip(names, intake.outcomes, strict=True))
         ],
-        generation=intake.generation,
+        generation=await run_in_threadpool(holdings.shown, intake.generation),
     )
 
 
@@ -82,17 +86,34 @@ async def add_source_batch(
         "storage-full",
     ),
 )  # fmt: skip
-def delete_sources(body: DeleteSources, service: ServiceDependency) -> DeletedSources:
+def delete_sources(body: DeleteSources, holdings: HoldingsDependency) -> DeletedSources:
     """Delete up to 1,000 sources by id, or by the digest of their bytes in every collection.
 
-    They are in no answer from now on. What names nothing comes back in `missing`.
+    They are in no answer from now on. What names nothing comes back in `missing`. A takedown also
+    deletes what has the same bytes elsewhere, and refuses these bytes from now on.
     """
-    deleted = service.catalog.delete(source_ids=body.source_ids, sha256s=body.sha256s)
-    service.apply_writes()
+    if body.takedown:
+        holdings.caller.require_whole()
+        return _take_down(body, holdings.service)
+    deleted = holdings.delete(source_ids=body.source_ids, sha256s=body.sha256s)
     return DeletedSources(
         source_ids=list(deleted.source_ids),
         missing=list(deleted.missing),
         generation=deleted.generation,
+    )
+
+
+def _take_down(body: DeleteSources, service: Service) -> DeletedSources:
+    taken = service.catalog.takedowns.take(
+        source_ids=body.source_ids, sha256s=body.sha256s, reason=body.reason or ""
+    )
+    service.apply_writes()
+    service.compactor.wake()
+    return DeletedSources(
+        source_ids=list(taken.source_ids),
+        missing=list(taken.missing),
+        generation=taken.generation,
+        taken_down=list(taken.sha256s),
     )
 
 
@@ -110,17 +131,17 @@ def delete_sources(body: DeleteSources, service: ServiceDependency) -> DeletedSo
     },
 )
 def export_sources(
-    parameters: Annotated[SourceParameters, Query()], service: ServiceDependency
+    parameters: Annotated[SourceParameters, Query()], holdings: HoldingsDependency
 ) -> StreamingResponse:
     """Write every source as a line of a manifest, which `attribution ingest` reads."""
-    rows = _rows(service.catalog, source_filter(parameters))
+    rows = _rows(holdings, source_filter(parameters))
     return StreamingResponse(rows, media_type="application/jsonl")
 
 
-def _rows(catalog: Catalog, where: SourceFilter) -> Iterator[str]:
+def _rows(holdings: Holdings, where: SourceFilter) -> Iterator[str]:
     cursor: str | None = None
     while True:
-        page = catalog.sources(where, limit=_EXPORT_PAGE, cursor=cursor)
+        page = holdings.sources(where, limit=_EXPORT_PAGE, cursor=cursor)
         yield "".join(json.dumps(_row(source), ensure_ascii=False) + "\n" for source in page.items)
         if page.next_cursor is None:
             return

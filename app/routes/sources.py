@@ -8,10 +8,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from PIL import Image
+from starlette.concurrency import run_in_threadpool
 
 from app.describing import image_problems, one_image, problems
 from app.disconnects import unless_disconnected
 from app.documents import source_document
+from app.holdings import HoldingsDependency
 from app.intake import Arrival, add_sources
 from app.negotiation import NO_PARAMETERS, TAKES_JSON
 from app.patching import patch_source
@@ -50,7 +52,7 @@ _ENTITY_TAG = {"ETag": {"description": "The revision.", "schema": {"type": "stri
     status_code=201,
     responses={
         200: {"model": AddedSource, "description": "Unchanged: the collection has these bytes"},
-        **image_problems("collection-not-found", *_WRITING),
+        **image_problems("collection-not-found", "source-taken-down", *_WRITING),
     },
     openapi_extra=one_image(metadata=METADATA_OF_ONE),
 )
@@ -59,12 +61,14 @@ async def add_source(
     response: Response,
     parameters: Annotated[AddParameters, Query()],
     service: ServiceDependency,
+    holdings: HoldingsDependency,
 ) -> AddedSource:
     """Add an image to a collection.
 
     Send the image as multipart field `file`, with what is known of it as JSON in `metadata`; or
     send the image itself as the body. A collection holds the same bytes once.
     """
+    holdings.caller.require(parameters.collection)
     service.slots.refuse_when_full()
     async with single_image(
         request, max_bytes=service.settings.max_image_bytes, fields=("metadata",)
@@ -80,15 +84,16 @@ async def add_source(
     response.status_code = 201 if outcome.created else 200
     response.headers["ETag"] = entity_tag(document.revision)
     response.headers["Location"] = f"/v1/sources/{document.source_id}"
-    return AddedSource(source=document, created=outcome.created, generation=intake.generation)
+    generation = await run_in_threadpool(holdings.shown, intake.generation)
+    return AddedSource(source=document, created=outcome.created, generation=generation)
 
 
 @router.get("", operation_id="list_sources", summary="List sources", responses=problems())
 def list_sources(
-    parameters: Annotated[ListParameters, Query()], service: ServiceDependency
+    parameters: Annotated[ListParameters, Query()], holdings: HoldingsDependency
 ) -> SourcePage:
     """List sources in order of addition; filters must match exactly."""
-    page = service.catalog.sources(
+    page = holdings.sources(
         source_filter(parameters), limit=parameters.limit, cursor=parameters.cursor
     )
     return SourcePage(
@@ -104,10 +109,10 @@ def list_sources(
     responses={200: {"headers": _ENTITY_TAG}, **problems("source-not-found")},
 )
 def get_source(
-    source_id: SourceId, response: Response, service: ServiceDependency
+    source_id: SourceId, response: Response, holdings: HoldingsDependency
 ) -> SourceDocument:
     """Show one source; its ETag is what PATCH takes in If-Match."""
-    document = source_document(service.catalog.source(source_id))
+    document = source_document(holdings.source(source_id))
     response.headers["ETag"] = entity_tag(document.revision)
     return document
 
@@ -128,12 +133,12 @@ def update_source(
     source_id: SourceId,
     patch: SourcePatch,
     response: Response,
-    service: ServiceDependency,
+    holdings: HoldingsDependency,
     if_match: IfMatch = None,
 ) -> SourceDocument:
     """Change what is known of a source by a merge patch: null deletes, what is left out stays."""
     source = patch_source(
-        service.catalog,
+        holdings,
         source_id,
         patch.model_dump(exclude_unset=True),
         revisions=None if if_match is None else revisions_of(if_match),
@@ -149,12 +154,11 @@ def update_source(
     dependencies=[NO_PARAMETERS],
     responses=problems("source-not-found", *_WRITING),
 )
-def delete_source(source_id: SourceId, service: ServiceDependency) -> DeletedSources:
+def delete_source(source_id: SourceId, holdings: HoldingsDependency) -> DeletedSources:
     """Delete a source; it is in no answer from now on."""
-    deleted = service.catalog.delete(source_ids=[source_id])
+    deleted = holdings.delete(source_ids=[source_id])
     if not deleted.source_ids:
         raise SourceNotFound(source_id)
-    service.apply_writes()
     return DeletedSources(
         source_ids=list(deleted.source_ids), missing=[], generation=deleted.generation
     )
@@ -177,16 +181,16 @@ def delete_source(source_id: SourceId, service: ServiceDependency) -> DeletedSou
 def get_thumbnail(
     source_id: SourceId,
     parameters: Annotated[ThumbnailParameters, Query()],
-    service: ServiceDependency,
+    holdings: HoldingsDependency,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Show a source as a small JPEG without metadata."""
-    source = service.catalog.source(source_id)
+    source = holdings.source(source_id)
     tag = f'"{source.sha256[:24]}-{parameters.size}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if if_none_match is not None and (if_none_match.strip() == "*" or tag in if_none_match):
         return Response(status_code=304, headers=headers)
-    data = thumbnail(service.catalog.preview(source_id), parameters.size)
+    data = thumbnail(holdings.preview(source_id), parameters.size)
     return Response(data, media_type="image/jpeg", headers=headers)
 
 

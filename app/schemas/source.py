@@ -159,12 +159,15 @@ class ThumbnailParameters(BaseModel):
 
 
 class DeleteSources(BaseModel):
-    """Which sources to delete: one of the two lists."""
+    """Which sources to delete: one of the two lists; and whether they may never come back."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"source_ids": ["src_4k7q2mzv5hx3nw6ty2ab"]}],
+            "examples": [
+                {"source_ids": ["src_4k7q2mzv5hx3nw6ty2ab"]},
+                {"sha256s": ["9f86d081" * 8], "takedown": True, "reason": "court order 12/345"},
+            ],
             "oneOf": [{"required": ["source_ids"]}, {"required": ["sha256s"]}],
         },
     )
@@ -173,11 +176,25 @@ class DeleteSources(BaseModel):
     sha256s: list[Sha256] = Field(
         default=[], min_length=1, max_length=1000, description="In every collection."
     )
+    takedown: bool = Field(
+        default=False,
+        description="Delete every source with these bytes, in all collections, refuse the bytes "
+        "from now on, and leave none of them on the disk.",
+    )
+    reason: str | None = Field(
+        default=None, min_length=1, max_length=512, description="Of a takedown; kept with it."
+    )
 
     @model_validator(mode="after")
     def _one_list(self) -> DeleteSources:
-        if len(self.model_fields_set) != 1:
+        if len(self.model_fields_set & {"source_ids", "sha256s"}) != 1:
             raise ValueError("send source_ids or sha256s, one of the two")
+        return self
+
+    @model_validator(mode="after")
+    def _reason_of_a_takedown(self) -> DeleteSources:
+        if self.takedown != (self.reason is not None):
+            raise ValueError("a takedown needs a reason, and only a takedown has one")
         return self
 
 
@@ -187,3 +204,6 @@ class DeletedSources(BaseModel):
     source_ids: list[str] = Field(description="Sources deleted.")
     missing: list[str] = Field(description="Ids or digests that named nothing.")
     generation: int
+    taken_down: list[str] = Field(
+        default=[], description="Digests that are refused from now on; empty but for a takedown."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -85,6 +86,7 @@ class Calibration:
         self._neighbours: BackgroundNeighbours | None = None
         self._null: Null | None = None
         self._filtered: OrderedDict[frozenset[str], _Filtered] = OrderedDict()
+        self._computed_at: float | None = None
         self.id: str | None = None
         if background is not None:
             self.id = _identify(background)
@@ -103,6 +105,11 @@ class Calibration:
         if neighbours is None or neighbours.generation < self._index.generation:
             return CalibrationState(self.id, "building")
         return CalibrationState(self.id, "missing" if self._null is None else "fresh")
+
+    def age_seconds(self) -> float | None:
+        """How long ago the null of the whole catalog was last computed; None where it never was."""
+        computed = self._computed_at
+        return None if computed is None else time.monotonic() - computed
 
     def build(self) -> None:
         """Score the whole background against the index; seconds for ten thousand sources."""
@@ -158,7 +165,9 @@ class Calibration:
             return Calibrated(None, CalibrationState(None, "missing"))
         wanted = self._index.generation
         if collections is not None:
-            null = self._filtered_null(collections, wanted)
+            # Changes elsewhere leave it as it is: neither its value nor the time until it is
+            # known tells of other collections.
+            null = self._filtered_null(collections, self._index.changed(collections))
             return Calibrated(null, CalibrationState(self.id, "fresh" if null else "missing"))
         with self._changed:
             caught_up = self._changed.wait_for(lambda: self._reached(wanted), timeout=_PATIENCE)
@@ -171,7 +180,7 @@ class Calibration:
         return self._neighbours is not None and self._neighbours.generation >= generation
 
     def _filtered_null(self, collections: frozenset[str], wanted: int) -> Null | None:
-        """The null of a filter, kept until the index moves on; one is computed at a time."""
+        """The null of a filter, kept until one of its sources changes; one is made at a time."""
         background = self._background
         if background is None:
             return None
@@ -205,6 +214,7 @@ class Calibration:
         dropped = copies(hits.ids[:, 0])
         if dropped.any():
             logger.info("%d background images are copies of sources: left out", dropped.sum())
+        self._computed_at = time.monotonic()
         return Null(np.sort(best[~dropped]), neighbours.generation)
 
 

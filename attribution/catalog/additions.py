@@ -12,7 +12,15 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from attribution.catalog import changes, collections, embeddings, previews, sources, validation
+from attribution.catalog import (
+    changes,
+    collections,
+    embeddings,
+    previews,
+    sources,
+    takedowns,
+    validation,
+)
 from attribution.catalog.database import Database
 from attribution.catalog.records import Added, AddedBatch, NewSource, Source
 from attribution.catalog.schema import sources as source_table
@@ -84,6 +92,7 @@ def _first_of_each(candidates: Iterable[_Candidate]) -> dict[_Key, _Candidate]:
 
 def _check(connection: Connection, model_id: str, candidates: Sequence[_Candidate]) -> None:
     collections.require(connection, (item.key.collection for item in candidates))
+    takedowns.refuse(connection, (item.key.sha256 for item in candidates))
     embeddings.require_dimension(connection, model_id, [item.vector for item in candidates])
 
 

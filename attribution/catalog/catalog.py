@@ -15,13 +15,20 @@ from attribution.catalog import (
     changes,
     collections,
     embeddings,
-    migration,
+    own_secrets,
+    preparing,
     removals,
     schema,
     sources,
 )
+from attribution.catalog.checks import Checks
+from attribution.catalog.compaction import Compaction
+from attribution.catalog.copies import Copies
 from attribution.catalog.database import Database
+from attribution.catalog.encoders import Encoders
 from attribution.catalog.errors import CatalogError, PreviewMissing
+from attribution.catalog.jobs import Jobs
+from attribution.catalog.keys import Keys
 from attribution.catalog.previews import PreviewStore
 from attribution.catalog.records import (
     AddedBatch,
@@ -34,6 +41,7 @@ from attribution.catalog.records import (
     Source,
     SourceFilter,
 )
+from attribution.catalog.takedowns import Takedowns
 
 logger = logging.getLogger(__name__)
 
@@ -48,18 +56,28 @@ class Catalog:
     StorageFull, all of them CatalogError.
     """
 
-    def __init__(self, database: Database, store: PreviewStore, *, epoch: str) -> None:
+    def __init__(
+        self, database: Database, store: PreviewStore, jobs: Jobs, *, epoch: str
+    ) -> None:
         """Use ``Catalog.open`` instead."""
         self._database = database
         self._previews = store
+        self.jobs = jobs
         self.epoch = epoch
+        self.keys = Keys(database)
+        self.takedowns = Takedowns(database, self._finish_deletions)
+        self.compaction = Compaction(database, store)
+        self.checks = Checks(database, store)
+        self.copies = Copies(database, store)
+        self.encoders = Encoders(database)
 
     @classmethod
     def open(cls, folder: Path, *, url: str | None = None) -> Self:
         """Open the catalog in ``folder``, creating or migrating it where needed.
 
         Args:
-            folder: holds ``previews/`` and, unless ``url`` says otherwise, ``catalog.sqlite3``.
+            folder: holds ``previews/``, ``jobs/`` and, unless ``url`` says otherwise,
+                ``catalog.sqlite3``.
             url: SQLAlchemy URL of another database, such as PostgreSQL.
 
         Raises:
@@ -73,8 +91,8 @@ class Catalog:
         try:
             database.use_write_ahead_log()
             store = PreviewStore(folder / "previews")
-            epoch = _prepare(database)
-            catalog = cls(database, store, epoch=epoch)
+            epoch = preparing.prepare(database)
+            catalog = cls(database, store, Jobs(database, folder / "jobs"), epoch=epoch)
             catalog._finish_deletions()
         except BaseException:
             database.close()
@@ -101,6 +119,16 @@ class Catalog:
         with self._database.read() as connection:
             return changes.generation(connection)
 
+    def count_changes(self, collections: frozenset[str], *, after: int = 0, until: int) -> int:
+        """How many changes of these collections have a number in ``(after, until]``."""
+        with self._database.read() as connection:
+            return changes.count_within(connection, collections, after=after, until=until)
+
+    def nth_change(self, collections: frozenset[str], position: int) -> int | None:
+        """The number of the change that is number ``position`` (from 1) of these collections."""
+        with self._database.read() as connection:
+            return changes.nth_within(connection, collections, position)
+
     # Collections
 
     def collections(self) -> tuple[Collection, ...]:
@@ -121,9 +149,7 @@ class Catalog:
     def delete_collection(self, name: str) -> Deleted:
         """Delete a collection with all its sources.
 
-        Raises:
-            CollectionNotFound: there is none of this name.
-            CollectionProtected: ``default`` must stay.
+        Raises CollectionNotFound, and CollectionProtected for ``default``, which must stay.
         """
         with self._database.write() as connection:
             deleted = removals.delete_collection(connection, name)
@@ -143,15 +169,15 @@ class Catalog:
             One item for each source in the order given, and the generation to wait for.
 
         Raises:
-            CollectionNotFound: a source names a collection that does not exist.
+            CollectionNotFound, SourceTakenDown: of one of the sources; nothing was added.
             InvalidField: a value cannot be stored; nothing was added.
         """
         return additions.add(self._database, self._previews, model_id, sources)
 
-    def source(self, source_id: str) -> Source:
-        """One source; raises SourceNotFound."""
+    def source(self, source_id: str, *, collections: frozenset[str] | None = None) -> Source:
+        """One source of ``collections`` (None: of any); raises SourceNotFound."""
         with self._database.read() as connection:
-            return sources.find(connection, source_id)
+            return sources.find(connection, source_id, within=collections)
 
     def sources(
         self, where: SourceFilter | None = None, *, limit: int = 100, cursor: str | None = None
@@ -163,7 +189,8 @@ class Catalog:
             InvalidField: ``limit`` or a field of ``where`` makes no sense.
         """
         with self._database.read() as connection:
-            return sources.page(connection, where, limit=limit, cursor=cursor)
+            secret = own_secrets.read(connection, own_secrets.CURSORS)
+            return sources.page(connection, where, limit=limit, cursor=cursor, secret=secret)
 
     def update(
         self, source_id: str, changes: Mapping[str, Any], *, if_revision: int | None = None
@@ -271,16 +298,3 @@ class Catalog:
                 removals.remove_discarded(connection, self._previews)
         except (CatalogError, OSError) as error:
             logger.warning("previews of deleted sources are not removed yet: %s", error)
-
-
-def _prepare(database: Database) -> str:
-    """Bring schema and first rows into being where they are missing; returns the epoch."""
-    with database.read() as connection:
-        current = migration.is_current(connection)
-    if not current:
-        with database.write() as connection:
-            migration.upgrade(connection)
-            changes.begin(connection)
-            collections.ensure_default(connection)
-    with database.read() as connection:
-        return changes.epoch(connection)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -81,6 +82,43 @@ class Database:
             # catalog together would fail without asking again.
             _until_unlocked(lambda: connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar())
 
+    def rewrite(self) -> bool:
+        """Write the file anew without what was deleted and empty its log (SQLite only).
+
+        Writers wait meanwhile. False where somebody kept the log in use: it may hold deleted rows
+        still.
+        """
+        self._refuse_if_closed()
+        if self._engine.dialect.name != "sqlite":
+            return True
+        if not self._turn.acquire(timeout=_BUSY_SECONDS):
+            raise CatalogBusy
+        try:
+            outside_transactions = self._engine.execution_options(**{_BEGIN: None})
+            with _translated(), outside_transactions.connect() as connection:
+                connection.exec_driver_sql("VACUUM")
+                return _emptied_log(connection)
+        finally:
+            self._turn.release()
+
+    def copy_to(self, path: Path) -> None:
+        """Write a whole copy as of one moment to a new file, while others read and write.
+
+        Nothing that was deleted is in the copy. It is not flushed to disk yet.
+
+        Raises:
+            CatalogUnusable: the database is no SQLite file; its own tools make its copies.
+        """
+        self._refuse_if_closed()
+        if self._engine.dialect.name != "sqlite":
+            raise CatalogUnusable(
+                f"only an SQLite catalog can be copied here; copy this {self._engine.dialect.name} "
+                "database with its own tools, and the folder previews/ after it"
+            )
+        outside_transactions = self._engine.execution_options(**{_BEGIN: None})
+        with _translated(), outside_transactions.connect() as connection:
+            connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
+
     def close(self) -> None:
         """Close every connection; later use is refused."""
         self._closed = True
@@ -153,6 +191,15 @@ def _until_unlocked(attempt: Callable[[], object]) -> None:
             return
 
 
+def _emptied_log(connection: Connection) -> bool:
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        if not busy or time.monotonic() > deadline:
+            return not busy
+        time.sleep(0.05)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turn the driver's complaints into errors that say what to do."""
@@ -163,12 +210,16 @@ def _translated() -> Iterator[None]:
             raise CatalogBusy from error
         if "disk is full" in str(error.orig):
             raise StorageFull from error
-        if isinstance(error, OperationalError) or "not a database" in str(error.orig):
+        if isinstance(error, OperationalError) or _is_damage(error):
             raise CatalogUnusable(
                 f"the catalog's database cannot be used: {error.orig}; check that the path or URL "
                 "is right and writable, or restore a backup"
             ) from error
         raise
+
+
+def _is_damage(error: DatabaseError) -> bool:
+    return any(sign in str(error.orig) for sign in ("not a database", "malformed"))
 
 
 def _is_locked(error: DatabaseError) -> bool:

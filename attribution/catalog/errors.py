@@ -68,6 +68,47 @@ class SourceNotFound(CatalogError, LookupError):
         super().__init__(f"there is no source {source_id!r}")
 
 
+class SourceTakenDown(CatalogError):
+    """These bytes were taken down and must not come back. Nothing was written."""
+
+    def __init__(self, sha256s: Sequence[str]) -> None:
+        self.sha256s = tuple(sha256s)
+        which = "these bytes were" if len(self.sha256s) == 1 else "some of these images were"
+        super().__init__(f"{which} taken down and cannot be added again")
+
+
+class KeyNotFound(CatalogError, LookupError):
+    """No API key has this id."""
+
+    def __init__(self, key_id: str) -> None:
+        self.key_id = key_id
+        super().__init__(f"there is no key {key_id!r}; `attribution keys list` shows them all")
+
+
+class JobNotFound(CatalogError, LookupError):
+    """No job has this id; it may have been purged."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"there is no job {job_id!r}")
+
+
+class IdempotencyKeyReused(CatalogError):
+    """The key has been used for another request. Nothing was written."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"the idempotency key {key!r} was used before, for another request")
+
+
+class TooManyJobs(CatalogError):
+    """As many jobs are unfinished as may be. Nothing was written."""
+
+    def __init__(self, active: int) -> None:
+        self.active = active
+        super().__init__(f"{active} jobs are unfinished, as many as are allowed")
+
+
 class PreviewMissing(CatalogError):
     """A live source has lost its preview file."""
 

@@ -57,6 +57,20 @@ class PreviewStore:
             path.unlink(missing_ok=True)
             _sync(path.parent)
 
+    def discard(self, file: str) -> bool:
+        """Remove a file by its full name, unfinished ones included; False where it is gone."""
+        path = self._folder / file.removeprefix(".")[:2] / file
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        _sync(path.parent)
+        return True
+
+    def name_of(self, path: Path) -> str:
+        """The name of the preview that a file is, or was going to be."""
+        return path.name.removeprefix(".").partition(".")[0]
+
     def files(self) -> Iterator[Path]:
         """Every file in the store, unfinished ones included."""
         return (path for path in self._folder.glob("*/*") if path.is_file())
@@ -67,15 +81,22 @@ class PreviewStore:
         shards = sorted({self.path(name).parent for name in previews})
         for shard in shards:
             shard.mkdir(exist_ok=True)
+        # Also what is in place already: how long it takes to add an image must not tell whether
+        # some other collection holds it.
         for name, data in previews.items():
-            if not self.has(name):
-                _write(self.path(name), data)
-        # Also for what was found in place: another process may have made it a moment ago.
+            _write(self.path(name), data)
         for folder in [*shards, self._folder]:
             _sync(folder)
 
 
 def _write(path: Path, data: bytes) -> None:
+    try:
+        _write_once(path, data)
+    except FileNotFoundError:  # compaction took the unfinished file for one that a crash has left
+        _write_once(path, data)
+
+
+def _write_once(path: Path, data: bytes) -> None:
     aside = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp")
     try:
         with aside.open("xb") as file:

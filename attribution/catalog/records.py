@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 Operation = Literal["add", "remove", "update"]
+Scope = Literal["query", "curate", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,6 +92,13 @@ class Deleted(Written):
 
 
 @dataclass(frozen=True, slots=True)
+class TakenDown(Deleted):
+    """Outcome of a takedown: also the digests that are refused from now on."""
+
+    sha256s: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """A named set of sources; ``sources`` is how many it holds."""
 
@@ -151,3 +160,35 @@ class EmbeddingPage:
 
     def __len__(self) -> int:
         return len(self.collections)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """An API key as the catalog knows it, which is without its secret.
+
+    ``collections=None`` means all of them. ``admin`` stands for every scope.
+    """
+
+    key_id: str
+    name: str
+    scopes: frozenset[Scope]
+    collections: frozenset[str] | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    @property
+    def state(self) -> Literal["active", "expired", "revoked"]:
+        """Whether the key is taken now, and why not."""
+        if self.revoked_at is not None:
+            return "revoked"
+        expired = self.expires_at is not None and self.expires_at <= datetime.now(UTC)
+        return "expired" if expired else "active"
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A key just made. ``token`` is what its owner sends; nobody can read it again."""
+
+    key: Key
+    token: str = field(repr=False)

@@ -110,6 +110,7 @@ changes = Table(
     Column("collection", sa.String(64), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     CheckConstraint("operation IN ('add', 'remove', 'update')", name="operation"),
+    Index(None, "collection", "generation"),
 )
 
 # Previews whose last source a committed deletion may have removed. The row outlives a crash
@@ -118,4 +119,110 @@ discarded_previews = Table(
     "discarded_previews",
     metadata,
     Column("preview", sa.String(64), primary_key=True),
+)
+
+# Bytes that must not come back: all that a takedown leaves of the sources it deleted.
+takedowns = Table(
+    "takedowns",
+    metadata,
+    Column("sha256", sa.String(64), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("reason", sa.String(512), nullable=False),
+)
+
+# One row. What was removed up to change `wanted` must leave the disk; up to `done` it has left the
+# database and the previews.
+compaction = Table(
+    "compaction",
+    metadata,
+    Column("id", sa.Integer, primary_key=True),
+    Column("wanted", BigInt, nullable=False),
+    Column("done", BigInt, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+# Who may call: one row a key ever made. Of its secret only the SHA-256 is kept. A revoked key
+# stays, so that a catalog which has had keys is never taken for one without.
+keys = Table(
+    "keys",
+    metadata,
+    Column("key_id", sa.String(32), primary_key=True),
+    Column("digest", sa.String(64), nullable=False),
+    Column("name", sa.String(128), nullable=False),
+    Column("scopes", sa.JSON, nullable=False),
+    Column("collections", sa.JSON(none_as_null=True)),  # NULL: all of them
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+)
+
+# Random bytes that only this catalog knows, by what they are for.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", sa.String(32), primary_key=True),
+    Column("value", sa.LargeBinary, nullable=False),
+)
+
+# Batches of images to be answered: one row a job until it is purged. `parameters` is what is asked
+# of every image, `owner` the key that made it, or empty.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", BigInt, primary_key=True),
+    Column("job_id", sa.String(32), nullable=False),
+    Column("owner", sa.String(64), nullable=False),
+    Column("state", sa.String(9), nullable=False),
+    Column("parameters", sa.JSON, nullable=False),
+    Column("total", sa.Integer, nullable=False),
+    Column("completed", sa.Integer, nullable=False),
+    Column("failed", sa.Integer, nullable=False),
+    Column("idempotency_key", sa.String(255)),
+    Column("fingerprint", sa.String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    CheckConstraint("state IN ('queued', 'running', 'finished', 'cancelled')", name="state"),
+    UniqueConstraint("job_id"),
+    UniqueConstraint("owner", "idempotency_key"),
+    sqlite_autoincrement=True,  # no number is given out twice: workers take jobs in turns by it
+)
+
+# The images of a job. An item is waiting until it has a result or its job was cancelled; its bytes
+# are a file in the data folder until then. `attempts` outlives a crash of the process.
+job_items = Table(
+    "job_items",
+    metadata,
+    Column(
+        "job",
+        BigInt,
+        ForeignKey("jobs.number", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    Column("filename", sa.String(1024)),
+    Column("size", BigInt, nullable=False),
+    Column("state", sa.String(9), nullable=False),
+    Column("attempts", sa.Integer, nullable=False),
+    CheckConstraint("state IN ('waiting', 'ended', 'cancelled')", name="state"),
+    Index(None, "job", "state", "attempts", "position"),
+)
+
+# How items ended, numbered within their job in the order of ending; never more than one an item.
+job_results = Table(
+    "job_results",
+    metadata,
+    Column(
+        "job",
+        BigInt,
+        ForeignKey("jobs.number", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
+    Column("position", sa.Integer, nullable=False),
+    Column("document", sa.JSON, nullable=False),
+    Column("failed", sa.Boolean, nullable=False),
+    UniqueConstraint("job", "position"),
 )

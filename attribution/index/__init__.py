@@ -2,7 +2,7 @@
 
 from attribution.index.faiss import FaissIndex
 from attribution.index.follower import Follower
-from attribution.index.opening import EmbeddingSpace, open_index, rebuild
+from attribution.index.opening import EmbeddingSpace, live_contents, open_index, rebuild
 from attribution.index.protocol import (
     ChangeBatch,
     Hits,
@@ -16,7 +16,9 @@ from attribution.index.snapshot import (
     Owner,
     SnapshotAbsent,
     SnapshotRefused,
+    holds_removed,
     load_snapshot,
+    remove_snapshots,
     save_snapshot,
 )
 from attribution.index.view import Contents
@@ -36,8 +38,11 @@ __all__ = [
     "SnapshotRefused",
     "VectorsMissing",
     "change_batch",
+    "holds_removed",
+    "live_contents",
     "load_snapshot",
     "open_index",
     "rebuild",
+    "remove_snapshots",
     "save_snapshot",
 ]

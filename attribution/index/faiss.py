@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from attribution.index.protocol import ChangeBatch, Hits, Ids, IndexStats, Mask, Vectors
+from attribution.index.protocol import ChangeBatch, Hits, Ids, IndexStats, Vectors
 from attribution.index.segment import Codes, Segment, Tail
 from attribution.index.sizing import DEFAULT_SIZING, Sizing
 from attribution.index.structure import Structure
@@ -37,6 +37,7 @@ class FaissIndex:
         sizing: Sizing = DEFAULT_SIZING,
         compacts_itself: bool = True,
         view: View | None = None,
+        clean_generation: int = 0,
     ) -> None:
         """An empty index at generation 0, or one that goes on from a view.
 
@@ -49,6 +50,7 @@ class FaissIndex:
             compacts_itself: build the next base in a background thread when it is due; otherwise
                 only `compact` does.
             view: rows of the same dimension.
+            clean_generation: none of them was removed up to this change, not even the dead ones.
 
         Raises:
             ValueError: no parts, parts outside the row, or two of one name.
@@ -61,6 +63,7 @@ class FaissIndex:
         self.sizing = sizing
         self._compacts_itself = compacts_itself
         self._view = View.empty(dimension) if view is None else view
+        self._clean = clean_generation
         self._tail = Tail.holding(self._view.tail)
         self._writing = threading.Lock()  # held to publish a view: milliseconds
         self._compacting = threading.Lock()  # held to build a base: up to minutes
@@ -87,6 +90,7 @@ class FaissIndex:
         index._view = replace(
             index._view, base=base, structure=structure, names=names, generation=generation
         )
+        index._clean = generation
         return index
 
     @property
@@ -98,6 +102,11 @@ class FaissIndex:
     def generation(self) -> int:
         """The last change applied."""
         return self._view.generation
+
+    @property
+    def clean_generation(self) -> int:
+        """No row of what was removed up to this change is held, not even a dead one."""
+        return self._clean
 
     def apply(self, batch: ChangeBatch) -> None:
         """Publish a batch: every search sees all of it or none. See `Index.apply`."""
@@ -139,6 +148,15 @@ class FaissIndex:
         """(m, d) float32 exact rows, in the order asked. See `Index.vectors`."""
         return self._view.vectors(np.asarray(ids, dtype=np.int64))
 
+    def changed(self, collections: frozenset[str]) -> int:
+        """The last change of these collections since the index was opened. See `Index.changed`."""
+        touched = self._view.touched
+        return max((touched.get(name, 0) for name in collections), default=0)
+
+    def count(self, collections: frozenset[str]) -> int:
+        """How many vectors of these collections a search can find."""
+        return self._view.count(collections)
+
     def contents(self) -> Contents:
         """All live rows by ascending id."""
         return self._view.contents()
@@ -168,6 +186,7 @@ class FaissIndex:
             structure = self._structure(base.rows)
             with self._writing:
                 self._view, self._tail = _rebased(before, self._view, base, structure)
+                self._clean = before.generation
 
     def close(self) -> None:
         """Wait for a compaction in the background to end. The index can still be searched."""
@@ -177,7 +196,9 @@ class FaissIndex:
     def _changed(self, view: View, batch: ChangeBatch) -> View:
         """The view after a batch. Caller holds the writing lock: the tail's buffer grows."""
         codes, names = _coded(batch.add_collections, view.names)
-        fresh = ~np.isin(batch.add_ids, batch.remove_ids) & ~_held(view, batch, codes)
+        fresh = ~np.isin(batch.add_ids, batch.remove_ids) & ~view.holds(
+            batch.add_ids, batch.add_vectors, codes
+        )
         gone = np.concatenate([batch.remove_ids, batch.add_ids[fresh]])
         at_base, at_tail = view.base.locate(gone), view.tail.locate(gone)
         tail = view.tail.without(at_tail[at_tail >= 0])
@@ -189,6 +210,7 @@ class FaissIndex:
             ),
             names=names,
             generation=batch.generation,
+            touched=view.touched_by(batch),
         )
 
     def _compact_if_due(self) -> None:
@@ -245,17 +267,6 @@ def _coded(collections: Sequence[str], names: tuple[str, ...]) -> tuple[Codes, t
     numbers = {name: number for number, name in enumerate(names)}
     codes = [numbers.setdefault(name, len(numbers)) for name in collections]
     return np.array(codes, dtype=np.int32), tuple(numbers)
-
-
-def _held(view: View, batch: ChangeBatch, codes: Codes) -> Mask:
-    """(m,) adds that would change nothing: replayed, or a source embedded by a further encoder."""
-    held = np.zeros(len(batch.add_ids), np.bool_)
-    for segment in (view.base, view.tail):
-        at = segment.locate(batch.add_ids)
-        same = segment.codes[at[at >= 0]] == codes[at >= 0]
-        same &= (segment.rows[at[at >= 0]] == batch.add_vectors[at >= 0]).all(axis=1)
-        held[at >= 0] = same
-    return held
 
 
 def _rebased(

@@ -66,6 +66,19 @@ def rebuild(
     Changes made while it reads may show or not; a replay from that generation sets both right.
     """
     generation = catalog.generation()
+    return FaissIndex.from_rows(
+        encoder.parts,
+        encoder.dimension,
+        encoder.model_id,
+        catalog.epoch,
+        live_contents(catalog, encoder),
+        generation=generation,
+        sizing=sizing,
+    )
+
+
+def live_contents(catalog: Catalog, encoder: EmbeddingSpace) -> Contents:
+    """The encoder's embeddings of all live sources, read in pages: not as of one moment."""
     ids = [np.empty(0, np.int64)]
     vectors = [np.empty((0, encoder.dimension), np.float32)]
     collections: list[str] = []
@@ -73,16 +86,7 @@ def rebuild(
         ids.append(page.vector_ids)
         vectors.append(page.vectors)
         collections.extend(page.collections)
-    contents = Contents(np.concatenate(ids), np.concatenate(vectors), tuple(collections))
-    return FaissIndex.from_rows(
-        encoder.parts,
-        encoder.dimension,
-        encoder.model_id,
-        catalog.epoch,
-        contents,
-        generation=generation,
-        sizing=sizing,
-    )
+    return Contents(np.concatenate(ids), np.concatenate(vectors), tuple(collections))
 
 
 def _from_snapshot(

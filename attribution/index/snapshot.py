@@ -74,7 +74,10 @@ def save_snapshot(index: FaissIndex, folder: Path) -> int:
     One process at a time may save into a folder. Rows removed but not yet compacted are written
     as dead: `FaissIndex.compact` first, where they must leave the disk.
     """
+    clean = index.clean_generation  # before the view: compaction may end between the two
     view = index.view
+    if not view.base.removed + view.tail.removed:
+        clean = view.generation
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{max((int(old.name) for old in _numbered(folder)), default=0) + 1:08d}"
     aside = folder / f"{name}.partial"
@@ -83,7 +86,7 @@ def save_snapshot(index: FaissIndex, folder: Path) -> int:
     try:
         _write_view(view, index.parts, aside)
         owner = Owner(index.model_id, index.dimension, index.parts, index.epoch)
-        manifest = _write_manifest(view, owner, aside)
+        manifest = _write_manifest(view, owner, aside, clean=clean)
         aside.rename(folder / name)
     except OSError:
         shutil.rmtree(aside, ignore_errors=True)
@@ -122,8 +125,43 @@ def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING
     except (OSError, ValueError, RuntimeError) as error:
         raise SnapshotRefused(f"it cannot be read: {error}") from error
     return FaissIndex(
-        owner.parts, owner.dimension, owner.model_id, owner.epoch, sizing=sizing, view=view
+        owner.parts,
+        owner.dimension,
+        owner.model_id,
+        owner.epoch,
+        sizing=sizing,
+        view=view,
+        clean_generation=manifest.get("clean", 0),
     )
+
+
+def holds_removed(folder: Path, generation: int) -> bool:
+    """Whether a snapshot here may hold rows of what was removed up to a generation."""
+    if not folder.is_dir():
+        return False
+    present = [path for path in folder.iterdir() if path.is_dir()]
+    if len(present) != 1:
+        return bool(present)
+    try:
+        current = _current(folder)
+        manifest = _manifest(current.folder, current.manifest_sha256)
+    except SnapshotRefused:
+        return True
+    return current.folder != present[0] or manifest.get("clean", -1) < generation
+
+
+def remove_snapshots(folder: Path) -> None:
+    """Remove whatever snapshots are here, sound or not; the next start builds the index anew."""
+    if not folder.is_dir():
+        return
+    (folder / "CURRENT").unlink(missing_ok=True)
+    _flush(folder)
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    _flush(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +179,7 @@ def _write_view(view: View, parts: tuple[Part, ...], folder: Path) -> None:
         view.structure.save(folder, parts)
 
 
-def _write_manifest(view: View, owner: Owner, folder: Path) -> str:
+def _write_manifest(view: View, owner: Owner, folder: Path, *, clean: int) -> str:
     """Flush every file, describe it, and return the sha256 of the description."""
     files = {}
     for path in sorted(folder.iterdir()):
@@ -152,6 +190,7 @@ def _write_manifest(view: View, owner: Owner, folder: Path) -> str:
         "format": FORMAT,
         "owner": owner.described(),
         "generation": view.generation,
+        "clean": clean,
         "names": view.names,
         "ascending": {name: getattr(view, name).ascending for name in SEGMENTS},
         "structure": None

@@ -5,12 +5,13 @@ It must not know how states follow one another; that is the writer's business (`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 
-from attribution.index.protocol import Hits, Ids, Mask, Vectors, VectorsMissing
+from attribution.index.protocol import ChangeBatch, Hits, Ids, Mask, Vectors, VectorsMissing
 from attribution.index.scan import Candidates, exact_scores, rank, scan
 from attribution.index.segment import Codes, Segment
 from attribution.index.sizing import Sizing, fetched
@@ -43,6 +44,7 @@ class View:
         tail: rows added since the base was built; always scanned.
         names: collection names by code.
         generation: the last change these rows reflect.
+        touched: the last change of each collection that had any since the index was opened.
     """
 
     base: Segment
@@ -50,6 +52,7 @@ class View:
     tail: Segment
     names: tuple[str, ...]
     generation: int
+    touched: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, dimension: int) -> Self:
@@ -58,6 +61,16 @@ class View:
             np.empty(0, np.int64), np.empty((0, dimension), np.float32), np.empty(0, np.int32)
         )
         return cls(nothing, None, nothing, (), 0)
+
+    def holds(self, ids: Ids, vectors: Vectors, codes: Codes) -> Mask:
+        """(m,) rows that adding would not change: replayed, or embedded by a further encoder."""
+        held = np.zeros(len(ids), np.bool_)
+        for segment in (self.base, self.tail):
+            at = segment.locate(ids)
+            same = segment.codes[at[at >= 0]] == codes[at >= 0]
+            same &= (segment.rows[at[at >= 0]] == vectors[at >= 0]).all(axis=1)
+            held[at >= 0] = same
+        return held
 
     def search(
         self,
@@ -70,7 +83,7 @@ class View:
         """The k best rows of each query (n, d'), which is already cut to the part."""
         wanted = self._wanted(collections)
         base, tail = self.base.rows[:, part.columns], self.tail.rows[:, part.columns]
-        in_base = self._in_base(queries, part, k, self.base.mask(wanted), sizing)
+        in_base = self._in_base(queries, part, k, wanted, sizing)
         in_tail = scan(queries, tail, self.tail.mask(wanted), k)
         return rank(
             len(queries),
@@ -83,12 +96,17 @@ class View:
         )
 
     def _in_base(
-        self, queries: Vectors, part: Part, k: int, mask: Mask | None, sizing: Sizing
+        self, queries: Vectors, part: Part, k: int, wanted: Mask | None, sizing: Sizing
     ) -> Candidates:
-        """Candidates of the base: from its structure, or scanned where that is surer."""
-        rows = self.base.rows[:, part.columns]
+        """Candidates of the base: from its structure, or scanned where that is surer.
+
+        A filtered set is always scanned: whom a structure nominates depends on all it holds, and
+        an answer within some collections must tell nothing of what lies in others.
+        """
+        rows, mask = self.base.rows[:, part.columns], self.base.mask(wanted)
         allowed = len(rows) if mask is None else int(np.count_nonzero(mask))
-        if self.structure is None or sizing.scans(allowed) or allowed <= fetched(k):
+        few = sizing.scans(allowed) or allowed <= fetched(k)
+        if self.structure is None or wanted is not None or few:
             return scan(queries, rows, mask, k)
         positions = self.structure.nominate(part.name, queries, mask, fetched(k))
         short = (positions >= 0).sum(axis=1) < k
@@ -96,8 +114,8 @@ class View:
         found = Candidates(query, positions[query, column])
         if not short.any():
             return found
-        # A graph walk can end early under a filter, and read lists can hold fewer than k. A filter
-        # must not cost hits, so these queries are scanned.
+        # A graph walk can end early where many rows are dead, and read lists can hold fewer than
+        # k. Neither must cost hits, so these queries are scanned.
         rest = scan(queries[short], rows, mask, k)
         return found.joined(Candidates(np.flatnonzero(short)[rest.query], rest.position))
 
@@ -111,6 +129,20 @@ class View:
         rows[in_base >= 0] = self.base.rows[in_base[in_base >= 0]]
         rows[in_tail >= 0] = self.tail.rows[in_tail[in_tail >= 0]]
         return rows
+
+    def count(self, collections: frozenset[str]) -> int:
+        """How many live rows these collections have."""
+        wanted = self._wanted(collections)
+        masks = (segment.mask(wanted) for segment in (self.base, self.tail))
+        return sum(int(np.count_nonzero(mask)) for mask in masks if mask is not None)
+
+    def touched_by(self, batch: ChangeBatch) -> dict[str, int]:
+        """`touched` after a batch: of what it adds, and of what it removes and we hold."""
+        names = set(batch.add_collections)
+        for segment in (self.base, self.tail):
+            at = segment.locate(np.concatenate([batch.remove_ids, batch.add_ids]))
+            names.update(self.names[code] for code in np.unique(segment.codes[at[at >= 0]]))
+        return {**self.touched, **dict.fromkeys(names, batch.generation)}
 
     def compacted(self) -> Segment:
         """The live rows of base and tail as one base."""

@@ -24,9 +24,17 @@ from attribution.catalog import (
     NewSource,
     Source,
     SourceNotFound,
+    SourceTakenDown,
 )
 from attribution.ingestion.manifest import ManifestProblem, ManifestRow
-from attribution.ingestion.reading import Fresh, Known, RowReader, Skipped, statements
+from attribution.ingestion.reading import (
+    TAKEN_DOWN,
+    Fresh,
+    Known,
+    RowReader,
+    Skipped,
+    statements,
+)
 from models.decoding import DecodingLimits
 
 _DEFAULT_LIMITS = DecodingLimits()
@@ -153,7 +161,12 @@ class _Run:
         """Encode and add what has been taken; an interruption before the end loses only this."""
         if not self._batch:
             return
-        added = self._add(self._new_sources())
+        try:
+            added = self._add(self._new_sources())
+        except SourceTakenDown as error:  # since the reader asked
+            self._skip_taken_down(frozenset(error.sha256s))
+            self.commit()
+            return
         for fresh, item in zip(self._batch, added.items, strict=True):
             if item.created:
                 self._added += 1
@@ -161,6 +174,11 @@ class _Run:
                 self._follow(fresh.row, item.source.source_id)
         self._batch.clear()
         self._tell()
+
+    def _skip_taken_down(self, sha256s: frozenset[str]) -> None:
+        down = [fresh for fresh in self._batch if fresh.decoded.sha256 in sha256s]
+        self._skipped.extend(Skipped(fresh.row.path, TAKEN_DOWN) for fresh in down)
+        self._batch = [fresh for fresh in self._batch if fresh.decoded.sha256 not in sha256s]
 
     def report(self) -> IngestReport:
         return IngestReport(

@@ -11,6 +11,8 @@ from attribution.ingestion.manifest import ManifestProblem, ManifestRow
 from attribution.ingestion.previews import make_preview
 from models.decoding import DecodedImage, DecodingLimits, ImageError, decode
 
+TAKEN_DOWN = "was taken down, and may not be added again (attribution takedown --list)"
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -52,7 +54,10 @@ class RowReader:
         try:
             _refuse_unstorable(row)
             data = self._bytes(row.path)
-            source_id = self._held(row.collection, hashlib.sha256(data).hexdigest())
+            digest = hashlib.sha256(data).hexdigest()
+            if self._catalog.takedowns.among([digest]):
+                return Skipped(row.path, TAKEN_DOWN)
+            source_id = self._held(row.collection, digest)
             if source_id is not None:
                 return Known(row, source_id)
             decoded = decode(data, limits=self._limits)

@@ -33,6 +33,7 @@ def api(shared):
 
 def test_generated_requests_are_answered_as_described(api, shared):
     known = shared.client.get("/v1/sources").json()["items"][0]["source_id"]
+    job = shared.client.post("/v1/jobs", files={"files": jpeg(picture(1))}).json()["job_id"]
     operations = [result.ok() for result in api.get_all_operations()]
     assert len(operations) >= 20
     for operation in operations:
@@ -50,6 +51,8 @@ def test_generated_requests_are_answered_as_described(api, shared):
         def check(case):
             if case.path_parameters and "source_id" in case.path_parameters:
                 case.path_parameters["source_id"] = known
+            if case.path_parameters and "job_id" in case.path_parameters:
+                case.path_parameters["job_id"] = job
             case.call_and_validate(checks=CHECKS)
 
         check()

@@ -1,6 +1,5 @@
 """The service as a whole: starting, stopping, overload, failures, and what every response has."""
 
-import asyncio
 import re
 import threading
 import time
@@ -8,9 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from app.lifespan import lifespan_of
 from app.opening import Vision
 from app.problem_types import PROBLEM_TYPES
 from app.service import running_service
@@ -82,17 +79,6 @@ def test_a_start_that_fails_closes_what_it_opened(settings, encoder, monkeypatch
     with pytest.raises(OSError, match="no index"), running_service(settings, Vision(encoder, None)):
         pass
     assert open_descriptors() <= descriptors
-
-
-def test_a_public_address_without_keys_is_warned_about(tmp_path, encoder, caplog):
-    settings = Settings(data=tmp_path, host="0.0.0.0")
-
-    async def start_and_stop():
-        async with lifespan_of(settings, Vision(encoder, None))(FastAPI()):
-            pass
-
-    asyncio.run(start_and_stop())
-    assert "no keys" in caplog.text
 
 
 def test_without_background_there_is_a_ranking_but_no_decision(settings, encoder):

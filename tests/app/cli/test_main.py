@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 from app.cli.main import COMMANDS, command_function
 
@@ -11,8 +12,10 @@ TEACHES = {
     "demo": ("contact sheet", "--exit", "Ctrl-C"),
     "ingest": ("JSON Lines", "--collection", "Exits with 1 when a file was skipped"),
     "query": ("not an accusation", "--top-k", "one line an image"),
+    "batch": ("--url", "images that have a line are left alone", "Exits with 1"),
     "serve": ("docs/settings.md", "--port", "loopback"),
     "index": ("--rebuild", "--save", "generation"),
+    "keys": ("create", "list", "revoke", "shown once", "beside a running service"),
     "generate": ("manifest.jsonl", "--pairs", "no network"),
     "train": ("without labels", "--background", "OUT/encoder"),
 }
@@ -34,7 +37,9 @@ def test_help_lists_every_command_and_where_to_start(attribution):
 
 def test_the_list_of_commands_says_what_each_says_itself():
     for name, first_line in COMMANDS.items():
-        assert (command_function(name).__doc__ or "").splitlines()[0] == first_line
+        command = command_function(name)
+        told = command.info.help if isinstance(command, typer.Typer) else command.__doc__
+        assert (told or "").splitlines()[0] == first_line
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -50,6 +50,33 @@ def test_what_ingest_adds_is_found_and_ctrl_c_ends_it(service, attribution, pict
     assert (tmp_path / "data" / "index" / "CURRENT").is_file()
 
 
+def test_off_loopback_without_keys_it_does_not_start(attribution, tmp_path):
+    done = attribution("serve", "--host", "0.0.0.0", "--port", "0", "--data", tmp_path / "data")
+    assert done.code == 1
+    assert "attribution keys create" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_container_makes_its_first_key_and_wants_it(launch, tmp_path):
+    key_file = tmp_path / "data" / "admin.key"
+    process = launch(
+        *("serve", "--host", "0.0.0.0", "--port", "0", "--data", tmp_path / "data"),
+        ATTRIBUTION_ADMIN_KEY_FILE=str(key_file),
+        # What Kubernetes adds beside a service named attribution.
+        ATTRIBUTION_PORT="tcp://10.0.0.1:8000",
+        ATTRIBUTION_SERVICE_HOST="10.0.0.1",
+        ATTRIBUTION_SERVICE_PORT="8000",
+    )
+    try:
+        address = _ready_address(process).replace("0.0.0.0", "127.0.0.1")
+        assert httpx.get(f"{address}/v1/index", timeout=60).status_code == 401
+        headers = {"Authorization": f"Bearer {key_file.read_text().strip()}"}
+        assert httpx.get(f"{address}/v1/index", headers=headers, timeout=60).status_code == 200
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def _ready_address(process, seconds=120.0):
     read = []
     for line in process.stderr:

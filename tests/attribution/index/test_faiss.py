@@ -186,6 +186,52 @@ def test_a_structure_serves_filters_and_removals_that_are_too_large_to_scan(sizi
     assert ((hits.ids - 1) % 3 == 0).all()
 
 
+@pytest.mark.parametrize("sizing", [HNSW, IVF], ids=["hnsw", "ivf"])
+def test_hits_within_a_filter_depend_on_nothing_outside_it(sizing, unit_rows):
+    rows, queries = unit_rows(3000), unit_rows(20, seed=3)
+    beside = filled(rows, sizing, collections=("a", "b", "b"))
+    alone = filled(rows, sizing, collections=("a", "b", "b"))
+    alone.apply(change_batch(2, dimension=16, remove_ids=[n for n in range(1, 3001) if n % 3 != 1]))
+    alone.compact()
+    only_a = frozenset("a")
+    for part in ("structure", "appearance"):
+        expected = alone.search(queries, 10, part=part, collections=only_a)
+        found = beside.search(queries, 10, part=part, collections=only_a)
+        np.testing.assert_array_equal(found.ids, expected.ids)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+    assert beside.count(only_a) == alone.count(only_a) == 1000
+
+
+def test_an_index_knows_when_a_collection_last_changed(unit_rows):
+    index = filled(unit_rows(4))  # 1 and 3 in a, 2 and 4 in b, at generation 1
+    a, b = frozenset("a"), frozenset("b")
+
+    def add(generation, vector_id, collection):
+        vectors = unit_rows(1, seed=generation)
+        index.apply(
+            change_batch(
+                generation,
+                dimension=16,
+                add_ids=[vector_id],
+                add_vectors=vectors,
+                add_collections=[collection],
+            )
+        )
+
+    assert (index.changed(a), index.changed(b), index.changed(a | b)) == (0, 0, 0)
+    add(2, 5, "b")
+    assert (index.changed(a), index.changed(b), index.changed(a | b)) == (0, 2, 2)
+    index.apply(change_batch(3, dimension=16, remove_ids=[1]))
+    assert (index.changed(a), index.changed(b)) == (3, 2)
+    index.apply(change_batch(4, dimension=16, remove_ids=[5, 99]))
+    assert (index.changed(a), index.changed(b)) == (3, 4)
+    index.compact()
+    add(5, 3, "b")  # moved: both have changed
+    assert (index.changed(a), index.changed(b)) == (5, 5)
+    assert index.changed(frozenset("c")) == 0
+    assert index.changed(frozenset()) == 0
+
+
 def test_a_structure_that_comes_back_short_is_made_up_for(unit_rows, monkeypatch):
     index = filled(unit_rows(300), HNSW)
     nominate = Structure.nominate
