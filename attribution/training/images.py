@@ -73,9 +73,9 @@ def read_images(
     """
     names: list[str] = []
     rows: list[NDArray[np.uint8]] = []
-    members = (item for path in paths for item in _members(path) if item[0] not in exclude)
+    waiting = (item for path in paths for item in members(path) if item[0] not in exclude)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        while block := list(islice(members, _BLOCK)):  # the pool would drain the whole iterator
+        while block := list(islice(waiting, _BLOCK)):  # the pool would drain the whole iterator
             for name, row in pool.map(
                 lambda item: (item[0], _square(item[0], item[1], side)), block
             ):
@@ -107,7 +107,7 @@ def member_names(paths: Sequence[Path]) -> frozenset[str]:
 def read_pictures(paths: Sequence[Path], only: frozenset[str]) -> Iterator[Image.Image]:
     """The images of these names as pictures, decoded as a query is."""
     for path in paths:
-        for name, data in _members(path):
+        for name, data in members(path):
             if name not in only:
                 continue
             try:
@@ -116,7 +116,8 @@ def read_pictures(paths: Sequence[Path], only: frozenset[str]) -> Iterator[Image
                 logger.warning("%s left out: %s", name, error)
 
 
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+def members(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of the image files in a folder or tar file, in the order they are read."""
     if path.is_dir():
         for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES):
             yield file.relative_to(path).as_posix(), file.read_bytes()

@@ -1,0 +1,87 @@
+"""Images read as a published backbone sees them: its size, its crop; for heads on top of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attribution.training.images import ImageSet, NoImages, member_names, members
+from models.decoding import ImageError, decode
+from models.preprocessing import Preprocessing
+
+logger = logging.getLogger(__name__)
+_BLOCK = 256
+
+
+def read_framed(
+    paths: Sequence[Path],
+    shape: Preprocessing,
+    *,
+    exclude: frozenset[str] = frozenset(),
+    limit: int | None = None,
+    seed: int = 0,
+    on_read: Callable[[int], None] | None = None,
+) -> ImageSet:
+    """Read images of folders and tar files, resized and cropped as an encoder does it.
+
+    `read_images` squashes every image, which is right for the project's own network only: small
+    directions of a descriptor depend on how a picture was scaled, and most published backbones
+    see the centre of it undistorted. Pictures are decoded exactly as a query is.
+
+    Args:
+        paths: folders (searched recursively), `.tar` files or single images.
+        shape: of the encoder; its mean and deviation are left to whoever describes the images.
+        exclude: names that are left out, to hold images out.
+        limit: read so many images, drawn at random; all by default. A set takes 150 kB an image
+            of 224 pixels.
+        seed: of that draw.
+        on_read: called with the number of images read so far.
+
+    Raises:
+        NoImages: nothing readable was found.
+    """
+    wanted = _drawn(member_names(paths) - exclude, limit, seed)
+    frame = replace(shape, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    names: list[str] = []
+    rows: list[Tensor] = []
+    waiting = (item for path in paths for item in members(path) if item[0] in wanted)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        while block := list(islice(waiting, _BLOCK)):
+            for name, row in pool.map(
+                lambda item: (item[0], _framed(item[0], item[1], frame)), block
+            ):
+                if row is None:
+                    continue
+                names.append(name)
+                rows.append(row)
+                if on_read is not None:
+                    on_read(len(rows))
+    if not rows:
+        raise NoImages(f"no readable image in {', '.join(map(str, paths))}")
+    return ImageSet(torch.stack(rows), tuple(names))
+
+
+def _drawn(names: frozenset[str], limit: int | None, seed: int) -> frozenset[str]:
+    if limit is None or limit >= len(names):
+        return names
+    order = np.random.default_rng(seed).permutation(len(names))[:limit]
+    ordered = sorted(names)
+    return frozenset(ordered[place] for place in order)
+
+
+def _framed(name: str, data: bytes, frame: Preprocessing) -> Tensor | None:
+    """`(3, H, W)` uint8."""
+    try:
+        picture = decode(data).image
+    except ImageError as error:
+        logger.warning("%s left out: %s", name, error)
+        return None
+    return (frame(picture) * 255.0).round().to(torch.uint8)
