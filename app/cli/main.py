@@ -27,7 +27,8 @@ COMMANDS = {
     "serve": "Serve the HTTP API and the web page.",
     "index": "Show what the index holds: kind, vectors, generation and measured recall.",
     "generate": "Make synthetic images from the patches of real ones.",
-    "train": "Train an encoder from scratch, without labels, and fit its head.",
+    "train": "Train an encoder, from scratch or further, without labels, and fit its head.",
+    "evaluate": "Measure how well encoders and baselines rank true sources.",
 }
 HELP = """Which of the images you hold did this AI-generated image come from?
 
