@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.evaluation.cases import Case
+from attribution.evaluation.grouping import leaders
 
 Values = NDArray[np.float64]
 DRAWS = 10_000
@@ -50,24 +51,14 @@ def components(cases: Sequence[Case]) -> NDArray[np.intp]:
 
     Nodes are the sources, and images that are query and source at once (leave-one-out).
     """
-    parent: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def root(node: tuple[str, str]) -> tuple[str, str]:
-        while parent.setdefault(node, node) != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    firsts = []
+    nodes = []
     for case in cases:
         keys = sorted({truth.key for truth in case.truths} | case.excluded)
         if not keys:
             raise ValueError(f"{case.query} has no true source, so nothing joins it to others")
-        firsts.append((case.set, keys[0]))
-        for key in keys[1:]:
-            parent[root((case.set, key))] = root(firsts[-1])
-    numbers: dict[tuple[str, str], int] = {}
-    return np.array([numbers.setdefault(root(node), len(numbers)) for node in firsts], np.intp)
+        nodes.append([(case.set, key) for key in keys])
+    numbers: dict[tuple[str, str] | None, int] = {}
+    return np.array([numbers.setdefault(node, len(numbers)) for node in leaders(nodes)], np.intp)
 
 
 def mean_intervals(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.evaluation.grouping import leaders
+
 Truth = Sequence[tuple[int, ...]]
 """Columns of each query's true sources."""
 Labels = NDArray[np.int64]
@@ -20,18 +22,8 @@ class TooFewGroups(ValueError):
 
 def components(truth: Truth) -> Labels:
     """Group of each query: queries that share a source, directly or through others, share it."""
-    leader: dict[int, int] = {}
-
-    def find(column: int) -> int:
-        while leader.setdefault(column, column) != column:
-            leader[column] = leader[leader[column]]
-            column = leader[column]
-        return column
-
-    for columns in truth:
-        for column in columns[1:]:
-            leader[find(column)] = find(columns[0])
-    named = [find(columns[0]) if columns else -1 - row for row, columns in enumerate(truth)]
+    found = leaders(truth)
+    named = [-1 - row if leader is None else leader for row, leader in enumerate(found)]
     return np.unique(np.array(named, np.int64), return_inverse=True)[1].reshape(-1)
 
 

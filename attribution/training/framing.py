@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from attribution.training.images import ImageSet, NoImages, member_names, members
-from models.decoding import ImageError, decode
+from attribution.training.images import ImageSet, member_names, read_set
+from models.decoding import decode
 from models.preprocessing import Preprocessing
-
-logger = logging.getLogger(__name__)
-_BLOCK = 256
 
 
 def read_framed(
@@ -48,25 +42,14 @@ def read_framed(
     Raises:
         NoImages: nothing readable was found.
     """
-    wanted = _drawn(member_names(paths) - exclude, limit, seed)
+    chosen = _drawn(member_names(paths) - exclude, limit, seed)
     frame = replace(shape, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    names: list[str] = []
-    rows: list[Tensor] = []
-    waiting = (item for path in paths for item in members(path) if item[0] in wanted)
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        while block := list(islice(waiting, _BLOCK)):
-            for name, row in pool.map(
-                lambda item: (item[0], _framed(item[0], item[1], frame)), block
-            ):
-                if row is None:
-                    continue
-                names.append(name)
-                rows.append(row)
-                if on_read is not None:
-                    on_read(len(rows))
-    if not rows:
-        raise NoImages(f"no readable image in {', '.join(map(str, paths))}")
-    return ImageSet(torch.stack(rows), tuple(names))
+    return read_set(
+        paths,
+        wanted=lambda name: name in chosen,
+        convert=lambda data: _framed(data, frame),
+        on_read=on_read,
+    )
 
 
 def _drawn(names: frozenset[str], limit: int | None, seed: int) -> frozenset[str]:
@@ -77,11 +60,6 @@ def _drawn(names: frozenset[str], limit: int | None, seed: int) -> frozenset[str
     return frozenset(ordered[place] for place in order)
 
 
-def _framed(name: str, data: bytes, frame: Preprocessing) -> Tensor | None:
+def _framed(data: bytes, frame: Preprocessing) -> Tensor:
     """`(3, H, W)` uint8."""
-    try:
-        picture = decode(data).image
-    except ImageError as error:
-        logger.warning("%s left out: %s", name, error)
-        return None
-    return (frame(picture) * 255.0).round().to(torch.uint8)
+    return (frame(decode(data).image) * 255.0).round().to(torch.uint8)
