@@ -39,7 +39,7 @@ class Embeds(Protocol):
     """The forward pass of an encoder."""
 
     def embed(self, batch: torch.Tensor, *, domain: Domain) -> NDArray[np.float32]:
-        """(n, 3, height, width) -> (n, d) float32."""
+        """(n, 3, height, width) -> (n, columns) float32; a query may have more than a source."""
 
 
 class Watches(Protocol):

@@ -21,7 +21,7 @@ from models.heads.affine import Domain
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """An image with its (d,) float32 embedding and the seconds each stage took."""
+    """An image with its float32 row, of all views of a query, and the seconds each stage took."""
 
     decoded: DecodedImage
     embedding: NDArray[np.float32]

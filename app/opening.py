@@ -11,7 +11,7 @@ from attribution.attributor import Attributor
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog
 from attribution.index import FaissIndex, open_index
-from attribution.retrieval import Fusion
+from attribution.retrieval import fusion_of
 from models.background import Background
 from models.decoding import DecodingLimits
 from models.encoder import Encoder
@@ -50,7 +50,7 @@ def open_gallery(settings: Settings, vision: Vision) -> Iterator[Gallery]:
     encoder = vision.encoder
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         index = open_index(catalog, encoder, settings.snapshots)
-        fusion = Fusion(encoder.parts, encoder.reference)
+        fusion = fusion_of(encoder)
         calibration = Calibration(index, fusion, vision.background, catalog)
         yield Gallery(catalog, index, calibration, Attributor(encoder, catalog, index, calibration))
 

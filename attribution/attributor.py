@@ -14,7 +14,7 @@ from attribution.calibration.statistic import (
 )
 from attribution.catalog import Catalog, Source
 from attribution.index import Hits, Index
-from attribution.retrieval import Fusion, Rows, retrieve
+from attribution.retrieval import Rows, fusion_of, retrieve
 from models.encoder import Encoder
 
 DEFAULT_ALPHA = 0.01
@@ -43,7 +43,7 @@ class Attributor:
     ) -> None:
         self.encoder, self.catalog, self.index = encoder, catalog, index
         self.calibration = calibration
-        self.fusion = Fusion(encoder.parts, encoder.reference)
+        self.fusion = fusion_of(encoder)
 
     def attribute(
         self,
@@ -56,13 +56,13 @@ class Attributor:
         """Answer each query, independently of the others.
 
         Args:
-            embeddings: `(n, d)` float32 rows of `encoder`, domain `query`.
+            embeddings: `(n, query_dimension)` float32 rows of `encoder`, domain `query`.
             top_k: sources listed, 1 to 100.
             collections: searched set; None for all.
             alpha: largest rate of false attribution to accept, in (0, 1).
 
         Raises:
-            ValueError: `top_k` or `alpha` out of range.
+            ValueError: `top_k` or `alpha` out of range, or rows of another width.
             AlphaTooSmall: the background cannot bear out this alpha.
         """
         if not 1 <= top_k <= LARGEST_TOP_K:

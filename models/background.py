@@ -24,7 +24,7 @@ class Background:
 
     Attributes:
         model_id: the encoder that made the rows.
-        rows: `(n, d)` float32, embedded as queries.
+        rows: `(n, query_dimension)` float32, embedded as queries.
         thumbnails: `(n, 16, 16)` uint8 luminance, to recognise copies of gallery images without
             asking the encoder.
     """

@@ -52,7 +52,17 @@ class Card(BaseModel):
     backbone: BackboneCard
     preprocessing: PreprocessingCard
     parts: tuple[PartCard, ...]
-    fusion: Literal["single", "max-standardised"] = "single"
+    fusion: Literal["single", "max-standardised", "harmonic-mean-p"] = "single"
+    mirrored_query: bool = Field(
+        default=False,
+        description="Score the larger of a query and its mirror image: a second forward pass a "
+        "query.",
+    )
+    hubness: float = Field(
+        default=0.0,
+        ge=0,
+        description="Share of a source's nearest reference cosines that its scores are reduced by.",
+    )
     numeric: Literal["float32"] = "float32"
     licence: str = ""
     description: str = ""

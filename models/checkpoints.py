@@ -34,21 +34,28 @@ def save_encoder(
     *,
     reference: NDArray[np.float32] | None = None,
 ) -> None:
-    """Write an encoder, floating point tensors as float16 and reference rows as int8."""
+    """Write an encoder: the network as float16, weights of heads and reference rows as int8.
+
+    Closed forms are matrices of many thousand entries a column; their rounding errors average
+    out, at half the size of float16. A `linear` head is stored as float16: beside its diagonal
+    of about one, int8 would round what was learnt to nothing. `reference` are rows of sources
+    without hubness correction. The network of a registry backbone is stored whole, so that the
+    folder needs no download.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
+    tensors = {
+        f"backbone.{name}": _halved(tensor) for name, tensor in backbone.state_dict().items()
+    }
+    trained = {part.name for part in card.parts if part.head == "linear"}
     for part in parts:
+        store = _stored_trained_map if part.name in trained else _stored_map
         for domain, fitted in (("source", part.source), ("query", part.query)):
             if fitted is not None:
-                tensors[f"head.{domain}.{part.name}.mean"] = fitted.mean
-                tensors[f"head.{domain}.{part.name}.weight"] = fitted.weight
-    halves = {
-        name: tensor.half().contiguous() if tensor.is_floating_point() else tensor.contiguous()
-        for name, tensor in tensors.items()
-    }
+                tensors |= store(f"head.{domain}.{part.name}.", fitted)
     if reference is not None and len(reference):
-        halves["reference.values"], halves["reference.scale"] = quantise_rows(reference)
-    (folder / WEIGHTS).write_bytes(save(halves))
+        tensors["reference.values"], tensors["reference.scale"] = quantise_rows(reference)
+    packed = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    (folder / WEIGHTS).write_bytes(save(packed))
     (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
@@ -58,24 +65,67 @@ def load_encoder_folder(folder: Path, *, device: str = "cpu") -> Encoder:
     Raises:
         BadCheckpoint: a file is missing, damaged or of another kind; says which.
     """
-    card = read_card(folder)
+    card, tensors = read_card(folder), _read_weights(folder)
+    backbone = _build_backbone(folder, card, tensors)
     try:
-        tensors = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise BadCheckpoint(f"{folder / WEIGHTS} cannot be read: {error}") from error
-    if card.backbone.name != "residual":
-        raise BadCheckpoint(f"{folder / CARD}: unknown backbone {card.backbone.name!r}")
-    backbone = ResidualNet(card.backbone.widths, card.backbone.blocks)
-    try:
-        backbone.load_state_dict(_below(tensors, "backbone."))
         parts = [_read_part(tensors, part.name) for part in card.parts if part.head != "none"]
-    except (RuntimeError, KeyError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise BadCheckpoint(f"{folder / WEIGHTS} does not fit its card: {error}") from error
     reference = None
     if "reference.values" in tensors:
         reference = dequantise_rows(tensors["reference.values"], tensors["reference.scale"])
-    head = Head(backbone.dimension, parts)
+    try:
+        bank = None if reference is None else torch.from_numpy(reference)
+        head = Head(backbone.dimension, parts, hubness=card.hubness, bank=bank)
+    except ValueError as error:
+        raise BadCheckpoint(f"{folder / WEIGHTS} does not fit its card: {error}") from error
+    if head.hubness > 0:
+        reference = head.corrected_bank().numpy()
     return Encoder(card, backbone, head, reference=reference, device=device)
+
+
+def load_backbone(folder: Path) -> ResidualNet:
+    """Only the network of an encoder folder, whatever its heads: to train further.
+
+    Raises:
+        BadCheckpoint: as `load_encoder_folder`, or the network is one of the registry's.
+    """
+    card = read_card(folder)
+    backbone = _build_backbone(folder, card, _read_weights(folder))
+    if not isinstance(backbone, ResidualNet):
+        raise BadCheckpoint(
+            f"{folder} holds the registry's {card.backbone.name}, whose network is not trained "
+            "here: train a head on it with --scope head"
+        )
+    return backbone
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise BadCheckpoint(f"{folder / WEIGHTS} cannot be read: {error}") from error
+
+
+def _build_backbone(folder: Path, card: Card, tensors: dict[str, Tensor]) -> Backbone:
+    backbone = _network(folder, card)
+    try:
+        backbone.load_state_dict(_below(tensors, "backbone."))
+    except RuntimeError as error:
+        raise BadCheckpoint(f"{folder / WEIGHTS} does not fit its card: {error}") from error
+    return backbone
+
+
+def _network(folder: Path, card: Card) -> Backbone:
+    """The network that a card names, its weights still to be loaded."""
+    if card.backbone.name == "residual":
+        return ResidualNet(card.backbone.widths, card.backbone.blocks)
+    from models import registry  # noqa: PLC0415  (timm takes seconds to import)
+
+    try:
+        return registry.without_weights(card.backbone.name)
+    except registry.UnknownBackbone as error:
+        raise BadCheckpoint(f"{folder / CARD}: {error}") from error
 
 
 def read_card(folder: Path) -> Card:
@@ -109,11 +159,40 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
+def _halved(tensor: Tensor) -> Tensor:
+    """As float16, but for integers and for values that float16 cannot hold."""
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.half()
+    return half if half.isfinite().all() else tensor
+
+
+def _stored_map(prefix: str, fitted: AffineMap) -> dict[str, Tensor]:
+    values, scale = quantise_rows(fitted.weight.T.numpy())
+    return _stored(prefix, fitted, {"weight.values": values, "weight.scale": scale})
+
+
+def _stored_trained_map(prefix: str, fitted: AffineMap) -> dict[str, Tensor]:
+    return _stored(prefix, fitted, {"weight": _halved(fitted.weight)})
+
+
+def _stored(prefix: str, fitted: AffineMap, weight: dict[str, Tensor]) -> dict[str, Tensor]:
+    stored = {"mean": _halved(fitted.mean), **weight}
+    if fitted.columns is not None:
+        stored["columns"] = fitted.columns.to(torch.int32)
+    return {prefix + name: tensor for name, tensor in stored.items()}
+
+
 def _read_part(tensors: dict[str, Tensor], name: str) -> HeadPart:
-    source = _below(tensors, f"head.source.{name}.")
+    source = _read_map(_below(tensors, f"head.source.{name}."))
     query = _below(tensors, f"head.query.{name}.")
-    return HeadPart(
-        name,
-        AffineMap(source["mean"], source["weight"]),
-        AffineMap(query["mean"], query["weight"]) if query else None,
-    )
+    return HeadPart(name, source, _read_map(query) if query else None)
+
+
+def _read_map(stored: dict[str, Tensor]) -> AffineMap:
+    weight = stored.get("weight")
+    if weight is None:
+        rows = dequantise_rows(stored["weight.values"], stored["weight.scale"])
+        weight = torch.from_numpy(rows.T.copy())
+    columns = stored.get("columns")
+    return AffineMap(stored["mean"], weight, None if columns is None else columns.long())

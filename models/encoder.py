@@ -1,4 +1,4 @@
-"""An encoder: pictures in, rows of unit vectors out. Knows no source and no index."""
+"""An encoder: pictures in, rows of vectors out. Knows no source and no index."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ from models.preprocessing import Preprocessing
 class Encoder:
     """Backbone, head and preprocessing, frozen together under one `model_id`.
 
-    Rows of `encode` have unit length within each of `parts`; with one part the row itself is a
-    unit vector. Safe to call from several threads, since nothing is changed by a call.
+    Rows of `encode` have unit length within each of `parts`, but for the last column of a part
+    where the card asks for a hubness correction; with one part the row itself is a unit vector. A
+    query may have several such rows, one a view, side by side: that of the image and, where the
+    card has `mirrored_query`, that of its left-right mirror image. Safe to call from several
+    threads, since nothing is changed by a call.
 
     Args:
         card: what the encoder declares of itself.
@@ -32,6 +35,9 @@ class Encoder:
         reference: `(m, dimension)` rows of images outside any gallery, against which the scores
             of several parts are put on one scale; may be empty for a single part.
         device: where to compute.
+
+    Raises:
+        ValueError: reference rows of another width.
     """
 
     def __init__(
@@ -49,21 +55,49 @@ class Encoder:
         self.head = head.to(self.device).eval()
         self.parts: tuple[Part, ...] = head.parts
         self.dimension: int = head.dimension
+        self.views: int = 2 if card.mirrored_query else 1
+        self.fusion = card.fusion
         self.reference: NDArray[np.float32] = (
             np.zeros((0, self.dimension), np.float32) if reference is None else reference
         )
+        if self.reference.shape[1:] != (self.dimension,):
+            raise ValueError(
+                f"reference rows must be (m, {self.dimension}), embedded as sources, "
+                f"not {self.reference.shape}"
+            )
+        self.reference_queries: NDArray[np.float32] = self.reference
+        if head.hubness > 0:  # then a row of a source is not one of a query
+            self.reference_queries = head.bank_as_queries().cpu().numpy()
         self._preprocess = Preprocessing(**card.preprocessing.model_dump())
         self.model_id: str = self._hash()
+
+    @property
+    def query_dimension(self) -> int:
+        """Columns of a query's row: `dimension` for each view."""
+        return self.views * self.dimension
 
     def preprocess(self, image: Image.Image) -> Tensor:
         """One RGB picture to the `(3, H, W)` float32 tensor that `embed` takes."""
         return self._preprocess(image if image.mode == "RGB" else image.convert("RGB"))
 
     def embed(self, batch: Tensor, *, domain: Domain = "source") -> NDArray[np.float32]:
-        """`(n, 3, H, W)` preprocessed images to `(n, dimension)` float32 rows."""
+        """Rows of preprocessed images.
+
+        Args:
+            batch: `(n, 3, H, W)`.
+            domain: what the images are.
+
+        Returns:
+            float32, `(n, dimension)` of sources and `(n, query_dimension)` of queries.
+        """
         with torch.inference_mode():
             images = batch.to(self.device, memory_format=torch.channels_last)
-            rows = self.head(self.backbone(images).pooled, domain)
+            views = [images]
+            if domain == "query" and self.views == 2:
+                views.append(images.flip(-1))
+            # One view after the other, so that a batch of queries takes no more memory at its
+            # peak than one of sources.
+            rows = torch.cat([self.head(self.backbone(view).pooled, domain) for view in views], 1)
         result: NDArray[np.float32] = rows.float().cpu().numpy()
         return result
 
@@ -74,12 +108,15 @@ class Encoder:
         domain: Domain = "source",
         batch_size: int = 32,
     ) -> NDArray[np.float32]:
-        """Pictures to `(n, dimension)` float32 rows, each part of unit length."""
+        """Pictures to float32 rows as `embed` gives them."""
         rows = [
             self.embed(self._stack(images[start : start + batch_size]), domain=domain)
             for start in range(0, len(images), batch_size)
         ]
-        return np.concatenate(rows) if rows else np.zeros((0, self.dimension), np.float32)
+        if not rows:
+            columns = self.query_dimension if domain == "query" else self.dimension
+            return np.zeros((0, columns), np.float32)
+        return np.concatenate(rows)
 
     def patches(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Spatial map of each picture: `(n, h, w, dp)` float32 unit vectors."""
@@ -100,11 +137,20 @@ class Encoder:
         card = self.card
         for piece in (card.preprocessing.model_dump_json(), card.fusion, card.numeric):
             digest.update(piece.encode())
+        if card.mirrored_query:  # without it, the id is what it was before there was a choice
+            digest.update(b"mirrored_query")
         digest.update(str([(part.name, part.start, part.stop) for part in self.parts]).encode())
         for module in (self.backbone, self.head):
             _hash_tensors(digest, module)
         digest.update(np.ascontiguousarray(self.reference).tobytes())
         return digest.hexdigest()[:16]
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Short digest of a module's weights, to say which a run started from."""
+    digest = hashlib.sha256()
+    _hash_tensors(digest, module)
+    return digest.hexdigest()[:16]
 
 
 def _hash_tensors(digest: hashlib._Hash, module: nn.Module) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Columns `start:stop` of a row; every row has unit length within them."""
+    """Columns `start:stop` of a row; what one head made, compared by inner product."""
 
     name: str
     start: int

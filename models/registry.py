@@ -29,6 +29,7 @@ __all__ = [
     "build",
     "names",
     "spec",
+    "without_weights",
 ]
 
 
@@ -87,6 +88,15 @@ def build(
         raise LayoutMismatch(f"{name}: {error}") from error
     logger.info("Loaded %s from %s (layout %s)", name, path, layout)
     return backbone.to(device).eval()
+
+
+def without_weights(name: str) -> Backbone:
+    """The network behind a name with random weights, for one who has their own; no download.
+
+    Raises:
+        UnknownBackbone: there is none of this name.
+    """
+    return _network(spec(name)).eval()
 
 
 def _weights_of(wanted: BackboneSpec) -> Path:

@@ -19,10 +19,10 @@ def backup_command(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a backup of catalog and previews, as of one moment, while others read and write.
+    """Write a backup of one moment of the data folder, while others read and write.
 
-    It holds the digests of API keys and the tombstones, no encoder, no index and no file that a job
-    waits to work on. Once it has its name it is whole and on the disk.
+    Catalog and previews, with the digests of API keys and the tombstones; no encoder, no index and
+    no file that a job waits to work on. Once it has its name it is whole and on the disk.
 
     Exits with 1 when a preview could not be copied; its source is in the backup all the same.
     """

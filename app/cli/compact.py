@@ -13,7 +13,7 @@ from attribution.maintenance import erase
 
 
 def compact_command(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Erase what was deleted from the data folder: database, log, previews, index snapshots.
+    """Erase what was deleted from database, log, previews and index snapshots.
 
     Rewrites the database, which needs room for a second one and keeps writers waiting meanwhile.
     Works beside a running service. Takedowns do this by themselves.

@@ -27,15 +27,16 @@ COMMANDS = {
     "batch": "Attribute many images, against this machine's catalog or a running service.",
     "serve": "Serve the HTTP API and the web page.",
     "index": "Show what the index holds: kind, vectors, generation and measured recall.",
-    "takedown": "Delete sources for good: nothing of them stays, and they cannot come back.",
-    "compact": "Leave no byte of what was deleted on the disk.",
-    "verify": "Check catalog, previews and index against each other, and mend them.",
-    "backup": "Copy the data folder while it serves.",
-    "restore": "Bring a backup back.",
-    "reembed": "Fill in the embeddings of another encoder while the present one serves.",
+    "takedown": "Delete sources for good: no byte of them stays, and they cannot come back.",
+    "compact": "Erase what was deleted from database, log, previews and index snapshots.",
+    "verify": "Check catalog, previews and index snapshot, each by itself and against the others.",
+    "backup": "Write a backup of one moment of the data folder, while others read and write.",
+    "restore": "Bring a backup back into an empty data folder, or over what is there.",
+    "reembed": "Give every source an embedding of another encoder, while the service goes on.",
     "keys": "Say who may call the service: make, list and revoke API keys.",
     "generate": "Make synthetic images from the patches of real ones.",
-    "train": "Train an encoder from scratch, without labels, and fit its head.",
+    "train": "Train an encoder, from scratch or further, without labels, and fit its head.",
+    "evaluate": "Measure how well encoders and baselines rank true sources.",
 }
 HELP = """Which of the images you hold did this AI-generated image come from?
 

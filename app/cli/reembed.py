@@ -24,7 +24,7 @@ def reembed_command(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give every source an embedding of another encoder, while a service goes on with its own.
+    """Give every source an embedding of another encoder, while the service goes on.
 
     Made from the previews (at most 512 pixels), no original is needed. Once every source has one,
     restart the service with ATTRIBUTION_ENCODER set to the new encoder; set it back to go back:

@@ -30,7 +30,7 @@ def restore_command(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring a backup back into an empty data folder, or with --force in place of what is there.
+    """Bring a backup back into an empty data folder, or over what is there.
 
     What was taken down in the folder stays down. Stop the service first. Interrupted, it leaves
     the old catalog or the new one; run it again.

@@ -31,7 +31,7 @@ def takedown_command(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete sources for good: no byte of them stays on the disk, and they cannot come back.
+    """Delete sources for good: no byte of them stays, and they cannot come back.
 
     Every source with the same bytes goes, in all collections. What stays is the sha256 with time
     and reason; ingest, the HTTP API and restore refuse these bytes from then on. Works beside a

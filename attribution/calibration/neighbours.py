@@ -20,7 +20,7 @@ class BackgroundNeighbours:
     Args:
         index: the searched index, already at `index.generation`.
         fusion: the encoder's rule.
-        rows: `(n, d)` background rows.
+        rows: `(n, views * d)` background rows, embedded as queries.
         collections: restrict to these; None for all.
     """
 

@@ -56,9 +56,7 @@ class Catalog:
     StorageFull, all of them CatalogError.
     """
 
-    def __init__(
-        self, database: Database, store: PreviewStore, jobs: Jobs, *, epoch: str
-    ) -> None:
+    def __init__(self, database: Database, store: PreviewStore, jobs: Jobs, *, epoch: str) -> None:
         """Use ``Catalog.open`` instead."""
         self._database = database
         self._previews = store

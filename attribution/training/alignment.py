@@ -1,9 +1,10 @@
-"""Contrastive alignment losses, as pure functions of unit vectors."""
+"""Contrastive alignment losses, as pure functions of unit vectors, and the queue of MoCo."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 
 def contrastive(
@@ -43,3 +44,110 @@ def contrastive(
     hidden = torch.zeros_like(logits, dtype=torch.bool) if excluded is None else excluded.clone()
     hidden[rows, positives] = decoupled
     return (logits.masked_fill(hidden, -torch.inf).logsumexp(dim=1) - positive).mean()
+
+
+def multi_positive(
+    queries: Tensor,
+    keys: Tensor,
+    positives: Tensor,
+    *,
+    temperature: float,
+    excluded: Tensor | None = None,
+    decoupled: bool = False,
+) -> Tensor:
+    r"""InfoNCE of each query against several positive keys, one term a positive.
+
+    .. math:: \frac{1}{np} \sum_i \sum_{c=1}^{p} \Big[
+              \log \Big( \sum_{j \notin P_i} \exp s_{ij} + \exp s_{i p_{ic}} \Big)
+              - s_{i p_{ic}} \Big], \quad s_{ij} = q_i^\top k_j / \tau
+
+    The average of `contrastive` over the positives, each with the others excluded. The sum over
+    positives stands outside the logarithm, as in the better form of supervised contrastive
+    learning (Khosla et al., NeurIPS 2020), so that a near source cannot stand for a far one;
+    unlike there, a positive is not a negative of another one, for both may be found.
+
+    Args:
+        queries: `(n, d)` unit rows.
+        keys: `(m, d)` unit rows; with a queue, the keys of the batch and then the queue.
+        positives: `(n, p)` columns of the positive keys of each query. Repeat a column where
+            a query has fewer.
+        temperature: :math:`\tau`.
+        excluded: `(n, m)` boolean, further keys that are no negatives. A positive itself is
+            never excluded.
+        decoupled: leave the positive out of the denominator, as in `contrastive`.
+
+    Returns:
+        Scalar.
+    """
+    logits = queries @ keys.T / temperature
+    hidden = torch.zeros_like(logits, dtype=torch.bool) if excluded is None else excluded
+    hidden = hidden.scatter(1, positives, value=True)
+    negative = logits.masked_fill(hidden, -torch.inf).logsumexp(dim=1, keepdim=True)
+    return _information(logits.gather(1, positives), negative, decoupled=decoupled)
+
+
+def momentum_contrastive(
+    queries: Tensor, keys: Tensor, queue: Tensor, *, temperature: float, decoupled: bool = False
+) -> Tensor:
+    r"""InfoNCE of each query against its momentum key, with past keys as the only negatives.
+
+    .. math:: \frac1n \sum_i \Big[ \log \Big( \exp s_i + \sum_j \exp(q_i^\top m_j / \tau) \Big)
+              - s_i \Big], \quad s_i = q_i^\top k_i / \tau
+
+    MoCo (He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", CVPR
+    2020; temperature 0.2 and a two-layer projection in v2, Chen et al., 2020). A queue that came
+    from a slowly moving encoder gives many negatives to a small batch.
+
+    Args:
+        queries: `(n, d)` unit rows of the encoder that learns.
+        keys: `(n, d)` unit rows of its momentum average, of another view; without gradient.
+        queue: `(m, d)` unit rows, the keys of earlier batches (`KeyQueue.rows`).
+        temperature: :math:`\tau`.
+        decoupled: leave the positive out of the denominator, as in `contrastive`.
+
+    Returns:
+        Scalar.
+    """
+    positive = (queries * keys).sum(dim=1, keepdim=True) / temperature
+    negative = (queries @ queue.T / temperature).logsumexp(dim=1, keepdim=True)
+    return _information(positive, negative, decoupled=decoupled)
+
+
+class KeyQueue(nn.Module):
+    """Ring of the newest momentum keys; its state is a buffer, so a checkpoint keeps it exactly.
+
+    It starts with random unit rows, as the paper's, which the first `size` keys replace.
+
+    Args:
+        size: keys held; it need not be a multiple of the batch.
+        dimension: columns of a key.
+    """
+
+    rows: Tensor
+    """`(size, dimension)` unit rows. `push` replaces this tensor and leaves the old one as it
+    was, so that a loss computed from it can still be differentiated."""
+    next: Tensor
+
+    def __init__(self, size: int, dimension: int) -> None:
+        super().__init__()
+        if size < 1:
+            raise ValueError(f"a queue of {size} keys gives no negatives: give it at least one")
+        self.register_buffer("rows", functional.normalize(torch.randn(size, dimension), dim=1))
+        self.register_buffer("next", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def push(self, keys: Tensor) -> None:
+        """Put `(n, dimension)` keys in the place of the oldest; the last `size` if they are more.
+
+        On several processes give each the keys of all (`distributed.gather`), in one order.
+        """
+        newest = keys.detach()[-len(self.rows) :].to(self.rows.dtype)
+        places = (self.next + torch.arange(len(newest), device=newest.device)) % len(self.rows)
+        self.rows = self.rows.index_copy(0, places, newest)
+        self.next = (self.next + len(newest)) % len(self.rows)
+
+
+def _information(positive: Tensor, negative: Tensor, *, decoupled: bool) -> Tensor:
+    """Mean over `positive` `(n, p)` of its term; `negative` `(n, 1)` is the sum of negatives."""
+    denominator = negative if decoupled else torch.logaddexp(negative, positive)
+    return (denominator - positive).mean()

@@ -12,32 +12,31 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attribution.training.config import TrainingConfig
-from attribution.training.fitting import HeadKind, PartPlan, fit_parts
+from attribution.training.fitting import fit_parts
+from attribution.training.head_recipe import HeadRecipe
 from attribution.training.images import ImageSet
+from attribution.training.plans import PartPlan, UnfitHead, check_plans, plans_for
+from models.backbones.features import Backbone
 from models.backbones.residual import ResidualNet
 from models.background import BACKGROUND, Background, save_background, thumbnail
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard
 from models.checkpoints import load_encoder_folder, save_encoder
 from models.encoder import Encoder
-from models.heads import Head
+from models.heads import Head, HeadPart
+from models.heads.affine import Domain
 from models.preprocessing import Preprocessing
+
+__all__ = [
+    "ENCODER_SIDE",
+    "REFERENCE_ROWS",
+    "Description",
+    "build_encoder",
+    "check_plans",
+    "plans_for",
+]
 
 REFERENCE_ROWS = 1000
 ENCODER_SIDE = 128
-
-
-def plans_for(head: HeadKind, components: int) -> tuple[PartPlan, ...]:
-    """The parts of an encoder with this head: `cca` has two, the others one."""
-    if head != "cca":
-        return (PartPlan("whole", head, ("views",), components),)
-    return (
-        PartPlan("structure", head, ("views", "structure"), components),
-        PartPlan("appearance", head, ("views", "appearance"), components),
-    )
-
-
-class UnfitHead(ValueError):
-    """A head that cannot be fitted to what there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +53,59 @@ class Description:
 
 def build_encoder(
     folder: Path,
-    net: ResidualNet,
-    images: ImageSet,
+    net: Backbone,
+    images: ImageSet | None,
     *,
-    config: TrainingConfig,
+    config: TrainingConfig | HeadRecipe,
     description: Description,
     plans: Sequence[PartPlan],
+    parts: tuple[HeadPart, ...] | None = None,
+    origin: Card | None = None,
     reference: Iterable[Image.Image] = (),
     background: Iterable[Image.Image] | None = None,
     size: int = ENCODER_SIDE,
+    mirrored_query: bool = True,
+    hubness: float = 0.5,
     limit: int | None = None,
     on_images: Callable[[int], None] | None = None,
 ) -> Encoder:
-    """Fit the heads, write the encoder to `folder` and load it back.
+    """Fit the heads unless they are given, write the encoder to `folder` and load it back.
 
     Args:
         folder: created if need be; an encoder already there is replaced.
         net: the trained network, in evaluation mode.
-        images: what the heads are fitted on, read at side `size`.
+        images: what the heads are fitted on, read as the encoder sees them; None with `parts`.
         config: the recipe, written into the card.
         description: words for the card.
-        plans: the parts.
+        plans: of the parts.
+        parts: the parts themselves, in that order, where they are made already (`train_head`).
+        origin: card of the encoder that the network comes from. Its backbone and preprocessing
+            are kept, and its licence where the description has none. By default the network is
+            a `ResidualNet` that sees whole pictures, squashed.
         reference: pictures for the reference rows, which an encoder of several parts needs.
         background: pictures of neither training nor fitting; embedded beside the encoder.
-        size: side of the square that the encoder sees.
+        size: side of the square that the encoder sees, where there is no `origin`.
+        mirrored_query: a query is scored as the larger of itself and its mirror image.
+        hubness: strength of the correction of an encoder of several parts; see `Head`.
         limit: fit the heads on so many images only.
         on_images: progress of fitting.
+
+    Raises:
+        UnfitHead: neither images nor parts, or a head that cannot be fitted.
     """
-    shape = Preprocessing(size, size)
-    parts = fit_parts(net, images, plans, shape, seed=config.seed, limit=limit, on_images=on_images)
+    backbone, preprocessing = _cards(net, origin, size)
+    if parts is None:
+        if images is None:
+            raise UnfitHead("a head needs images to be fitted on: give them, or ready parts")
+        shape = Preprocessing(**preprocessing.model_dump())
+        parts = fit_parts(
+            net, images, plans, shape, seed=config.seed, limit=limit, on_images=on_images
+        )
     head = Head(net.dimension, parts)
     card = Card(
         name=description.name,
-        backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
-        preprocessing=PreprocessingCard(height=size, width=size),
+        backbone=backbone,
+        preprocessing=preprocessing,
         parts=tuple(
             PartCard(
                 name=part.name,
@@ -97,9 +115,11 @@ def build_encoder(
             )
             for part, plan in zip(head.parts, plans, strict=True)
         ),
-        fusion="max-standardised" if len(head.parts) > 1 else "single",
-        licence=description.licence,
-        description=description.description,
+        fusion="harmonic-mean-p" if len(head.parts) > 1 else "single",
+        mirrored_query=mirrored_query,
+        hubness=hubness if len(head.parts) > 1 else 0.0,
+        licence=description.licence or ("" if origin is None else origin.licence),
+        description=description.description or ("" if origin is None else origin.description),
         data=description.data,
         command=description.command,
         limits=description.limits,
@@ -107,39 +127,38 @@ def build_encoder(
     )
     rows = None
     if len(head.parts) > 1:
-        rows = _embed(Encoder(card, net, head), reference)[0]
+        rows = _embed(Encoder(card, net, head), reference, "source")[0]
     save_encoder(folder, card, net, parts, reference=rows)
     (folder / BACKGROUND).unlink(missing_ok=True)  # one of another encoder would be refused
     encoder = load_encoder_folder(folder)
     if background is not None:
-        embedded, thumbnails = _embed(encoder, background)
+        embedded, thumbnails = _embed(encoder, background, "query")
         save_background(folder, Background(encoder.model_id, embedded, thumbnails))
     return encoder
 
 
-def check_plans(plans: Sequence[PartPlan], *, descriptor: int, images: int) -> None:
-    """Refuse, before hours of training, a head that could not be fitted after it.
-
-    Raises:
-        UnfitHead: more components than the descriptor has columns, or than there are images.
-    """
-    for plan in plans:
-        if plan.head != "none" and plan.components > min(descriptor, images):
-            raise UnfitHead(
-                f"{plan.components} components need as many columns and images, but there are "
-                f"{descriptor} and {images}: lower --components"
-            )
+def _cards(net: Backbone, origin: Card | None, size: int) -> tuple[BackboneCard, PreprocessingCard]:
+    """What the card says of the network and of how it sees pictures."""
+    if origin is not None:
+        return origin.backbone, origin.preprocessing
+    if not isinstance(net, ResidualNet):
+        raise UnfitHead(
+            f"how to build a {type(net).__name__} again is not known: give the card of the "
+            "encoder that it comes from as origin"
+        )
+    backbone = BackboneCard(name="residual", widths=net.widths, blocks=net.blocks)
+    return backbone, PreprocessingCard(height=size, width=size)
 
 
 def _embed(
-    encoder: Encoder, pictures: Iterable[Image.Image]
+    encoder: Encoder, pictures: Iterable[Image.Image], domain: Domain
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Rows and thumbnails of pictures, through the very path of a query."""
+    """Rows and thumbnails of pictures, through the very path of a query or a source."""
     rows: list[NDArray[np.float32]] = []
     thumbnails: list[NDArray[np.uint8]] = []
     waiting = iter(pictures)
     while block := list(islice(waiting, 64)):
-        rows.append(encoder.encode(block, domain="query"))
+        rows.append(encoder.encode(block, domain=domain))
         thumbnails.extend(thumbnail(picture) for picture in block)
     if not rows:
         raise UnfitHead("no reference or background picture could be read")

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+FORMER_NAMES = {
+    "logdet_weight": "disentanglement_weight",
+    "logdet_batches": "disentanglement_batches",
+}
+"""Fields of older recipes, from when the log-determinant was the only disentanglement."""
 
 
 class BadRecipe(ValueError):
@@ -23,11 +29,18 @@ class ResolutionStage(BaseModel):
 
 
 class TrainingConfig(BaseModel):
-    """Recipe of a label-free run; the defaults made the bundled encoder."""
+    """Recipe of a label-free run; the bundled encoder's is `benchmarks/bundled_encoder.yaml`.
+
+    A field that a recipe lacks has its default, and a field added later has the default that
+    means what runs did before, so that an older run resumes.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, description="Everything random follows from it and the step number.")
+    initial: str = Field(
+        "", description="Digest of the weights that the run starts from; empty from scratch."
+    )
     widths: tuple[int, ...] = Field((48, 96, 192, 384), description="Channels of each stage.")
     blocks: tuple[int, ...] = Field((1, 1, 2, 0), description="Residual blocks of each stage.")
     image_side: int = Field(160, ge=32, description="Side at which images are kept in memory.")
@@ -44,23 +57,107 @@ class TrainingConfig(BaseModel):
     learning_rate: float = Field(2e-3, gt=0, description="Peak of AdamW's cosine schedule.")
     warmup: int = Field(100, ge=0, description="Steps of linear warm-up.")
     weight_decay: float = Field(0.05, ge=0, description="AdamW's, on weights of convolutions.")
+    alignment: Literal["simclr", "moco", "dino"] = Field(
+        "simclr",
+        description="What draws views together. `simclr`: the batch gives the negatives. `moco`: "
+        "a momentum teacher gives the keys and a queue the negatives. `dino`: the semantics "
+        "predict a momentum teacher's prototypes, without negatives.",
+    )
     temperature: float = Field(0.2, gt=0, description="Of every contrastive term.")
     decoupled: bool = Field(
         default=True, description="Leave the positive out of the denominator (DCL)."
     )
     projection: int = Field(128, ge=8, description="Columns that the contrastive terms see.")
+    teacher_momentum: float = Field(
+        0.99, ge=0, lt=1, description="moco, dino: of the teacher at first; a cosine leads to 1."
+    )
+    queue: int = Field(4096, ge=1, description="moco: keys of earlier batches, as negatives.")
+    prototypes: int = Field(2048, ge=2, description="dino: classes of teacher and student.")
+    prototype_freeze: int = Field(
+        150, ge=0, description="dino: first steps in which prototypes stay; about an epoch."
+    )
+    student_temperature: float = Field(0.1, gt=0, description="dino: of the student's classes.")
+    teacher_temperature: float = Field(
+        0.07, gt=0, description="dino: of the teacher's classes after its warm-up."
+    )
+    teacher_temperature_start: float = Field(
+        0.04, gt=0, description="dino: the same at first; lower it if the centre wins."
+    )
+    teacher_temperature_warmup: int = Field(
+        600, ge=0, description="dino: steps from the one to the other."
+    )
+    views: Literal["plain", "synthesis-aware"] = Field(
+        "synthesis-aware",
+        description="`plain`: alignment of a mild and a strong view of each image only. "
+        "`synthesis-aware`: besides, pictures that mix two images must find both.",
+    )
     mixed_weight: float = Field(
-        0.5, ge=0, description="Weight of mixed views on the pooled features; 0 switches them off."
+        0.5, ge=0, description="Weight of mixed views on the pooled features; 0 drops that term."
     )
     role_weight: float = Field(
         0.5, ge=0, description="Weight of the structure term and of the appearance term."
     )
-    logdet_weight: float = Field(
-        0.1, ge=0, description="Weight of the Infomax log-determinant on the pooled features."
+    disentanglement: Literal["logdet", "koleo", "ica", "none"] = Field(
+        "logdet",
+        description="Infomax term on the pooled features: log-determinant of their covariance, "
+        "distance to the nearest neighbour, independence of unmixed columns, or none.",
     )
-    logdet_batches: int = Field(5, ge=1, description="Batches that estimate its covariance.")
+    disentanglement_weight: float = Field(0.1, ge=0, description="Its weight; was `logdet_weight`.")
+    disentanglement_batches: int = Field(
+        5, ge=1, description="logdet, ica: batches it is estimated on; was `logdet_batches`."
+    )
+    scope: str = Field(
+        "full",
+        pattern=r"^(full|last-[1-9][0-9]*)$",
+        description="What learns: the `full` network, or its `last-N` blocks, an entry "
+        "convolution or a residual block each; those before keep weights and statistics.",
+    )
+    precision: Literal["float32", "mixed"] = Field(
+        "float32",
+        description="`mixed`: half precision in the network, on a GPU; losses are always float32, "
+        "the log-determinant float64.",
+    )
     average: float = Field(0.998, ge=0, lt=1, description="Decay of the weight average kept.")
     checkpoint_every: int = Field(100, ge=1, description="Steps between checkpoints.")
+    held_out: int = Field(
+        0,
+        ge=0,
+        description="Last images of the set, at most a tenth of it, that training never sees and "
+        "metrics are measured on; 0 switches that off.",
+    )
+    monitor_every: int = Field(100, ge=1, description="Steps between lines of metrics.jsonl.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        for former, name in FORMER_NAMES.items():
+            if former in fields and name in fields:
+                raise ValueError(f"{former} is the former name of {name}: give one of them")
+        return {FORMER_NAMES.get(name, name): value for name, value in fields.items()}
+
+    @model_validator(mode="after")
+    def _teacher_sharpens(self) -> TrainingConfig:
+        warmest = max(self.teacher_temperature, self.teacher_temperature_start)
+        if self.alignment == "dino" and warmest >= self.student_temperature:
+            raise ValueError(
+                f"a teacher at temperature {warmest} teaches a student at "
+                f"{self.student_temperature} nothing sharper than it knows: lower "
+                "teacher_temperature"
+            )
+        return self
+
+    @property
+    def draws_mixed(self) -> bool:
+        """Whether a step makes mixed views."""
+        weighted = self.mixed_weight > 0 or self.role_weight > 0
+        return self.views == "synthesis-aware" and weighted
+
+    @property
+    def disentangles(self) -> bool:
+        """Whether a step has an Infomax term."""
+        return self.disentanglement != "none" and self.disentanglement_weight > 0
 
     @property
     def steps(self) -> int:
@@ -82,8 +179,17 @@ class TrainingConfig(BaseModel):
             ResolutionStage(size=stage.size, steps=max(1, round(stage.steps * ratio)))
             for stage in self.stages
         )
-        warmup = min(self.warmup, max(1, round(self.warmup * ratio)))
-        return self.model_copy(update={"stages": stages, "warmup": warmup})
+
+        def scale(given: int) -> int:
+            return min(given, max(1, round(given * ratio)))
+
+        changes = {
+            "stages": stages,
+            "warmup": scale(self.warmup),
+            "teacher_temperature_warmup": scale(self.teacher_temperature_warmup),
+            "prototype_freeze": scale(self.prototype_freeze),
+        }
+        return self.model_copy(update=changes)
 
 
 def read_config(path: Path | None) -> TrainingConfig:

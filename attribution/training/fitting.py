@@ -1,50 +1,26 @@
-"""Closed-form heads fitted on views of unlabelled images, and the encoder they complete."""
+"""Closed-form heads fitted on views of unlabelled images, whatever the backbone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 
 from attribution.training.images import ImageSet
 from attribution.training.mixing import mix
+from attribution.training.plans import Pairs, PartPlan, UnfitHead
 from attribution.training.views import MILD, STRONG, make_view
-from models.backbones.features import Features
-from models.backbones.residual import ResidualNet
+from models.backbones.features import Backbone, Features
 from models.heads import AffineMap, HeadPart, Moments, cca, whiten
+from models.parts import Part
 from models.preprocessing import Preprocessing
 
-Pairs = Literal["views", "structure", "appearance"]
-HeadKind = Literal["none", "whiten", "cca"]
 BATCH = 128
 
 
-@dataclass(frozen=True, slots=True)
-class PartPlan:
-    """How one part is fitted.
-
-    Attributes:
-        name: of the part.
-        head: `none` leaves the descriptor as it is.
-        pairs: kinds of pairs whose shared directions the part keeps. `views`: an image and a
-            mild or degraded view of it. `structure`, `appearance`: an image and a mixture that
-            took its layout, or its colours and textures.
-        components: directions kept.
-        blocks: blocks of the descriptor it may use; all of them when empty.
-    """
-
-    name: str
-    head: HeadKind
-    pairs: tuple[Pairs, ...]
-    components: int
-    blocks: tuple[str, ...] = ()
-
-
 def fit_parts(
-    net: ResidualNet,
+    net: Backbone,
     images: ImageSet,
     plans: Sequence[PartPlan],
     shape: Preprocessing,
@@ -56,7 +32,7 @@ def fit_parts(
     """Fit every part on pairs of views, drawn afresh for each image.
 
     Args:
-        net: trained network.
+        net: trained network, in evaluation mode.
         images: unlabelled images, read at the encoder's size: small directions of the
             descriptor depend on how a picture was scaled. None should be in a gallery that is
             measured.
@@ -65,11 +41,11 @@ def fit_parts(
         seed: of the views.
         limit: fit on so many images, drawn at random; on all by default.
         on_images: called with the number of images done.
+
+    Raises:
+        UnfitHead: a head without a closed form, or images of another size.
     """
-    if images.pixels.shape[-1] != shape.height:
-        raise ValueError(
-            f"images of side {images.pixels.shape[-1]} for an encoder of side {shape.height}"
-        )
+    require_side(images, shape)
     kinds = sorted({pairs for plan in plans if plan.head != "none" for pairs in plan.pairs})
     moments = {kind: Moments.empty(net.dimension) for kind in kinds}
     generator = torch.Generator().manual_seed(seed)
@@ -79,19 +55,101 @@ def fit_parts(
         if len(rows) < 2:
             continue
         batch = images.batch(rows)
-        first = _describe(net, batch, shape)
+        first = describe(net, batch, shape)
         partner = torch.roll(batch, 1, dims=0)
         for kind in kinds:
-            second = _second_view(kind, batch, partner, shape.height, generator)
-            moments[kind].add(first, _describe(net, second, shape))
+            second = first
+            if kind != "images":
+                view = _second_view(kind, batch, partner, shape.height, generator)
+                second = describe(net, view, shape)
+            moments[kind].add(first, second)
         done += len(rows)
         if on_images is not None:
             on_images(done)
     return tuple(
-        HeadPart(plan.name, _fit(net, plan, _joined([moments[kind] for kind in plan.pairs])))
+        HeadPart(
+            plan.name,
+            fit_map(plan, [moments[kind] for kind in plan.pairs], net.blocks_of_descriptor),
+        )
         for plan in plans
         if plan.head != "none"
     )
+
+
+def fit_map(plan: PartPlan, moments: Sequence[Moments], blocks: Sequence[Part]) -> AffineMap:
+    """Fit one part's map, on the plan's blocks of the descriptor only.
+
+    Args:
+        plan: of the part.
+        moments: of the pairs it is fitted on, one a kind; they count together.
+        blocks: those of the descriptor.
+
+    Raises:
+        UnfitHead: the head has no closed form.
+    """
+    if plan.head not in ("whiten", "cca"):
+        raise UnfitHead(f"a head of kind {plan.head} is not fitted: choose whiten or cca")
+    columns = columns_of(plan, blocks)
+    inside = restricted(_joined(moments), columns)
+    fitted = (
+        whiten(inside, components=plan.components)
+        if plan.head == "whiten"
+        else cca(inside, components=plan.components)
+    )
+    return AffineMap(fitted.mean, fitted.weight, columns)
+
+
+def columns_of(plan: PartPlan, blocks: Sequence[Part]) -> Tensor:
+    """Columns of the descriptor that a part may read.
+
+    Raises:
+        UnfitHead: the plan names a block that the descriptor lacks.
+    """
+    unknown = set(plan.blocks) - {block.name for block in blocks}
+    if unknown:
+        raise UnfitHead(f"the descriptor has no block {', '.join(sorted(unknown))}")
+    return torch.cat(
+        [
+            torch.arange(block.start, block.stop)
+            for block in blocks
+            if not plan.blocks or block.name in plan.blocks
+        ]
+    )
+
+
+def restricted(moments: Moments, columns: Tensor) -> Moments:
+    """The moments of some columns of the descriptor."""
+    return Moments(
+        moments.count,
+        moments.total[columns],
+        moments.within[columns][:, columns],
+        moments.between[columns][:, columns],
+    )
+
+
+def require_side(images: ImageSet, shape: Preprocessing) -> None:
+    """Refuse images that were not read at the encoder's size.
+
+    Raises:
+        UnfitHead: with both sizes.
+    """
+    height, width = images.pixels.shape[-2:]
+    if (height, width) != (shape.height, shape.width) or height != width:
+        raise UnfitHead(
+            f"images of {height} x {width} pixels for an encoder that sees {shape.height} x "
+            f"{shape.width}: read them as it does, as squares"
+        )
+
+
+@torch.inference_mode()
+def describe(net: Backbone, images: Tensor, shape: Preprocessing) -> Tensor:
+    """Descriptors of `(n, 3, H, W)` images in [0, 1]: `(n, d)` on the CPU, whatever the device."""
+    weights = next(net.parameters(), images)
+    mean = images.new_tensor(shape.mean)[:, None, None]
+    std = images.new_tensor(shape.std)[:, None, None]
+    scaled = ((images - mean) / std).to(weights.device, memory_format=torch.channels_last)
+    features: Features = net(scaled)
+    return features.pooled.cpu()
 
 
 def _second_view(
@@ -110,15 +168,6 @@ def _second_view(
     )
 
 
-@torch.inference_mode()
-def _describe(net: ResidualNet, images: Tensor, shape: Preprocessing) -> Tensor:
-    mean = images.new_tensor(shape.mean)[:, None, None]
-    std = images.new_tensor(shape.std)[:, None, None]
-    scaled = ((images - mean) / std).to(memory_format=torch.channels_last)
-    features: Features = net(scaled)
-    return features.pooled
-
-
 def _joined(moments: Sequence[Moments]) -> Moments:
     total = Moments.empty(len(moments[0].total))
     for each in moments:
@@ -127,29 +176,3 @@ def _joined(moments: Sequence[Moments]) -> Moments:
         total.within += each.within
         total.between += each.between
     return total
-
-
-def _fit(net: ResidualNet, plan: PartPlan, moments: Moments) -> AffineMap:
-    """Fit on the plan's blocks only; the weights of all other columns are zero."""
-    layout = net.blocks_of_descriptor
-    columns = torch.cat(
-        [
-            torch.arange(block.start, block.stop)
-            for block in layout
-            if not plan.blocks or block.name in plan.blocks
-        ]
-    )
-    inside = Moments(
-        moments.count,
-        moments.total[columns],
-        moments.within[columns][:, columns],
-        moments.between[columns][:, columns],
-    )
-    fitted = (
-        whiten(inside, components=plan.components)
-        if plan.head == "whiten"
-        else cca(inside, components=plan.components)
-    )
-    mean, weight = torch.zeros(net.dimension), torch.zeros(net.dimension, plan.components)
-    mean[columns], weight[columns] = fitted.mean, fitted.weight
-    return AffineMap(mean, weight)

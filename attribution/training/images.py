@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -71,23 +70,55 @@ def read_images(
     Raises:
         NoImages: nothing readable was found.
     """
-    names: list[str] = []
-    rows: list[NDArray[np.uint8]] = []
-    members = (item for path in paths for item in _members(path) if item[0] not in exclude)
+    return read_set(
+        paths,
+        wanted=lambda name: name not in exclude,
+        convert=lambda data: _squashed(data, side),
+        on_read=on_read,
+    )
+
+
+def read_set(
+    paths: Sequence[Path],
+    *,
+    wanted: Callable[[str], bool],
+    convert: Callable[[bytes], Tensor],
+    on_read: Callable[[int], None] | None = None,
+) -> ImageSet:
+    """Read the wanted images of folders and tar files; those that cannot be read are left out.
+
+    Args:
+        paths: folders (searched recursively), `.tar` files or single images.
+        wanted: by name within its folder or tar.
+        convert: a file's bytes to `(3, height, width)` uint8; raises ImageError.
+        on_read: called with the number of images read so far.
+
+    Raises:
+        NoImages: nothing readable was found.
+    """
+
+    def read(item: tuple[str, bytes]) -> tuple[str, Tensor] | None:
+        name, data = item
+        try:
+            return name, convert(data)
+        except ImageError as error:
+            logger.warning("%s left out: %s", name, error)
+            return None
+
+    found: list[tuple[str, Tensor]] = []
+    waiting = (item for path in paths for item in members(path) if wanted(item[0]))
     with ThreadPoolExecutor(max_workers=2) as pool:
-        while block := list(islice(members, _BLOCK)):  # the pool would drain the whole iterator
-            for name, row in pool.map(
-                lambda item: (item[0], _square(item[0], item[1], side)), block
-            ):
-                if row is None:
+        while block := list(islice(waiting, _BLOCK)):  # the pool would drain the whole iterator
+            for item in pool.map(read, block):
+                if item is None:
                     continue
-                names.append(name)
-                rows.append(row)
+                found.append(item)
                 if on_read is not None:
-                    on_read(len(rows))
-    if not rows:
+                    on_read(len(found))
+    if not found:
         raise NoImages(f"no readable image in {', '.join(map(str, paths))}")
-    return ImageSet(torch.from_numpy(np.stack(rows)), tuple(names))
+    names, rows = zip(*found, strict=True)
+    return ImageSet(torch.stack(rows), names)
 
 
 def member_names(paths: Sequence[Path]) -> frozenset[str]:
@@ -107,7 +138,7 @@ def member_names(paths: Sequence[Path]) -> frozenset[str]:
 def read_pictures(paths: Sequence[Path], only: frozenset[str]) -> Iterator[Image.Image]:
     """The images of these names as pictures, decoded as a query is."""
     for path in paths:
-        for name, data in _members(path):
+        for name, data in members(path):
             if name not in only:
                 continue
             try:
@@ -116,7 +147,8 @@ def read_pictures(paths: Sequence[Path], only: frozenset[str]) -> Iterator[Image
                 logger.warning("%s left out: %s", name, error)
 
 
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+def members(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of the image files in a folder or tar file, in the order they are read."""
     if path.is_dir():
         for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES):
             yield file.relative_to(path).as_posix(), file.read_bytes()
@@ -133,11 +165,8 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
         raise NoImages(f"{path}: no such folder, tar file or image")
 
 
-def _square(name: str, data: bytes, side: int) -> NDArray[np.uint8] | None:
-    try:
-        image = decode(data, target_side=2 * side).image
-    except ImageError as error:
-        logger.warning("%s left out: %s", name, error)
-        return None
+def _squashed(data: bytes, side: int) -> Tensor:
+    image = decode(data, target_side=2 * side).image
     small = image.resize((side, side), Image.Resampling.BICUBIC)
-    return np.ascontiguousarray(np.asarray(small, dtype=np.uint8).transpose(2, 0, 1))
+    pixels = np.asarray(small, dtype=np.uint8).transpose(2, 0, 1)
+    return torch.from_numpy(np.ascontiguousarray(pixels))

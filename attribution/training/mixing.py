@@ -20,7 +20,10 @@ LARGE = 96  # side in pixels above which patches are twice as large
 
 
 def mix(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
-    """Join each pair in a way drawn at random among the five kinds below and the collage."""
+    """Join each pair in a way drawn at random among the five kinds that keep roles apart.
+
+    The collage below is none of them: a pasted region has both structure and appearance.
+    """
     n = structure.shape[0]
     kinds: tuple[Callable[[Tensor, Tensor, Generator], Tensor], ...] = (
         transfer_statistics,
@@ -28,7 +31,6 @@ def mix(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
         resample_patches_small,
         resample_patches_large,
         recolour_resampled,
-        collage,
     )
     assigned = torch.randint(len(kinds), (n,), generator=generator, device=structure.device)
     mixed = torch.empty_like(structure)

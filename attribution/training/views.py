@@ -42,39 +42,85 @@ STRONG = ViewRecipe(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Crop boxes, one an image, in coordinates where the image spans [-1, 1]; each `(n,)`."""
+
+    x: Tensor
+    y: Tensor
+    half_width: Tensor
+    half_height: Tensor
+    mirror: Tensor
+    """-1 where the crop is flipped left to right, else 1."""
+
+    def __getitem__(self, rows: slice) -> Boxes:
+        """The boxes of some of the images."""
+        return Boxes(
+            self.x[rows],
+            self.y[rows],
+            self.half_width[rows],
+            self.half_height[rows],
+            self.mirror[rows],
+        )
+
+
 def make_view(images: Tensor, size: int, recipe: ViewRecipe, generator: Generator) -> Tensor:
     """One random view of each image, `(n, 3, size, size)` in [0, 1]."""
-    view = random_crop(images, size, recipe.scale, recipe.aspect, generator)
-    view = jitter_colour(view, recipe, generator)
+    boxes = draw_boxes(images, recipe.scale, recipe.aspect, generator)
+    return colour_view(crop(images, boxes, size), recipe, generator)
+
+
+def colour_view(cropped: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:
+    """What a recipe does to a crop: its colours, then perhaps a lossy journey."""
+    view = jitter_colour(cropped, recipe, generator)
     if recipe.degrade > 0:
         view = degrade(view, recipe.degrade, generator)
     return view
 
 
-def random_crop(
-    images: Tensor, size: int, scale: tuple[float, float], aspect: float, generator: Generator
-) -> Tensor:
-    """Random resized crop with a random mirror, sampled at twice the size and averaged.
-
-    The averaging is the low-pass filter that bilinear sampling lacks when it shrinks.
-    """
-    n = images.shape[0]
+def draw_boxes(
+    images: Tensor, scale: tuple[float, float], aspect: float, generator: Generator
+) -> Boxes:
+    """A random box of each image, of an area within `scale`, half of them flipped."""
+    n = len(images)
     area = _uniform(n, *scale, generator, images)
     stretch = _uniform(n, -math.log(aspect), math.log(aspect), generator, images).exp().sqrt()
     side = area.sqrt()
     half_w, half_h = (side * stretch).clamp(max=1.0), (side / stretch).clamp(max=1.0)
-    centre_x = (1 - half_w) * _uniform(n, -1, 1, generator, images)
-    centre_y = (1 - half_h) * _uniform(n, -1, 1, generator, images)
+    x = (1 - half_w) * _uniform(n, -1, 1, generator, images)
+    y = (1 - half_h) * _uniform(n, -1, 1, generator, images)
     mirror = torch.where(_uniform(n, 0, 1, generator, images) < 0.5, -1.0, 1.0)
-    zero = torch.zeros_like(area)
+    return Boxes(x, y, half_w, half_h, mirror)
+
+
+def draw_inside(boxes: Boxes, scale: tuple[float, float], generator: Generator) -> Boxes:
+    """A random box inside each box, of an area within `scale` of it and with the same flip.
+
+    Two crops related like this keep their layout: what is top left in one is top left in the
+    other.
+    """
+    n, like = len(boxes.x), boxes.x
+    half_w = boxes.half_width * _uniform(n, *scale, generator, like).sqrt()
+    half_h = boxes.half_height * _uniform(n, *scale, generator, like).sqrt()
+    x = boxes.x + (boxes.half_width - half_w) * _uniform(n, -1, 1, generator, like)
+    y = boxes.y + (boxes.half_height - half_h) * _uniform(n, -1, 1, generator, like)
+    return Boxes(x, y, half_w, half_h, boxes.mirror)
+
+
+def crop(images: Tensor, boxes: Boxes, size: int) -> Tensor:
+    """Cut the boxes out, `(n, 3, size, size)`, sampled at twice the size and averaged.
+
+    The averaging is the low-pass filter that bilinear sampling lacks when it shrinks.
+    """
+    zero = torch.zeros_like(boxes.x)
     theta = torch.stack(
         [
-            torch.stack([half_w * mirror, zero, centre_x], dim=1),
-            torch.stack([zero, half_h, centre_y], dim=1),
+            torch.stack([boxes.half_width * boxes.mirror, zero, boxes.x], dim=1),
+            torch.stack([zero, boxes.half_height, boxes.y], dim=1),
         ],
         dim=1,
     )
-    grid = functional.affine_grid(theta, [n, 3, 2 * size, 2 * size], align_corners=False)
+    grid = functional.affine_grid(theta, [len(images), 3, 2 * size, 2 * size], align_corners=False)
     sampled = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
     return functional.avg_pool2d(sampled, 2)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor, nn
+
+from models.parts import Part, consecutive_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,11 @@ class Backbone(nn.Module):
     """Columns of `Features.pooled`."""
     patch_dimension: int
     """Channels of `Features.patches`."""
+
+    @cached_property
+    def blocks_of_descriptor(self) -> tuple[Part, ...]:
+        """Slices of the descriptor that a head may read apart; one, `whole`, unless replaced."""
+        return consecutive_parts([("whole", self.dimension)])
 
     def forward(self, images: Tensor) -> Features:
         """Describe the images."""

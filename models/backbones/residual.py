@@ -2,8 +2,9 @@
 
 Plain 3x3 convolutions with ReLU, because on a CPU they run at the machine's peak while grouped
 or depthwise ones reach half of it or less. No global pooling throws away what attribution needs:
-the descriptor joins the pooled last stage (semantics), a coarse mirror-symmetric grid of it
-(layout) and the mean and deviation of every earlier stage (colour and texture).
+the descriptor joins the pooled last stage (semantics), a grid of the stage before it (layout),
+the mean and deviation of every earlier stage (colour and texture), and oriented gradients of the
+picture itself, which find an unchanged layout better than anything learnt here.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.backbones.features import Backbone, Features
+from models.backbones.gradients import COLUMNS, oriented_gradients
 from models.parts import Part, consecutive_parts
 
-GRID = 2
+GRID = 4
 
 
 class ResidualBlock(nn.Module):
@@ -76,34 +78,38 @@ class ResidualNet(Backbone):
 
     def forward(self, images: Tensor) -> Features:
         """`(n, 3, H, W)`, H and W at least 32, to a descriptor and the last stage's map."""
+        learnt = self.learnt(images)
+        gradients = _unit(oriented_gradients(images))
+        return Features(torch.cat([learnt.pooled, gradients], dim=1), learnt.patches)
+
+    def learnt(self, images: Tensor) -> Features:
+        """`forward` without the last block of the descriptor, which has no weights to train."""
         maps: list[Tensor] = []
         x = images
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
-        statistics = [_unit(stage_statistics(stage)) for stage in maps[:-1]]
-        descriptor = torch.cat(
-            [_unit(x.mean(dim=(2, 3))), _unit(symmetric_grid(x)), *statistics], dim=1
-        )
-        return Features(pooled=descriptor, patches=x)
+        blocks = [maps[-1].mean(dim=(2, 3)), layout_grid(maps[-2])]
+        blocks += [stage_statistics(each) for each in maps[:-1]]
+        return Features(torch.cat([_unit(block) for block in blocks], dim=1), maps[-1])
 
 
 def descriptor_layout(widths: Sequence[int]) -> tuple[Part, ...]:
-    """Name the slices of the descriptor: `global`, `grid`, then `stage1`, `stage2`, ..."""
-    last = widths[-1]
+    """Name the slices of the descriptor: `global`, `layout`, `stage1`, ..., `gradients`."""
     earlier = [(f"stage{i}", 2 * width) for i, width in enumerate(widths[:-1], start=1)]
-    return consecutive_parts([("global", last), ("grid", GRID * GRID * last), *earlier])
+    return consecutive_parts(
+        [
+            ("global", widths[-1]),
+            ("layout", GRID * GRID * widths[-2]),
+            *earlier,
+            ("gradients", COLUMNS),
+        ]
+    )
 
 
-def symmetric_grid(x: Tensor) -> Tensor:
-    """Pool a map to a 2x2 grid that a left-right flip of the map leaves unchanged.
-
-    Per row, the sum and the absolute difference of the left and the right cell: together they
-    hold both values but not which is which. `(n, c, h, w) -> (n, 4c)`.
-    """
-    cells = functional.adaptive_avg_pool2d(x, GRID)
-    left, right = cells[..., 0], cells[..., 1]
-    return torch.stack([left + right, (left - right).abs()], dim=-1).flatten(1)
+def layout_grid(x: Tensor) -> Tensor:
+    """Pool a map to a 4x4 grid, `(n, c, h, w) -> (n, 16c)`."""
+    return functional.adaptive_avg_pool2d(x, GRID).flatten(1)
 
 
 def stage_statistics(x: Tensor) -> Tensor:

@@ -49,16 +49,17 @@ class ThumbnailBackbone(Backbone):
         return Features(small + 1e-4, images)
 
 
-def thumbnail_encoder(backbone: Backbone | None = None) -> Encoder:
+def thumbnail_encoder(backbone: Backbone | None = None, *, mirrored_query: bool = False) -> Encoder:
     card = Card(
         name="thumbnail",
         backbone=BackboneCard(name="thumbnail"),
         preprocessing=PreprocessingCard(height=32, width=32),
         parts=(PartCard(name="whole", head="none", dimension=SIDE * SIDE),),
+        mirrored_query=mirrored_query,
     )
     backbone = backbone or ThumbnailBackbone()
     bare = Encoder(card, backbone, Head(SIDE * SIDE))
-    reference = bare.encode([picture(seed) for seed in range(20_000, 20_050)], domain="query")
+    reference = bare.encode([picture(seed) for seed in range(20_000, 20_050)])
     return Encoder(card, backbone, Head(SIDE * SIDE), reference=reference)
 
 
@@ -92,6 +93,10 @@ def encoder() -> Encoder:
 
 @pytest.fixture(scope="session")
 def background(encoder) -> Background:
+    return background_of(encoder)
+
+
+def background_of(encoder: Encoder) -> Background:
     images = [picture(seed) for seed in range(10_000, 10_300)]
     return Background(
         encoder.model_id,

@@ -32,6 +32,17 @@ class SmallSpace:
     dimension: int = 24
     parts: tuple[Part, ...] = SPACE_PARTS
     reference: np.ndarray = field(default_factory=lambda: rows_of(99, 200))
+    views: int = 1
+    fusion: str = "max-standardised"
+
+    @property
+    def reference_queries(self) -> np.ndarray:
+        return self.reference
+
+    def query_rows(self, seed: int, n: int) -> np.ndarray:
+        """`(n, views * 24)` rows, every view drawn on its own."""
+        drawn = [rows_of(seed + 7_000 * view, n, self.parts) for view in range(self.views)]
+        return np.concatenate(drawn, axis=1)
 
 
 def preview(seed):

@@ -8,6 +8,7 @@ from attribution.calibration import AlphaTooSmall, Calibration
 from attribution.index import FaissIndex, Follower
 from attribution.retrieval import Fusion
 from models.background import Background
+from tests.attribution.conftest import SmallSpace
 
 
 def rows_of(seed, n, parts):
@@ -30,11 +31,11 @@ class World:
         self.catalog, self.space = catalog, space
         self.index = FaissIndex(space.parts, space.dimension, space.model_id, catalog.epoch)
         self.follower = Follower(catalog, self.index, space.model_id)
-        fusion = Fusion(space.parts, space.reference)
+        fusion = Fusion(space.parts, space.reference, space.views)
         self.background = (
             Background(
                 space.model_id,
-                rows_of(5, background, space.parts),
+                space.query_rows(5, background),
                 np.zeros((background, 16, 16), np.uint8),
             )
             if background
@@ -99,8 +100,26 @@ def test_each_part_can_find_its_own_source(world):
     }
 
 
-def test_unrelated_queries_are_refused_at_about_the_stated_rate(world):
-    queries = rows_of(1234, 600, world.space.parts)
+@pytest.mark.parametrize("view", [0, 1])
+def test_any_view_of_a_query_can_find_its_source(catalog, new_source, view):
+    space = SmallSpace(views=2)
+    world = World(catalog, space, new_source)
+    views = [rows_of(4321, 1, space.parts), rows_of(4322, 1, space.parts)]
+    views[view] = world.near(7)
+    [answer] = world.attributor.attribute(np.concatenate(views, axis=1), alpha=0.05)
+    assert answer.decision == "attributed"
+    assert answer.sources[0].source == world.sources[7]
+
+
+def test_a_row_of_another_width_is_refused(world):
+    with pytest.raises(ValueError, match=r"must be \(n, 24\).*domain 'query'"):
+        world.attributor.attribute(SmallSpace(views=2).query_rows(1, 1))
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_unrelated_queries_are_refused_at_about_the_stated_rate(catalog, new_source, views):
+    world = World(catalog, SmallSpace(views=views), new_source)
+    queries = world.space.query_rows(1234, 600)
     answers = world.attributor.attribute(queries, alpha=0.1)
     rate = np.mean([answer.decision == "attributed" for answer in answers])
     assert abs(rate - 0.1) < 0.04

@@ -1,15 +1,18 @@
-"""Fused retrieval equals scoring every row, also with several parts and filters."""
+"""Fused retrieval equals scoring every row, also with several views, parts and filters."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import gumbel_r
 
 from attribution.index import FaissIndex, change_batch
-from attribution.retrieval import Fusion, retrieve, unique_per_row
+from attribution.retrieval import OVERFETCH, Fusion, retrieve, unique_per_row
 from models.parts import consecutive_parts
 
 PARTS = consecutive_parts([("structure", 4), ("appearance", 6)])
+WHOLE = consecutive_parts([("whole", 10)])
+RULES = ("max-standardised", "harmonic-mean-p")
 
 
 def unit_rows(n, seed, parts=PARTS):
@@ -20,14 +23,37 @@ def unit_rows(n, seed, parts=PARTS):
     return rows
 
 
-def slow_score(query, row, reference, parts):
-    """The rule in words: largest over parts of the cosine in the query's own deviations."""
-    scores = []
-    for part in parts:
-        against = [float(query[part.columns] @ other[part.columns]) for other in reference]
-        cosine = float(query[part.columns] @ row[part.columns])
-        scores.append((cosine - np.mean(against)) / np.std(against, ddof=1))
-    return max(scores)
+def query_rows(n, seed, parts, views):
+    return np.concatenate([unit_rows(n, seed + 50 * view, parts) for view in range(views)], axis=1)
+
+
+def slow_standardised(query, row, reference, part):
+    """A part's cosine in the query's own deviations."""
+    against = [float(query[part.columns] @ other[part.columns]) for other in reference]
+    cosine = float(query[part.columns] @ row[part.columns])
+    return (cosine - np.mean(against)) / np.std(against, ddof=1)
+
+
+def slow_gumbel(reference, part):
+    """Location and scale whose median and 90 % quantile are those of the best scores."""
+    best = [
+        max(slow_standardised(q, r, reference, part) for j, r in enumerate(reference) if j != i)
+        for i, q in enumerate(reference)
+    ]
+    median, high = np.quantile(best, [0.5, 0.9])
+    unit = gumbel_r(0, 1)
+    scale = (high - median) / (unit.ppf(0.9) - unit.ppf(0.5))
+    return median - scale * unit.ppf(0.5), scale
+
+
+def slow_score(query, row, reference, parts, rule):
+    """The rules in words."""
+    scores = [slow_standardised(query, row, reference, part) for part in parts]
+    if rule == "max-standardised":
+        return max(scores)
+    fitted = [slow_gumbel(reference, part) for part in parts]
+    p_values = [np.exp(-(z - m) / b) for z, (m, b) in zip(scores, fitted, strict=True)]
+    return np.log(sum(1 / p for p in p_values))
 
 
 def filled_index(rows, ids, collections, parts=PARTS):
@@ -40,16 +66,47 @@ def filled_index(rows, ids, collections, parts=PARTS):
     return index
 
 
-def test_fused_scores_equal_the_rule_in_words():
-    queries, rows, reference = unit_rows(3, 1), unit_rows(5, 2), unit_rows(40, 3)
-    fused = Fusion(PARTS, reference).scores(queries, rows)
-    slow = [[slow_score(q, r, reference, PARTS) for r in rows] for q in queries]
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_fused_scores_equal_the_rule_in_words(views, rule):
+    queries, rows, reference = query_rows(3, 1, PARTS, views), unit_rows(5, 2), unit_rows(25, 3)
+    fused = Fusion(PARTS, reference, views, rule).scores(queries, rows)
+    slow = [
+        [
+            max(slow_score(q, r, reference, PARTS, rule) for q in np.split(query, views))
+            for r in rows
+        ]
+        for query in queries
+    ]
     assert np.allclose(fused, slow, atol=1e-3)
 
 
-def test_own_rows_and_shared_rows_score_alike():
-    queries, rows = unit_rows(3, 1), unit_rows(5, 2)
-    fusion = Fusion(PARTS, unit_rows(40, 3))
+def test_a_column_of_sources_alone_does_not_bend_the_scale_of_a_part():
+    """Rows with a correction in their last column, as the hubness correction leaves them."""
+    rows, reference, queries = unit_rows(5, 2), unit_rows(200, 3), unit_rows(3, 1)
+    plain = Fusion(PARTS, reference, rule="harmonic-mean-p")
+    corrected, as_queries, sources, asking = (
+        with_columns(each, value)
+        for each, value in ((reference, -3.0), (reference, 0.2), (rows, -3.0), (queries, 0.2))
+    )
+    wider = consecutive_parts([(part.name, part.stop - part.start + 1) for part in PARTS])
+    fusion = Fusion(wider, corrected, rule="harmonic-mean-p", reference_queries=as_queries)
+    # The same correction for every source shifts nothing, once scores are standardised.
+    assert np.allclose(fusion.scores(asking, sources), plain.scores(queries, rows), atol=2e-2)
+
+
+def with_columns(rows, value):
+    """Each part with one constant column more."""
+    added = np.full((len(rows), 1), value, np.float32)
+    return np.concatenate(
+        [each for part in PARTS for each in (rows[:, part.columns], added)], axis=1
+    )
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_own_rows_and_shared_rows_score_alike(views):
+    queries, rows = query_rows(3, 1, PARTS, views), unit_rows(5, 2)
+    fusion = Fusion(PARTS, unit_rows(40, 3), views)
     shared = fusion.scores(queries, rows)
     own = fusion.scores(queries, np.broadcast_to(rows, (3, *rows.shape)))
     assert np.allclose(shared, own, atol=1e-5)
@@ -62,14 +119,30 @@ def test_one_part_scores_by_cosine():
     assert np.allclose(fusion.scores(queries, rows), queries @ rows.T)
 
 
-@settings(max_examples=30, deadline=None)
-@given(n=st.integers(0, 60), k=st.integers(1, 20), seed=st.integers(0, 1000), some=st.booleans())
-def test_retrieval_equals_scoring_everything(n, k, seed, some):
-    rows, queries = unit_rows(n, seed), unit_rows(3, seed + 1)
+def test_of_several_views_the_larger_cosine_counts():
+    queries, rows = query_rows(3, 1, WHOLE, 2), unit_rows(7, 2, WHOLE)
+    scores = Fusion(WHOLE, np.zeros((0, 10), np.float32), 2).scores(queries, rows)
+    assert np.allclose(scores, np.maximum(queries[:, :10] @ rows.T, queries[:, 10:] @ rows.T))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(0, 60),
+    k=st.integers(1, 20),
+    seed=st.integers(0, 1000),
+    some=st.booleans(),
+    parts=st.sampled_from([WHOLE, PARTS]),
+    views=st.integers(1, 3),
+    rule=st.sampled_from(RULES),
+)
+def test_retrieval_equals_scoring_everything(n, k, seed, some, parts, views, rule):
+    if rule == "harmonic-mean-p":
+        n = min(n, k * OVERFETCH)  # beyond that some rows are proposed by no part
+    rows, queries = unit_rows(n, seed, parts), query_rows(3, seed + 1, parts, views)
     ids = np.arange(10, 10 + n)
     collections = ["a" if i % 3 else "b" for i in range(n)]
-    fusion = Fusion(PARTS, unit_rows(30, 9))
-    index = filled_index(rows, ids, collections)
+    fusion = Fusion(parts, unit_rows(30, 9, parts), views, rule)
+    index = filled_index(rows, ids, collections, parts)
     wanted = frozenset({"b"}) if some else None
     inside = [i for i in range(n) if not some or collections[i] == "b"]
     hits = retrieve(index, fusion, queries, k, collections=wanted)
@@ -83,10 +156,48 @@ def test_retrieval_equals_scoring_everything(n, k, seed, some):
         assert np.isneginf(hits.scores[row][len(order) :]).all()
 
 
-def test_no_queries_give_no_hits():
+def test_where_parts_add_up_a_row_good_in_both_is_found_though_best_in_none():
+    rng = np.random.default_rng(0)
+    query = unit_rows(1, 5)
+    rows = unit_rows(2000, 6)
+    for place, part in enumerate(PARTS):  # two decoys, each perfect in one part
+        rows[place, part.columns] = query[0, part.columns]
+    near = query[0] + 0.1 * rng.normal(size=10).astype(np.float32)
+    rows[2] = near
+    for part in PARTS:
+        rows[2, part.columns] /= np.linalg.norm(rows[2, part.columns])
+    fusion = Fusion(PARTS, unit_rows(200, 9), rule="harmonic-mean-p")
+    index = filled_index(rows, np.arange(2000), ["a"] * 2000)
+    found = retrieve(index, fusion, query, 5)
+    best = np.argsort(-fusion.scores(query, rows)[0])[:5]
+    assert 2 in found.ids[0]
+    assert found.ids[0].tolist() == best.tolist()
+
+
+def test_more_queries_than_a_block_have_the_answers_of_single_ones():
+    rows, queries = unit_rows(40, 1), query_rows(300, 2, PARTS, 2)
+    fusion = Fusion(PARTS, unit_rows(30, 9), 2)
+    index = filled_index(rows, np.arange(40), ["a"] * 40)
+    together = retrieve(index, fusion, queries, 3)
+    for place in (0, 31, 32, 299):
+        alone = retrieve(index, fusion, queries[place : place + 1], 3)
+        assert np.array_equal(together.ids[place], alone.ids[0])
+        assert np.allclose(together.scores[place], alone.scores[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_no_queries_give_no_hits(views):
     index = filled_index(unit_rows(4, 0), [1, 2, 3, 4], ["a"] * 4)
-    hits = retrieve(index, Fusion(PARTS, unit_rows(30, 9)), unit_rows(0, 0), 5)
+    fusion = Fusion(PARTS, unit_rows(30, 9), views)
+    hits = retrieve(index, fusion, query_rows(0, 0, PARTS, views), 5)
     assert hits.ids.shape == (0, 5)
+
+
+@pytest.mark.parametrize("columns", [10, 19, 30])
+def test_queries_without_all_their_views_are_refused(columns):
+    fusion = Fusion(PARTS, unit_rows(30, 9), 2)
+    with pytest.raises(ValueError, match=r"must be \(n, 20\), 2 x 10 columns"):
+        fusion.scores(np.zeros((3, columns), np.float32), unit_rows(4, 0))
 
 
 def test_repeats_within_a_row_become_padding():
@@ -97,6 +208,11 @@ def test_repeats_within_a_row_become_padding():
 def test_an_encoder_without_parts_is_refused():
     with pytest.raises(ValueError, match="at least one part"):
         Fusion((), np.zeros((0, 3), np.float32)).scores(unit_rows(1, 0), unit_rows(1, 0))
+
+
+def test_several_parts_need_a_rule():
+    with pytest.raises(ValueError, match="need a rule"):
+        Fusion(PARTS, unit_rows(30, 9), rule="single")
 
 
 def test_several_parts_are_not_fused_without_reference_rows():

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 from models import load_encoder
-from models.backbones.residual import ResidualNet, symmetric_grid
+from models.backbones.residual import ResidualNet, descriptor_layout
 from models.background import Background, load_background, save_background, thumbnail
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard
 from models.checkpoints import BadCheckpoint, load_encoder_folder, save_encoder
-from models.heads import AffineMap, HeadPart
+from models.heads import AffineMap, Head, HeadPart
 from models.loading import load_encoder_background
 from models.preprocessing import Preprocessing
 
@@ -44,7 +44,7 @@ def save_small(folder, *, seed=0, size=64, parts=2):
         backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
         preprocessing=PreprocessingCard(height=size, width=size),
         parts=tuple(PartCard(name=name, head="cca", dimension=12) for name in names),
-        fusion="max-standardised" if parts > 1 else "single",
+        fusion="harmonic-mean-p" if parts > 1 else "single",
     )
     save_encoder(folder, card, net, fitted, reference=reference if parts > 1 else None)
     return net
@@ -134,10 +134,39 @@ def test_a_folder_without_background_has_none(tmp_path):
     assert load_background(tmp_path) is None
 
 
-def test_the_grid_is_the_same_for_a_mirrored_map():
-    x = torch.randn(3, 5, 6, 8)
-    assert torch.allclose(symmetric_grid(x), symmetric_grid(x.flip(3)), atol=1e-6)
-    assert not torch.allclose(symmetric_grid(x), symmetric_grid(x.flip(2)))
+def test_the_blocks_of_a_descriptor_have_unit_length_and_the_last_needs_no_weights():
+    torch.manual_seed(0)
+    net = ResidualNet((8, 8, 16, 16), (1, 0, 1, 0)).eval()
+    images = torch.randn(3, 3, 64, 64)
+    with torch.inference_mode():
+        whole, learnt = net(images).pooled, net.learnt(images).pooled
+    layout = {part.name: part for part in descriptor_layout(net.widths)}
+    assert list(layout) == ["global", "layout", "stage1", "stage2", "stage3", "gradients"]
+    assert whole.shape == (3, net.dimension)
+    for part in layout.values():
+        assert torch.allclose(whole[:, part.columns].norm(dim=1), torch.ones(3), atol=1e-5)
+    assert torch.equal(learnt, whole[:, : layout["gradients"].start])
+
+
+def test_a_map_that_reads_some_columns_comes_back_nearly_equal(tmp_path):
+    torch.manual_seed(0)
+    net = ResidualNet((8, 8, 16, 16), (1, 0, 1, 0)).eval()
+    columns = torch.tensor([3, 40, 7, 100])
+    fitted = AffineMap(torch.randn(4), torch.randn(4, 3), columns)
+    card = Card(
+        name="small",
+        backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
+        preprocessing=PreprocessingCard(height=64, width=64),
+        parts=(PartCard(name="whole", head="cca", dimension=3),),
+    )
+    save_encoder(tmp_path, card, net, (HeadPart("whole", fitted),))
+    descriptors = torch.randn(10, net.dimension)
+    expected = torch.nn.functional.normalize(
+        (descriptors[:, [3, 40, 7, 100]] - fitted.mean) @ fitted.weight, dim=1
+    )
+    found = load_encoder_folder(tmp_path).head(descriptors)
+    assert torch.allclose(found, expected, atol=0.02)
+    assert not torch.allclose(found, expected, atol=1e-7)  # int8 on disk
 
 
 def test_squashing_keeps_the_border_and_cropping_does_not():
@@ -163,7 +192,49 @@ def test_the_bundled_encoder_fits_its_promises():
     assert encoder.card.data
     pictures = [picture(seed, (160, 120)) for seed in range(6)]
     flipped = [each.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for each in pictures]
-    rows, mirrored = encoder.encode(pictures), encoder.encode(flipped)
+    rows, queries = encoder.encode(pictures), encoder.encode(flipped, domain="query")
     for part in encoder.parts:
-        similarities = mirrored[:, part.columns] @ rows[:, part.columns].T
-        assert similarities.argmax(axis=1).tolist() == list(range(6))
+        similarities = [
+            view[:, part.columns] @ rows[:, part.columns].T
+            for view in np.split(queries, encoder.views, axis=1)
+        ]
+        assert np.max(similarities, axis=0).argmax(axis=1).tolist() == list(range(6))
+
+
+def test_the_hubness_correction_is_an_inner_product_with_one_column_more():
+    generator = torch.Generator().manual_seed(3)
+    parts = tuple(
+        HeadPart(name, AffineMap(torch.zeros(20), torch.randn(20, width, generator=generator)))
+        for name, width in (("structure", 6), ("appearance", 4))
+    )
+    plain = Head(20, parts)
+    bank = plain(torch.randn(40, 20, generator=generator))
+    head = Head(20, parts, hubness=0.5, bank=bank)
+    queries, sources = (
+        torch.randn(3, 20, generator=generator),
+        torch.randn(5, 20, generator=generator),
+    )
+    found = [
+        head(queries, "query")[:, part.columns] @ head(sources, "source")[:, part.columns].T
+        for part in head.parts
+    ]
+    for each, part in zip(found, plain.parts, strict=True):
+        rows, against = plain(sources)[:, part.columns], bank[:, part.columns]
+        for q, query in enumerate(plain(queries)[:, part.columns]):
+            for s, source in enumerate(rows):
+                nearest = sorted((float(source @ other) for other in against), reverse=True)[:10]
+                slow = float(query @ source) - 0.5 * sum(nearest) / 10
+                assert float(each[q, s]) == pytest.approx(slow, abs=1e-5)
+    asked = head.bank_as_queries()
+    for part, width in zip(head.parts, (6, 4), strict=True):
+        assert torch.allclose(asked[:, part.stop - 1], torch.full((40,), width**-0.5))
+    again = head.corrected_bank()[7, head.parts[0].columns]
+    others = [float(bank[7, :6] @ bank[i, :6]) for i in range(40) if i != 7]
+    slow = -0.5 * sum(sorted(others, reverse=True)[:10]) / 10 * 6**0.5
+    assert float(again[-1]) == pytest.approx(slow, abs=1e-5)
+
+
+def test_a_correction_without_a_bank_is_refused():
+    part = HeadPart("whole", AffineMap(torch.zeros(4), torch.eye(4)))
+    with pytest.raises(ValueError, match="bank of more than 10"):
+        Head(4, [part], hubness=0.5, bank=torch.eye(4))

@@ -15,9 +15,16 @@ TEACHES = {
     "batch": ("--url", "images that have a line are left alone", "Exits with 1"),
     "serve": ("docs/settings.md", "--port", "loopback"),
     "index": ("--rebuild", "--save", "generation"),
+    "takedown": ("--reason", "--lift", "in all collections", "Exits with 1 when a name"),
+    "compact": ("room for a second one", "beside a running service", "Exits with 1"),
+    "verify": ("--repair", "Reads everything", "Exits with 1 when something is wrong"),
+    "backup": ("tombstones", "it must not exist", "Exits with 1"),
+    "restore": ("--force", "What was taken down in the folder stays down", "Stop the service"),
+    "reembed": ("previews", "--drop", "Exits with 1 when a source has no readable preview"),
     "keys": ("create", "list", "revoke", "shown once", "beside a running service"),
     "generate": ("manifest.jsonl", "--pairs", "no network"),
     "train": ("without labels", "--background", "OUT/encoder"),
+    "evaluate": ("docs/evaluation.md", "own-exemplars", "95 % interval"),
 }
 
 

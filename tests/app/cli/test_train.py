@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from models.checkpoints import load_backbone
+from models.encoder import weights_digest
+
 RECIPE = {
     "widths": [8, 16, 16, 32],
     "blocks": [1, 1, 1, 0],
@@ -42,7 +45,7 @@ def test_a_run_leaves_an_encoder_and_says_how_to_use_it(trained, folder):
     card = json.loads((encoder / "card.json").read_text())
     assert card["name"] == "tiny"
     assert card["recipe"]["batch"] == 16
-    assert [part["name"] for part in card["parts"]] == ["structure", "appearance"]
+    assert [part["name"] for part in card["parts"]] == ["structure", "outline", "appearance"]
     assert (encoder / "background.safetensors").is_file()
 
 
@@ -85,3 +88,29 @@ def test_a_recipe_with_a_misspelt_field_is_refused(attribution, folder, tmp_path
     assert done.code == 1
     assert "btach" in done.err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_head_alone_is_made_on_an_encoder_that_stays_as_it_is(attribution, trained, folder):
+    start, made = folder / "run" / "encoder", folder / "head" / "encoder"
+    done = attribution(
+        *("train", folder / "images", "--out", folder / "head", "--scope", "head"),
+        *("--from", start, "--head", "whiten", "--components", 8),
+        *("--background", folder / "held-out.txt"),
+    )
+    assert done.code == 0, done.err
+    assert done.out.startswith("45 images to fit on, 15 ")
+    card = json.loads((made / "card.json").read_text())
+    assert [(part["name"], part["head"]) for part in card["parts"]] == [("whole", "whiten")]
+    first, second = load_backbone(start), load_backbone(made)
+    assert weights_digest(first) == weights_digest(second)
+    assert (made / "background.safetensors").is_file()
+
+
+def test_options_of_the_wrong_scope_are_refused(attribution, folder, tmp_path):
+    images, run = folder / "images", ("--out", tmp_path / "run")
+    linear = attribution("train", images, *run, "--head", "linear")
+    assert linear.code == 2
+    assert "go with --scope head" in linear.err
+    views = attribution("train", images, *run, "--scope", "head", "--views", "plain")
+    assert views.code == 2
+    assert "--scope head has no --views" in views.err

@@ -8,15 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from attribution.training.building import (
-    Description,
-    UnfitHead,
-    build_encoder,
-    check_plans,
-    plans_for,
-)
+from attribution.training.building import Description, build_encoder
 from attribution.training.config import TrainingConfig
-from attribution.training.fitting import PartPlan, fit_parts
+from attribution.training.fitting import fit_parts
 from attribution.training.images import (
     ImageSet,
     NoImages,
@@ -24,8 +18,10 @@ from attribution.training.images import (
     read_images,
     read_pictures,
 )
+from attribution.training.plans import PartPlan, UnfitHead, check_plans, plans_for
 from models.backbones.residual import ResidualNet
 from models.loading import load_encoder, load_encoder_background
+from models.parts import consecutive_parts
 from models.preprocessing import Preprocessing
 
 
@@ -54,13 +50,29 @@ def test_fitting_repeats_and_uses_only_the_blocks_it_may():
     )
     assert torch.equal(first[0].source.weight, again[0].source.weight)
     layout = {part.name: part for part in net().blocks_of_descriptor}
-    used = first[0].source.weight.abs().sum(dim=1) > 0
-    assert used[layout["stage1"].columns].all()
-    assert not used[layout["global"].columns].any()
-    assert not used[layout["stage3"].columns].any()
+    read = [*range(layout["stage1"].start, layout["stage2"].stop)]
+    assert first[0].source.columns.tolist() == read
 
 
-@pytest.mark.parametrize(("head", "parts"), [("cca", 2), ("whiten", 1), ("none", 1)])
+def test_a_descriptor_of_one_block_has_a_part_a_role_and_no_outline():
+    whole = consecutive_parts([("whole", 20)])
+    plans = plans_for("cca", 500, whole)
+    assert [(plan.name, plan.components) for plan in plans] == [
+        ("structure", 20),
+        ("appearance", 20),
+    ]
+    assert [plan.name for plan in plans_for("whiten", 8, whole)] == ["whole"]
+    assert plans_for("cca", 8, net().blocks_of_descriptor) == plans_for("cca", 8)
+
+
+def test_images_of_another_size_and_heads_without_closed_form_are_refused():
+    with pytest.raises(UnfitHead, match="48 x 48 pixels for an encoder that sees 64 x 64"):
+        fit_parts(net(), image_set(), plans_for("whiten", 8), Preprocessing(64, 64))
+    with pytest.raises(UnfitHead, match="linear"):
+        fit_parts(net(), image_set(4), plans_for("linear", 8), Preprocessing(48, 48))
+
+
+@pytest.mark.parametrize(("head", "parts"), [("cca", 3), ("whiten", 1), ("none", 1)])
 def test_a_built_encoder_loads_and_knows_its_background(tmp_path, head, parts):
     pictures = [Image.open(io.BytesIO(png(seed))) for seed in range(50)]
     built = build_encoder(
@@ -73,7 +85,7 @@ def test_a_built_encoder_loads_and_knows_its_background(tmp_path, head, parts):
     assert len(loaded.parts) == parts
     assert [part.head for part in loaded.card.parts] == [head] * parts
     assert background is not None
-    assert background.rows.shape == (20, loaded.dimension)
+    assert background.rows.shape == (20, loaded.query_dimension)
     assert len(loaded.reference) == (30 if parts > 1 else 0)
 
 

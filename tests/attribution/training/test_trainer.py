@@ -1,11 +1,16 @@
 """A run learns, resumes exactly, refuses another recipe and says when it collapses."""
 
+import json
+
 import pytest
 import torch
 
-from attribution.training.config import BadRecipe, ResolutionStage, TrainingConfig, read_config
+from attribution.training.checkpoint import CHECKPOINT, ForeignRun
+from attribution.training.config import ResolutionStage, TrainingConfig
 from attribution.training.images import ImageSet, NoImages
-from attribution.training.trainer import ForeignRun, Trainer, TrainingCollapsed, learning_rate
+from attribution.training.preflight import UnfitRun
+from attribution.training.trainer import Trainer, TrainingCollapsed
+from models.backbones.residual import ResidualNet
 
 TINY = TrainingConfig(
     widths=(8, 16, 16, 32),
@@ -15,8 +20,13 @@ TINY = TrainingConfig(
     stages=(ResolutionStage(size=32, steps=4), ResolutionStage(size=48, steps=3)),
     warmup=2,
     projection=16,
-    logdet_batches=3,
+    disentanglement_batches=3,
+    queue=24,
+    prototypes=20,
+    prototype_freeze=2,
+    teacher_temperature_warmup=3,
     checkpoint_every=1,
+    monitor_every=1000,
 )
 
 
@@ -35,20 +45,94 @@ class Killed(BaseException):
     """Stands for the end of the process between two steps."""
 
 
-def test_a_run_killed_at_any_step_and_resumed_ends_with_equal_weights(tmp_path):
-    whole = Trainer(TINY, image_set(), tmp_path / "whole").run()
-    for last in (1, 4, 6):
+def killed_after(last):
+    def kill(report):
+        if report.step == last + 1:
+            raise Killed
+
+    return kill
+
+
+VARIANTS = {
+    "log-determinant": {},
+    "koleo": {"disentanglement": "koleo"},
+    "ica": {"disentanglement": "ica"},
+    "nothing": {"disentanglement": "none", "views": "plain"},
+    "moco": {"alignment": "moco"},
+    "moco ica": {"alignment": "moco", "disentanglement": "ica"},
+    "dino": {"alignment": "dino"},
+    "dino koleo": {"alignment": "dino", "disentanglement": "koleo"},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_run_killed_and_resumed_ends_with_equal_weights(tmp_path, variant):
+    config = TINY.model_copy(update=VARIANTS[variant])
+    whole = Trainer(config, image_set(), tmp_path / "whole")
+    wanted = parameters(whole.run())
+    assert not torch.equal(wanted, parameters(Trainer(config, image_set(), tmp_path / "new").net))
+    for last in (1, 5) if variant == "log-determinant" else (4,):
         folder = tmp_path / f"killed-{last}"
-
-        def kill(report, last=last):
-            if report.step == last + 1:
-                raise Killed
-
         with pytest.raises(Killed):
-            Trainer(TINY, image_set(), folder).run(kill)
-        resumed = Trainer(TINY, image_set(), folder)
+            Trainer(config, image_set(), folder).run(killed_after(last))
+        resumed = Trainer(config, image_set(), folder)
         assert resumed.step == last
-        assert torch.equal(parameters(resumed.run()), parameters(whole))
+        assert torch.equal(parameters(resumed.run()), wanted)
+        for kept, same in (
+            (resumed.net, whole.net),
+            (resumed.objective.alignment, whole.objective.alignment),
+        ):
+            assert torch.equal(parameters(kept), parameters(same))
+
+
+def test_a_checkpoint_from_before_there_was_a_choice_is_resumed(tmp_path):
+    whole = Trainer(TINY, image_set(), tmp_path / "whole").run()
+    with pytest.raises(Killed):
+        Trainer(TINY, image_set(), tmp_path / "old").run(killed_after(4))
+    path = tmp_path / "old" / CHECKPOINT
+    kept = torch.load(path, weights_only=True)
+    recipe = json.loads(kept["config"])
+    known = ("seed", "widths", "blocks", "image_side", "batch", "stages", "warmup", "projection")
+    former = {name: recipe[name] for name in (*known, "checkpoint_every")}
+    former |= {"logdet_weight": 0.1, "logdet_batches": 3}
+    names = ("images", "step", "net", "objective", "recent", "average", "optimizer")
+    torch.save({"config": json.dumps(former)} | {name: kept[name] for name in names}, path)
+    with pytest.raises(ForeignRun, match="another recipe"):
+        Trainer(TINY, image_set(), tmp_path / "old")
+    # What an older recipe lacks has the default.
+    config = TrainingConfig.model_validate(former)
+    resumed = Trainer(config, image_set(), tmp_path / "old")
+    assert resumed.step == 4
+    assert torch.equal(parameters(resumed.run()), parameters(whole))
+
+
+@pytest.mark.parametrize("alignment", ["simclr", "moco", "dino"])
+def test_blocks_before_the_scope_keep_weights_and_statistics(tmp_path, alignment):
+    torch.manual_seed(1)
+    initial = ResidualNet(TINY.widths, TINY.blocks)
+    update = {"scope": "last-2", "initial": "given", "alignment": alignment, "average": 0.0}
+    trainer = Trainer(TINY.model_copy(update=update), image_set(), tmp_path, initial=initial)
+    net, before = trainer.run(), initial.state_dict()
+    changed = {name for name, value in net.state_dict().items() if not value.equal(before[name])}
+    learning = {name for name in before if name.startswith(("stages.2.", "stages.3."))}
+    assert changed == learning
+    if alignment != "simclr":
+        state = trainer.objective.alignment.teacher.net.state_dict()
+        moved = {name for name, value in state.items() if not value.equal(before[name])}
+        assert moved == learning
+
+
+def test_what_cannot_run_is_refused_before_anything_is_read(tmp_path):
+    def refused(match, **update):
+        with pytest.raises(UnfitRun, match=match):
+            Trainer(TINY.model_copy(update=update), None, tmp_path)
+
+    refused("needs a GPU", precision="mixed")
+    refused("from scratch", scope="last-1")
+    refused("has 5 blocks", scope="last-6", initial="given")
+    if not torch.cuda.is_available():
+        with pytest.raises(UnfitRun, match="--device cpu"):
+            Trainer(TINY, None, tmp_path, "cuda")
 
 
 def test_views_of_an_image_come_together(tmp_path):
@@ -84,22 +168,3 @@ def test_collapse_is_said(tmp_path):
         trainer._refuse_collapse(1.0, 1.2)
     with pytest.raises(TrainingCollapsed, match="nan"):
         trainer._refuse_collapse(float("nan"), None)
-
-
-def test_the_learning_rate_warms_up_and_falls():
-    rates = [learning_rate(TINY, step) for step in range(TINY.steps)]
-    assert rates[0] == pytest.approx(TINY.learning_rate / 2)
-    assert max(rates) == pytest.approx(TINY.learning_rate)
-    assert rates[2:] == sorted(rates[2:], reverse=True)
-
-
-def test_recipes_are_read_from_yaml_and_refused_when_wrong(tmp_path):
-    good = tmp_path / "good.yaml"
-    good.write_text("seed: 3\nstages:\n  - {size: 48, steps: 10}\n")
-    assert read_config(good).seed == 3
-    assert read_config(good).steps == 10
-    bad = tmp_path / "bad.yaml"
-    bad.write_text("sede: 3\n")
-    with pytest.raises(BadRecipe, match="sede"):
-        read_config(bad)
-    assert TINY.scaled(14).steps == 14

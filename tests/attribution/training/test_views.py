@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from attribution.training import mixing, views
+from attribution.training.objective import make_views
 
 
 def generator(seed=0):
@@ -30,12 +31,37 @@ def test_a_view_is_a_picture_and_repeats_from_its_seed(recipe):
 
 def test_a_full_crop_is_the_picture_or_its_mirror_image():
     picture = images(8, 32)
-    crop = views.random_crop(picture, 32, (1.0, 1.0), 1.0, generator())
+    crop = views.crop(picture, views.draw_boxes(picture, (1.0, 1.0), 1.0, generator()), 32)
     same = (crop - picture).abs().amax(dim=(1, 2, 3)) < 0.1
     mirrored = (crop - picture.flip(3)).abs().amax(dim=(1, 2, 3)) < 0.1
     assert (same | mirrored).all()
     assert same.any()
     assert mirrored.any()
+
+
+def test_a_box_inside_a_box_keeps_its_bounds_and_flip():
+    picture = images(50)
+    outer = views.draw_boxes(picture, (0.3, 1.0), 4 / 3, generator(1))
+    inner = views.draw_inside(outer, (0.6, 1.0), generator(2))
+    assert torch.equal(inner.mirror, outer.mirror)
+    for place, half in (("x", "half_width"), ("y", "half_height")):
+        reach = (getattr(inner, place) - getattr(outer, place)).abs() + getattr(inner, half)
+        assert (reach <= getattr(outer, half) + 1e-6).all()
+        assert (getattr(inner, half) >= 0.6**0.5 * getattr(outer, half) - 1e-6).all()
+    assert (inner.x != outer.x).any()
+
+
+def test_strong_views_of_the_first_half_share_the_layout_of_the_mild_ones():
+    ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64).clone()  # dark left, bright right
+    drawn = make_views(ramp.repeat(40, 1, 1, 1), 32, generator(4), with_mixed=True)
+
+    def brighter_right(view):
+        return view[..., 24:].mean(dim=(1, 2, 3)) > view[..., :8].mean(dim=(1, 2, 3))
+
+    agree = brighter_right(drawn.mild) == brighter_right(drawn.strong)
+    assert agree[:20].all()
+    assert not agree[20:].all()
+    assert drawn.mixed.shape == (20, 3, 32, 32)
 
 
 def test_without_amounts_colours_stay():

@@ -1,0 +1,139 @@
+"""Descriptors of images and of random views of them, computed once, for heads to be fitted on.
+
+A forward pass of a published backbone takes most of the time there is, a head next to none: so
+every picture is described once, and the head sees the cached rows as often as it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from attribution.training.fitting import describe, require_side
+from attribution.training.images import ImageSet
+from attribution.training.mixing import mix
+from attribution.training.plans import Pairs, UnfitHead
+from attribution.training.views import MILD, STRONG, make_view
+from models.backbones.features import Backbone
+from models.heads import Moments
+from models.preprocessing import Preprocessing
+
+BATCH = 32
+# A quarter of the views are mild crops, a quarter strong ones and half are mixed with a partner,
+# each of which is a view of two images at the price of one.
+CYCLE = ("mild", "mixed", "strong", "mixed")
+_CHUNK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CachedRows:
+    """What a backbone said of `n` images and of `m` random views; float16, on the CPU."""
+
+    images: Tensor
+    """`(n, d)` descriptors of the images as they are."""
+    views: Tensor
+    """`(m, d)` descriptors of the views."""
+    structure: Tensor
+    """`(m,)` the image whose layout a view has."""
+    appearance: Tensor
+    """`(m,)` the image whose colours and textures it has; the same, unless it is a mixture."""
+
+    @property
+    def dimension(self) -> int:
+        """Columns of a descriptor."""
+        return self.images.shape[1]
+
+    def moments(self, pairs: Pairs) -> Moments:
+        """Moments of the pairs of an image and a view that shares something with it.
+
+        Args:
+            pairs: `views` are of one image; of a mixture, `structure` pairs it with the image
+                it has its layout from, `appearance` with the other. `images` are no pairs: every
+                image with itself.
+        """
+        moments = Moments.empty(self.dimension)
+        if pairs == "images":
+            for rows in torch.split(self.images, _CHUNK):
+                moments.add(rows, rows)
+            return moments
+        mixed = self.structure != self.appearance
+        sources = self.appearance if pairs == "appearance" else self.structure
+        chosen = (~mixed if pairs == "views" else mixed).nonzero().squeeze(1)
+        for rows in torch.split(chosen, _CHUNK):
+            moments.add(self.images[sources[rows]], self.views[rows])
+        return moments
+
+
+def cache_rows(
+    backbone: Backbone,
+    images: ImageSet,
+    shape: Preprocessing,
+    *,
+    views_per_image: int = 1,
+    seed: int = 0,
+    on_images: Callable[[int], None] | None = None,
+) -> CachedRows:
+    """Describe every image and some random views of it.
+
+    Args:
+        backbone: in evaluation mode, on its device.
+        images: read as the encoder sees them (`read_framed`), at least two for views.
+        shape: the encoder's preprocessing; views are made at its size.
+        views_per_image: each costs a forward pass an image; 0 describes the images only. With
+            one, an image has the kind that its place in a random order gives it in `CYCLE`; with
+            four, it has all of them.
+        seed: of the views.
+        on_images: called with the number of images described so far, with their views.
+
+    Raises:
+        UnfitHead: one image, images of another size, or descriptors that are not finite.
+    """
+    require_side(images, shape)
+    n = len(images)
+    if n < 2 and views_per_image > 0:
+        raise UnfitHead("mixed views need two images at least")
+    generator = torch.Generator().manual_seed(seed)
+    clean = torch.empty(n, backbone.dimension, dtype=torch.float16)
+    views = torch.empty(views_per_image * n, backbone.dimension, dtype=torch.float16)
+    structure, appearance = (torch.empty(len(views), dtype=torch.int64) for _ in range(2))
+    done = 0
+    for rows in torch.split(torch.randperm(n, generator=generator), BATCH):
+        batch = images.batch(rows)
+        clean[rows] = _half(describe(backbone, batch, shape))
+        for turn in range(views_per_image):
+            drawn, partners = _draw(batch, turn, shape.height, generator)
+            places = rows + turn * n
+            views[places] = _half(describe(backbone, drawn, shape))
+            structure[places], appearance[places] = rows, rows[partners]
+        done += len(rows)
+        if on_images is not None:
+            on_images(done)
+    return CachedRows(clean, views, structure, appearance)
+
+
+def _draw(batch: Tensor, turn: int, size: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """One view of each image, and the place of the image it has its appearance from."""
+    n = len(batch)
+    places = torch.arange(n)
+    partners, views = places.clone(), torch.empty_like(batch)
+    for offset, kind in enumerate(CYCLE):
+        chosen = places[(places + turn) % len(CYCLE) == offset]
+        if len(chosen) == 0:
+            continue
+        if kind == "mixed":
+            partners[chosen] = (chosen + 1) % n
+            views[chosen] = mix(batch[chosen], batch[partners[chosen]], generator)
+        else:
+            recipe = MILD if kind == "mild" else STRONG
+            views[chosen] = make_view(batch[chosen], size, recipe, generator)
+    return views, partners
+
+
+def _half(descriptors: Tensor) -> Tensor:
+    half = descriptors.half()
+    if not half.isfinite().all():
+        raise UnfitHead("the backbone's descriptors are not finite or too large for float16")
+    return half

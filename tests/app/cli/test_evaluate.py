@@ -1,0 +1,176 @@
+"""`attribution evaluate`: tables, JSON and pictures from a small folder, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from models.backbones.residual import ResidualNet
+from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.checkpoints import save_encoder
+from models.heads import AffineMap, HeadPart
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """Folder of an untrained encoder: copies are found by any."""
+    folder = tmp_path_factory.mktemp("encoder")
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    net = ResidualNet((8, 8, 16, 16), (1, 0, 1, 0)).eval()
+    names = ("structure", "appearance")
+    weights = [torch.randn(net.dimension, 12, generator=generator) for _ in names]
+    maps = [AffineMap(torch.zeros(net.dimension), weight) for weight in weights]
+    card = Card(
+        name="small",
+        backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
+        preprocessing=PreprocessingCard(height=64, width=64),
+        parts=tuple(PartCard(name=name, head="cca", dimension=12) for name in names),
+        fusion="harmonic-mean-p",
+    )
+    reference = np.random.default_rng(0).normal(size=(30, 24)).astype(np.float32)
+    parts = [HeadPart(*each) for each in zip(names, maps, strict=True)]
+    save_encoder(folder, card, net, parts, reference=reference)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluate(attribution, encoder):
+    return lambda *arguments: attribution("evaluate", *arguments, "--encoder", encoder)
+
+
+@pytest.fixture(scope="module")
+def data(draw_pictures, tmp_path_factory):
+    """Six queries, each a copy of its source; eight distractors."""
+    folder = tmp_path_factory.mktemp("bench")
+    draw_pictures(folder / "sources", range(6))
+    draw_pictures(folder / "queries", range(6))
+    draw_pictures(folder / "distractors", range(20, 28))
+    rows = [
+        {
+            "query": f"queries/{n:03d}.jpg",
+            "sources": [{"image": f"sources/{n:03d}.jpg", "role": "exemplar"}],
+            "set": "even" if n % 2 == 0 else "odd",
+            "method": "copy",
+        }
+        for n in range(6)
+    ]
+    manifest = folder / "manifest.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return tmp_path_factory.mktemp("out") / "new"
+
+
+@pytest.fixture(scope="module")
+def evaluated(evaluate, data, written):
+    return evaluate(
+        *(data, "--distractors", data / "distractors", "--condition", "clean"),
+        *("--condition", "laundered", "--mirrored", "--baseline", "colour-histogram"),
+        *("--per-method", "--out", written),
+    )
+
+
+def test_it_prints_figures_differences_and_what_was_run(evaluated):
+    assert evaluated.code == 0, evaluated.err
+    text = " ".join(evaluated.out.split())
+    for title in ("clean queries", "laundered queries", "mAP minus that of small"):
+        assert title in text
+    assert "6 queries, 6 sources, 8 distractors; protocol open" in text
+    assert "cut at rank 100" in text
+    assert "by copy" in text
+    assert "too few to diagnose" in evaluated.err  # six pairs
+
+
+def test_copies_are_found_and_json_and_pictures_are_written(evaluated, written):
+    assert evaluated.code == 0, evaluated.err
+    document = json.loads((written / "evaluation.json").read_text())
+    methods = [summary["method"] for summary in document["summaries"]]
+    assert methods[::2] == ["small", "small, mirrored", "colour-histogram"]
+    clean = document["summaries"][0]
+    assert clean["condition"] == "clean"
+    assert clean["mean"]["value"] == 1.0
+    assert {row["set"] for row in clean["rows"]} == {"even", "odd"}
+    assert {each["against"] for each in document["differences"]} == {"small"}
+    assert len(document["encoders"]["small"]) == 16
+    assert list(written.glob("*.png"))
+
+
+def test_an_encoder_can_be_compared_with_a_baseline(evaluate, data):
+    done = evaluate(data, "--baseline", "colour-histogram", "--against", "colour-histogram")
+    assert done.code == 0, done.err
+    assert "mAP minus that of colour-histogram" in done.out
+
+
+def test_subjects_in_folders_leave_one_out(evaluate, data):
+    done = evaluate(data, "--format", "instances")
+    assert done.code == 0, done.err
+    text = " ".join(done.out.split())
+    assert "instances" in text
+    assert "average precision not cut" in text
+    assert "(attainable)" in text  # seven others cannot be among five
+
+
+def test_models_of_abc_compete_with_distractors_only(evaluate, data, tmp_path):
+    entries = [
+        {
+            "exemplar": [f"sources/{n:03d}.jpg", f"sources/{n + 1:03d}.jpg"],
+            "synth": {"gpt": [f"queries/{n:03d}.jpg", f"queries/{n + 1:03d}.jpg"]},
+            "class_id": f"model-{n}",
+            "category": None,
+        }
+        for n in (0, 2, 4)
+    ]
+    file = tmp_path / "test_made.json"
+    file.write_text(json.dumps(entries))
+    done = evaluate(
+        *(file, "--root", data, "--distractors", data / "distractors"),
+        *("--protocol", "own-exemplars"),
+    )
+    assert done.code == 0, done.err
+    text = " ".join(done.out.split())
+    assert "test_made/gpt" in text
+    assert "6 queries, 6 sources, 8 distractors; protocol own-exemplars" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--condition", "unseen"), "--condition unseen: choose clean, laundered, disguised"),
+        (("--baseline", "sift"), "--baseline sift: choose from colour-histogram"),
+        (("--baseline", "cca"), "cca are fitted on images: give --fit-images"),
+        (("--against", "nobody"), "--against nobody: the methods are small"),
+    ],
+)
+def test_a_bad_option_is_refused_before_anything_is_described(evaluate, data, options, says):
+    done = evaluate(data, *options)
+    assert done.code == 2
+    assert says in done.err
+
+
+def test_bad_data_is_named(evaluate, data, tmp_path):
+    done = evaluate(tmp_path)
+    assert done.code == 1
+    assert "neither a folder with manifest.jsonl" in done.err
+    (tmp_path / "manifest.jsonl").write_text('{"query": "gone.jpg", "sources": []}\n')
+    done = evaluate(tmp_path)
+    assert done.code == 1
+    assert "manifest.jsonl, line 1: " in done.err
+    done = evaluate(data, "--protocol", "own-exemplars")
+    assert done.code == 1
+    assert "give --distractors" in done.err
+
+
+def test_names_of_the_background_are_kept_out_of_fitting(evaluate, data, draw_pictures):
+    held_out = data / "held-out.txt"
+    held_out.write_text("".join(f"{n:03d}.jpg\n" for n in range(20, 28)))
+    done = evaluate(
+        *(data, "--baseline", "whiten", "--fit-images", data / "distractors"),
+        *("--background", held_out),
+    )
+    assert done.code == 2
+    assert "no images in" in done.err

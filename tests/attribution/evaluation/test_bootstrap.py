@@ -1,0 +1,143 @@
+"""Components against a slow closure, intervals against a slow bootstrap."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attribution.evaluation.bootstrap import (
+    Interval,
+    components,
+    mean_intervals,
+    paired_difference,
+)
+from attribution.evaluation.cases import Case, Truth
+
+
+def case(keys, in_set="a", excluded=()):
+    return Case(
+        Path("query.png"),
+        tuple(Truth(str(key)) for key in keys),
+        in_set,
+        excluded=frozenset(map(str, excluded)),
+    )
+
+
+def slow_components(cases):
+    """Merge groups until nothing changes."""
+    nodes = [{(c.set, t.key) for t in c.truths} | {(c.set, k) for k in c.excluded} for c in cases]
+    labels = list(range(len(cases)))
+    changed = True
+    while changed:
+        changed = False
+        for i, first in enumerate(nodes):
+            for j, second in enumerate(nodes):
+                if first & second and labels[i] != labels[j]:
+                    labels[i] = labels[j] = min(labels[i], labels[j])
+                    changed = True
+    return labels
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sets(st.integers(0, 9), min_size=1, max_size=3),
+            st.sampled_from("ab"),
+            st.sets(st.integers(0, 9), max_size=1),
+        ),
+        min_size=1,
+        max_size=14,
+    )
+)
+def test_components_are_those_of_a_slow_closure(described):
+    cases = [case(*each) for each in described]
+    found, slow = components(cases).tolist(), slow_components(cases)
+    for i in range(len(cases)):
+        for j in range(len(cases)):
+            assert (found[i] == found[j]) == (slow[i] == slow[j])
+
+
+def test_two_images_of_one_subject_are_one_component():
+    assert components([case("b", excluded="a"), case("a", excluded="b")]).tolist() == [0, 0]
+
+
+def test_a_case_without_sources_is_refused():
+    with pytest.raises(ValueError, match="no true source"):
+        components([case([])])
+
+
+def made(seed=0):
+    """Two sets; queries of one source agree, so images overstate what is known."""
+    rng = np.random.default_rng(seed)
+    cases, values = [], []
+    for name, sources in (("a", 12), ("b", 5)):
+        for source in range(sources):
+            level = rng.uniform()
+            for _ in range(int(rng.integers(1, 9))):
+                cases.append(case([source], name))
+                values.append(np.clip(level + rng.normal(scale=0.02), 0, 1))
+    return cases, np.array(values)
+
+
+def slow_bootstrap(values, cases, draws, seed):
+    """Draw whole components, with loops."""
+    rng = np.random.default_rng(seed)
+    labels = slow_components(cases)
+    means = []
+    for _ in range(draws):
+        in_sets = []
+        for name in ("a", "b"):
+            own = sorted({label for label, c in zip(labels, cases, strict=True) if c.set == name})
+            drawn = rng.choice(own, len(own))
+            picked = [values[[label == each for each in labels]] for label in drawn]
+            in_sets.append(np.concatenate(picked).mean())
+        means.append((*in_sets, np.mean(in_sets)))
+    return np.array(means)
+
+
+def test_intervals_are_those_of_drawing_whole_components():
+    cases, values = made()
+    found = mean_intervals(values, cases, draws=20_000)
+    slow = np.quantile(slow_bootstrap(values, cases, 1500, 1), [0.025, 0.975], axis=0)
+    for place, interval in enumerate([found.sets["a"], found.sets["b"], found.mean]):
+        assert interval.low == pytest.approx(slow[0, place], abs=0.03)
+        assert interval.high == pytest.approx(slow[1, place], abs=0.03)
+    means = [values[[c.set == name for c in cases]].mean() for name in ("a", "b")]
+    assert found.sets["a"].value == pytest.approx(means[0])
+    assert found.mean.value == pytest.approx(np.mean(means))
+
+
+def test_queries_of_one_source_count_as_one():
+    cases, values = made()
+    alone = [case([number], each.set) for number, each in enumerate(cases)]
+    joined, apart = mean_intervals(values, cases).mean, mean_intervals(values, alone).mean
+    assert joined.high - joined.low > 1.5 * (apart.high - apart.low)
+
+
+def test_a_pairing_is_narrower_than_two_intervals():
+    cases, values = made()
+    better = values + 0.01
+    found = paired_difference(better, values, cases)
+    assert found.mean.value == pytest.approx(0.01)
+    assert found.mean.excludes_zero
+    assert found.mean.high - found.mean.low < 1e-9
+    assert not paired_difference(values, values, cases).mean.excludes_zero
+    with pytest.raises(ValueError, match="paired"):
+        paired_difference(better[:-1], values, cases)
+
+
+def test_the_same_seed_gives_the_same_interval():
+    cases, values = made()
+    assert mean_intervals(values, cases) == mean_intervals(values, cases)
+    assert mean_intervals(values, cases) != mean_intervals(values, cases, seed=1)
+
+
+def test_one_component_says_nothing_of_how_a_figure_varies():
+    cases = [case([0]), case([0]), case([0], "b"), case([1], "b")]
+    found = mean_intervals(np.array([0.0, 1.0, 0.5, 0.7]), cases)
+    assert found.sets["a"] == Interval(0.5, None, None)
+    assert found.sets["b"].low == 0.5
+    assert found.mean == Interval(pytest.approx(0.55), None, None)
+    assert not found.mean.excludes_zero

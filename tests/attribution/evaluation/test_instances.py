@@ -1,0 +1,30 @@
+"""Leave-one-out instances: the other images of a subject are the sources of each."""
+
+import pytest
+
+from attribution.evaluation.cases import BadBenchmark
+from attribution.evaluation.instances import read_instances
+
+
+def test_each_image_looks_for_the_others_of_its_subject(tmp_path, draw):
+    for seed, name in enumerate(["cat/0.jpg", "cat/1.png", "cat/2.jpg", "dog/0.jpg"]):
+        draw(tmp_path / name, seed)
+    (tmp_path / "cat" / "notes.txt").write_text("no image")
+    found = read_instances(tmp_path)
+    assert [source.key for source in found.sources] == [
+        *("cat/0.jpg", "cat/1.png", "cat/2.jpg", "dog/0.jpg")
+    ]
+    second = found.cases[1]
+    assert second.query == tmp_path / "cat/1.png"
+    assert [truth.key for truth in second.truths] == ["cat/0.jpg", "cat/2.jpg"]
+    assert second.excluded == {"cat/1.png"}
+    assert len(found.ranked) == 3  # the dog is alone: in the gallery, not ranked
+
+
+def test_no_subjects_and_an_empty_one_are_named(tmp_path, draw):
+    draw(tmp_path / "loose.jpg", 0)
+    with pytest.raises(BadBenchmark, match="no folders in it"):
+        read_instances(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadBenchmark, match="empty: no images in it"):
+        read_instances(tmp_path)

@@ -1,0 +1,100 @@
+"""Descriptors described once: what is kept of which view, and the pairs made of them."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from attribution.training.cached import cache_rows
+from attribution.training.images import ImageSet
+from attribution.training.plans import UnfitHead
+from models.backbones.features import Backbone, Features
+from models.preprocessing import Preprocessing
+
+SIDE, SHAPE = 32, Preprocessing(32, 32)
+
+
+class Mosaic(Backbone):
+    """Colours of 4 x 4 cells; counts the images that it was shown."""
+
+    dimension, patch_dimension = 48, 3
+
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.scale, self.seen = scale, 0
+
+    def forward(self, images):
+        self.seen += len(images)
+        cells = functional.adaptive_avg_pool2d(images * self.scale, 4)
+        return Features(cells.flatten(1), cells)
+
+
+def image_set(n, seed=0, side=SIDE):
+    coarse = torch.rand(n, 3, 6, 6, generator=torch.Generator().manual_seed(seed))
+    pixels = functional.interpolate(coarse, size=side, mode="bilinear")
+    return ImageSet((pixels * 255).to(torch.uint8), tuple(f"{i:03d}.png" for i in range(n)))
+
+
+def test_every_image_is_described_once_and_each_view_once():
+    backbone = Mosaic()
+    done = []
+    rows = cache_rows(backbone, image_set(70), SHAPE, on_images=done.append)
+    assert backbone.seen == 140
+    assert done == [32, 64, 70]
+    assert rows.images.dtype == rows.views.dtype == torch.float16
+    assert sorted(rows.structure.tolist()) == list(range(70))
+    exact = Mosaic()((image_set(70).batch(torch.arange(70)) - 0.5) / 0.25).pooled
+    assert torch.allclose(rows.images.float(), exact, atol=2e-3)
+
+
+def test_half_of_the_views_are_mixtures_which_resemble_both_of_their_images():
+    rows = cache_rows(Mosaic(), image_set(64), SHAPE, views_per_image=4)
+    mixed = rows.structure != rows.appearance
+    assert len(rows.views) == 256
+    assert mixed.sum() == 128
+    assert torch.bincount(rows.structure[mixed]).tolist() == [2] * 64
+    cosines = functional.normalize(rows.views.float()) @ functional.normalize(rows.images.float()).T
+    assert cosines[mixed, rows.structure[mixed]].mean() > cosines[mixed].mean() + 0.2
+    seen, shown = (each.float().view(-1, 3, 16).mean(dim=2) for each in (rows.views, rows.images))
+    casts = torch.cdist(seen, shown)
+    assert casts[mixed, rows.appearance[mixed]].mean() < 0.6 * casts[mixed].mean()
+
+
+def test_moments_are_those_of_the_pairs():
+    rows = cache_rows(Mosaic(), image_set(40), SHAPE, views_per_image=2)
+    images, views = rows.images.double().numpy(), rows.views.double().numpy()
+    structure, appearance = rows.structure.numpy(), rows.appearance.numpy()
+    mixed = structure != appearance
+    expected = {
+        "images": (images, images),
+        "views": (images[structure[~mixed]], views[~mixed]),
+        "structure": (images[structure[mixed]], views[mixed]),
+        "appearance": (images[appearance[mixed]], views[mixed]),
+    }
+    for pairs, (first, second) in expected.items():
+        moments = rows.moments(pairs)
+        both = np.concatenate([first, second])
+        assert moments.count == len(both)
+        assert np.allclose(moments.mean.numpy(), both.mean(axis=0))
+        assert np.allclose(moments.between.numpy(), first.T @ second + second.T @ first)
+        assert np.allclose(moments.within.numpy(), both.T @ both)
+
+
+def test_the_seed_decides_the_views_and_nothing_else_does():
+    first, again, other = (
+        cache_rows(Mosaic(), image_set(20), SHAPE, seed=seed) for seed in (3, 3, 4)
+    )
+    assert torch.equal(first.views, again.views)
+    assert torch.equal(first.appearance, again.appearance)
+    assert torch.equal(first.images, other.images)
+    assert not torch.equal(first.views, other.views)
+
+
+def test_what_cannot_be_cached_is_refused():
+    with pytest.raises(UnfitHead, match="48 x 48 pixels for an encoder that sees 32 x 32"):
+        cache_rows(Mosaic(), image_set(4, side=48), SHAPE)
+    with pytest.raises(UnfitHead, match="two images"):
+        cache_rows(Mosaic(), image_set(1), SHAPE)
+    with pytest.raises(UnfitHead, match="too large for float16"):
+        cache_rows(Mosaic(scale=1e6), image_set(4), SHAPE)
+    assert cache_rows(Mosaic(), image_set(1), SHAPE, views_per_image=0).images.shape == (1, 48)
