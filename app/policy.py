@@ -12,15 +12,13 @@ from starlette.routing import compile_path
 
 from attribution.catalog import Scope
 
-_ANY = "*"
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What an endpoint needs: any one of `scopes`, of which the first is charged for the request.
 
     Attributes:
-        method: HTTP method, or `*`.
+        method: HTTP method.
         template: path as the routes spell it.
         scopes: at least one; `admin` holds them all.
         whole: it tells of the whole catalog, so a key limited to collections is refused.
@@ -43,8 +41,11 @@ _SEEING: tuple[Scope, ...] = ("query", "curate")
 RULES = (
     Rule("POST", "/v1/attributions", ("query",)),
     Rule("POST", "/v1/attributions/batch", ("query",)),
-    Rule(_ANY, "/v1/jobs", ("query",)),
-    Rule(_ANY, "/v1/jobs/{rest:path}", ("query",)),
+    Rule("POST", "/v1/jobs", ("query",)),
+    Rule("GET", "/v1/jobs/{job_id}/results", ("query",)),
+    Rule("POST", "/v1/jobs/{job_id}/cancel", ("query",)),
+    Rule("GET", "/v1/jobs/{job_id}", ("query",)),
+    Rule("DELETE", "/v1/jobs/{job_id}", ("query",)),
     Rule("POST", "/v1/sources/batch", ("curate",)),
     Rule("POST", "/v1/sources/delete", ("curate",)),
     Rule("GET", "/v1/sources/export", ("curate",)),
@@ -58,8 +59,6 @@ RULES = (
     Rule("GET", "/v1/collections/{name}", _SEEING),
     Rule("PUT", "/v1/collections/{name}", ("curate",)),
     Rule("DELETE", "/v1/collections/{name}", ("curate",)),
-    Rule(_ANY, "/v1/takedowns", ("curate",), whole=True),
-    Rule(_ANY, "/v1/takedowns/{rest:path}", ("curate",), whole=True),
     Rule("GET", "/v1/index", _SEEING),
     Rule("POST", "/v1/index/snapshot", ("admin",)),
     Rule("GET", "/metrics", ("query", "curate"), whole=True),
@@ -83,11 +82,11 @@ def is_public(path: str) -> bool:
 def rule_of(method: str, path: str) -> Rule | None:
     """The rule of an endpoint; None where no rule covers it, which is to say that there is none."""
     for rule, pattern in _RULES:
-        if rule.method in (method, _ANY) and pattern.match(path):
+        if rule.method == method and pattern.match(path):
             return rule
     return None
 
 
 def methods_of(path: str) -> tuple[str, ...]:
     """The methods that rules know for a path; none where there is no such path."""
-    return tuple(sorted({rule.method for rule, pattern in _RULES if pattern.match(path)} - {_ANY}))
+    return tuple(sorted({rule.method for rule, pattern in _RULES if pattern.match(path)}))

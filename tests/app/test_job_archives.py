@@ -93,7 +93,10 @@ def test_members_that_share_their_bytes_are_added_up(served):
     many = one[:start] + entry * copies + struct.pack(
         "<4s4H2LH", b"PK\x05\x06", 0, 0, copies, copies, len(entry) * copies, start, 0
     )  # fmt: skip
-    assert send(served, many).status_code in {202, 422}
+    response = send(served, many)
+    assert response.status_code in {202, 422}
+    if response.status_code == 202:  # some versions of zipfile refuse overlaps themselves
+        served.client.delete(response.headers["location"]).raise_for_status()
     with serving_limit(served, 1_000_000):
         refused(served, many, "unpacked it has 2 MB")
 
