@@ -38,8 +38,7 @@ def test_scores_query_by_query():
     outcome[3] = 0.5
     brier = sum((p - y) ** 2 for p, y in zip(predicted, outcome, strict=True)) / 50
     log = -sum(
-        y * math.log(p) + (1 - y) * math.log(1 - p)
-        for p, y in zip(predicted, outcome, strict=True)
+        y * math.log(p) + (1 - y) * math.log(1 - p) for p, y in zip(predicted, outcome, strict=True)
     )
     assert brier_score(predicted, outcome) == pytest.approx(brier)
     assert log_score(predicted, outcome) == pytest.approx(log / 50)
@@ -47,7 +46,9 @@ def test_scores_query_by_query():
 
 def test_a_certainty_that_fails_costs_the_floor():
     assert log_score(np.array([1.0]), np.array([0.0]), floor=1e-3) == pytest.approx(math.log(1000))
-    assert log_score(np.array([0.0]), np.array([0.0]), floor=1e-3) == pytest.approx(-math.log(0.999))
+    assert log_score(np.array([0.0]), np.array([0.0]), floor=1e-3) == pytest.approx(
+        -math.log(0.999)
+    )
 
 
 def test_truth_is_perfect_and_overconfidence_is_not():
