@@ -15,7 +15,7 @@ TEACHES = {
     "index": ("--rebuild", "--save", "generation"),
     "generate": ("manifest.jsonl", "--pairs", "no network"),
     "train": ("without labels", "--background", "OUT/encoder"),
-    "evaluate": ("docs/evaluation.md", "own-exemplars", "95 % interval"),
+    "evaluate": ("docs/evaluation.md", "own-exemplars", "95 % interval", "--decisions"),
 }
 
 
