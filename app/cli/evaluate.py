@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import typer
-from PIL import Image
 
 from app.cli.console import out, progress, warn
+from app.cli.evaluate_decisions import evaluate_decisions
+from app.cli.evaluation_methods import (
+    fitting_images,
+    load_encoders,
+    methods_of,
+    wanted_baselines,
+)
 from app.cli.evaluation_tables import difference_table, pairs_table, summary_table
 from app.cli.failures import BadInvocation
-from attribution.evaluation.baselines import FITTED, NAMES, make
+from attribution.evaluation.baselines import NAMES
 from attribution.evaluation.cases import Benchmark
 from attribution.evaluation.diagnostics import CrossCovariance, cross_covariance
 from attribution.evaluation.formats import read_benchmark
 from attribution.evaluation.laundering import CONDITIONS
-from attribution.evaluation.methods import (
-    Method,
-    PooledDescriber,
-    Rows,
-    encoder_method,
-    under_head,
-)
+from attribution.evaluation.methods import Method, PooledDescriber, Rows, under_head
 from attribution.evaluation.protocol import evaluate
 from attribution.evaluation.results import Evaluation, difference, summarise, write_json
-from attribution.training.images import member_names, read_pictures
-from models import load_encoder
 from models.encoder import Encoder
 
 RESULT = "evaluation.json"
@@ -109,6 +106,21 @@ def evaluate_command(
         int, typer.Option(min=100, help="Fit on at most so many images.")
     ] = 5000,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    decisions: Annotated[
+        bool,
+        typer.Option(
+            "--decisions",
+            help="Measure the service's answers instead of ranks: false attribution, power, "
+            "p-values and shares. One encoder, protocol open.",
+        ),
+    ] = False,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --decisions: ingest into this folder and use what is there already.  "
+            "[default: a temporary one]"
+        ),
+    ] = None,
     out_folder: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write JSON and pictures to this folder.")
     ] = None,
@@ -116,20 +128,46 @@ def evaluate_command(
     """Measure how well encoders and baselines rank true sources.
 
     Prints hit@1 (any source first), recall (share of the sources found) and mean average precision
-    with a 95 % interval, for each set and role, and the paired differences between methods. See
-    docs/evaluation.md for what the figures mean.
+    with a 95 % interval, for each set and role, and the paired differences between methods. With
+    --decisions it asks the whole service instead, and measures how far its p-values, decisions and
+    shares can be trusted. See docs/evaluation.md for what the figures mean.
     """
     started = time.perf_counter()
     conditions = _conditions(condition)
-    wanted = _wanted(baseline, everything=baselines)
-    fitting = _fitting(wanted, fit_images, background, head_images)
+    if gallery is not None and not decisions:
+        raise BadInvocation("--gallery holds what is searched with --decisions: give both")
+    if decisions:
+        _refuse_with_decisions(
+            {
+                "--protocol": protocol != "open",
+                "--baseline": bool(baseline) or baselines,
+                "--mirrored": mirrored,
+                "--per-method": per_method,
+                "--against": against is not None,
+                "--fit-images": bool(fit_images),
+                "--background": background is not None,
+                "more than one --encoder": len(encoder or ()) > 1,
+            }
+        )
+        evaluate_decisions(
+            read_benchmark(data, kind=kind, root=root, distractors=distractors),
+            encoder=(encoder or ["bundled"])[0],
+            device=device,
+            conditions=conditions,
+            gallery=gallery,
+            out_folder=out_folder,
+        )
+        out.print(f"{time.perf_counter() - started:.0f} s")
+        return
+    wanted = wanted_baselines(baseline, everything=baselines)
+    fitting = fitting_images(wanted, fit_images, background, head_images)
     benchmark = read_benchmark(data, kind=kind, root=root, distractors=distractors)
     if out_folder is not None:
         out_folder.mkdir(parents=True, exist_ok=True)
-    encoders = _encoders(encoder or ["bundled"], device)
+    encoders = load_encoders(encoder or ["bundled"], device)
     with progress() as bar:
         task = bar.add_task("Fitting baselines", total=None)
-        methods = _methods(encoders, mirrored=mirrored, baselines=wanted, fitting=fitting)
+        methods = methods_of(encoders, mirrored=mirrored, baselines=wanted, fitting=fitting)
         bar.update(task, total=0)
     reference = _reference(against, methods)
     pairs = _Pairs(encoders)
@@ -145,17 +183,6 @@ def evaluate_command(
         )
     _report(result, benchmark, reference, pairs, per_method=per_method, out_folder=out_folder)
     out.print(f"{time.perf_counter() - started:.0f} s")
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitting:
-    """Images to fit on, read again each time they are gone through."""
-
-    paths: tuple[Path, ...]
-    names: frozenset[str]
-
-    def __iter__(self) -> Iterator[Image.Image]:
-        return read_pictures(self.paths, self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,63 +204,11 @@ class _Pairs:
                 warn(f"{name}: no diagnostics of true pairs: {error}")
 
 
-def _wanted(chosen: list[str] | None, *, everything: bool) -> tuple[str, ...]:
-    if everything:
-        return NAMES
-    unknown = sorted(set(chosen or ()) - set(NAMES))
-    if unknown:
-        raise BadInvocation(f"--baseline {unknown[0]}: choose from {', '.join(NAMES)}")
-    return tuple(name for name in NAMES if name in (chosen or ()))
-
-
-def _fitting(
-    wanted: Iterable[str], paths: list[Path] | None, background: Path | None, limit: int
-) -> _Fitting | None:
-    """A random sample of the images given, so that the order of names decides nothing."""
-    needed = [name for name in wanted if name in FITTED]
-    if not needed:
-        return None
-    if not paths:
-        raise BadInvocation(f"{', '.join(needed)} are fitted on images: give --fit-images")
-    kept_out = set() if background is None else set(background.read_text().splitlines())
-    names = sorted(member_names(paths) - kept_out)
-    if not names:
-        raise BadInvocation(f"--fit-images: no images in {', '.join(map(str, paths))}")
-    chosen = np.random.default_rng(0).permutation(len(names))[:limit]
-    return _Fitting(tuple(paths), frozenset(names[place] for place in chosen))
-
-
-def _encoders(names: Sequence[str], device: str) -> dict[str, Encoder]:
-    """Encoders by the name on their card, or as they were given where two cards agree."""
-    found: dict[str, Encoder] = {}
-    for name in dict.fromkeys(names):
-        encoder = load_encoder(name, device=device)
-        found[name if encoder.card.name in found else encoder.card.name] = encoder
-    return found
-
-
-def _methods(
-    encoders: dict[str, Encoder],
-    *,
-    mirrored: bool,
-    baselines: Sequence[str],
-    fitting: _Fitting | None,
-) -> list[Method]:
-    methods = []
-    for name, encoder in encoders.items():
-        methods.append(replace(encoder_method(encoder), name=name))
-        if mirrored and encoder.views == 1:  # else it looks at the mirror image as it is
-            again = encoder_method(encoder, mirrored=True)
-            methods.append(replace(again, name=f"{name}, mirrored"))
-    for name in baselines:
-        for encoder_name, encoder in encoders.items():
-            method = make(name, encoder=encoder, fit=fitting)
-            if method.describer.name != PooledDescriber(encoder).name:
-                methods.append(method)  # describes images without an encoder: once is enough
-                break
-            several = len(encoders) > 1
-            methods.append(replace(method, name=f"{name} of {encoder_name}" if several else name))
-    return methods
+def _refuse_with_decisions(given: Mapping[str, bool]) -> None:
+    """Options that compare methods say nothing of the answers of one service."""
+    for name, present in given.items():
+        if present:
+            raise BadInvocation(f"--decisions asks one service as it answers: leave out {name}")
 
 
 def _reference(against: str | None, methods: Sequence[Method]) -> str:

@@ -115,6 +115,28 @@ def paired_difference(
     return mean_intervals(first - second, cases, level=level, draws=draws, seed=seed)
 
 
+def clustered_mean(
+    values: Values,
+    groups: NDArray[np.intp],
+    *,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Interval:
+    """Percentile bootstrap of a mean over queries of any sets, whose groups are given.
+
+    Args:
+        values: `(n,)` one figure a query.
+        groups: `(n,)` number of the group that each query belongs to.
+        level: of the interval.
+        draws: resamples.
+        seed: of the resampling.
+    """
+    sums, counts = _totals(values, groups)
+    resampled = _resampled_means(sums, counts, draws, np.random.default_rng(seed))
+    return _interval(float(values.mean()), resampled, level, known=len(counts) > 1)
+
+
 def _totals(values: Values, joined: NDArray[np.intp]) -> tuple[Values, Values]:
     """Sum and count of each component."""
     _, places = np.unique(joined, return_inverse=True)

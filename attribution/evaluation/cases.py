@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -53,15 +52,30 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image of the gallery, opened when asked for.
+    """An image of the gallery, read when asked for.
 
     Attributes:
         key: unique in the gallery.
-        load: opens it as RGB.
+        place: where it lies, for messages.
+        read: the bytes of its file.
     """
 
     key: str
-    load: Callable[[], Image.Image]
+    place: str
+    read: Callable[[], bytes]
+
+    def load(self) -> Image.Image:
+        """Upright RGB, decoded as the service decodes a query.
+
+        Raises:
+            BadBenchmark: no such file, or not an image that can be read.
+        """
+        try:
+            return decode(self.read()).image
+        except FileNotFoundError as error:
+            raise BadBenchmark(f"{self.place}: no such image") from error
+        except ImageError as error:
+            raise BadBenchmark(f"{self.place}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +110,10 @@ class Benchmark:
 
 
 def open_image(path: Path) -> Image.Image:
-    """A file as an upright RGB picture, decoded as the service decodes a query.
-
-    Raises:
-        BadBenchmark: no such file, or not an image that can be read.
-    """
-    try:
-        return decode(path.read_bytes()).image
-    except FileNotFoundError as error:
-        raise BadBenchmark(f"{path}: no such image") from error
-    except ImageError as error:
-        raise BadBenchmark(f"{path}: {error}") from error
+    """A file as a picture; see `Picture.load`."""
+    return file_picture(str(path), path).load()
 
 
 def file_picture(key: str, path: Path) -> Picture:
     """A gallery image that is a file of its own."""
-    return Picture(key, partial(open_image, path))
+    return Picture(key, str(path), path.read_bytes)

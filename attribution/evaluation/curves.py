@@ -28,13 +28,17 @@ PALETTE: tuple[Colour, ...] = (
 )
 DASHES: tuple[tuple[float, ...], ...] = ((), (14, 8), (3, 7), (18, 6, 3, 6))
 """Lengths drawn and left out; each round through the palette takes the next."""
+DIAGONAL = (4.0, 4.0)
 LEFT, TOP, WIDE, HIGH = 78, 84, 620, 430
 LINE, STEP = 2.5, 24
-_SHARES = tuple(step / 5 for step in range(6))
+SHARES = tuple(step / 5 for step in range(6))
+"""Ticks of an axis from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
+class Axis:
+    """What an axis shows, from where to where, and the format of its ticks."""
+
     label: str
     low: float
     high: float
@@ -63,8 +67,8 @@ def precision_recall_picture(
     Raises:
         ValueError: no curve, or one that is not `(2, n)` with values on the axes.
     """
-    recall = _Axis("recall", 0.0, 1.0, _SHARES)
-    _drawn(curves, recall, _Axis("precision", 0.0, 1.0, _SHARES), title).save(path)
+    recall = Axis("recall", 0.0, 1.0, SHARES)
+    _drawn(curves, recall, Axis("precision", 0.0, 1.0, SHARES), title).save(path)
 
 
 def recall_picture(curves: Mapping[str, Curve], path: Path, *, title: str = "Recall at K") -> None:
@@ -82,8 +86,35 @@ def recall_picture(curves: Mapping[str, Curve], path: Path, *, title: str = "Rec
     _check_shapes(curves)
     most = max(2.0, *(float(curve[0].max()) for curve in curves.values()))
     ticks = _rank_ticks(most)
-    ranks = _Axis("K, sources looked at", 1.0, most, ticks, ",.0f", logarithmic=True)
-    _drawn(curves, ranks, _Axis("recall at K", 0.0, 1.0, _SHARES), title).save(path)
+    ranks = Axis("K, sources looked at", 1.0, most, ticks, ",.0f", logarithmic=True)
+    _drawn(curves, ranks, Axis("recall at K", 0.0, 1.0, SHARES), title).save(path)
+
+
+def curves_picture(
+    curves: Mapping[str, Curve],
+    path: Path,
+    *,
+    across: Axis,
+    up: Axis,
+    title: str,
+    diagonal: str = "",
+    dots: bool = False,
+) -> None:
+    """Write any curves as a PNG.
+
+    Args:
+        curves: as in `recall_picture`, in the order of the legend, with values on the axes.
+        path: of the PNG; its folder must exist.
+        across: the horizontal axis.
+        up: the vertical one.
+        title: above the axes.
+        diagonal: name of a grey line where both values are equal; empty: none.
+        dots: mark the points that a curve joins.
+
+    Raises:
+        ValueError: no curve, or one that is not `(2, n)` with values on the axes.
+    """
+    _drawn(curves, across, up, title, diagonal=diagonal, dots=dots).save(path)
 
 
 def _rank_ticks(most: float) -> tuple[float, ...]:
@@ -101,38 +132,57 @@ def _check_shapes(curves: Mapping[str, Curve]) -> None:
             raise ValueError(f"the curve of {name!r} has shape {curve.shape}, not (2, n)")
 
 
-def _check_range(name: str, values: Curve, axis: _Axis) -> None:
+def _check_range(name: str, values: Curve, axis: Axis) -> None:
     if not np.all((values >= axis.low) & (values <= axis.high)):
         raise ValueError(
             f"the curve of {name!r} leaves the axis {axis.label!r}, {axis.low:g} to {axis.high:g}"
         )
 
 
-def _drawn(curves: Mapping[str, Curve], across: _Axis, up: _Axis, title: str) -> Canvas:
+def _drawn(
+    curves: Mapping[str, Curve],
+    across: Axis,
+    up: Axis,
+    title: str,
+    *,
+    diagonal: str = "",
+    dots: bool = False,
+) -> Canvas:
     _check_shapes(curves)
     for name, curve in curves.items():
         _check_range(name, curve[0], across)
         _check_range(name, curve[1], up)
-    legend = max(text_width(name, 15) for name in curves)
-    canvas = Canvas(LEFT + WIDE + 84 + legend, TOP + max(HIGH, STEP * len(curves)) + 74)
+    legend = max(text_width(name, 15) for name in [*curves, diagonal])
+    rows = len(curves) + bool(diagonal)
+    canvas = Canvas(LEFT + WIDE + 84 + legend, TOP + max(HIGH, STEP * rows) + 74)
 
     def place(x: float, y: float) -> Point:
         return LEFT + WIDE * across.share(x), TOP + HIGH * (1 - up.share(y))
 
-    canvas.text((LEFT, 18), title, 20, INK)
-    _draw_axes(canvas, across, up, place)
-    for number, (name, curve) in enumerate(curves.items()):
-        colour = PALETTE[number % len(PALETTE)]
-        dashes = DASHES[number // len(PALETTE) % len(DASHES)]
-        _draw_line(canvas, [place(float(x), float(y)) for x, y in curve.T], colour, dashes)
+    def entry(number: int, name: str, colour: Colour, dashes: tuple[float, ...]) -> None:
         x, y = LEFT + WIDE + 22, TOP + 12 + STEP * number
         _draw_line(canvas, [(x, y), (x + 34, y)], colour, dashes)
         canvas.text((x + 44, y), name, 15, INK, "lm")
+
+    canvas.text((LEFT, 18), title, 20, INK)
+    _draw_axes(canvas, across, up, place)
+    if diagonal:
+        low, high = max(across.low, up.low), min(across.high, up.high)
+        _draw_line(canvas, [place(low, low), place(high, high)], FAINT, DIAGONAL)
+        entry(len(curves), diagonal, FAINT, DIAGONAL)
+    for number, (name, curve) in enumerate(curves.items()):
+        colour = PALETTE[number % len(PALETTE)]
+        dashes = DASHES[number // len(PALETTE) % len(DASHES)]
+        points = [place(float(x), float(y)) for x, y in curve.T]
+        _draw_line(canvas, points, colour, dashes)
+        for point in points if dots else ():
+            _dot(canvas, point, 2 * LINE, colour)
+        entry(number, name, colour, dashes)
     return canvas
 
 
 def _draw_axes(
-    canvas: Canvas, across: _Axis, up: _Axis, place: Callable[[float, float], Point]
+    canvas: Canvas, across: Axis, up: Axis, place: Callable[[float, float], Point]
 ) -> None:
     canvas.text((LEFT, TOP - 30), up.label, 15, FAINT)
     canvas.text((LEFT + WIDE / 2, TOP + HIGH + 38), across.label, 15, FAINT, "ma")

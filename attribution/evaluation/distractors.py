@@ -11,10 +11,8 @@ import tarfile
 from functools import partial
 from pathlib import Path
 
-from PIL import Image
-
 from attribution.evaluation.cases import BadBenchmark, Picture, file_picture
-from models.decoding import IMAGE_SUFFIXES, ImageError, decode
+from models.decoding import IMAGE_SUFFIXES
 
 INDEX = "index.jsonl"
 _PREFIX = "distractor:"  # keeps their keys apart from those of sources
@@ -70,7 +68,8 @@ def _members(shard: Path, marked: frozenset[str] | None) -> list[Picture]:
             return [
                 Picture(
                     f"{_PREFIX}{shard.name}/{member.name}",
-                    partial(_open_member, shard, member.name, member.offset_data, member.size),
+                    f"{member.name} in {shard}",
+                    partial(_read_member, shard, member.offset_data, member.size),
                 )
                 for member in archive
                 if member.isfile()
@@ -83,11 +82,7 @@ def _members(shard: Path, marked: frozenset[str] | None) -> list[Picture]:
         raise BadBenchmark(f"{shard}: {error}") from error
 
 
-def _open_member(shard: Path, name: str, offset: int, size: int) -> Image.Image:
+def _read_member(shard: Path, offset: int, size: int) -> bytes:
     with shard.open("rb") as file:
         file.seek(offset)
-        data = file.read(size)
-    try:
-        return decode(data).image
-    except ImageError as error:
-        raise BadBenchmark(f"{name} in {shard}: {error}") from error
+        return file.read(size)

@@ -24,7 +24,7 @@ TEACHES = {
     "keys": ("create", "list", "revoke", "shown once", "beside a running service"),
     "generate": ("manifest.jsonl", "--pairs", "no network"),
     "train": ("without labels", "--background", "OUT/encoder"),
-    "evaluate": ("docs/evaluation.md", "own-exemplars", "95 % interval"),
+    "evaluate": ("docs/evaluation.md", "own-exemplars", "95 % interval", "--decisions"),
 }
 
 

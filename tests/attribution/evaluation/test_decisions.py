@@ -1,0 +1,192 @@
+"""Real answers: what is kept of them, and that a filter is as good as never having added."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+from torch import Tensor
+from torch.nn import functional
+
+from attribution.attributor import Attributor
+from attribution.calibration import AlphaTooSmall, Calibration
+from attribution.catalog import Catalog
+from attribution.evaluation.cases import BadBenchmark, Benchmark, Case, Truth, file_picture
+from attribution.evaluation.decisions import decide
+from attribution.evaluation.gallery import GalleryPlan, fill_gallery, plan_gallery
+from attribution.index import open_index
+from attribution.retrieval import fusion_of
+from models.backbones.features import Backbone, Features
+from models.background import Background, thumbnail
+from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.encoder import Encoder
+from models.heads.affine import Head
+
+SIDE = 8
+
+
+class Thumbnail(Backbone):
+    """64 numbers: the luminance of an 8 x 8 thumbnail, its mean taken off."""
+
+    dimension = SIDE * SIDE
+    patch_dimension = 3
+
+    def forward(self, images: Tensor) -> Features:
+        small = functional.adaptive_avg_pool2d(images.mean(dim=1, keepdim=True), SIDE).flatten(1)
+        return Features(small - small.mean(dim=1, keepdim=True) + 1e-4, images)
+
+
+def picture(seed):
+    noise = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((96, 72), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    card = Card(
+        name="thumbnail",
+        backbone=BackboneCard(name="thumbnail"),
+        preprocessing=PreprocessingCard(height=32, width=32),
+        parts=(PartCard(name="whole", head="none", dimension=SIDE * SIDE),),
+    )
+    bare = Encoder(card, Thumbnail(), Head(SIDE * SIDE))
+    reference = bare.encode([picture(seed) for seed in range(20_000, 20_050)])
+    return Encoder(card, Thumbnail(), Head(SIDE * SIDE), reference=reference)
+
+
+def background_of(encoder, n=120):
+    images = [picture(seed) for seed in range(10_000, 10_000 + n)]
+    rows = encoder.encode(images, domain="query")
+    return Background(encoder.model_id, rows, np.stack([thumbnail(each) for each in images]))
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory):
+    """Set one: blurred sources 0 to 3; set two: blends of two sources; and two strangers."""
+    folder = tmp_path_factory.mktemp("images")
+
+    def save(name, image):
+        image.save(folder / f"{name}.png")
+        return folder / f"{name}.png"
+
+    sources = tuple(file_picture(f"s{n}", save(f"s{n}", picture(n))) for n in range(8))
+    distractors = tuple(file_picture(f"d{n}", save(f"d{n}", picture(n))) for n in range(100, 140))
+    blur = ImageFilter.GaussianBlur(1)
+    cases = [Case(save("stranger", picture(900)), (), "none")]
+    cases += [
+        Case(save(f"one{n}", picture(n).filter(blur)), (Truth(f"s{n}"),), "one") for n in range(4)
+    ]
+    cases += [
+        Case(
+            save(f"two{n}", Image.blend(picture(n), picture(n + 2), 0.4)),
+            (Truth(f"s{n}", "structure"), Truth(f"s{n + 2}", "appearance")),
+            "two",
+        )
+        for n in (4, 5)
+    ]
+    cases.append(Case(save("another", picture(901)), (), "none"))
+    return Benchmark("made", tuple(cases), sources, distractors)
+
+
+def opened(catalog, encoder, folder, background):
+    index = open_index(catalog, encoder, folder / "index")
+    calibration = Calibration(index, fusion_of(encoder), background, catalog)
+    calibration.build()
+    return Attributor(encoder, catalog, index, calibration)
+
+
+def asked(benchmark, encoder, folder, background, **options):
+    plan = plan_gallery(benchmark)
+    with Catalog.open(folder) as catalog:
+        fill_gallery(catalog, encoder, plan)
+        return decide(benchmark, opened(catalog, encoder, folder, background), plan, **options)
+
+
+@pytest.fixture(scope="module")
+def decisions(benchmark, encoder, tmp_path_factory):
+    return asked(benchmark, encoder, tmp_path_factory.mktemp("data"), background_of(encoder))
+
+
+def test_every_query_is_asked_once_in_each_gallery_that_concerns_it(decisions):
+    assert [(e.left_out, len(e)) for e in decisions.answers] == [(None, 8), ("one", 4), ("two", 2)]
+    assert decisions.alphas == (0.1, 0.05, 0.01)
+    whole = decisions.whole("clean")
+    assert [case.set for case in whole.cases] == ["one"] * 4 + ["two"] * 2 + ["none"] * 2
+    assert whole.values("sourceless").tolist() == [0] * 6 + [1] * 2
+
+
+def test_what_is_kept_is_what_was_answered_and_what_is_true(decisions):
+    one, two = decisions.whole("clean").where("one"), decisions.whole("clean").where("two")
+    assert [each.first for each in one.judged] == ["s0", "s1", "s2", "s3"]
+    assert one.values("right").all()
+    assert one.values("credit").tolist() == [1.0] * 4
+    assert two.values("credit").tolist() == [0.5] * 2  # one of two true sources
+    for each in decisions.whole("clean").judged:
+        assert 0 < each.p_value <= 1
+        assert each.p_value <= each.wrong_p_value or each.right
+        assert 0 <= each.share + each.unattributed_share <= 1 + 1e-9
+    assert (one.values("wrong_p_value") > one.values("p_value")).all()
+
+
+def test_leaving_out_is_as_if_the_sources_had_never_been_added(
+    decisions, benchmark, encoder, tmp_path
+):
+    named = {truth.key for case in benchmark.cases if case.set == "one" for truth in case.truths}
+    cases = tuple(Case(case.query, (), case.set) for case in benchmark.cases if case.set == "one")
+    without = Benchmark(
+        "without",
+        cases,
+        tuple(each for each in benchmark.sources if each.key not in named),
+        benchmark.distractors,
+    )
+    fresh = asked(without, encoder, tmp_path, background_of(encoder)).answers[0]
+    left_out = next(each for each in decisions.answers if each.left_out == "one")
+    assert left_out.values("sourceless").all()
+    assert np.allclose(left_out.values("p_value"), fresh.values("p_value"))
+    assert np.allclose(left_out.values("share"), fresh.values("share"), atol=1e-4)
+    assert [e.first for e in left_out.judged] == [e.first for e in fresh.judged]
+
+
+def test_steps_are_told_for_every_condition(benchmark, encoder, tmp_path):
+    told = []
+    asked(
+        benchmark,
+        encoder,
+        tmp_path,
+        background_of(encoder),
+        conditions=("clean", "disguised"),
+        on_steps=lambda *each: told.append(each),
+    )
+    total = 2 * (8 + 8 + 4 + 2)
+    assert told[-1] == (total, total)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_groups_join_queries_that_share_sources(decisions):
+    groups = decisions.whole("clean").groups
+    assert len(set(groups.tolist())) == 8
+    case = Case(Path("again.png"), (Truth("s0"), Truth("s1")), "one")
+    whole = decisions.whole("clean")
+    joined = type(whole)("clean", None, (*whole.cases, case), (*whole.judged, whole.judged[0]))
+    assert len(set(joined.groups.tolist())) == 7
+    assert joined.groups[0] == joined.groups[1] == joined.groups[-1]
+
+
+def test_alphas_that_the_background_cannot_bear_out_are_left_out(benchmark, encoder, tmp_path):
+    assert asked(benchmark, encoder, tmp_path, background_of(encoder, 30)).alphas == (0.1, 0.05)
+    with pytest.raises(AlphaTooSmall, match="extend the background"):
+        asked(benchmark, encoder, tmp_path, background_of(encoder, 5))
+
+
+def test_without_background_nothing_is_decided(benchmark, encoder, tmp_path):
+    with pytest.raises(BadBenchmark, match="decisions need an encoder with a background"):
+        asked(benchmark, encoder, tmp_path, None)
+
+
+def test_a_set_that_is_the_whole_gallery_is_not_left_out(benchmark, encoder, tmp_path):
+    alone = Benchmark("alone", benchmark.ranked[:4], benchmark.sources[:4])
+    plan = plan_gallery(alone)
+    assert isinstance(plan, GalleryPlan)
+    assert plan.without == {"one": frozenset()}
+    found = asked(alone, encoder, tmp_path, background_of(encoder))
+    assert [each.left_out for each in found.answers] == [None]
