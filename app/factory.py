@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from fastapi import FastAPI
 
 from app import describing, errors, pages
@@ -12,8 +10,18 @@ from app.admission import BodyLimitMiddleware
 from app.envelope import EnvelopeMiddleware
 from app.lifespan import lifespan_of
 from app.opening import Vision
-from app.routes import attributions, collections, health, index, source_lists, sources
+from app.reporting import check_reports
+from app.routes import (
+    attributions,
+    collections,
+    health,
+    index,
+    report_key,
+    source_lists,
+    sources,
+)
 from app.settings import Settings
+from app.version import service_version
 from models.background import Background
 from models.encoder import Encoder
 
@@ -37,14 +45,18 @@ def create_app(
         settings: read from the environment when None.
         encoder: used instead of loading the one that the settings name.
         background: goes with `encoder`; without it nothing is decided.
+
+    Raises:
+        BadKey: the signing key of the settings cannot be used; BadFont: nor can the font.
     """
     settings = settings or Settings()
+    check_reports(settings)  # one line now, not a traceback out of the server later
     vision = None if encoder is None else Vision(encoder, background)
     app = FastAPI(
         title="Synthetic image attribution",
         summary="Ranked sources with calibrated shares, and an honest no",
         description=_DESCRIPTION,
-        version=_version(),
+        version=service_version(),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan_of(settings, vision),
         docs_url=None,
@@ -61,15 +73,10 @@ def create_app(
     app.add_middleware(EnvelopeMiddleware)
     errors.install(app)
     # Fixed paths such as /v1/sources/export come before /v1/sources/{source_id}.
-    for routes in (attributions, source_lists, sources, collections, index, health):
+    for routes in (
+        attributions, report_key, source_lists, sources, collections, index, health
+    ):  # fmt: skip
         app.include_router(routes.router)
     pages.install(app)
     describing.install(app)
     return app
-
-
-def _version() -> str:
-    try:
-        return version("attribution")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return "0"

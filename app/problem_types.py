@@ -56,6 +56,12 @@ _CATALOGUE = (
         "Run a restore from a backup, or delete the source and add it again.",
     ),
     ProblemType(
+        "no-signing-key",
+        404,
+        "No signing key",
+        "Reports of this service are not signed; its operator can set ATTRIBUTION_SIGNING_KEY.",
+    ),
+    ProblemType(
         "collection-not-found",
         404,
         "Collection not found",
@@ -72,6 +78,15 @@ _CATALOGUE = (
         406,
         "Not acceptable",
         "Accept application/json.",
+    ),
+    ProblemType(
+        "pdf-unavailable",
+        406,
+        "PDF unavailable",
+        (
+            "Accept text/html, or have the operator add PDF to the service: "
+            "pip install 'attribution[report]'."
+        ),
     ),
     ProblemType(
         "collection-protected",

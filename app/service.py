@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -17,6 +18,7 @@ from app.admission import Slots
 from app.embedder import Embedder
 from app.opening import Vision, decoding_limits, load_vision, open_gallery
 from app.problems import Problem
+from app.reporting import Reporter
 from app.settings import Settings
 from app.snapshots import SnapshotSaver
 from attribution.attributor import Attributor
@@ -41,6 +43,8 @@ class Service:
     follower: Follower
     snapshots: SnapshotSaver
     slots: Slots
+    reporter: Reporter
+    drawing: ThreadPoolExecutor
 
     async def reach(self, generation: int) -> None:
         """Wait until the index has seen `generation`.
@@ -106,6 +110,7 @@ def running_service(settings: Settings, vision: Vision | None = None) -> Iterato
             max_batch=settings.max_inference_batch,
         )
         stack.callback(embedder.close)
+        drawing = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drawing"))
         yield Service(
             settings=settings,
             catalog=catalog,
@@ -117,6 +122,8 @@ def running_service(settings: Settings, vision: Vision | None = None) -> Iterato
             follower=follower,
             snapshots=snapshots,
             slots=Slots(settings.queue_limit),
+            reporter=Reporter.of(settings, catalog, encoder),
+            drawing=drawing,
         )
 
 

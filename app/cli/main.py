@@ -24,6 +24,8 @@ COMMANDS = {
     "demo": "See the whole thing work on real photographs, with nothing downloaded.",
     "ingest": "Add images to the catalog as sources.",
     "query": "Which sources did these images come from?",
+    "report": "Put the answer about one image into a document: JSON, HTML or PDF, signed if you "
+    "have a key.",
     "serve": "Serve the HTTP API and the web page.",
     "index": "Show what the index holds: kind, vectors, generation and measured recall.",
     "generate": "Make synthetic images from the patches of real ones.",
@@ -42,6 +44,17 @@ def command_function(name: str) -> Callable[..., Any]:
     module = importlib.import_module(f"app.cli.{name}")
     function: Callable[..., Any] = getattr(module, f"{name}_command")
     return function
+
+
+def whole_command(name: str) -> Any:
+    """A command with its options; one that has commands of its own brings them as NAME_group."""
+    group = getattr(importlib.import_module(f"app.cli.{name}"), f"{name}_group", None)
+    if group is None:
+        group = typer.Typer(
+            add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
+        )
+        group.command(name)(command_function(name))
+    return typer.main.get_command(group)
 
 
 class LazyCommands(TyperGroup):
@@ -64,11 +77,7 @@ class LazyCommands(TyperGroup):
         name, listed, rest = super().resolve_command(ctx, args)
         if name is None or listed is None:
             return name, listed, rest
-        single = typer.Typer(
-            add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
-        )
-        single.command(name)(command_function(name))
-        return name, typer.main.get_command(single), rest
+        return name, whole_command(name), rest
 
 
 app = typer.Typer(

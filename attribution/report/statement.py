@@ -42,8 +42,9 @@ _NOT_PROMISED = (
 )
 _P_VALUE = (
     "The p-value is the proportion of background images whose best match among the sources "
-    "searched is at least as strong as the one found, the image itself counted among them. It is "
-    "not the probability that the attribution is wrong."
+    "searched is at least as strong as the one found, the image itself counted among them; of "
+    "several kinds of background images, the largest proportion. It is not the probability that "
+    "the attribution is wrong."
 )
 _SHARES = (
     "Shares are estimates of how the credit divides among the sources listed, other sources held "

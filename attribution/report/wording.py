@@ -117,9 +117,9 @@ def how_to_verify(report: Report) -> str:
     if report.signature is None:
         return UNSIGNED
     return (
-        f"The signature is that of the JSON form, which is attached as {report.filename}.json; these "
-        "pages show the same content but are not signed themselves. Check it with `attribution "
-        "report verify FILE --public-key KEY`, taking the key from its owner, not from this report."
+        f"The signature is that of the JSON form, attached as {report.filename}.json; these pages "
+        "show the same content but are not signed themselves. Check it with: attribution report "
+        "verify FILE --public-key KEY, taking the key from its owner and not from this report."
     )
 
 
