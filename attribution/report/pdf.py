@@ -50,7 +50,11 @@ def render_pdf(report: Report, *, font: Path | None = None) -> bytes:
     Raises:
         BadFont: `font` is no font.
     """
-    return _Pages(report, font).render()
+    pages = _Pages(report, font)
+    try:
+        return pages.render()
+    finally:
+        pages.lettering.close()
 
 
 def check_font(font: Path) -> None:
@@ -59,7 +63,7 @@ def check_font(font: Path) -> None:
     Raises:
         BadFont: it cannot.
     """
-    Lettering(FPDF(), font)
+    Lettering(FPDF(), font).close()
 
 
 class _Pages(FPDF):
@@ -192,7 +196,7 @@ class _Pages(FPDF):
             self.set_xy(x, y)
             height = max(height, self.overlaid(picture, png, caption, smooth=True))
             self.set_xy(x, y + _MAP)
-            self.cell(text=self.lettering.write(caption))
+            self.cell(text=self.lettering.set(caption))
             x += _MAP + 30
         self.set_xy(self.l_margin, y + _MAP + _LINE)
 
@@ -240,10 +244,10 @@ class _Pages(FPDF):
         for fact in facts:
             self.set_font(FAMILY, size=7.6)
             self.set_text_color(_PALE)
-            self.cell(label, _LINE, self.lettering.write(fact.label))
+            self.cell(label, _LINE, self.lettering.set(fact.label))
             self.set_text_color(_INK)
             self.multi_cell(
-                0, _LINE, self.lettering.write(fact.value),
+                0, _LINE, self.lettering.set(fact.value),
                 align="L", wrapmode=WrapMode.WORD if " " in fact.value else WrapMode.CHAR,
                 new_x=XPos.LMARGIN, new_y=YPos.NEXT,
             )  # fmt: skip
@@ -278,7 +282,7 @@ class _Pages(FPDF):
         mode = TextMode.FILL_STROKE if bold else TextMode.FILL
         with self.local_context(text_mode=mode, line_width=0.008 * size):
             self.multi_cell(
-                0, size * 0.48, self.lettering.write(text),
+                0, size * 0.48, self.lettering.set(text),
                 align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT,
             )  # fmt: skip
 

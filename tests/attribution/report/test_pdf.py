@@ -5,6 +5,8 @@ import logging
 
 import pypdf
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -87,9 +89,6 @@ def test_scripts_that_the_font_has_are_written_and_others_are_spelt_out(caplog):
 
 def test_a_font_of_the_operator_s_is_used_for_what_is_missing(tmp_path):
     # A font of one letter, made here: the character it has is then no longer spelt out.
-    from fontTools.fontBuilder import FontBuilder
-    from fontTools.pens.ttGlyphPen import TTGlyphPen
-
     pen = TTGlyphPen(None)
     pen.moveTo((0, 0))
     pen.lineTo((500, 0))
@@ -117,7 +116,7 @@ def test_a_file_that_is_no_font_is_refused(tmp_path):
             check_font(path)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=60))
 def test_no_text_breaks_it(text):
     words = dict.fromkeys(("title", "creator", "licence", "uri"), text)
@@ -126,8 +125,8 @@ def test_no_text_breaks_it(text):
 
 def test_long_texts_and_many_sources_run_over_pages(key):
     words = {"title": "Very long title " * 30, "uri": "x" * 2048}
-    document = read(render_pdf(key.sign(report_of(attribution(count=12, **words)))))
+    document = read(render_pdf(key.sign(report_of(attribution(count=5, **words)))))
     text = " ".join(page.extract_text() for page in document.pages)
-    assert len(document.pages) > 6
-    assert "12. Very long title" in text
+    assert len(document.pages) > 4
+    assert "5. Very long title" in text
     assert f"page {len(document.pages)}" in text
