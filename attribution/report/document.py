@@ -82,7 +82,10 @@ class ReportedCalibration(_Frozen):
 
 
 class Maps(_Frozen):
-    """Where a source shows: over the query, and over the source. PNGs, brighter is stronger."""
+    """Where a source shows: PNGs to lay over the query and over the source, stretched to fit.
+
+    They are drawn as they are: transparent where little resembles, opaque where much does.
+    """
 
     query_png: Base64
     source_png: Base64
@@ -96,7 +99,10 @@ class Region(_Frozen):
 
 
 class RegionMap(_Frozen):
-    """Each part of the query in the colour of the source that it most resembles."""
+    """Each part of the query in the colour of the source that it comes from.
+
+    A PNG to lay over the query, stretched to fit; transparent where it comes from none.
+    """
 
     png: Base64
     legend: tuple[Region, ...]

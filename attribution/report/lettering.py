@@ -22,7 +22,7 @@ _FALLBACK = "operator"
 # Reordering marks of other people's text could make a figure beside it read otherwise.
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _JOINERS = "\u200c\u200d"
-# Scripts from Hebrew on join, stack or reorder their letters, and marks go onto others. Working that
+# Scripts from Hebrew on join, stack or reorder their letters; marks go onto others. Working that
 # out takes five times as long, so it is done where it shows.
 _NEEDS_SHAPING = re.compile(
     "[\u0300-\u036f\u0590-\u1cff\u1dc0-\u1dff\u200c\u200d"

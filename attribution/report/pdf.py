@@ -15,7 +15,7 @@ from PIL import Image
 
 from attribution.report import wording
 from attribution.report.canonical import report_bytes
-from attribution.report.document import Base64, Picture, Report, ReportedSource
+from attribution.report.document import Base64, Maps, Picture, Report, ReportedSource
 from attribution.report.wording import Fact
 
 try:
@@ -35,6 +35,7 @@ _MARGIN = 18.0  # millimetres, as all lengths here
 _LINE = 4.6
 _THUMBNAIL = 34.0
 _MAP = 56.0
+_MAP_PIXELS = 256
 _LABEL, _NARROW_LABEL = 36.0, 20.0
 _CARD = 46.0  # a card that has less room than this begins on the next page
 _INK, _PALE, _ACCENT = (26, 26, 26), (74, 74, 74), (26, 79, 139)
@@ -144,7 +145,9 @@ class _Pages(FPDF):
         self.room_for(_MAP + _LINE)
         caption = "Regions of the image"
         x, y = self.get_x(), self.get_y()
-        height = self.overlaid(self.report.query.thumbnail, region_map.png, caption, smooth=False)
+        height = self.overlaid(
+            self.report.query.thumbnail, region_map.png, caption, Image.Resampling.NEAREST
+        )
         self.set_y(y + height + 1)
         for region in region_map.legend:
             self.set_fill_color(region.colour)
@@ -170,55 +173,41 @@ class _Pages(FPDF):
 
         self.beside(source.thumbnail, f"Source {source.rank}", text)
         if source.maps is not None:
-            self.heat_maps(source)
+            self.heat_maps(source, source.maps)
         self.ln(2)
 
-    def heat_maps(self, source: ReportedSource) -> None:
+    def heat_maps(self, source: ReportedSource, maps: Maps) -> None:
         """Over the query and over the source, side by side."""
-        if source.maps is None:
-            return
         self.room_for(_MAP + 2 * _LINE)
-        x, y = self.l_margin, self.get_y()
-        pairs = (
-            (
-                self.report.query.thumbnail,
-                source.maps.query_png,
-                f"Where the image resembles source {source.rank}",
-            ),
-            (
-                source.thumbnail,
-                source.maps.source_png,
-                f"Where source {source.rank} resembles the image",
-            ),
-        )
-        height = 0.0
-        for picture, png, caption in pairs:
+        x, y, rank = self.l_margin, self.get_y(), source.rank
+        query, shown = self.report.query.thumbnail, source.thumbnail
+        for picture, png, caption in (
+            (query, maps.query_png, f"Where the image resembles source {rank}"),
+            (shown, maps.source_png, f"Where source {rank} resembles the image"),
+        ):
             self.set_xy(x, y)
-            height = max(height, self.overlaid(picture, png, caption, smooth=True))
+            self.overlaid(picture, png, caption, Image.Resampling.BILINEAR)
+            self.set_font(FAMILY, size=8)
             self.set_xy(x, y + _MAP)
             self.cell(text=self.lettering.set(caption))
             x += _MAP + 30
         self.set_xy(self.l_margin, y + _MAP + _LINE)
 
     def overlaid(
-        self, picture: Picture | None, png: Base64, caption: str, *, smooth: bool
+        self, picture: Picture | None, png: Base64, caption: str, method: Image.Resampling
     ) -> float:
         """A map over its picture at the present place; returns the height, at most `_MAP`."""
-        map_content = Picture(media_type="image/png", data=png).content
-        content = map_content if picture is None else picture.content
-        with Image.open(BytesIO(content), formats=["JPEG", "PNG"]) as image:
-            scale = _MAP / max(image.size)
-            size = (max(1, round(image.width)), max(1, round(image.height)))
-        width, height = size[0] * scale, size[1] * scale
+        grid = Picture(media_type="image/png", data=png)
+        size = _size_of(picture or grid)
+        width, height = _fitted(size, _MAP)
         x, y = self.get_x(), self.get_y()
-        self.set_font(FAMILY, size=8)
         if picture is not None:
-            self.image(BytesIO(content), x=x, y=y, w=width, h=height, alt_text=caption)
-        with Image.open(BytesIO(map_content), formats=["PNG"]) as image:
-            method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-            enlarged = image.convert("RGBA").resize(_enlarged(size), method)
-        with self.local_context(fill_opacity=0.55 if picture is not None else 1.0):
-            self.image(enlarged, x=x, y=y, w=width, h=height, alt_text=caption)
+            content = BytesIO(picture.content)
+            self.image(content, x=x, y=y, w=width, h=height, alt_text=caption)
+        with Image.open(BytesIO(grid.content), formats=["PNG"]) as image:
+            pixels = [max(1, round(side)) for side in _fitted(size, _MAP_PIXELS)]
+            enlarged = image.convert("RGBA").resize((pixels[0], pixels[1]), method)
+        self.image(enlarged, x=x, y=y, w=width, h=height, alt_text=caption)
         return height
 
     def beside(self, picture: Picture | None, caption: str, text: Callable[[], None]) -> None:
@@ -226,10 +215,8 @@ class _Pages(FPDF):
         page, top, margin = self.page, self.get_y(), self.l_margin
         height = 0.0
         if picture is not None:
+            width, height = _fitted(_size_of(picture), _THUMBNAIL)
             content = BytesIO(picture.content)
-            with Image.open(content, formats=["JPEG", "PNG"]) as image:
-                scale = _THUMBNAIL / max(image.size)
-                width, height = image.width * scale, image.height * scale
             self.image(content, x=margin, y=top, w=width, h=height, alt_text=caption)
             self.set_left_margin(margin + _THUMBNAIL + 4)
         text()
@@ -292,7 +279,12 @@ class _Pages(FPDF):
             self.add_page()
 
 
-def _enlarged(size: tuple[int, int]) -> tuple[int, int]:
-    """Pixels of a map that is drawn over a picture of this size."""
-    scale = 256 / max(size)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+def _size_of(picture: Picture) -> tuple[int, int]:
+    with Image.open(BytesIO(picture.content), formats=["JPEG", "PNG"]) as image:
+        return image.size
+
+
+def _fitted(size: tuple[int, int], side: float) -> tuple[float, float]:
+    """Width and height of the same proportions, the longer one `side`."""
+    scale = side / max(size)
+    return size[0] * scale, size[1] * scale

@@ -47,8 +47,9 @@ _P_VALUE = (
     "the attribution is wrong."
 )
 _SHARES = (
-    "Shares are estimates of how the credit divides among the sources listed, other sources held "
-    "and sources not held; they add up to 100 %. They measure neither copied area nor money due."
+    "A share estimates the probability that a true source of the image, drawn at random from all "
+    "that it has, is this one. The rest, up to 100 %, belongs to other sources held or to sources "
+    "not held. Shares measure neither copied area nor money due."
 )
 _SIMILARITY = (
     "Similarity is not proof of training. The figures compare pictures: they do not show that a "

@@ -3,8 +3,8 @@
 import pytest
 
 from app.negotiation import acceptable, accepts
-from app.representations import OFFERED
 from app.reporting import HTML, PDF, REPORT_JSON
+from app.representations import OFFERED
 
 JSON = "application/json"
 

@@ -30,10 +30,12 @@ def picture(seed: int, size: tuple[int, int] = (320, 200)) -> Image.Image:
 
 
 def map_png(seed: int) -> str:
-    """A map at the resolution of a patch grid, as base64."""
+    """A paletted map at the resolution of a patch grid, with opacity of its own, as base64."""
     grid = np.random.default_rng(seed).integers(0, 256, (7, 7), dtype=np.uint8)
+    image = Image.fromarray(grid).convert("P")
+    image.putpalette([value for level in range(256) for value in (level, 0, 255 - level)])
     written = io.BytesIO()
-    Image.fromarray(grid).save(written, "PNG")
+    image.save(written, "PNG", transparency=bytes(range(256)))
     return base64.b64encode(written.getvalue()).decode()
 
 
