@@ -116,9 +116,11 @@ class _Pages(FPDF):
 
     def footer(self) -> None:
         """Which report a loose sheet belongs to."""
-        self.set_y(-_MARGIN + 4)
+        self.set_xy(_MARGIN, -_MARGIN + 4)  # the left margin may be that of a text beside a picture
+        self.set_font(FAMILY, size=7)
+        self.set_text_color(_PALE)
         query = f"{wording.TITLE} {self.report.query.sha256[:16]}, {self.report.created_at}"
-        self.line_of(f"{query}, page {self.page_no()}", size=7, ink=_PALE)
+        self.cell(text=self.lettering.set(f"{query}, page {self.page_no()}"))
 
     def query_section(self) -> None:
         """The image asked about, with its facts beside it."""

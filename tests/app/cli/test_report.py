@@ -85,7 +85,7 @@ def test_mistakes_are_one_line_before_any_work(attribution, made, held, tmp_path
     assert (done.code, done.err.count("\n")) == (1, 1)
     done = attribution("report", "new-key", made / "key.pem")
     assert done.code == 1
-    assert "File exists" in done.err
+    assert "never overwritten" in done.err
     done = attribution("report", "verify", made / "a.json", "--public-key", "nothing")
     assert done.code == 1
     assert "neither a file nor base64" in done.err
