@@ -87,7 +87,8 @@ def _require_font(path: Path) -> None:
     """Read all that a font needs, from memory: a file that fails is then not left open."""
     try:
         with TTFont(io.BytesIO(path.read_bytes()), fontNumber=0) as font:
-            for table in ("cmap", "glyf" if "glyf" in font else "CFF ", "head", "hhea", "hmtx"):
+            outlines = next((table for table in ("CFF ", "CFF2") if table in font), "glyf")
+            for table in ("cmap", "head", "hhea", "hmtx", outlines):
                 font[table]
     except Exception as error:
         # fontTools raises almost anything on a broken file.

@@ -94,9 +94,11 @@ def report_of(answer: Attribution, *, maps: bool = False) -> Report:
         thumbnail=thumbnail_of(picture(0)),
     )
     ids = [ranked.source.source_id for ranked in answer.sources]
-    small = thumbnail_of(picture(1, (200, 320)))
     pictures = Pictures(
-        thumbnails=dict.fromkeys(ids, small),
+        thumbnails={
+            source_id: thumbnail_of(picture(seed, (200, 320)))
+            for seed, source_id in enumerate(ids, start=1)
+        },
         maps={ids[0]: Maps(query_png=map_png(1), source_png=map_png(2))} if maps else {},
         region_map=RegionMap(
             png=map_png(3),
