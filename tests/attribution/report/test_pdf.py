@@ -23,7 +23,7 @@ def read(data: bytes) -> pypdf.PdfReader:
 
 
 def text_of(data: bytes) -> str:
-    """All text with single spaces and no footers: where lines and pages end is a matter of layout."""
+    """All text with single spaces and no footers: where lines and pages end is layout."""
     text = " ".join(page.extract_text() for page in read(data).pages)
     return " ".join(re.sub(r"Attribution report \w+, \S+Z, page \d+", "", text).split())
 
@@ -71,8 +71,8 @@ def test_maps_are_drawn_over_the_pictures_they_belong_to():
     mapped = read(render_pdf(report_of(attribution(), maps=True)))
     pictures = [sum(len(page.images) for page in document.pages) for document in (plain, mapped)]
     assert pictures[0] == 3
-    # A thumbnail and a map each: the region map, and two heat maps of the first source.
-    assert pictures[1] == 3 + 6
+    # The region map and two heat maps; the thumbnails below them are stored once.
+    assert pictures[1] == 3 + 3
     assert "Where the image resembles source 1" in text_of(
         render_pdf(report_of(attribution(), maps=True))
     )
