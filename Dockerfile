@@ -15,7 +15,7 @@ RUN if [ -n "$TORCH_INDEX" ]; then \
       /opt/venv/bin/pip install --index-url "$TORCH_INDEX" \
         "$(grep -E '^torch==' constraints.txt)" "$(grep -E '^torchvision==' constraints.txt)"; \
     fi \
- && /opt/venv/bin/pip install --constraint constraints.txt .
+ && /opt/venv/bin/pip install --constraint constraints.txt '.[report]'
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /data attribution \

@@ -12,6 +12,7 @@ from app.policy import is_public, rule_of
 from app.problem_types import PROBLEM_TYPES
 from app.problems import MEDIA_TYPE
 from app.schemas.problem import ProblemDocument
+from attribution.report.document import Report
 
 _SCHEMA_REFERENCE = "#/components/schemas/{model}"
 _PROBLEM_REFERENCE = {"$ref": _SCHEMA_REFERENCE.format(model="ProblemDocument")}
@@ -85,7 +86,7 @@ def _body(
 
 
 def install(app: FastAPI) -> None:
-    """Complete the generated description with the schema of problem documents."""
+    """Complete the generated description with the schemas that no route returns as such."""
     app.openapi = _description(app)  # type: ignore[method-assign]  # FastAPI's documented way
 
 
@@ -122,9 +123,12 @@ def _description(app: FastAPI) -> Callable[[], dict[str, Any]]:
                 routes=app.routes,
             )
             schemas = description.setdefault("components", {}).setdefault("schemas", {})
-            problem = ProblemDocument.model_json_schema(ref_template=_SCHEMA_REFERENCE)
-            schemas.update(problem.pop("$defs", {}))
-            schemas["ProblemDocument"] = problem
+            for model in (ProblemDocument, Report):
+                schema = model.model_json_schema(
+                    ref_template=_SCHEMA_REFERENCE, mode="serialization"
+                )
+                schemas.update(schema.pop("$defs", {}))
+                schemas[model.__name__] = schema
             _require_keys(description)
             app.openapi_schema = description
         return app.openapi_schema

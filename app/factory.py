@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from fastapi import FastAPI
 
 from app import describing, errors, pages
@@ -15,6 +13,7 @@ from app.lifespan import lifespan_of
 from app.metrics import Metrics
 from app.opening import Vision
 from app.rates import Rates
+from app.reporting import check_reports
 from app.routes import (
     attributions,
     collections,
@@ -22,11 +21,13 @@ from app.routes import (
     index,
     jobs,
     metrics,
+    report_key,
     source_lists,
     sources,
 )
 from app.settings import Settings
 from app.telemetry import TelemetryMiddleware, Tracer
+from app.version import service_version
 from models.background import Background
 from models.encoder import Encoder
 
@@ -50,15 +51,19 @@ def create_app(
         settings: read from the environment when None.
         encoder: used instead of loading the one that the settings name.
         background: goes with `encoder`; without it nothing is decided.
+
+    Raises:
+        BadKey: the signing key of the settings cannot be used; BadFont: nor can the font.
     """
     settings = settings or Settings()
+    check_reports(settings)  # one line now, not a traceback out of the server later
     vision = None if encoder is None else Vision(encoder, background)
     measures, tracer = Metrics(), _tracer(settings)
     app = FastAPI(
         title="Synthetic image attribution",
         summary="Ranked sources with calibrated shares, and an honest no",
         description=_DESCRIPTION,
-        version=_version(),
+        version=service_version(),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan_of(settings, vision, measures, tracer),
         docs_url=None,
@@ -89,7 +94,7 @@ def create_app(
     app.add_middleware(TelemetryMiddleware, metrics=measures, tracer=tracer)
     errors.install(app)
     # Fixed paths such as /v1/sources/export come before /v1/sources/{source_id}.
-    for routes in (attributions, jobs, source_lists, sources, collections, index):
+    for routes in (attributions, report_key, jobs, source_lists, sources, collections, index):
         app.include_router(routes.router)
     for routes in (health, metrics):
         app.include_router(routes.router)
@@ -104,10 +109,3 @@ def _tracer(settings: Settings) -> Tracer | None:
     from app.tracing import RequestTracer  # noqa: PLC0415 (an extra, needed only here)
 
     return RequestTracer()
-
-
-def _version() -> str:
-    try:
-        return version("attribution")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return "0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
@@ -38,16 +39,32 @@ ANSWERS_JSON: Any = Depends(require_json_accepted)
 
 def accepts(header: str, media_type: str) -> bool:
     """Whether an Accept header allows a media type, the most specific range deciding (RFC 9110)."""
+    return _preference(header, media_type)[0] > 0
+
+
+def acceptable(header: str, offered: Sequence[str]) -> list[str]:
+    """Those of the media types offered that an Accept header allows, best first.
+
+    The larger quality wins; of equal ones the one named more exactly, so that
+    `application/pdf, */*` means PDF; then the one offered first.
+    """
+    preferences = {media_type: _preference(header, media_type) for media_type in offered}
+    allowed = [media_type for media_type in offered if preferences[media_type][0] > 0]
+    return sorted(allowed, key=lambda media_type: preferences[media_type], reverse=True)
+
+
+def _preference(header: str, media_type: str) -> tuple[float, int]:
+    """Quality of a media type, and how exactly the range that decides it names the type."""
     kind = media_type.partition("/")[0]
-    best, allowed = -1, False
+    best, quality = -1, 0.0
     for part in header.lower().split(","):
         media_range, *parameters = (piece.strip() for piece in part.split(";"))
         if media_range not in (media_type, f"{kind}/*", "*/*"):
             continue
         specificity = (media_range != "*/*") + (media_range == media_type)
         if specificity > best:
-            best, allowed = specificity, _quality(parameters) > 0
-    return allowed
+            best, quality = specificity, _quality(parameters)
+    return quality, best
 
 
 def _quality(parameters: list[str]) -> float:

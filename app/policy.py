@@ -30,10 +30,11 @@ class Rule:
     whole: bool = False
 
 
-# What tells nothing of the catalog: health, the pages and what they load, kinds of problem.
+# What tells nothing of the catalog: health, the pages and what they load, kinds of problem, and
+# the public key of reports, which whoever was handed one may want to check.
 PUBLIC = (
     "/", "/docs", "/docs/assets/{path:path}", "/web/{path:path}", "/openapi.json",
-    "/problems/{slug}", "/livez", "/readyz",
+    "/problems/{slug}", "/livez", "/readyz", "/v1/report-key",
 )  # fmt: skip
 
 _SEEING: tuple[Scope, ...] = ("query", "curate")

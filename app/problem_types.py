@@ -83,6 +83,12 @@ _CATALOGUE = (
         "Send the image again in a new job: its file was lost, as after a restore from a backup.",
     ),
     ProblemType(
+        "no-signing-key",
+        404,
+        "No signing key",
+        "Reports of this service are not signed; its operator can set ATTRIBUTION_SIGNING_KEY.",
+    ),
+    ProblemType(
         "collection-not-found",
         404,
         "Collection not found",
@@ -99,6 +105,15 @@ _CATALOGUE = (
         406,
         "Not acceptable",
         "Accept application/json.",
+    ),
+    ProblemType(
+        "pdf-unavailable",
+        406,
+        "PDF unavailable",
+        (
+            "Accept text/html, or have the operator add PDF to the service: "
+            "pip install 'attribution[report]'."
+        ),
     ),
     ProblemType(
         "collection-protected",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +25,7 @@ from app.metrics import Metrics
 from app.numbering import Numbering
 from app.opening import Vision, decoding_limits, load_vision, open_gallery
 from app.problems import Problem
+from app.reporting import Reporter
 from app.settings import Settings
 from app.snapshots import SnapshotSaver
 from app.worker import JobWorker
@@ -54,6 +56,8 @@ class Service:
     numbering: Numbering
     receiving: Slots
     worker: JobWorker
+    reporter: Reporter
+    drawing: ThreadPoolExecutor
 
     async def reach(self, asked: int, *, within: frozenset[str] | None = None) -> None:
         """Wait until the index has seen generation `asked`, counted in the changes `within`.
@@ -148,6 +152,7 @@ def running_service(
         )
         worker.start()
         stack.callback(worker.close)
+        drawing = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drawing"))
         yield Service(
             settings=settings,
             catalog=catalog,
@@ -163,6 +168,8 @@ def running_service(
             numbering=Numbering(catalog),
             receiving=Slots(settings.max_active_jobs, unit="new jobs"),
             worker=worker,
+            reporter=Reporter.of(settings, catalog, encoder),
+            drawing=drawing,
         )
 
 

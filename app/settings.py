@@ -109,6 +109,17 @@ class Settings(BaseSettings):
         description="How long a query waits for the index to reach its `min_generation`.",
     )
 
+    signing_key: Path | None = Field(
+        default=None,
+        description="File with the Ed25519 private key that signs reports; unset: they are not "
+        "signed.",
+    )
+    report_font: Path | None = Field(
+        default=None,
+        description="Font file for what the bundled font of PDF reports lacks, such as Chinese, "
+        "Japanese and Korean.",
+    )
+
     max_image_bytes: int = Field(
         default=20_000_000, ge=1024, description="Largest image file accepted, in bytes."
     )

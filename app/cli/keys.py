@@ -15,7 +15,7 @@ from app.cli.failures import BadInvocation
 from app.cli.options import DataOption, JsonOption, settings_from
 from attribution.catalog import Catalog, InvalidField, Key
 
-keys_command = typer.Typer(
+keys_group = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -36,7 +36,7 @@ class ScopeChoice(StrEnum):
     ADMIN = "admin"
 
 
-@keys_command.command("create")
+@keys_group.command("create")
 def create_command(
     name: Annotated[str, typer.Argument(help="Whose key it is, such as 'web shop'.")],
     scope: Annotated[
@@ -91,7 +91,7 @@ def create_command(
     warn(f"This is {issued.key.key_id}. Keep it: it cannot be shown again.")
 
 
-@keys_command.command("list")
+@keys_group.command("list")
 def list_command(data: DataOption = None, as_json: JsonOption = False) -> None:
     """List all keys ever made, without their secrets."""
     settings = settings_from(data=data)
@@ -116,7 +116,7 @@ def list_command(data: DataOption = None, as_json: JsonOption = False) -> None:
     out.print(table)
 
 
-@keys_command.command("revoke")
+@keys_group.command("revoke")
 def revoke_command(
     key_id: Annotated[str, typer.Argument(help="Its id, `key_...`, as `list` shows it.")],
     data: DataOption = None,

@@ -10,7 +10,6 @@ import importlib
 import io
 import logging
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -25,6 +24,8 @@ COMMANDS = {
     "ingest": "Add images to the catalog as sources.",
     "query": "Which sources did these images come from?",
     "batch": "Attribute many images, against this machine's catalog or a running service.",
+    "report": "Put the answer about one image into a document: JSON, HTML or PDF, signed if you "
+    "have a key.",
     "serve": "Serve the HTTP API and the web page.",
     "index": "Show what the index holds: kind, vectors, generation and measured recall.",
     "takedown": "Delete sources for good: no byte of them stays, and they cannot come back.",
@@ -45,11 +46,16 @@ Start with `attribution demo`. Then: `attribution ingest PHOTOS`, `attribution q
 override them."""
 
 
-def command_function(name: str) -> Callable[..., Any] | typer.Typer:
-    """Import the function behind a command, or the group of commands."""
+def whole_command(name: str) -> Any:
+    """Import a command: the function NAME_command, or NAME_group where it has commands itself."""
     module = importlib.import_module(f"app.cli.{name}")
-    function: Callable[..., Any] | typer.Typer = getattr(module, f"{name}_command")
-    return function
+    group = getattr(module, f"{name}_group", None)
+    if group is None:
+        group = typer.Typer(
+            add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
+        )
+        group.command(name)(getattr(module, f"{name}_command"))
+    return typer.main.get_command(group)
 
 
 class LazyCommands(TyperGroup):
@@ -72,14 +78,7 @@ class LazyCommands(TyperGroup):
         name, listed, rest = super().resolve_command(ctx, args)
         if name is None or listed is None:
             return name, listed, rest
-        function = command_function(name)
-        if isinstance(function, typer.Typer):
-            return name, typer.main.get_group(function), rest
-        single = typer.Typer(
-            add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
-        )
-        single.command(name)(function)
-        return name, typer.main.get_command(single), rest
+        return name, whole_command(name), rest
 
 
 app = typer.Typer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
 from app.answered import Answered
 from app.caller import CallerDependency
@@ -14,6 +14,7 @@ from app.disconnects import unless_disconnected
 from app.documents import attribution_document, problem_document
 from app.negotiation import ANSWERS_JSON
 from app.querying import answer, make_ready, question_of
+from app.representations import ANSWERS, JSON, VARY, ChosenForm, report_response
 from app.request_id import request_id_of
 from app.schemas.attribution import (
     AttributedItem,
@@ -25,7 +26,7 @@ from app.schemas.attribution import (
 from app.service import ServiceDependency
 from app.uploads import several_images, single_image
 
-router = APIRouter(prefix="/v1/attributions", tags=["attributions"], dependencies=[ANSWERS_JSON])
+router = APIRouter(prefix="/v1/attributions", tags=["attributions"])
 
 _PROBLEMS = (
     "collection-not-found",
@@ -39,30 +40,38 @@ _PROBLEMS = (
     "",
     operation_id="attribute_image",
     summary="Attribute one image",
-    responses=image_problems(*_PROBLEMS),
+    response_model=AttributionDocument,
+    responses={**ANSWERS, **image_problems(*_PROBLEMS, "pdf-unavailable")},
     openapi_extra=one_image(),
 )
 async def attribute_image(
     request: Request,
+    response: Response,
     parameters: Annotated[AttributionParameters, Query()],
     service: ServiceDependency,
     caller: CallerDependency,
-) -> AttributionDocument:
+    form: ChosenForm,
+) -> AttributionDocument | Response:
     """Rank the sources that an image may have come from, and decide whether it came from any.
 
     Send the image as multipart field `file`, or as the body itself. `top_k` sources are always
-    listed, whatever the decision: look at `decision` and at each source's `attributed`.
+    listed, whatever the decision: look at `decision` and at each source's `attributed`. Accept
+    `application/pdf`, `text/html` or `application/vnd.attribution.report+json` for a report.
     """
     started = time.perf_counter()
     question = question_of(parameters, caller, default_alpha=service.settings.alpha)
     service.slots.refuse_when_full()
-    async with single_image(request, max_bytes=service.settings.max_image_bytes) as form:
+    async with single_image(request, max_bytes=service.settings.max_image_bytes) as sent:
         await make_ready(service, question)
         with service.slots.take(1):
-            work = answer(service, form.uploads, question)
+            work = answer(service, sent.uploads, question)
             [answered] = await unless_disconnected(request, work)
-    if isinstance(answered, Exception):
-        raise answered
+            if isinstance(answered, Exception):
+                raise answered
+            if form != JSON:
+                drawing = report_response(request, service, answered, question, form)
+                return await unless_disconnected(request, drawing)
+    response.headers.update(VARY)
     return attribution_document(
         answered,
         request_id=request_id_of(request.scope),
@@ -74,6 +83,7 @@ async def attribute_image(
     "/batch",
     operation_id="attribute_images",
     summary="Attribute several images",
+    dependencies=[ANSWERS_JSON],
     responses=image_problems(*_PROBLEMS, "too-many-images"),
     openapi_extra=many_images(),
 )

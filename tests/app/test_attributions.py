@@ -153,7 +153,7 @@ def test_a_wrong_field_name_is_answered_with_the_right_one(shared):
         ),
         ({"files": [("file", b"a"), ("file", b"b")]}, 422, "invalid-request"),
         ({"files": {"file": (None, "text")}}, 422, "invalid-request"),
-        ({"files": {"file": b"a"}, "headers": {"Accept": "text/html"}}, 406, "not-acceptable"),
+        ({"files": {"file": b"a"}, "headers": {"Accept": "image/png"}}, 406, "not-acceptable"),
     ],
 )
 def test_bad_bodies(shared, request_parts, status, kind):

@@ -1,0 +1,31 @@
+"""The small pictures of a report. Knows no catalog."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+
+from PIL import Image
+
+from attribution.report.document import Picture
+
+LONG_SIDE = 256
+_QUALITY = 85
+
+
+def thumbnail_of(image: Image.Image) -> Picture:
+    """A JPEG of at most 256 pixels on the long side, without metadata, of an RGB image."""
+    small = image.copy()
+    small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
+    small.info.clear()  # Pillow would write a comment found there
+    written = BytesIO()
+    small.save(written, "JPEG", quality=_QUALITY)
+    return Picture(
+        media_type="image/jpeg", data=base64.b64encode(written.getvalue()).decode("ascii")
+    )
+
+
+def thumbnail_of_preview(preview: bytes) -> Picture:
+    """The same of a preview as the catalog keeps them (JPEG)."""
+    with Image.open(BytesIO(preview), formats=["JPEG"]) as image:
+        return thumbnail_of(image.convert("RGB"))

@@ -1,0 +1,105 @@
+"""`attribution report`: documents on disk, keys, and the check of a signature by exit code."""
+
+import json
+import subprocess
+import sys
+
+import pypdf
+import pytest
+
+from attribution.report.document import Report
+from attribution.report.html import render_html
+from attribution.report.pdf import render_pdf
+
+
+@pytest.fixture(scope="module")
+def made(attribution, held, tmp_path_factory):
+    """A folder with a key and one signed report in its three forms."""
+    folder = tmp_path_factory.mktemp("reports")
+    assert attribution("report", "new-key", folder / "key.pem").code == 0
+    done = attribution(
+        "report", held.parent / "000.jpg", "--data", held, "--signing-key", folder / "key.pem",
+        "-o", folder / "a.json", "-o", folder / "a.html", "-o", folder / "a.PDF", "-k", "3",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "000.jpg: attributed. p = " in done.out
+    return folder
+
+
+def test_the_forms_are_of_one_report(made):
+    data = (made / "a.json").read_bytes()
+    report = Report.model_validate_json(data)
+    assert (report.decision, len(report.sources)) == ("attributed", 3)
+    assert render_html(report) == (made / "a.html").read_bytes()
+    assert render_pdf(report) == (made / "a.PDF").read_bytes()
+    with pypdf.PdfReader(made / "a.PDF") as document:
+        assert "plain" in document.pages[0].extract_text()
+
+
+def test_verify_says_by_exit_code_who_signed_what(attribution, made, tmp_path):
+    def verdict(path, *arguments):
+        done = attribution("report", "verify", path, *arguments, "--json")
+        return done.code, done.document["verdict"]
+
+    report, key = made / "a.json", made / "key.pem.pub"
+    assert verdict(report, "--public-key", key) == (0, "valid")
+    assert verdict(report) == (7, "intact")
+    attribution("report", "new-key", tmp_path / "other")
+    assert verdict(report, "--public-key", tmp_path / "other.pub") == (4, "other-key")
+    data = report.read_bytes()
+    (tmp_path / "altered.json").write_bytes(data.replace(b'"rank":2', b'"rank":9'))
+    assert verdict(tmp_path / "altered.json", "--public-key", key) == (3, "altered")
+    members = json.loads(data)
+    (tmp_path / "pretty.json").write_text(json.dumps(members, indent=1))
+    assert verdict(tmp_path / "pretty.json", "--public-key", key) == (6, "reformatted")
+    del members["signature"]
+    (tmp_path / "unsigned.json").write_text(json.dumps(members))
+    assert verdict(tmp_path / "unsigned.json", "--public-key", key) == (5, "unsigned")
+
+
+def test_the_operator_s_own_key_is_the_default(attribution, made, monkeypatch):
+    monkeypatch.setenv("ATTRIBUTION_SIGNING_KEY", str(made / "key.pem"))
+    done = attribution("report", "verify", made / "a.json")
+    assert done.code == 0
+    assert "a.json: valid (key " in done.out
+    assert "not a byte has changed since" in done.out
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("a.PDF", "the JSON attached to it"), ("a.html", "the JSON that it links to")],
+)
+def test_other_forms_say_where_the_signed_one_is(attribution, made, name, advice):
+    done = attribution("report", "verify", made / name)
+    assert done.code == 1
+    assert advice in done.err
+    assert "Traceback" not in done.err
+
+
+def test_mistakes_are_one_line_before_any_work(attribution, made, held, tmp_path):
+    image = held.parent / "000.jpg"
+    done = attribution("report", image, "--out", tmp_path / "a.docx", "--data", held)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert ".json, .html, .pdf" in done.err
+    done = attribution("report", image, "-o", tmp_path / "a.json", "--signing-key", tmp_path / "no")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    done = attribution("report", "new-key", made / "key.pem")
+    assert done.code == 1
+    assert "never overwritten" in done.err
+    done = attribution("report", "verify", made / "a.json", "--public-key", "nothing")
+    assert done.code == 1
+    assert "neither a file nor base64" in done.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_signature_is_checked_without_torch(made):
+    script = (
+        "import sys; sys.argv = ['attribution', 'report', 'verify', sys.argv[1]]\n"
+        "from app.cli.main import main\n"
+        "try: main()\n"
+        "finally: assert not {'torch', 'faiss', 'timm', 'fpdf'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(made / "a.json")], check=False, capture_output=True
+    )
+    assert done.returncode == 7, done.stderr
