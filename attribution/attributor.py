@@ -6,11 +6,13 @@ import numpy as np
 
 from attribution.answer import Attribution, CalibrationState, RankedSource
 from attribution.calibration import AlphaTooSmall, Calibrated, Calibration
+from attribution.calibration.groups import groups_of
 from attribution.calibration.statistic import (
+    DEPTH,
     Scores,
     TooFewNeighbours,
     nearest,
-    neighbourhood,
+    statistics_of,
 )
 from attribution.catalog import Catalog, Source
 from attribution.index import Hits, Index
@@ -97,8 +99,9 @@ class Attributor:
     def _statistics(self, embeddings: Rows, hits: Hits) -> Scores | None:
         """`(n, k)` standardised scores; None where there is nothing to compare with."""
         reference = nearest(self.fusion.scores(embeddings, self.fusion.reference))
+        groups = groups_of(self.index, hits.ids[:, :DEPTH])
         try:
-            return neighbourhood(hits.scores, reference).standardise(hits.scores)
+            return statistics_of(hits.scores, groups, reference)
         except TooFewNeighbours:
             return None
 

@@ -18,12 +18,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from bundled_encoder import held_out
+from PIL import Image
 from safetensors.torch import load_file, save
 
-from attribution.synthesis.background import STRATUM_SIZE, StrataSizes, StratumPicture, in_strata
+from attribution.synthesis.background import (
+    GENERATED_IMAGES,
+    LAUNDERED_IMAGES,
+    Planned,
+    StrataSizes,
+    making,
+    planned,
+)
 from attribution.training.images import read_pictures
 from models.background import BACKGROUND, PHOTO, STRATA, load_background
 from models.checkpoints import quantise_rows
+from models.encoder import Encoder
 from models.loading import BUNDLED, load_encoder
 
 SAVED_EVERY = 200
@@ -35,8 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pool", type=Path)
     parser.add_argument("--out", type=Path, default=BUNDLED / BACKGROUND)
-    parser.add_argument("--generated", type=int, default=STRATUM_SIZE)
-    parser.add_argument("--laundered", type=int, default=STRATUM_SIZE)
+    parser.add_argument("--generated", type=int, default=GENERATED_IMAGES)
+    parser.add_argument("--laundered", type=int, default=LAUNDERED_IMAGES)
+    parser.add_argument("--workers", type=int, default=0, help="processes that make pictures")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
@@ -51,25 +61,32 @@ def main() -> None:
     names = frozenset(held_out(options.pool))
     pictures = read_pictures(sorted(options.pool.glob("*.tar")), names)
     sizes = StrataSizes(options.generated, options.laundered)
-    waiting = checked(in_strata(pictures, len(names), sizes=sizes, seed=options.seed), photos)
+    waiting = checked(planned(pictures, len(names), sizes=sizes, seed=options.seed), photos)
     made: list[dict[str, torch.Tensor]] = []
-    while block := list(islice(waiting, BLOCK)):
-        values, scale = quantise_rows(
-            encoder.encode([item.picture for item in block], domain="query")
-        )
-        thumbnails = torch.from_numpy(np.stack([item.thumbnail for item in block]))
-        strata = torch.tensor([item.stratum for item in block], dtype=torch.uint8)
-        made.append({"values": values, "scale": scale, "thumbnails": thumbnails, "strata": strata})
-        count = sum(len(each["values"]) for each in made)
-        print(f"{count} of {sizes.generated + sizes.laundered} rows", flush=True)
-        if count % SAVED_EVERY == 0:
-            write(options.out, encoder.model_id, photos, made)
+    with making(options.workers) as make_all:
+        while block := list(islice(waiting, BLOCK)):
+            made.append(embedded(encoder, block, make_all(block)))
+            count = sum(len(each["values"]) for each in made)
+            print(f"{count} of {sizes.generated + sizes.laundered} rows", flush=True)
+            if count % SAVED_EVERY == 0:
+                write(options.out, encoder.model_id, photos, made)
     write(options.out, encoder.model_id, photos, made)
 
 
-def checked(
-    items: Iterator[StratumPicture], photos: dict[str, torch.Tensor]
-) -> Iterator[StratumPicture]:
+def embedded(
+    encoder: Encoder, block: list[Planned], pictures: list[Image.Image]
+) -> dict[str, torch.Tensor]:
+    """The tensors of a background file, for some of its rows."""
+    values, scale = quantise_rows(encoder.encode(pictures, domain="query"))
+    return {
+        "values": values,
+        "scale": scale,
+        "thumbnails": torch.from_numpy(np.stack([item.thumbnail for item in block])),
+        "strata": torch.tensor([item.stratum for item in block], dtype=torch.uint8),
+    }
+
+
+def checked(items: Iterator[Planned], photos: dict[str, torch.Tensor]) -> Iterator[Planned]:
     """What is made of the photos; stops where the pool's photos are not those of the file."""
     place = 0
     for item in items:

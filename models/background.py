@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,7 +18,8 @@ from models.checkpoints import BadCheckpoint, dequantise_rows, quantise_rows
 
 BACKGROUND = "background.safetensors"
 THUMBNAIL_SIDE = 16
-STRATA = ("photo", "generated", "laundered")
+Stratum = Literal["photo", "generated", "laundered"]
+STRATA: tuple[Stratum, ...] = ("photo", "generated", "laundered")
 """Kinds of background image; a row's stratum is its place in this tuple."""
 PHOTO, GENERATED, LAUNDERED = range(len(STRATA))
 
@@ -126,7 +128,7 @@ def read_background(path: Path) -> Background | None:
             thumbnails = file.get_tensor("thumbnails").numpy()
             strata = np.full(len(rows), PHOTO, np.uint8)
             if "strata" in metadata:
-                places = [STRATA.index(name) for name in metadata["strata"].split(",")]
+                places = [list[str](STRATA).index(name) for name in metadata["strata"].split(",")]
                 strata = np.array(places, np.uint8)[file.get_tensor("strata").numpy()]
             return Background(metadata["model_id"], rows, thumbnails, strata)
     except (OSError, SafetensorError, KeyError, ValueError, IndexError) as error:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.describing import problems
+from app.documents import calibration_document
 from app.negotiation import NO_PARAMETERS
-from app.schemas.attribution import Calibration
 from app.schemas.index import IndexDocument, SnapshotDocument
 from app.service import ServiceDependency
 
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[NO_PARAMETE
 def get_index(service: ServiceDependency) -> IndexDocument:
     """Show what is searched, how far it is behind the catalog, and whether it is calibrated."""
     stats = service.index.stats()
-    state = service.calibration.state()
+    calibration = service.calibration.report()
     return IndexDocument(
         kind=stats.kind,
         vectors=stats.vectors,
@@ -35,7 +35,7 @@ def get_index(service: ServiceDependency) -> IndexDocument:
         epoch=stats.epoch,
         model_id=stats.model_id,
         dimension=stats.dimension,
-        calibration=Calibration(id=state.id, state=state.state),
+        calibration=calibration_document(calibration),
     )
 
 
