@@ -72,13 +72,14 @@ class Fusion:
             raise ValueError("the scores of several parts cannot be fused without reference rows")
         self.parts = parts
         self.reference = reference
+        self.reference_queries = reference if reference_queries is None else reference_queries
         self.views = views
         self.rule: Rule = rule if len(parts) > 1 else "single"
         self._moments: list[Moments] = []
         if len(parts) > 1:
-            queries = reference if reference_queries is None else reference_queries
             self._moments = [
-                Moments.of(reference[:, part.columns], queries[:, part.columns]) for part in parts
+                Moments.of(reference[:, part.columns], self.reference_queries[:, part.columns])
+                for part in parts
             ]
 
     @property

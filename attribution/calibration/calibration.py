@@ -13,6 +13,7 @@ from attribution.answer import CalibrationState
 from attribution.calibration.filtering import FilteredNulls
 from attribution.calibration.following import FollowedNull, ScoredBackground
 from attribution.calibration.null import Null, StratumNull, warn_of_small_strata
+from attribution.calibration.reference import Reference
 from attribution.calibration.shares import ShareModel
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
@@ -77,6 +78,7 @@ class Calibration:
         shares: ShareModel | None = None,
     ) -> None:
         self.shares = shares or ShareModel()
+        self.reference = Reference(fusion)
         self._index = index
         self._changed = threading.Condition(threading.RLock())
         self._building = True  # until the first `build` ends; batches wait meanwhile
@@ -87,7 +89,7 @@ class Calibration:
         if background is not None:
             self.id = _identify(background)
             warn_of_small_strata(background.strata)
-            self._scored = ScoredBackground(background, fusion, catalog)
+            self._scored = ScoredBackground(background, self.reference, catalog)
             self._filters = FilteredNulls(self._scored, index)
 
     def state(self) -> CalibrationState:

@@ -9,10 +9,10 @@ import numpy as np
 from attribution.calibration.copies import CopyTest, thumbnails_of
 from attribution.calibration.neighbours import BackgroundNeighbours
 from attribution.calibration.null import Null, null_of
-from attribution.calibration.statistic import TooFewNeighbours, nearest, statistics_of
+from attribution.calibration.reference import Reference
+from attribution.calibration.statistic import Groups, Scores, TooFewNeighbours
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
-from attribution.retrieval import Fusion
 from models.background import Background
 
 logger = logging.getLogger(__name__)
@@ -23,15 +23,23 @@ class ScoredBackground:
 
     Args:
         background: images without source.
-        fusion: the encoder's rule for scores.
+        reference: the encoder's rule for scores, and what standardises them.
         catalog: where previews of sources are read from.
     """
 
-    def __init__(self, background: Background, fusion: Fusion, catalog: Catalog) -> None:
+    def __init__(self, background: Background, reference: Reference, catalog: Catalog) -> None:
         self.strata = background.strata
-        self.asked = fusion.prepare(background.rows)
-        self.reference = nearest(self.asked.scores(fusion.reference))
+        self.asked = reference.fusion.prepare(background.rows)
+        self._reference, self._nearest = reference, reference.nearest_scores(self.asked)
         self._thumbnails, self._catalog = background.thumbnails, catalog
+
+    def statistics(self, ranked: Scores, groups: Groups) -> Scores:
+        """`(n, k)` of every image's ranks in a searched set.
+
+        Raises:
+            TooFewNeighbours: nothing to standardise by.
+        """
+        return self._reference.statistics(ranked, groups, self._nearest)
 
     def copy_test(self) -> CopyTest:
         """A new test for copies of sources."""
@@ -74,7 +82,7 @@ class FollowedNull:
         """
         hits, scored = self._neighbours.hits, self._scored
         try:
-            statistics = statistics_of(hits.scores, self._neighbours.groups, scored.reference)
+            statistics = scored.statistics(hits.scores, self._neighbours.groups)
         except TooFewNeighbours:
             self.null = None
             return None

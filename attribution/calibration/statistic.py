@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Scores = NDArray[np.float32]
 Groups = NDArray[np.uint8]
-NEIGHBOURS = 49  # ranks 2 to 50
+NEIGHBOURS = 48  # ranks 3 to 50
 DEPTH = 64  # ranks that are looked at, of a query and of the background alike
 FEWEST_NEIGHBOURS = 8
 _SMALLEST_DEVIATION = 1e-6
@@ -22,14 +22,23 @@ class TooFewNeighbours(ValueError):
     """Nothing to standardise a score by: no reference images, and a small searched set."""
 
 
-def statistics_of(ranked: Scores, groups: Groups, reference: Scores) -> Scores:
-    """Every rank's score, standardised by the scores just below the query's best.
+def statistics_of(
+    ranked: Scores, groups: Groups, reference: Scores, *, typical: float = 0.0
+) -> Scores:
+    r"""Every rank's score, standardised by the scores below the query's two best.
 
-    Mean and deviation are those of the `NEIGHBOURS` largest scores that are not of the best
-    one's group, scores of reference images among them. One picture held several times would else
-    be its own neighbourhood and could never stand above it. The reference takes the place of
-    neighbours that a small gallery lacks, so the statistic means the same with one source and
-    with a million.
+    .. math:: t_j = \frac{s_j - \bar s}{\sigma + \sigma_0}
+
+    with mean :math:`\bar s` and deviation :math:`\sigma` of the `NEIGHBOURS` scores from the third
+    best picture on, scores of reference images among them. The second best is spared because a
+    query may have two sources, which would hide each other. All doubles of the two are left out
+    too: one picture held several times could else never stand above its own neighbourhood. The
+    reference takes the place of neighbours that a small gallery lacks, so the statistic means the
+    same with one source and with a million.
+
+    The constant :math:`\sigma_0` is the fudge factor of Tusher, Tibshirani and Chu, "Significance
+    analysis of microarrays", PNAS 2001: without it the largest statistics are those of queries
+    whose deviation happens to be small. It is fixed by the encoder, see `typical_deviation`.
 
     Args:
         ranked: `(n, k)` scores of the searched set, descending, -inf where there are fewer; ranks
@@ -37,7 +46,8 @@ def statistics_of(ranked: Scores, groups: Groups, reference: Scores) -> Scores:
         groups: `(n, min(k, DEPTH))` of each rank, the place of the first rank that shows the same
             picture; its own place where none before it does.
         reference: `(n, m)` scores of images outside any gallery, in any order; the largest
-            `NEIGHBOURS` of each row suffice.
+            `NEIGHBOURS + 1` of each row suffice.
+        typical: :math:`\sigma_0`.
 
     Returns:
         `(n, k)`; -inf where a score is missing.
@@ -45,8 +55,11 @@ def statistics_of(ranked: Scores, groups: Groups, reference: Scores) -> Scores:
     Raises:
         TooFewNeighbours: fewer than `FEWEST_NEIGHBOURS` scores to standardise by.
     """
-    below = np.where(groups == 0, -np.inf, ranked[:, :DEPTH]).astype(np.float32)
-    chosen = nearest(np.concatenate([below, reference], axis=1))
+    doubles = groups == 0
+    second = np.argmax(~doubles, axis=1)[:, None]  # place of the second picture; 0 if there is none
+    doubles |= (groups == second) & (np.arange(groups.shape[1]) != second)
+    below = np.where(doubles, -np.inf, ranked[:, :DEPTH]).astype(np.float32)
+    chosen = nearest(np.concatenate([below, reference], axis=1))[:, 1:]
     present = np.isfinite(chosen)
     if present.sum(axis=1).min(initial=NEIGHBOURS) < FEWEST_NEIGHBOURS:
         raise TooFewNeighbours(
@@ -54,13 +67,32 @@ def statistics_of(ranked: Scores, groups: Groups, reference: Scores) -> Scores:
             "reference images and the searched set is too small"
         )
     values = np.where(present, chosen, np.nan).astype(np.float64)
-    deviation = np.maximum(np.nanstd(values, axis=1), _SMALLEST_DEVIATION)
+    deviation = np.maximum(np.nanstd(values, axis=1) + typical, _SMALLEST_DEVIATION)
     standardised: Scores = (ranked - np.nanmean(values, axis=1)[:, None]) / deviation[:, None]
     return standardised.astype(np.float32)
 
 
 def nearest(scores: Scores) -> Scores:
-    """The `NEIGHBOURS` largest scores of each row, in descending order; all if there are fewer."""
-    if scores.shape[1] > NEIGHBOURS:
-        scores = -np.partition(-scores, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
+    """The `NEIGHBOURS + 1` largest scores of each row, descending; all if there are fewer."""
+    kept = NEIGHBOURS + 1
+    if scores.shape[1] > kept:
+        scores = -np.partition(-scores, kept - 1, axis=1)[:, :kept]
     return -np.sort(-scores, axis=1)
+
+
+def typical_deviation(scores: Scores) -> float:
+    """Median over images outside any gallery of the deviation of their own neighbourhood.
+
+    Args:
+        scores: `(m, m)` of such images among each other; the diagonal is not looked at.
+
+    Returns:
+        In units of scores; 0 where there are too few images to tell.
+    """
+    if len(scores) < NEIGHBOURS:
+        return 0.0
+    others = scores.copy()
+    np.fill_diagonal(others, -np.inf)
+    neighbourhoods = nearest(others)[:, 2 : NEIGHBOURS + 1].astype(np.float64)
+    neighbourhoods = neighbourhoods[np.isfinite(neighbourhoods).all(axis=1)]
+    return float(np.median(neighbourhoods.std(axis=1))) if len(neighbourhoods) else 0.0

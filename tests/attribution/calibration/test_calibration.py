@@ -53,10 +53,13 @@ def add(catalog, new_source, space, numbers, collection="default"):
 
 
 def slow_null(index, space):
-    """The statistic in words, from all rows: the best score over the next 49, or the reference."""
+    """The statistic in words, from all rows: the best over ranks 3 to 50, or the reference."""
     rows, queries = index.contents().vectors, space.query_rows(5, 120)
     single = Fusion(space.parts, space.reference)
     views = np.split(queries, space.views, axis=1)
+    among = single.scores(space.reference, space.reference)
+    np.fill_diagonal(among, -np.inf)
+    typical = np.median(np.sort(among, axis=1)[:, ::-1][:, 2:49].std(axis=1))
     best = []
     for place in range(len(queries)):
         against = [
@@ -64,8 +67,8 @@ def slow_null(index, space):
             for each in (rows, space.reference)
         ]
         found = np.sort(against[0])[::-1]
-        pool = np.sort(np.concatenate([found[1:64], against[1]]))[::-1][:49]
-        best.append((found[0] - pool.mean()) / pool.std())
+        pool = np.sort(np.concatenate([found[1:64], against[1]]))[::-1][1:49]
+        best.append((found[0] - pool.mean()) / (pool.std() + typical))
     return np.sort(best)
 
 

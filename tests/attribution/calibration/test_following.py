@@ -9,6 +9,7 @@ import pytest
 from attribution.calibration import Calibration
 from attribution.calibration.filtering import FilteredNulls
 from attribution.calibration.following import FollowedNull, ScoredBackground
+from attribution.calibration.reference import Reference
 from attribution.index import FaissIndex, change_batch
 from attribution.retrieval import Fusion
 from models.background import GENERATED, LAUNDERED, PHOTO, Background
@@ -147,7 +148,7 @@ def test_a_filter_that_is_far_behind_starts_over(catalog, monkeypatch):
 def test_a_filter_asked_for_again_is_not_made_anew(catalog, monkeypatch):
     world = World(catalog, SmallSpace(), "harmonic-mean-p")
     world.change(add=range(100))
-    scored = ScoredBackground(background_of(world.space), world.fusion, catalog)
+    scored = ScoredBackground(background_of(world.space), Reference(world.fusion), catalog)
     nulls, made = FilteredNulls(scored, world.index), []
     monkeypatch.setattr(
         "attribution.calibration.filtering.FollowedNull",
