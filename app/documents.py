@@ -11,9 +11,11 @@ from app.schemas.attribution import (
     RankedSource,
     Timings,
 )
+from app.schemas.index import CalibrationDocument, StratumDocument
 from app.schemas.problem import ProblemDocument
 from app.schemas.source import SourceDocument
 from attribution import answer
+from attribution.calibration import CalibrationReport
 from attribution.catalog import Source
 
 _MS = 1000.0
@@ -80,6 +82,21 @@ def attribution_document(
             search=round(answered.search_seconds * _MS, 2),
             total=round(total_seconds * _MS, 2),
         ),
+    )
+
+
+def calibration_document(report: CalibrationReport) -> CalibrationDocument:
+    """What decisions rest on, as the API shows it."""
+    return CalibrationDocument(
+        id=report.state.id,
+        state=report.state.state,
+        generation=report.generation,
+        background=[
+            StratumDocument(
+                stratum=stratum.name, images=len(stratum.statistics), copies=stratum.copies
+            )
+            for stratum in report.strata
+        ],
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from app.backgrounds import extended, load_extension
 from app.settings import Settings
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
@@ -37,11 +38,12 @@ class Gallery:
 
 
 def load_vision(settings: Settings) -> Vision:
-    """The encoder that the settings name, and the background that ships with it."""
+    """The encoder that the settings name; the background that ships with it, and what was added."""
     encoder = load_encoder(
         settings.encoder, weights=settings.encoder_weights, device=settings.device
     )
-    return Vision(encoder, load_encoder_background(settings.encoder, encoder))
+    shipped = load_encoder_background(settings.encoder, encoder)
+    return Vision(encoder, extended(shipped, load_extension(settings.data, encoder)))
 
 
 @contextmanager

@@ -6,15 +6,15 @@ import numpy as np
 
 from attribution.answer import Attribution, CalibrationState, RankedSource
 from attribution.calibration import AlphaTooSmall, Calibrated, Calibration
+from attribution.calibration.groups import groups_of
 from attribution.calibration.statistic import (
+    DEPTH,
     Scores,
     TooFewNeighbours,
-    nearest,
-    neighbourhood,
 )
 from attribution.catalog import Catalog, Source
 from attribution.index import Hits, Index
-from attribution.retrieval import Rows, fusion_of, retrieve
+from attribution.retrieval import Rows, retrieve
 from models.encoder import Encoder
 
 DEFAULT_ALPHA = 0.01
@@ -43,7 +43,6 @@ class Attributor:
     ) -> None:
         self.encoder, self.catalog, self.index = encoder, catalog, index
         self.calibration = calibration
-        self.fusion = fusion_of(encoder)
 
     def attribute(
         self,
@@ -70,7 +69,13 @@ class Attributor:
         if not 0 < alpha < 1:
             raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
         generation = self.index.generation
-        hits = retrieve(self.index, self.fusion, embeddings, _DEPTH, collections=collections)
+        hits = retrieve(
+            self.index,
+            self.calibration.reference.fusion,
+            embeddings,
+            _DEPTH,
+            collections=collections,
+        )
         calibrated = self.calibration.current(collections)
         if calibrated.null is not None and alpha < calibrated.null.smallest_alpha:
             raise AlphaTooSmall(alpha, calibrated.null.smallest_alpha)
@@ -96,9 +101,11 @@ class Attributor:
 
     def _statistics(self, embeddings: Rows, hits: Hits) -> Scores | None:
         """`(n, k)` standardised scores; None where there is nothing to compare with."""
-        reference = nearest(self.fusion.scores(embeddings, self.fusion.reference))
+        reference = self.calibration.reference
+        outside = reference.nearest_scores(reference.fusion.prepare(embeddings))
+        groups = groups_of(self.index, hits.ids[:, :DEPTH])
         try:
-            return neighbourhood(hits.scores, reference).standardise(hits.scores)
+            return reference.statistics(hits.scores, groups, outside)
         except TooFewNeighbours:
             return None
 

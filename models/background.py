@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,6 +18,10 @@ from models.checkpoints import BadCheckpoint, dequantise_rows, quantise_rows
 
 BACKGROUND = "background.safetensors"
 THUMBNAIL_SIDE = 16
+Stratum = Literal["photo", "generated", "laundered"]
+STRATA: tuple[Stratum, ...] = ("photo", "generated", "laundered")
+"""Kinds of background image; a row's stratum is its place in this tuple."""
+PHOTO, GENERATED, LAUNDERED = range(len(STRATA))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,15 +32,44 @@ class Background:
         model_id: the encoder that made the rows.
         rows: `(n, query_dimension)` float32, embedded as queries.
         thumbnails: `(n, 16, 16)` uint8 luminance, to recognise copies of gallery images without
-            asking the encoder.
+            asking the encoder. In every stratum it is that of the original picture: a gallery
+            that holds it holds the source of what was made from it.
+        strata: `(n,)` uint8 places in `STRATA`; by default every row is a `photo`.
     """
 
     model_id: str
     rows: NDArray[np.float32]
     thumbnails: NDArray[np.uint8]
+    strata: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+
+    def __post_init__(self) -> None:
+        if not len(self.strata):
+            object.__setattr__(self, "strata", np.full(len(self.rows), PHOTO, np.uint8))
+        if not len(self.rows) == len(self.thumbnails) == len(self.strata):
+            raise ValueError("a background has one thumbnail and one stratum for each row")
+        if (self.strata >= len(STRATA)).any():
+            raise ValueError(f"a stratum is a place in {STRATA}")
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+def merge(first: Background, second: Background) -> Background:
+    """Both backgrounds as one, each stratum with the rows of both.
+
+    Raises:
+        ValueError: they are of different encoders, whose rows do not compare.
+    """
+    if first.model_id != second.model_id:
+        raise ValueError(
+            f"a background of encoder {second.model_id} cannot extend one of {first.model_id}"
+        )
+    return Background(
+        first.model_id,
+        np.concatenate([first.rows, second.rows]),
+        np.concatenate([first.thumbnails, second.thumbnails]),
+        np.concatenate([first.strata, second.strata]),
+    )
 
 
 def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
@@ -44,15 +79,27 @@ def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def save_background(folder: Path, background: Background) -> None:
-    """Write rows as int8 with a scale each, and thumbnails, beside the encoder's files."""
+    """Write the background beside the encoder's files."""
+    write_background(folder / BACKGROUND, background)
+
+
+def write_background(path: Path, background: Background) -> None:
+    """Write rows as int8 with a scale each, thumbnails and strata; whole or not at all."""
     values, scale = quantise_rows(background.rows)
     tensors = {
         "values": values,
         "scale": scale,
         "thumbnails": torch.from_numpy(background.thumbnails),
+        "strata": torch.from_numpy(background.strata),
     }
-    metadata = {"model_id": background.model_id}
-    (folder / BACKGROUND).write_bytes(save(tensors, metadata=metadata))
+    metadata = {"model_id": background.model_id, "strata": ",".join(STRATA)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_bytes(save(tensors, metadata=metadata))
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def load_background(folder: Path) -> Background | None:
@@ -61,14 +108,28 @@ def load_background(folder: Path) -> Background | None:
     Raises:
         BadCheckpoint: the file is damaged.
     """
-    path = folder / BACKGROUND
+    return read_background(folder / BACKGROUND)
+
+
+def read_background(path: Path) -> Background | None:
+    """What `write_background` wrote, or None where there is no such file.
+
+    A file from before there were strata holds photos.
+
+    Raises:
+        BadCheckpoint: the file is damaged.
+    """
     if not path.exists():
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            model_id = (file.metadata() or {})["model_id"]
+            metadata = file.metadata() or {}
             rows = dequantise_rows(file.get_tensor("values"), file.get_tensor("scale"))
             thumbnails = file.get_tensor("thumbnails").numpy()
-    except (OSError, SafetensorError, KeyError) as error:
+            strata = np.full(len(rows), PHOTO, np.uint8)
+            if "strata" in metadata:
+                places = [list[str](STRATA).index(name) for name in metadata["strata"].split(",")]
+                strata = np.array(places, np.uint8)[file.get_tensor("strata").numpy()]
+            return Background(metadata["model_id"], rows, thumbnails, strata)
+    except (OSError, SafetensorError, KeyError, ValueError, IndexError) as error:
         raise BadCheckpoint(f"{path} cannot be read: {error}") from error
-    return Background(model_id, rows, thumbnails)

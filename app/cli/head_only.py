@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from app.cli.console import out, progress
 from app.cli.failures import BadInvocation
+from app.cli.training_progress import background_progress
+from attribution.synthesis.background import StrataSizes, expected
 from attribution.training.building import REFERENCE_ROWS, Description, build_encoder
 from attribution.training.framing import read_framed
 from attribution.training.head import HeadProgress, check_head, head_plans, train_head
@@ -32,6 +34,7 @@ class HeadOnly:
     images: Sequence[Path]
     out_folder: Path
     kept_out: frozenset[str]
+    strata: StrataSizes
     initial: str
     weights: Path | None
     synthetic: Sequence[Path]
@@ -83,24 +86,29 @@ def train_head_only(run: HeadOnly) -> None:
         )
     folder = run.out_folder / "encoder"
     names = frozenset(fitting.names[:REFERENCE_ROWS])
-    encoder = build_encoder(
-        folder,
-        start.backbone.to("cpu"),
-        None,
-        config=recipe,
-        description=Description(
-            name=run.name or run.out_folder.name,
-            data=run.data_note
-            or f"{len(fitting)} images of {', '.join(p.name for p in run.images)}",
-            command=" ".join(["attribution", *sys.argv[1:]]),
-        ),
-        plans=plans,
-        parts=parts,
-        origin=start.card,
-        mirrored_query=start.card.mirrored_query,
-        reference=read_pictures(run.images, names),
-        background=read_pictures(run.images, run.kept_out) if run.kept_out else None,
-    )
+    with progress() as bar:
+        on_background = background_progress(bar, expected(len(run.kept_out), run.strata))
+        encoder = build_encoder(
+            folder,
+            start.backbone.to("cpu"),
+            None,
+            config=recipe,
+            description=Description(
+                name=run.name or run.out_folder.name,
+                data=run.data_note
+                or f"{len(fitting)} images of {', '.join(p.name for p in run.images)}",
+                command=" ".join(["attribution", *sys.argv[1:]]),
+            ),
+            plans=plans,
+            parts=parts,
+            origin=start.card,
+            mirrored_query=start.card.mirrored_query,
+            reference=read_pictures(run.images, names),
+            background=read_pictures(run.images, run.kept_out) if run.kept_out else None,
+            background_count=len(run.kept_out),
+            strata=run.strata,
+            on_background=on_background,
+        )
     made = ", ".join(f"{part.name} ({part.head}, {part.dimension})" for part in encoder.card.parts)
     out.print(f"{folder}: model_id {encoder.model_id}, parts: {made}")
     out.print(f"Use it: attribution ingest PHOTOS --encoder {folder}")

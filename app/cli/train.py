@@ -20,10 +20,17 @@ from app.cli.recipes import (
     refuse_unfit,
 )
 from app.cli.training_progress import (
+    background_progress,
     first_process_bar,
     names_kept_out,
     read_training_images,
     run_trainer,
+)
+from attribution.synthesis.background import (
+    GENERATED_IMAGES,
+    LAUNDERED_IMAGES,
+    StrataSizes,
+    expected,
 )
 from attribution.training.building import (
     ENCODER_SIDE,
@@ -54,6 +61,17 @@ def train_command(
             "fitting; they become the background that decisions rest on. Give 1,000 or more.",
         ),
     ] = None,
+    background_generated: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="So many of the background images also pass through the patch generator, since "
+            "queries are not photographs; a second or two of one core each.",
+        ),
+    ] = GENERATED_IMAGES,
+    background_laundered: Annotated[
+        int, typer.Option(min=0, help="So many of them are also laundered: cropped, recompressed.")
+    ] = LAUNDERED_IMAGES,
     config: Annotated[
         Path | None, typer.Option(help="YAML file of the recipe; see attribution.training.config.")
     ] = None,
@@ -164,6 +182,7 @@ def train_command(
                 images=images,
                 out_folder=out_folder,
                 kept_out=names_kept_out(background, images),
+                strata=StrataSizes(background_generated, background_laundered),
                 initial=initial or "bundled",
                 weights=weights,
                 synthetic=synthetic or [],
@@ -229,8 +248,10 @@ def train_command(
     )
     names = frozenset(training.names[:REFERENCE_ROWS])
     fitting = read_training_images(images, ENCODER_SIDE, kept_out)  # scaled as a query is
+    sizes = StrataSizes(background_generated, background_laundered)
     with first_process_bar() as bar:
         task = bar.add_task("Fitting the head", total=fitted)
+        on_background = background_progress(bar, expected(len(kept_out), sizes))
         encoder = build_encoder(
             out_folder / "encoder",
             net,
@@ -240,9 +261,12 @@ def train_command(
             plans=plans,
             reference=read_pictures(images, names),
             background=read_pictures(images, kept_out) if kept_out else None,
+            background_count=len(kept_out),
+            strata=sizes,
             size=ENCODER_SIDE,
             limit=head_images or FITTED,
             on_images=lambda done: bar.update(task, completed=done),
+            on_background=on_background,
         )
     folder = out_folder / "encoder"
     parts = ", ".join(f"{part.name} ({part.head}, {part.dimension})" for part in encoder.card.parts)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from app.cli.console import out, progress, warn
 from app.cli.failures import BadInvocation
@@ -87,6 +87,18 @@ def run_trainer(trainer: Trainer, recipe: TrainingConfig) -> ResidualNet:
             f"{last.mean_average_precision:.3f}, one at once {last.hit_at_1:.3f}"
         )
     return net
+
+
+def background_progress(bar: Progress, total: int) -> Callable[[int], None]:
+    """Shows a task for the background once its first rows are made."""
+    tasks: list[TaskID] = []
+
+    def show(done: int) -> None:
+        if not tasks:
+            tasks.append(bar.add_task("Making the background", total=total))
+        bar.update(tasks[0], completed=done)
+
+    return show
 
 
 def first_process_bar(**columns: str) -> Progress:

@@ -11,6 +11,7 @@ from app.answered import Answered
 from app.caller import CallerDependency
 from app.describing import image_problems, many_images, one_image
 from app.disconnects import unless_disconnected
+from app.discoveries import with_q_values
 from app.documents import attribution_document, problem_document
 from app.negotiation import ANSWERS_JSON
 from app.querying import answer, make_ready, question_of
@@ -108,12 +109,11 @@ async def attribute_images(
         names = [upload.filename for upload in form.uploads]
     seconds = time.perf_counter() - started
     request_id = request_id_of(request.scope)
-    return AttributionBatch(
-        items=[
-            _item(index, name, answered, request_id=request_id, seconds=seconds)
-            for index, (name, answered) in enumerate(zip(names, answers, strict=True))
-        ]
-    )
+    items = [
+        _item(index, name, answered, request_id=request_id, seconds=seconds)
+        for index, (name, answered) in enumerate(zip(names, answers, strict=True))
+    ]
+    return AttributionBatch(items=with_q_values(items))
 
 
 def _item(
@@ -124,4 +124,4 @@ def _item(
         problem = problem_document(answered, request_id)
         return ProblemItem(index=index, filename=filename, problem=problem)
     document = attribution_document(answered, request_id=request_id, total_seconds=seconds)
-    return AttributedItem(index=index, filename=filename, attribution=document)
+    return AttributedItem(index=index, filename=filename, attribution=document, q_value=None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 
 from app.caller import CallerDependency
 from app.describing import problems
+from app.documents import calibration_document
 from app.negotiation import NO_PARAMETERS
-from app.schemas.attribution import Calibration
 from app.schemas.index import IndexDocument, SnapshotDocument
 from app.service import Service, ServiceDependency
 
@@ -28,7 +30,7 @@ def get_index(service: ServiceDependency, caller: CallerDependency) -> IndexDocu
     if caller.collections is not None:
         return _index_within(service, caller.collections)
     stats = service.index.stats()
-    state = service.calibration.state()
+    calibration = service.calibration.report()
     return IndexDocument(
         kind=stats.kind,
         vectors=stats.vectors,
@@ -41,7 +43,7 @@ def get_index(service: ServiceDependency, caller: CallerDependency) -> IndexDocu
         epoch=stats.epoch,
         model_id=stats.model_id,
         dimension=stats.dimension,
-        calibration=Calibration(id=state.id, state=state.state),
+        calibration=calibration_document(calibration),
     )
 
 
@@ -59,7 +61,10 @@ def save_index(service: ServiceDependency) -> SnapshotDocument:
 def _index_within(service: Service, collections: frozenset[str]) -> IndexDocument:
     """The index of these collections, as if there were no others: a filtered set is scanned."""
     stats = service.index.stats()
-    state = service.calibration.current(collections).state
+    calibration = service.calibration.report(collections)
+    if calibration.generation is not None:
+        seen = service.numbering.shown(calibration.generation, collections)
+        calibration = replace(calibration, generation=seen)
     generation = service.numbering.shown(stats.generation, collections)
     latest = service.numbering.shown(service.catalog.generation(), collections)
     vectors = service.index.count(collections)
@@ -75,5 +80,5 @@ def _index_within(service: Service, collections: frozenset[str]) -> IndexDocumen
         epoch=stats.epoch,
         model_id=stats.model_id,
         dimension=stats.dimension,
-        calibration=Calibration(id=state.id, state=state.state),
+        calibration=calibration_document(calibration),
     )

@@ -145,6 +145,11 @@ class AttributedItem(BaseModel):
     index: int
     filename: str | None
     attribution: AttributionDocument
+    q_value: float | None = Field(
+        description="Smallest rate of false discoveries, over the images of this batch that have "
+        "a p-value, at which this one counts as attributed (Benjamini and Hochberg, 1995). "
+        "`decision` does not use it. null where there is no p-value."
+    )
 
 
 class ProblemItem(BaseModel):
@@ -163,7 +168,12 @@ class AttributionBatch(BaseModel):
             "examples": [
                 {
                     "items": [
-                        {"index": 0, "filename": "a.jpg", "attribution": EXAMPLE},
+                        {
+                            "index": 0,
+                            "filename": "a.jpg",
+                            "attribution": EXAMPLE,
+                            "q_value": 0.0002,
+                        },
                         {"index": 1, "filename": "b.jpg", "problem": EXAMPLE_PROBLEM},
                     ]
                 }

@@ -9,6 +9,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.schemas.attribution import Calibration
 
 
+class StratumDocument(BaseModel):
+    """Background images of one kind."""
+
+    stratum: Literal["photo", "generated", "laundered"]
+    images: int = Field(description="Images that the null is made of.")
+    copies: int = Field(description="Images left out because a source here shows the same.")
+
+
+class CalibrationDocument(Calibration):
+    """What decisions rest on."""
+
+    generation: int | None = Field(
+        description="The last change that the null has seen; null without a null."
+    )
+    background: list[StratumDocument] = Field(
+        description="What the null of all sources is made of; empty without a null."
+    )
+
+
 class IndexDocument(BaseModel):
     """What is searched, and how far it is behind the catalog."""
 
@@ -27,7 +46,16 @@ class IndexDocument(BaseModel):
                     "epoch": "ep_7f3a",
                     "model_id": "21f5492dd484ee14",
                     "dimension": 256,
-                    "calibration": {"id": "2b7e51c09d3f", "state": "fresh"},
+                    "calibration": {
+                        "id": "2b7e51c09d3f",
+                        "state": "fresh",
+                        "generation": 5120,
+                        "background": [
+                            {"stratum": "photo", "images": 5198, "copies": 2},
+                            {"stratum": "generated", "images": 1500, "copies": 0},
+                            {"stratum": "laundered", "images": 1499, "copies": 1},
+                        ],
+                    },
                 }
             ]
         },
@@ -47,7 +75,7 @@ class IndexDocument(BaseModel):
     epoch: str
     model_id: str
     dimension: int
-    calibration: Calibration
+    calibration: CalibrationDocument
 
 
 class SnapshotDocument(BaseModel):

@@ -1,6 +1,18 @@
 """From scores to p-values, a decision and shares. Knows the background, not HTTP."""
 
-from attribution.calibration.calibration import AlphaTooSmall, Calibrated, Calibration
-from attribution.calibration.null import Null
+from attribution.calibration.calibration import (
+    AlphaTooSmall,
+    Calibrated,
+    Calibration,
+    CalibrationReport,
+)
+from attribution.calibration.null import Null, StratumNull
 
-__all__ = ["AlphaTooSmall", "Calibrated", "Calibration", "Null"]
+__all__ = [
+    "AlphaTooSmall",
+    "Calibrated",
+    "Calibration",
+    "CalibrationReport",
+    "Null",
+    "StratumNull",
+]

@@ -6,29 +6,22 @@ import hashlib
 import logging
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
 
 from attribution.answer import CalibrationState
-from attribution.calibration.copies import CopyTest, thumbnails_of
-from attribution.calibration.neighbours import BackgroundNeighbours
-from attribution.calibration.null import Null
+from attribution.calibration.filtering import FilteredNulls
+from attribution.calibration.following import FollowedNull, ScoredBackground
+from attribution.calibration.null import Null, StratumNull, warn_of_small_strata
+from attribution.calibration.reference import Reference
 from attribution.calibration.shares import ShareModel
-from attribution.calibration.statistic import (
-    Scores,
-    TooFewNeighbours,
-    nearest,
-    neighbourhood,
-)
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
 from attribution.retrieval import Fusion
 from models.background import Background
 
 logger = logging.getLogger(__name__)
-_FILTERS_KEPT = 32
 _PATIENCE = 2.0  # seconds a query waits for the null to catch up with the index
 
 
@@ -52,9 +45,18 @@ class Calibrated:
 
 
 @dataclass(frozen=True, slots=True)
-class _Filtered:
-    null: Null | None
-    generation: int
+class CalibrationReport:
+    """What calibration stands on at the moment.
+
+    Attributes:
+        state: as in every answer.
+        generation: the change of the catalog that the null has seen; None without a null.
+        strata: of the null of the whole catalog; none without a null.
+    """
+
+    state: CalibrationState
+    generation: int | None
+    strata: tuple[StratumNull, ...]
 
 
 class Calibration:
@@ -77,21 +79,20 @@ class Calibration:
         shares: ShareModel | None = None,
     ) -> None:
         self.shares = shares or ShareModel()
-        self._index, self._fusion, self._background = index, fusion, background
-        self._catalog = catalog
+        self.reference = Reference(fusion)
+        self._index = index
         self._changed = threading.Condition(threading.RLock())
-        self._filtering = threading.Lock()
         self._building = True  # until the first `build` ends; batches wait meanwhile
         self._pending: list[ChangeBatch] = []
-        self._neighbours: BackgroundNeighbours | None = None
-        self._null: Null | None = None
-        self._filtered: OrderedDict[frozenset[str], _Filtered] = OrderedDict()
+        self._followed: FollowedNull | None = None
         self._computed_at: float | None = None
         self.id: str | None = None
+        self._scored: ScoredBackground | None = None
         if background is not None:
             self.id = _identify(background)
-            self._reference = nearest(fusion.scores(background.rows, fusion.reference))
-            self._copies = self._new_copy_test()
+            warn_of_small_strata(background.strata)
+            self._scored = ScoredBackground(background, self.reference, catalog)
+            self._filters = FilteredNulls(self._scored, index)
 
     def state(self) -> CalibrationState:
         """Whether a decision can be made, and whether the null is that of the index right now.
@@ -99,12 +100,25 @@ class Calibration:
         `missing` also where a background exists but the encoder has no reference images and the
         catalog is too small to standardise a score by.
         """
-        neighbours = self._neighbours
-        if self._background is None:
+        followed = self._followed
+        if self._scored is None:
             return CalibrationState(None, "missing")
-        if neighbours is None or neighbours.generation < self._index.generation:
+        if followed is None or followed.generation < self._index.generation:
             return CalibrationState(self.id, "building")
-        return CalibrationState(self.id, "missing" if self._null is None else "fresh")
+        return CalibrationState(self.id, "missing" if followed.null is None else "fresh")
+
+    def report(self, collections: frozenset[str] | None = None) -> CalibrationReport:
+        """The state, and the strata that the null of a searched set is made of; None for all."""
+        if collections is not None:
+            current = self.current(collections)
+            if current.null is None:
+                return CalibrationReport(current.state, None, ())
+            return CalibrationReport(current.state, current.null.generation, current.null.strata)
+        followed = self._followed
+        null = None if followed is None else followed.null
+        if null is None:
+            return CalibrationReport(self.state(), None, ())
+        return CalibrationReport(self.state(), null.generation, null.strata)
 
     def age_seconds(self) -> float | None:
         """How long ago the null of the whole catalog was last computed; None where it never was."""
@@ -113,23 +127,23 @@ class Calibration:
 
     def build(self) -> None:
         """Score the whole background against the index; seconds for ten thousand sources."""
-        if self._background is None:
+        if self._scored is None:
             return
         self._building = True
         try:
-            self._build(self._background)
+            self._build(self._scored)
         finally:
             self._building = False
 
-    def _build(self, background: Background) -> None:
-        neighbours = BackgroundNeighbours(self._index, self._fusion, background.rows)
+    def _build(self, scored: ScoredBackground) -> None:
+        followed = FollowedNull(scored, self._index)
         with self._changed:
             for batch in self._pending:
-                if batch.generation > neighbours.generation:
-                    neighbours.apply(batch)
+                if batch.generation > followed.generation:
+                    followed.apply(batch)
             self._pending.clear()
-            self._null = self._statistics(neighbours, self._copies)
-            self._neighbours = neighbours
+            self._settle(followed)
+            self._followed = followed
             self._changed.notify_all()
 
     def apply(self, batch: ChangeBatch) -> None:
@@ -138,20 +152,21 @@ class Calibration:
         After a failure it starts over from the index: a null with a batch missing would be wrong
         for good, and nobody would see it.
         """
-        if self._background is None:
+        if self._scored is None:
             return
+        self._filters.note(batch)
         with self._changed:
-            neighbours = self._neighbours
-            if neighbours is None and self._building:
+            followed = self._followed
+            if followed is None and self._building:
                 self._pending.append(batch)
                 return
-            if neighbours is None:  # an earlier failure
+            if followed is None:  # an earlier failure
                 self.build()
                 return
-            self._neighbours, self._null = None, None
-            neighbours.apply(batch)
-            self._null = self._statistics(neighbours, self._copies)
-            self._neighbours = neighbours
+            self._followed = None
+            followed.apply(batch)
+            self._settle(followed)
+            self._followed = followed
             self._changed.notify_all()
 
     def current(self, collections: frozenset[str] | None = None) -> Calibrated:
@@ -161,70 +176,31 @@ class Calibration:
         that came in between pass as significant. Waits up to two seconds for the null to catch
         up; beyond that there is none, the state is `building`, and nothing is decided.
         """
-        if self._background is None:
+        if self._scored is None:
             return Calibrated(None, CalibrationState(None, "missing"))
         wanted = self._index.generation
         if collections is not None:
             # Changes elsewhere leave it as it is: neither its value nor the time until it is
             # known tells of other collections.
-            null = self._filtered_null(collections, self._index.changed(collections))
+            null = self._filters.null(collections, self._index.changed(collections))
             return Calibrated(null, CalibrationState(self.id, "fresh" if null else "missing"))
         with self._changed:
             caught_up = self._changed.wait_for(lambda: self._reached(wanted), timeout=_PATIENCE)
             if not caught_up:
                 return Calibrated(None, CalibrationState(self.id, "building"))
-            state = CalibrationState(self.id, "missing" if self._null is None else "fresh")
-            return Calibrated(self._null, state)
+            null = None if self._followed is None else self._followed.null
+            return Calibrated(null, CalibrationState(self.id, "fresh" if null else "missing"))
+
+    def _settle(self, followed: FollowedNull) -> None:
+        followed.settle()
+        self._computed_at = time.monotonic()
 
     def _reached(self, generation: int) -> bool:
-        return self._neighbours is not None and self._neighbours.generation >= generation
-
-    def _filtered_null(self, collections: frozenset[str], wanted: int) -> Null | None:
-        """The null of a filter, kept until one of its sources changes; one is made at a time."""
-        background = self._background
-        if background is None:
-            return None
-        with self._filtering:
-            kept = self._filtered.get(collections)
-            if kept is None or kept.generation < wanted:
-                neighbours = BackgroundNeighbours(
-                    self._index, self._fusion, background.rows, collections
-                )
-                null = self._statistics(neighbours, self._new_copy_test())
-                kept = _Filtered(null, neighbours.generation)
-                self._filtered[collections] = kept
-            self._filtered.move_to_end(collections)
-            while len(self._filtered) > _FILTERS_KEPT:
-                self._filtered.popitem(last=False)
-            return kept.null
-
-    def _new_copy_test(self) -> CopyTest:
-        thumbnails = np.zeros((0, 16, 16), np.uint8)
-        if self._background is not None:
-            thumbnails = self._background.thumbnails
-        return CopyTest(thumbnails, thumbnails_of(self._catalog))
-
-    def _statistics(self, neighbours: BackgroundNeighbours, copies: CopyTest) -> Null | None:
-        """Statistics of the background's best matches, copies of sources left out."""
-        hits = neighbours.hits
-        try:
-            best = best_statistics(hits.scores, self._reference)
-        except TooFewNeighbours:
-            return None
-        dropped = copies(hits.ids[:, 0])
-        if dropped.any():
-            logger.info("%d background images are copies of sources: left out", dropped.sum())
-        self._computed_at = time.monotonic()
-        return Null(np.sort(best[~dropped]), neighbours.generation)
-
-
-def best_statistics(ranked: Scores, reference: Scores) -> Scores:
-    """`(n,)` statistic of each row's best match; -inf where nothing was searched."""
-    statistics: Scores = neighbourhood(ranked, reference).standardise(ranked[:, :1])[:, 0]
-    return statistics
+        return self._followed is not None and self._followed.generation >= generation
 
 
 def _identify(background: Background) -> str:
     digest = hashlib.sha256(background.model_id.encode())
     digest.update(np.ascontiguousarray(background.rows).tobytes())
+    digest.update(background.strata.tobytes())
     return digest.hexdigest()[:12]

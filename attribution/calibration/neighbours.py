@@ -1,67 +1,104 @@
 """The background's nearest sources, kept up to date as sources come and go.
 
 Each background image keeps its best scores in the gallery. An addition is merged; a deletion
-searches again for those images that had the deleted source among their best. The result equals a
-search from scratch, which a test holds it to.
+searches again for those images that had the deleted source among their best. Scores do not depend
+on what they are computed together with, so the result is bit by bit that of a search from
+scratch, as long as the index searches exactly; a test holds it to that.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from attribution.calibration.groups import groups_of
 from attribution.calibration.statistic import DEPTH
 from attribution.index import ChangeBatch, Hits, Index
-from attribution.retrieval import Fusion, Rows, retrieve
+from attribution.index.scan import rank
+from attribution.retrieval import Queries, Rows, pair_scores, retrieve
+
+_BLOCK = 256  # sources that the whole background is scored against at once
 
 
 class BackgroundNeighbours:
-    """The `DEPTH` best sources of every background row.
+    """The `DEPTH` best sources of every background row, and which of them are one picture.
 
     Args:
         index: the searched index, already at `index.generation`.
-        fusion: the encoder's rule.
-        rows: `(n, views * d)` background rows, embedded as queries.
+        asked: the background's rows, as the encoder's rule prepared them.
         collections: restrict to these; None for all.
+
+    Attributes:
+        hits: `(n, DEPTH)`, as of `generation`.
+        groups: `(n, DEPTH)`, see `groups_of`.
     """
 
     def __init__(
-        self, index: Index, fusion: Fusion, rows: Rows, collections: frozenset[str] | None = None
+        self, index: Index, asked: Queries, collections: frozenset[str] | None = None
     ) -> None:
-        self._index, self._fusion, self._rows = index, fusion, rows
+        self._index, self._asked = index, asked
         self._collections = collections
         self.generation = index.generation
-        self.hits: Hits = retrieve(index, fusion, rows, DEPTH, collections=collections)
+        self.hits: Hits = retrieve(index, asked.fusion, asked, DEPTH, collections=collections)
+        self.groups = groups_of(index, self.hits.ids)
 
     def apply(self, batch: ChangeBatch) -> None:
         """Follow a batch that the index has already applied."""
         removed = set(batch.remove_ids.tolist())
         replaced = np.fromiter(removed | set(batch.add_ids.tolist()), np.int64)
-        stale = np.isin(self.hits.ids, replaced).any(axis=1)
+        stale = np.asarray(np.isin(self.hits.ids, replaced).any(axis=1), dtype=np.bool_)
         added = [
             place
             for place, vector_id in enumerate(batch.add_ids.tolist())
             if vector_id not in removed
+            and (self._collections is None or batch.add_collections[place] in self._collections)
         ]
-        if added:
-            self._merge(batch.add_ids[added], batch.add_vectors[added])
+        changed = stale.copy()
+        for start in range(0, len(added), _BLOCK):
+            some = added[start : start + _BLOCK]
+            better = self._merge(batch.add_ids[some], batch.add_vectors[some], ~stale)
+            changed[better] = True
         if stale.any():
             self._search_again(np.flatnonzero(stale))
+        if changed.any():
+            groups = self.groups.copy()
+            groups[changed] = groups_of(self._index, self.hits.ids[changed])
+            self.groups = groups
         self.generation = batch.generation
 
-    def _merge(self, ids: np.ndarray, vectors: Rows) -> None:
-        scores = self._fusion.scores(self._rows, vectors)
-        all_ids = np.concatenate([self.hits.ids, np.broadcast_to(ids, scores.shape)], axis=1)
-        all_scores = np.concatenate([self.hits.scores, scores], axis=1)
-        order = np.lexsort((all_ids, -all_scores), axis=1)[:, :DEPTH]
-        self.hits = Hits(
-            np.take_along_axis(all_ids, order, axis=1),
-            np.take_along_axis(all_scores, order, axis=1),
+    def _merge(
+        self, ids: NDArray[np.int64], vectors: Rows, wanted: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Take in sources that are among the best of some wanted rows; say of which."""
+        scores = self._asked.scores(vectors)
+        floor = self.hits.scores[:, -1] - self._asked.slack
+        query, column = np.nonzero((scores >= floor[:, None]) & wanted[:, None])
+        if not len(query):
+            return query
+        exact = pair_scores(self._asked, query, vectors, column)
+        rows, place = np.unique(query, return_inverse=True)
+        kept = np.repeat(np.arange(len(rows)), DEPTH)
+        old_ids, old_scores = self.hits.ids[rows].ravel(), self.hits.scores[rows].ravel()
+        real = old_ids >= 0
+        best = rank(
+            len(rows),
+            DEPTH,
+            np.concatenate([kept[real], place]),
+            np.concatenate([old_ids[real], ids[column]]),
+            np.concatenate([old_scores[real], exact]),
+        )
+        self._put(rows, best)
+        return rows
+
+    def _search_again(self, places: NDArray[np.int64]) -> None:
+        asked = self._asked.take(places)
+        collections = self._collections
+        self._put(
+            places, retrieve(self._index, asked.fusion, asked, DEPTH, collections=collections)
         )
 
-    def _search_again(self, places: np.ndarray) -> None:
-        found = retrieve(
-            self._index, self._fusion, self._rows[places], DEPTH, collections=self._collections
-        )
+    def _put(self, places: NDArray[np.int64], found: Hits) -> None:
+        """Replace some rows' hits; readers of the old arrays keep them whole."""
         ids, scores = self.hits.ids.copy(), self.hits.scores.copy()
         ids[places], scores[places] = found.ids, found.scores
         self.hits = Hits(ids, scores)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from attribution.synthesis.background import StrataSizes, make_background
 from attribution.training.config import TrainingConfig
 from attribution.training.fitting import fit_parts
 from attribution.training.head_recipe import HeadRecipe
@@ -18,12 +19,11 @@ from attribution.training.images import ImageSet
 from attribution.training.plans import PartPlan, UnfitHead, check_plans, plans_for
 from models.backbones.features import Backbone
 from models.backbones.residual import ResidualNet
-from models.background import BACKGROUND, Background, save_background, thumbnail
+from models.background import BACKGROUND, save_background
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard
 from models.checkpoints import load_encoder_folder, save_encoder
 from models.encoder import Encoder
 from models.heads import Head, HeadPart
-from models.heads.affine import Domain
 from models.preprocessing import Preprocessing
 
 __all__ = [
@@ -63,11 +63,14 @@ def build_encoder(
     origin: Card | None = None,
     reference: Iterable[Image.Image] = (),
     background: Iterable[Image.Image] | None = None,
+    background_count: int = 0,
+    strata: StrataSizes | None = None,
     size: int = ENCODER_SIDE,
     mirrored_query: bool = True,
     hubness: float = 0.5,
     limit: int | None = None,
     on_images: Callable[[int], None] | None = None,
+    on_background: Callable[[int], None] | None = None,
 ) -> Encoder:
     """Fit the heads unless they are given, write the encoder to `folder` and load it back.
 
@@ -83,12 +86,16 @@ def build_encoder(
             are kept, and its licence where the description has none. By default the network is
             a `ResidualNet` that sees whole pictures, squashed.
         reference: pictures for the reference rows, which an encoder of several parts needs.
-        background: pictures of neither training nor fitting; embedded beside the encoder.
+        background: pictures of neither training nor fitting; embedded beside the encoder, as
+            they are and, drawn among the first `background_count`, generated and laundered.
+        background_count: how many they are about to be.
+        strata: how many of them pass through the generator and through laundering.
         size: side of the square that the encoder sees, where there is no `origin`.
         mirrored_query: a query is scored as the larger of itself and its mirror image.
         hubness: strength of the correction of an encoder of several parts; see `Head`.
         limit: fit the heads on so many images only.
         on_images: progress of fitting.
+        on_background: progress of the background, in rows.
 
     Raises:
         UnfitHead: neither images nor parts, or a head that cannot be fitted.
@@ -127,13 +134,18 @@ def build_encoder(
     )
     rows = None
     if len(head.parts) > 1:
-        rows = _embed(Encoder(card, net, head), reference, "source")[0]
+        rows = _reference_rows(Encoder(card, net, head), reference)
     save_encoder(folder, card, net, parts, reference=rows)
     (folder / BACKGROUND).unlink(missing_ok=True)  # one of another encoder would be refused
     encoder = load_encoder_folder(folder)
     if background is not None:
-        embedded, thumbnails = _embed(encoder, background, "query")
-        save_background(folder, Background(encoder.model_id, embedded, thumbnails))
+        save_background(
+            folder,
+            make_background(
+                encoder, background, background_count, sizes=strata, seed=config.seed,
+                on_picture=on_background,
+            ),
+        )  # fmt: skip
     return encoder
 
 
@@ -150,16 +162,12 @@ def _cards(net: Backbone, origin: Card | None, size: int) -> tuple[BackboneCard,
     return backbone, PreprocessingCard(height=size, width=size)
 
 
-def _embed(
-    encoder: Encoder, pictures: Iterable[Image.Image], domain: Domain
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Rows and thumbnails of pictures, through the very path of a query or a source."""
-    rows: list[NDArray[np.float32]] = []
-    thumbnails: list[NDArray[np.uint8]] = []
+def _reference_rows(encoder: Encoder, pictures: Iterable[Image.Image]) -> NDArray[np.float32]:
+    """Rows of pictures, through the very path of a source."""
     waiting = iter(pictures)
+    rows: list[NDArray[np.float32]] = []
     while block := list(islice(waiting, 64)):
-        rows.append(encoder.encode(block, domain=domain))
-        thumbnails.extend(thumbnail(picture) for picture in block)
+        rows.append(encoder.encode(block))
     if not rows:
-        raise UnfitHead("no reference or background picture could be read")
-    return np.concatenate(rows), np.stack(thumbnails)
+        raise UnfitHead("no reference picture could be read")
+    return np.concatenate(rows)

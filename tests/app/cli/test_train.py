@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from models.background import load_background
 from models.checkpoints import load_backbone
 from models.encoder import weights_digest
 
@@ -34,6 +36,7 @@ def trained(attribution, folder):
     return attribution(
         *("train", folder / "images", "--out", folder / "run", "--config", folder / "recipe.json"),
         *("--background", folder / "held-out.txt", "--components", 8, "--name", "tiny"),
+        *("--background-generated", 2, "--background-laundered", 3),
     )
 
 
@@ -46,7 +49,8 @@ def test_a_run_leaves_an_encoder_and_says_how_to_use_it(trained, folder):
     assert card["name"] == "tiny"
     assert card["recipe"]["batch"] == 16
     assert [part["name"] for part in card["parts"]] == ["structure", "outline", "appearance"]
-    assert (encoder / "background.safetensors").is_file()
+    background = load_background(encoder)
+    assert np.bincount(background.strata).tolist() == [15, 2, 3]
 
 
 def test_the_other_commands_take_its_encoder(attribution, trained, folder, draw_pictures, tmp_path):
@@ -66,6 +70,7 @@ def test_a_finished_run_is_not_trained_again(attribution, trained, folder, monke
     done = attribution(
         *("train", folder / "images", "--out", folder / "run", "--config", folder / "recipe.json"),
         *("--background", folder / "held-out.txt", "--components", 8, "--name", "tiny"),
+        *("--background-generated", 2, "--background-laundered", 3),
     )
     assert done.code == 0, done.err
     after = json.loads((folder / "run" / "encoder" / "card.json").read_text())
@@ -96,6 +101,7 @@ def test_a_head_alone_is_made_on_an_encoder_that_stays_as_it_is(attribution, tra
         *("train", folder / "images", "--out", folder / "head", "--scope", "head"),
         *("--from", start, "--head", "whiten", "--components", 8),
         *("--background", folder / "held-out.txt"),
+        *("--background-generated", 0, "--background-laundered", 3),
     )
     assert done.code == 0, done.err
     assert done.out.startswith("45 images to fit on, 15 ")
@@ -103,7 +109,7 @@ def test_a_head_alone_is_made_on_an_encoder_that_stays_as_it_is(attribution, tra
     assert [(part["name"], part["head"]) for part in card["parts"]] == [("whole", "whiten")]
     first, second = load_backbone(start), load_backbone(made)
     assert weights_digest(first) == weights_digest(second)
-    assert (made / "background.safetensors").is_file()
+    assert np.bincount(load_background(made).strata).tolist() == [15, 0, 3]
 
 
 def test_options_of_the_wrong_scope_are_refused(attribution, folder, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from attribution.synthesis.background import StrataSizes
 from attribution.training.building import Description, build_encoder
 from attribution.training.config import TrainingConfig
 from attribution.training.fitting import fit_parts
@@ -77,7 +78,8 @@ def test_a_built_encoder_loads_and_knows_its_background(tmp_path, head, parts):
     pictures = [Image.open(io.BytesIO(png(seed))) for seed in range(50)]
     built = build_encoder(
         tmp_path, net(), image_set(60), config=TrainingConfig(), description=Description("test"),
-        plans=plans_for(head, 8), reference=pictures[:30], background=pictures[30:], size=48,
+        plans=plans_for(head, 8), reference=pictures[:30], background=pictures[30:],
+        background_count=20, strata=StrataSizes(1, 4), size=48,
     )  # fmt: skip
     loaded = load_encoder(str(tmp_path))
     background = load_encoder_background(str(tmp_path), loaded)
@@ -85,7 +87,8 @@ def test_a_built_encoder_loads_and_knows_its_background(tmp_path, head, parts):
     assert len(loaded.parts) == parts
     assert [part.head for part in loaded.card.parts] == [head] * parts
     assert background is not None
-    assert background.rows.shape == (20, loaded.query_dimension)
+    assert background.rows.shape == (25, loaded.query_dimension)
+    assert np.bincount(background.strata).tolist() == [20, 1, 4]
     assert len(loaded.reference) == (30 if parts > 1 else 0)
 
 

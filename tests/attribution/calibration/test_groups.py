@@ -1,0 +1,80 @@
+"""Candidates that are one picture are found by their rows, as a slow rule finds them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attribution.calibration.groups import SAME, first_members, groups_of, near
+from attribution.index import FaissIndex, change_batch
+from tests.attribution.conftest import SPACE_PARTS, rows_of
+
+
+def slow_first_members(same):
+    groups = []
+    for place in range(len(same)):
+        leaders = [other for other in range(place) if groups[other] == other and same[other][place]]
+        groups.append(leaders[0] if leaders else place)
+    return groups
+
+
+@given(st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_a_candidate_joins_the_first_that_leads_and_is_like_it(k, seed, share):
+    drawn = np.random.default_rng(seed).random((3, k, k)) < share
+    same = drawn | drawn.transpose(0, 2, 1) | np.eye(k, dtype=bool)
+    assert first_members(same).tolist() == [slow_first_members(each) for each in same]
+
+
+def turned(rows, cosine, part, seed):
+    """The rows with the given cosine to themselves in one part, and unchanged in the other."""
+    other, away = rows.copy(), rows_of(seed, len(rows))
+    for row, drawn in zip(other, away, strict=True):
+        own = row[part.columns].copy()
+        across = drawn[part.columns] - (drawn[part.columns] @ own) * own
+        across /= np.linalg.norm(across)
+        row[part.columns] = cosine * own + (1 - cosine**2) ** 0.5 * across
+    return other
+
+
+@pytest.mark.parametrize(("cosine", "one"), [(SAME + 0.01, True), (SAME - 0.01, False)])
+@pytest.mark.parametrize("part", SPACE_PARTS, ids=lambda part: part.name)
+def test_rows_are_one_picture_only_if_near_in_every_part(part, cosine, one):
+    rows = rows_of(1, 4)
+    together = near(np.stack([rows, turned(rows, cosine, part, 2)], axis=1), SPACE_PARTS)
+    assert together[:, 0, 0].all()
+    assert together[:, 1, 1].all()
+    assert (together[:, 0, 1] == one).all()
+    assert (together[:, 1, 0] == one).all()
+
+
+def test_doubles_among_hits_form_groups_and_what_is_gone_stays_alone():
+    rows = rows_of(1, 100)
+    rows[40:45] = rows[7]
+    rows[60] = turned(rows[20:21], 0.97, SPACE_PARTS[0], 5)[0]
+    index = FaissIndex(SPACE_PARTS, 24, "small", "epoch")
+    index.apply(
+        change_batch(
+            1, dimension=24, add_ids=np.arange(100), add_vectors=rows, add_collections=["a"] * 100
+        )
+    )
+    ids = np.array([[7, 20, 41, 60, 44, 500, -1, -1], [3, 60, 20, 9, 8, 7, 500, -1]])
+    assert groups_of(index, ids).tolist() == [[0, 1, 0, 1, 0, 5, 6, 7], [0, 1, 1, 3, 4, 5, 6, 7]]
+    assert groups_of(index, np.full((2, 3), -1)).tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert groups_of(index, np.empty((0, 3), np.int64)).shape == (0, 3)
+
+
+def test_many_queries_are_grouped_as_single_ones():
+    rows = rows_of(1, 50)
+    rows[30:40] = rows[:10]
+    index = FaissIndex(SPACE_PARTS, 24, "small", "epoch")
+    index.apply(
+        change_batch(
+            1, dimension=24, add_ids=np.arange(50), add_vectors=rows, add_collections=["a"] * 50
+        )
+    )
+    rng = np.random.default_rng(0)
+    ids = np.stack([rng.permutation(50)[:20] for _ in range(150)])
+    together = groups_of(index, ids)
+    for row in (0, 63, 64, 149):
+        assert np.array_equal(groups_of(index, ids[row : row + 1])[0], together[row])
+    assert (together != np.arange(20)).any()
