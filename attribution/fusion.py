@@ -16,7 +16,7 @@ from models.parts import Part
 
 Rows = NDArray[np.float32]
 Rule = Literal["single", "max-standardised", "harmonic-mean-p"]
-OVERFETCH = 4  # candidates that a part proposes for each row wanted, where parts are added up
+OVERFETCH = 2  # candidates that a part proposes for each row wanted, where parts are added up
 # How far a matrix product may stray from a sum in fixed order, for inner products of unit rows.
 _STRAY = 1e-5
 Pick = slice | tuple[slice, None] | NDArray[np.int64]

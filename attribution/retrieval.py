@@ -11,8 +11,9 @@ from attribution.index.scan import rank
 
 __all__ = ["OVERFETCH", "Fusion", "Queries", "Rows", "Rule", "fusion_of", "retrieve"]
 
-BLOCK = 64  # views of queries whose candidates are gathered at once; bounds memory
-_ROUNDS = 4  # how often the number of proposals is doubled before they have to do
+BLOCK = 32  # queries whose candidates are gathered at once; bounds memory
+LARGE_BLOCK, SMALL_INDEX = 256, 50_000  # where all rows can be gathered, more at once are quicker
+_ROUNDS = 6  # how often the number of proposals is doubled before they have to do
 _PAIRS = 4096  # pairs scored at once, so that their rows stay in the processor's cache
 
 
@@ -45,7 +46,7 @@ def retrieve(
         collections: searched set; None for all.
     """
     asked = queries if isinstance(queries, Queries) else fusion.prepare(queries)
-    step = max(1, BLOCK // fusion.views)
+    step = LARGE_BLOCK if index.stats().vectors <= SMALL_INDEX else BLOCK
     found = [
         _retrieve_block(index, asked.take(slice(start, start + step)), k, collections)
         for start in range(0, len(asked), step)
