@@ -6,7 +6,7 @@ every picture is described once, and the head sees the cached rows as often as i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,13 +19,13 @@ from attribution.training.plans import Pairs, UnfitHead
 from attribution.training.views import MILD, STRONG, make_view
 from models.backbones.features import Backbone
 from models.heads import Moments
+from models.heads.closed_form import BLOCK
 from models.preprocessing import Preprocessing
 
 BATCH = 32
 # A quarter of the views are mild crops, a quarter strong ones and half are mixed with a partner,
 # each of which is a view of two images at the price of one.
 CYCLE = ("mild", "mixed", "strong", "mixed")
-_CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +46,32 @@ class CachedRows:
         """Columns of a descriptor."""
         return self.images.shape[1]
 
-    def moments(self, pairs: Pairs) -> Moments:
+    def moments(self, kinds: Sequence[Pairs], columns: Tensor | None = None) -> Moments:
         """Moments of the pairs of an image and a view that shares something with it.
 
         Args:
-            pairs: `views` are of one image; of a mixture, `structure` pairs it with the image
+            kinds: `views` are of one image; of a mixture, `structure` pairs it with the image
                 it has its layout from, `appearance` with the other. `images` are no pairs: every
-                image with itself.
+                image with itself. Those of several kinds count together.
+            columns: of the descriptor; all of them by default.
         """
-        moments = Moments.empty(self.dimension)
-        if pairs == "images":
-            for rows in torch.split(self.images, _CHUNK):
-                moments.add(rows, rows)
-            return moments
-        mixed = self.structure != self.appearance
-        sources = self.appearance if pairs == "appearance" else self.structure
-        chosen = (~mixed if pairs == "views" else mixed).nonzero().squeeze(1)
-        for rows in torch.split(chosen, _CHUNK):
-            moments.add(self.images[sources[rows]], self.views[rows])
+        columns = torch.arange(self.dimension) if columns is None else columns
+        moments = Moments(len(columns))
+        for kind in kinds:
+            sources, views, chosen = self._pairs(kind)
+            for rows in torch.split(chosen, BLOCK):
+                moments.add(self.images[sources[rows]][:, columns], views[rows][:, columns])
         return moments
+
+    def _pairs(self, kind: Pairs) -> tuple[Tensor, Tensor, Tensor]:
+        """The image of each view, the views, and which of them make pairs of this kind."""
+        if kind == "images":
+            each = torch.arange(len(self.images))
+            return each, self.images, each
+        mixed = self.structure != self.appearance
+        sources = self.appearance if kind == "appearance" else self.structure
+        chosen = (~mixed if kind == "views" else mixed).nonzero().squeeze(1)
+        return sources, self.views, chosen
 
 
 def cache_rows(

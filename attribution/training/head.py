@@ -103,7 +103,7 @@ def train_head(
         views_per_image=0,
         on_images=_reporter("synthetic", len(synthetic), on_progress),
     )
-    sources, queries = rows.moments("images"), others.moments("images")
+    sources, queries = rows.moments(["images"]), others.moments(["images"])
     return tuple(
         HeadPart(part.name, part.source, map_for_queries(part.source, sources, queries))
         for part in parts
@@ -160,11 +160,12 @@ def _fit(
                 on_progress(HeadProgress("epochs", done, recipe.epochs, loss))
 
         return (HeadPart(plans[0].name, train_linear(rows, recipe, report)),)
-    moments = {pairs: rows.moments(pairs) for plan in plans for pairs in plan.pairs}
-    return tuple(
-        HeadPart(plan.name, fit_map(plan, [moments[pairs] for pairs in plan.pairs], blocks))
-        for plan in plans
-    )
+    parts = []
+    for plan in plans:
+        columns = columns_of(plan, blocks)
+        fitted = fit_map(plan, rows.moments(plan.pairs, columns), columns)
+        parts.append(HeadPart(plan.name, fitted))
+    return tuple(parts)
 
 
 def _reporter(

@@ -72,12 +72,27 @@ def test_moments_are_those_of_the_pairs():
         "appearance": (images[appearance[mixed]], views[mixed]),
     }
     for pairs, (first, second) in expected.items():
-        moments = rows.moments(pairs)
-        both = np.concatenate([first, second])
+        moments = rows.moments([pairs])
+        both, other = np.concatenate([first, second]), np.concatenate([second, first])
         assert moments.count == len(both)
         assert np.allclose(moments.mean.numpy(), both.mean(axis=0))
-        assert np.allclose(moments.between.numpy(), first.T @ second + second.T @ first)
-        assert np.allclose(moments.within.numpy(), both.T @ both)
+        within, between = (covariance.numpy() for covariance in moments.covariances())
+        assert np.allclose(within, np.cov(both.T, bias=True), atol=1e-6)
+        centre = both.mean(axis=0)
+        assert np.allclose(between, (both - centre).T @ (other - centre) / len(both), atol=1e-6)
+
+
+def test_kinds_of_pairs_count_together_over_the_columns_asked_for():
+    rows = cache_rows(Mosaic(), image_set(40), SHAPE, views_per_image=2)
+    columns = torch.tensor([5, 0, 30])
+    joined = rows.moments(["views", "structure"], columns)
+    one, other = rows.moments(["views"]), rows.moments(["structure"])
+    assert joined.count == one.count + other.count
+    mean = (one.count * one.mean + other.count * other.mean) / joined.count
+    assert torch.allclose(joined.mean, mean[columns], atol=1e-6)
+    whole = rows.moments(["views", "structure"]).of_columns(columns)
+    for got, wanted in zip(joined.covariances(), whole.covariances(), strict=True):
+        assert torch.allclose(got, wanted, atol=1e-6)
 
 
 def test_the_seed_decides_the_views_and_nothing_else_does():
