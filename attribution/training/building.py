@@ -15,7 +15,7 @@ from attribution.training.config import TrainingConfig
 from attribution.training.fitting import fit_parts
 from attribution.training.head_recipe import HeadRecipe
 from attribution.training.images import ImageSet
-from attribution.training.plans import PartPlan, UnfitHead, check_plans, plans_for
+from attribution.training.plans import PartPlan, UnfitHead
 from models.backbones.features import Backbone
 from models.backbones.residual import ResidualNet
 from models.background import BACKGROUND, Background, save_background, thumbnail
@@ -25,15 +25,6 @@ from models.encoder import Encoder
 from models.heads import Head, HeadPart
 from models.heads.affine import Domain
 from models.preprocessing import Preprocessing
-
-__all__ = [
-    "ENCODER_SIDE",
-    "REFERENCE_ROWS",
-    "Description",
-    "build_encoder",
-    "check_plans",
-    "plans_for",
-]
 
 REFERENCE_ROWS = 1000
 ENCODER_SIDE = 128

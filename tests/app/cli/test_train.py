@@ -110,7 +110,34 @@ def test_options_of_the_wrong_scope_are_refused(attribution, folder, tmp_path):
     images, run = folder / "images", ("--out", tmp_path / "run")
     linear = attribution("train", images, *run, "--head", "linear")
     assert linear.code == 2
-    assert "go with --scope head" in linear.err
-    views = attribution("train", images, *run, "--scope", "head", "--views", "plain")
-    assert views.code == 2
-    assert "--scope head has no --views" in views.err
+    assert "goes with --scope head" in linear.err
+    head = ("--scope", "head")
+    for option, value in {
+        "--views": "plain",
+        "--precision": "float32",
+        "--held-out": 0,
+        "--alignment": "moco",
+        "--steps": 5,
+        "--config": folder / "recipe.json",
+        "--batch": 16,
+        "--disentanglement": "koleo",
+        "--disentanglement-weight": 0.5,
+    }.items():
+        done = attribution("train", images, *run, *head, option, value)
+        assert (done.code, f"no {option}:" in done.err) == (2, True), option
+    kept = attribution("train", images, *run, *head, "--head", "none", "--components", 8)
+    assert kept.code == 2
+    assert "leave out --components" in kept.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_does_not_replace_where_it_starts_from(attribution, trained, folder):
+    start = folder / "run" / "encoder"
+    before = (start / "card.json").read_bytes()
+    done = attribution(
+        *("train", folder / "images", "--out", folder / "run", "--scope", "head"),
+        *("--from", start, "--head", "whiten", "--components", 8),
+    )
+    assert done.code == 2
+    assert "another --out" in done.err
+    assert (start / "card.json").read_bytes() == before
