@@ -10,15 +10,14 @@ from typing import Any
 from app.cli.console import out, progress
 from app.cli.recipes import complaints_by_option, given, refuse_device
 from app.cli.training_progress import describe_run, report_encoder
-from attribution.training.building import REFERENCE_ROWS, build_encoder
+from attribution.training.building import build_encoder
 from attribution.training.framing import read_framed
-from attribution.training.head import HeadProgress, check_head, head_plans, train_head
+from attribution.training.head import HeadProgress, MadeHead, check_head, head_plans, train_head
 from attribution.training.head_recipe import HeadRecipe
 from attribution.training.images import ImageSet, read_pictures
 from attribution.training.plans import HeadKind
 from models import load_encoder
 from models.encoder import Encoder
-from models.heads import HeadPart
 from models.preprocessing import Preprocessing
 
 IMAGES = 5_000
@@ -57,7 +56,7 @@ def train_head_only(run: HeadOnly) -> None:
     shape = Preprocessing(**start.card.preprocessing.model_dump())
     fitting = _read(run.images, shape, run.kept_out, run.head_images, recipe.seed)
     out.print(f"{len(fitting)} images to fit on, {len(run.kept_out)} names held out as background")
-    parts = _make_head(run, start, fitting, shape, recipe)
+    made = _make_head(run, start, fitting, shape, recipe)
     folder = run.out_folder / "encoder"
     encoder = build_encoder(
         folder,
@@ -68,10 +67,10 @@ def train_head_only(run: HeadOnly) -> None:
             run.name or run.out_folder.name, run.data_note, len(fitting), run.images
         ),
         plans=plans,
-        parts=parts,
+        parts=made.parts,
+        described=made.described,
         origin=start.card,
         mirrored_query=start.card.mirrored_query,
-        reference=read_pictures(run.images, frozenset(fitting.names[:REFERENCE_ROWS])),
         background=read_pictures(run.images, run.kept_out) if run.kept_out else None,
     )
     report_encoder(folder, encoder)
@@ -79,7 +78,7 @@ def train_head_only(run: HeadOnly) -> None:
 
 def _make_head(
     run: HeadOnly, start: Encoder, fitting: ImageSet, shape: Preprocessing, recipe: HeadRecipe
-) -> tuple[HeadPart, ...]:
+) -> MadeHead:
     """Fit or train it, with progress."""
     synthetic = None
     if run.synthetic:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from attribution.training.config import TrainingConfig
 from attribution.training.fitting import fit_parts
@@ -53,6 +54,7 @@ def build_encoder(
     parts: tuple[HeadPart, ...] | None = None,
     origin: Card | None = None,
     reference: Iterable[Image.Image] = (),
+    described: Tensor | None = None,
     background: Iterable[Image.Image] | None = None,
     size: int = ENCODER_SIDE,
     mirrored_query: bool = True,
@@ -74,6 +76,7 @@ def build_encoder(
             are kept, and its licence where the description has none. By default the network is
             a `ResidualNet` that sees whole pictures, squashed.
         reference: pictures for the reference rows, which an encoder of several parts needs.
+        described: `(n, d)` descriptors to take them from instead, where there are any already.
         background: pictures of neither training nor fitting; embedded beside the encoder.
         size: side of the square that the encoder sees, where there is no `origin`.
         mirrored_query: a query is scored as the larger of itself and its mirror image.
@@ -118,7 +121,11 @@ def build_encoder(
     )
     rows = None
     if len(head.parts) > 1:
-        rows = _embed(Encoder(card, net, head), reference, "source")[0]
+        rows = (
+            _embed(Encoder(card, net, head), reference, "source")[0]
+            if described is None
+            else head(described[:REFERENCE_ROWS].float()).numpy()
+        )
     save_encoder(folder, card, net, parts, reference=rows)
     (folder / BACKGROUND).unlink(missing_ok=True)  # one of another encoder would be refused
     encoder = load_encoder_folder(folder)

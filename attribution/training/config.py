@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -41,8 +41,12 @@ class TrainingConfig(BaseModel):
     initial: str = Field(
         "", description="Digest of the weights that the run starts from; empty from scratch."
     )
-    widths: tuple[int, ...] = Field((48, 96, 192, 384), description="Channels of each stage.")
-    blocks: tuple[int, ...] = Field((1, 1, 2, 0), description="Residual blocks of each stage.")
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (48, 96, 192, 384), min_length=2, description="Channels of each stage."
+    )
+    blocks: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (1, 1, 2, 0), description="Residual blocks of each stage."
+    )
     image_side: int = Field(160, ge=32, description="Side at which images are kept in memory.")
     batch: int = Field(192, ge=8, multiple_of=2, description="Images a step.")
     stages: tuple[ResolutionStage, ...] = Field(
@@ -136,6 +140,15 @@ class TrainingConfig(BaseModel):
             if former in fields and name in fields:
                 raise ValueError(f"{former} is the former name of {name}: give one of them")
         return {FORMER_NAMES.get(name, name): value for name, value in fields.items()}
+
+    @model_validator(mode="after")
+    def _blocks_of_every_stage(self) -> TrainingConfig:
+        if len(self.blocks) != len(self.widths):
+            raise ValueError(
+                f"{len(self.widths)} widths but {len(self.blocks)} numbers of blocks: give one of "
+                "each a stage"
+            )
+        return self
 
     @model_validator(mode="after")
     def _teacher_sharpens(self) -> TrainingConfig:

@@ -100,3 +100,17 @@ def test_half_precision_ends_at_the_network():
     error = float((exact - mixed).detach().abs().max())
     assert 0 < error < 0.02
     assert torch.allclose(exact, net.learnt((images - 0.5) / 0.25).pooled, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        ({"widths": [8, 16], "blocks": [1]}, "2 widths but 1 numbers of blocks"),
+        ({"widths": [8], "blocks": [1]}, "at least 2"),
+        ({"widths": [8, 0, 16, 32]}, "greater than or equal to 1"),
+        ({"blocks": [1, -1, 1, 1]}, "greater than or equal to 0"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_refused(recipe, says):
+    with pytest.raises(ValidationError, match=says):
+        TrainingConfig.model_validate(recipe)
