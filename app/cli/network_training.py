@@ -15,7 +15,7 @@ from app.cli.training_progress import (
     report_encoder,
     run_trainer,
 )
-from attribution.training.building import ENCODER_SIDE, REFERENCE_ROWS, build_encoder
+from attribution.training.building import ENCODER_SIDE, build_encoder, reference_places
 from attribution.training.config import TrainingConfig
 from attribution.training.distributed import process_group, rank, world_size
 from attribution.training.images import read_pictures
@@ -84,7 +84,7 @@ def _encoder(
 ) -> Encoder:
     """Fit the head on images scaled as a query is, and write the encoder."""
     fitting = read_training_images(run.images, ENCODER_SIDE, run.kept_out)
-    reference = frozenset(fitting.names[:REFERENCE_ROWS])
+    reference = frozenset(fitting.names[place] for place in reference_places(len(fitting)))
     with first_process_bar() as bar:
         task = bar.add_task("Fitting the head", total=min(run.head_images, len(fitting)))
         return build_encoder(

@@ -15,7 +15,9 @@ from attribution.training.config import TrainingConfig, read_config
 from attribution.training.plans import HeadKind
 from attribution.training.preflight import UnfitRun, check_device, check_run
 from models.backbones.residual import ResidualNet
+from models.checkpoints import load_backbone
 from models.encoder import weights_digest
+from models.loading import encoder_folder
 
 RECIPE = "recipe.json"
 """In the folder of a run."""
@@ -36,16 +38,43 @@ def choose_recipe(
     Raises:
         BadInvocation: an option is out of range, or options exclude each other.
     """
-    changes = given(options)
+    changes, stated = given(options), read_config(path)
     if start is not None:
+        _refuse_other_network(stated, start)
         changes |= {
             "widths": start.widths,
             "blocks": start.blocks,
             "initial": weights_digest(start),
         }
     with complaints_by_option():
-        recipe = TrainingConfig.model_validate(read_config(path).model_dump() | changes)
+        recipe = TrainingConfig.model_validate(stated.model_dump() | changes)
     return recipe if steps is None else recipe.scaled(steps)
+
+
+def network_to_start_from(initial: str | None) -> ResidualNet | None:
+    """The network of `bundled` or of an encoder's folder.
+
+    Raises:
+        BadInvocation: there is no such folder.
+    """
+    if initial is None:
+        return None
+    folder = encoder_folder(initial)
+    if folder is None:
+        raise BadInvocation(
+            f"--from {initial}: give `bundled` or the folder of an encoder; a backbone by its name "
+            "goes with --scope head"
+        )
+    return load_backbone(folder)
+
+
+def _refuse_other_network(stated: TrainingConfig, start: ResidualNet) -> None:
+    for field, own in (("widths", start.widths), ("blocks", start.blocks)):
+        if field in stated.model_fields_set and getattr(stated, field) != own:
+            raise BadInvocation(
+                f"--config asks for {field} {getattr(stated, field)}, but the encoder given as "
+                f"--from has {own}: leave {field} out of the recipe"
+            )
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:

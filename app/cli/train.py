@@ -13,13 +13,13 @@ from app.cli.recipes import (
     HELD_OUT,
     choose_recipe,
     images_to_hold_out,
+    network_to_start_from,
     refuse_beside_head,
     refuse_beside_head_kind,
     refuse_own_replacement,
     refuse_without_head_scope,
 )
 from app.cli.training_progress import names_kept_out
-from models.checkpoints import load_backbone
 
 COMPONENTS = 512
 """Directions kept in each part of a head, by default."""
@@ -44,8 +44,8 @@ def train_command(
         str | None,
         typer.Option(
             "--from",
-            help="Encoder folder whose weights the run starts from; scratch by default. With "
-            "--scope head also a backbone such as `dino-vits16`.",
+            help="`bundled`, or an encoder's folder, whose weights the run starts from; scratch by "
+            "default. With --scope head also a backbone such as `dino-vits16`.",
         ),
     ] = None,
     weights: Annotated[
@@ -175,7 +175,7 @@ def train_command(
         )
         return
     refuse_without_head_scope(head, weights=weights, synthetic=synthetic)
-    start = None if initial is None else load_backbone(Path(initial))
+    start = network_to_start_from(initial)
     held_out = images_to_hold_out(held_out, config, out_folder)
     options = {**learning, **network, "seed": seed, "scope": scope, "held_out": held_out}
     train_network(

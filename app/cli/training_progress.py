@@ -23,7 +23,11 @@ from models.encoder import Encoder
 def _names(path: Path | None) -> frozenset[str]:
     if path is None:
         return frozenset()
-    return frozenset(line.strip() for line in path.read_text().splitlines() if line.strip())
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise BadInvocation(f"{path}: give a text file of image names, one a line") from error
+    return frozenset(line.strip() for line in lines if line.strip())
 
 
 def names_kept_out(background: Path | None, images: Sequence[Path]) -> frozenset[str]:

@@ -124,7 +124,7 @@ def build_encoder(
         rows = (
             _embed(Encoder(card, net, head), reference, "source")[0]
             if described is None
-            else head(described[:REFERENCE_ROWS].float()).numpy()
+            else head(described[reference_places(len(described))].float()).numpy()
         )
     save_encoder(folder, card, net, parts, reference=rows)
     (folder / BACKGROUND).unlink(missing_ok=True)  # one of another encoder would be refused
@@ -133,6 +133,15 @@ def build_encoder(
         embedded, thumbnails = _embed(encoder, background, "query")
         save_background(folder, Background(encoder.model_id, embedded, thumbnails))
     return encoder
+
+
+def reference_places(images: int) -> list[int]:
+    """Which of so many images, sorted by name, make reference rows: spread evenly over them.
+
+    The first thousand of a collection in folders would often be of one kind.
+    """
+    count = min(images, REFERENCE_ROWS)
+    return [place * images // count for place in range(count)]
 
 
 def _cards(net: Backbone, origin: Card | None, size: int) -> tuple[BackboneCard, PreprocessingCard]:

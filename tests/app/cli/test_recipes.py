@@ -9,6 +9,7 @@ from app.cli.recipes import (
     choose_recipe,
     given,
     images_to_hold_out,
+    network_to_start_from,
     refuse_beside_head,
     refuse_beside_head_kind,
     refuse_device,
@@ -123,3 +124,21 @@ def test_contradictions_are_refused_whatever_the_recipe():
     assert given({"seed": 0, "batch": None}) == {"seed": 0}
     with pytest.raises(BadInvocation, match="give one"):
         given({"disentanglement": "none", "disentanglement_weight": 0.5})
+
+
+def test_a_run_starts_from_a_folder_or_the_bundled_encoder_and_says_so(tmp_path):
+    assert network_to_start_from(None) is None
+    assert network_to_start_from("bundled").widths == (48, 96, 192, 384)
+    for name in ("dino-vits16", str(tmp_path)):
+        with pytest.raises(BadInvocation, match="goes with --scope head"):
+            network_to_start_from(name)
+
+
+def test_a_recipe_of_another_network_than_the_one_given_is_refused(tmp_path):
+    path = tmp_path / "recipe.json"
+    start = ResidualNet((8, 16, 16, 32), (0, 0, 0, 0))
+    path.write_text(json.dumps({"widths": [8, 16, 16, 32], "blocks": [0, 0, 0, 0]}))
+    assert choose_recipe(path, start, None, {}).widths == start.widths
+    path.write_text(json.dumps({"widths": [8, 8, 8, 8]}))
+    with pytest.raises(BadInvocation, match="leave widths out"):
+        choose_recipe(path, start, None, {})

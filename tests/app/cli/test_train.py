@@ -81,6 +81,16 @@ def test_too_few_images_and_a_bad_option_are_named(attribution, folder, tmp_path
     assert odd.err == "--batch: Input should be a multiple of 2\n"
 
 
+def test_names_that_are_no_text_and_archives_that_are_none_are_said(attribution, folder, tmp_path):
+    images, run = folder / "images", ("--out", tmp_path / "run")
+    picture = next(images.iterdir())
+    names = attribution("train", images, *run, "--background", picture)
+    assert (names.code, "one a line" in names.err) == (2, True)
+    (tmp_path / "junk.tar").write_bytes(b"junk")
+    junk = attribution("train", tmp_path / "junk.tar", *run)
+    assert (junk.code, "is no tar file" in junk.err) == (1, True)
+
+
 def test_a_recipe_with_a_misspelt_field_is_refused(attribution, folder, tmp_path):
     recipe = tmp_path / "recipe.json"
     recipe.write_text('{"btach": 16}')

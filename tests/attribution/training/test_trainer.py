@@ -190,6 +190,6 @@ def test_collapse_is_said(tmp_path):
     trainer = Trainer(TINY, image_set(), tmp_path)
     trainer.step = 5
     with pytest.raises(TrainingCollapsed, match="effective rank"):
-        trainer._refuse_collapse(1.0, 1.2)
+        trainer._refuse_collapse(1.2)
     with pytest.raises(TrainingCollapsed, match="nan"):
-        trainer._refuse_collapse(float("nan"), None)
+        trainer._refuse_divergence(float("nan"))
