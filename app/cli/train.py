@@ -29,7 +29,9 @@ def train_command(
     images: Annotated[
         list[Path], typer.Argument(help="Folders or tar files of images; no labels are used.")
     ],
-    out_folder: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    out_folder: Annotated[
+        Path, typer.Option("--out", "-o", file_okay=False, help="Folder of the run.")
+    ],
     background: Annotated[
         Path | None,
         typer.Option(

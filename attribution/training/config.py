@@ -215,8 +215,17 @@ def read_config(path: Path | None) -> TrainingConfig:
         return TrainingConfig()
     try:
         return TrainingConfig.model_validate(_parse(path) or {})
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
+    except ValidationError as error:
+        wrong = "; ".join(_complaint(each["loc"], each["msg"]) for each in error.errors())
+        raise BadRecipe(f"{path}: {wrong}") from error
+    except (OSError, UnicodeDecodeError) as error:
         raise BadRecipe(f"{path}: {error}") from error
+
+
+def _complaint(place: tuple[int | str, ...], message: str) -> str:
+    """Field and what is wrong with it; nothing of the library that found it."""
+    message = message.removeprefix("Value error, ").replace(" or instance of TrainingConfig", "")
+    return ": ".join(filter(None, (".".join(map(str, place)), message)))
 
 
 def _parse(path: Path) -> Any:
