@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from app.cli.console import out, progress
-from app.cli.failures import BadInvocation
-from app.cli.training_progress import background_progress
+from app.cli.recipes import complaints_by_option, given, refuse_device
+from app.cli.training_progress import background_progress, describe_run, report_encoder
 from attribution.synthesis.background import StrataSizes, expected
-from attribution.training.building import REFERENCE_ROWS, Description, build_encoder
+from attribution.training.building import build_encoder
 from attribution.training.framing import read_framed
-from attribution.training.head import HeadProgress, check_head, head_plans, train_head
+from attribution.training.head import HeadProgress, MadeHead, check_head, head_plans, train_head
 from attribution.training.head_recipe import HeadRecipe
 from attribution.training.images import ImageSet, read_pictures
 from attribution.training.plans import HeadKind
 from models import load_encoder
+from models.encoder import Encoder
 from models.preprocessing import Preprocessing
 
 IMAGES = 5_000
@@ -39,7 +37,7 @@ class HeadOnly:
     weights: Path | None
     synthetic: Sequence[Path]
     head: HeadKind
-    head_images: int | None
+    head_images: int
     device: str
     name: str | None
     data_note: str
@@ -49,16 +47,48 @@ class HeadOnly:
 
 def train_head_only(run: HeadOnly) -> None:
     """Describe the images once, make the head and leave the encoder in OUT/encoder."""
-    recipe = _recipe(run.options)
+    refuse_device(run.device)
+    with complaints_by_option():
+        recipe = HeadRecipe(**given(run.options))
     start = load_encoder(run.initial, weights=run.weights, device=run.device)
     blocks = start.backbone.blocks_of_descriptor
-    shape = Preprocessing(**start.card.preprocessing.model_dump())
     plans = head_plans(run.head, recipe, blocks)
-    limit = run.head_images or IMAGES
-    check_head(plans, recipe, blocks, images=limit)
-    fitting = _read(run.images, shape, run.kept_out, limit, recipe.seed)
-    second = _read(run.synthetic, shape, frozenset(), limit, recipe.seed) if run.synthetic else None
+    check_head(plans, recipe, blocks, images=run.head_images)
+    run.out_folder.mkdir(parents=True, exist_ok=True)
+    shape = Preprocessing(**start.card.preprocessing.model_dump())
+    fitting = _read(run.images, shape, run.kept_out, run.head_images, recipe.seed)
     out.print(f"{len(fitting)} images to fit on, {len(run.kept_out)} names held out as background")
+    made = _make_head(run, start, fitting, shape, recipe)
+    folder = run.out_folder / "encoder"
+    with progress() as bar:
+        encoder = build_encoder(
+            folder,
+            start.backbone.to("cpu"),
+            None,
+            config=recipe,
+            description=describe_run(
+                run.name or run.out_folder.name, run.data_note, len(fitting), run.images
+            ),
+            plans=plans,
+            parts=made.parts,
+            described=made.described,
+            origin=start.card,
+            mirrored_query=start.card.mirrored_query,
+            background=read_pictures(run.images, run.kept_out) if run.kept_out else None,
+            background_count=len(run.kept_out),
+            strata=run.strata,
+            on_background=background_progress(bar, expected(len(run.kept_out), run.strata)),
+        )
+    report_encoder(folder, encoder)
+
+
+def _make_head(
+    run: HeadOnly, start: Encoder, fitting: ImageSet, shape: Preprocessing, recipe: HeadRecipe
+) -> MadeHead:
+    """Fit or train it, with progress."""
+    synthetic = None
+    if run.synthetic:
+        synthetic = _read(run.synthetic, shape, frozenset(), run.head_images, recipe.seed)
     with progress(loss="{task.fields[loss]}") as bar:
         tasks = {
             stage: bar.add_task(title, total=None, visible=False, loss="")
@@ -66,52 +96,23 @@ def train_head_only(run: HeadOnly) -> None:
         }
 
         def show(report: HeadProgress) -> None:
-            loss = "" if report.loss is None else f"loss {report.loss:.3f}"
             bar.update(
                 tasks[report.stage],
                 completed=report.done,
                 total=report.total,
-                loss=loss,
+                loss="" if report.loss is None else f"loss {report.loss:.3f}",
                 visible=True,
             )
 
-        parts = train_head(
+        return train_head(
             start.backbone,
             fitting,
             shape,
             head=run.head,
             recipe=recipe,
-            synthetic=second,
+            synthetic=synthetic,
             on_progress=show,
         )
-    folder = run.out_folder / "encoder"
-    names = frozenset(fitting.names[:REFERENCE_ROWS])
-    with progress() as bar:
-        on_background = background_progress(bar, expected(len(run.kept_out), run.strata))
-        encoder = build_encoder(
-            folder,
-            start.backbone.to("cpu"),
-            None,
-            config=recipe,
-            description=Description(
-                name=run.name or run.out_folder.name,
-                data=run.data_note
-                or f"{len(fitting)} images of {', '.join(p.name for p in run.images)}",
-                command=" ".join(["attribution", *sys.argv[1:]]),
-            ),
-            plans=plans,
-            parts=parts,
-            origin=start.card,
-            mirrored_query=start.card.mirrored_query,
-            reference=read_pictures(run.images, names),
-            background=read_pictures(run.images, run.kept_out) if run.kept_out else None,
-            background_count=len(run.kept_out),
-            strata=run.strata,
-            on_background=on_background,
-        )
-    made = ", ".join(f"{part.name} ({part.head}, {part.dimension})" for part in encoder.card.parts)
-    out.print(f"{folder}: model_id {encoder.model_id}, parts: {made}")
-    out.print(f"Use it: attribution ingest PHOTOS --encoder {folder}")
 
 
 _STAGES = {
@@ -119,18 +120,6 @@ _STAGES = {
     "synthetic": "Describing synthetic images",
     "epochs": "Training the head",
 }
-
-
-def _recipe(options: dict[str, Any]) -> HeadRecipe:
-    given = {name: value for name, value in options.items() if value is not None}
-    try:
-        return HeadRecipe(**given)
-    except ValidationError as error:
-        wrong = [
-            f"--{'-'.join(map(str, problem['loc']))}: {problem['msg']}".replace("_", "-")
-            for problem in error.errors()
-        ]
-        raise BadInvocation("\n".join(wrong)) from error
 
 
 def _read(

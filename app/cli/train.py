@@ -2,58 +2,41 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from app.cli.console import out
-from app.cli.failures import BadInvocation
 from app.cli.head_only import IMAGES, HeadOnly, train_head_only
+from app.cli.network_training import FITTED, NetworkTraining, train_network
 from app.cli.recipes import (
     HELD_OUT,
-    RECIPE,
     choose_recipe,
     images_to_hold_out,
+    network_to_start_from,
     refuse_beside_head,
-    refuse_unfit,
+    refuse_beside_head_kind,
+    refuse_own_replacement,
+    refuse_without_head_scope,
 )
-from app.cli.training_progress import (
-    background_progress,
-    first_process_bar,
-    names_kept_out,
-    read_training_images,
-    run_trainer,
-)
+from app.cli.training_progress import names_kept_out
 from attribution.synthesis.background import (
     GENERATED_IMAGES,
     LAUNDERED_IMAGES,
     StrataSizes,
-    expected,
 )
-from attribution.training.building import (
-    ENCODER_SIDE,
-    REFERENCE_ROWS,
-    Description,
-    build_encoder,
-    check_plans,
-    plans_for,
-)
-from attribution.training.distributed import process_group, rank, world_size
-from attribution.training.images import read_pictures
-from attribution.training.trainer import Trainer
-from models.checkpoints import load_backbone
 
-FITTED = 50_000
-"""Images that a head is fitted on at most, by default."""
+COMPONENTS = 512
+"""Directions kept in each part of a head, by default."""
 
 
 def train_command(
     images: Annotated[
         list[Path], typer.Argument(help="Folders or tar files of images; no labels are used.")
     ],
-    out_folder: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    out_folder: Annotated[
+        Path, typer.Option("--out", "-o", file_okay=False, help="Folder of the run.")
+    ],
     background: Annotated[
         Path | None,
         typer.Option(
@@ -79,8 +62,8 @@ def train_command(
         str | None,
         typer.Option(
             "--from",
-            help="Encoder folder whose weights the run starts from; scratch by default. With "
-            "--scope head also a backbone such as `dino-vits16`.",
+            help="`bundled`, or an encoder's folder, whose weights the run starts from; scratch by "
+            "default. With --scope head also a backbone such as `dino-vits16`.",
         ),
     ] = None,
     weights: Annotated[
@@ -103,8 +86,11 @@ def train_command(
         ),
     ] = "cca",
     components: Annotated[
-        int, typer.Option(min=8, help="Directions kept in each part of a head.")
-    ] = 512,
+        int | None,
+        typer.Option(
+            min=8, help=f"Directions kept in each part of a head, {COMPONENTS} by default."
+        ),
+    ] = None,
     head_images: Annotated[
         int | None,
         typer.Option(
@@ -118,7 +104,9 @@ def train_command(
         typer.Option(min=1, help="Scale the recipe to about so many steps; for a quick look."),
     ] = None,
     batch: Annotated[int | None, typer.Option(min=8, help="Images a step.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Everything random follows from it.")
+    ] = None,
     alignment: Annotated[
         Literal["simclr", "moco", "dino"] | None,
         typer.Option(
@@ -175,100 +163,54 @@ def train_command(
     An option left out keeps what --config says. On several processes, with the result of one:
     `torchrun --no-python --nproc-per-node 2 attribution train ...`
     """
+    refuse_beside_head_kind(head, components=components, head_images=head_images)
+    refuse_own_replacement(initial, out_folder)
+    strata = StrataSizes(background_generated, background_laundered)
+    learning = {
+        "batch": batch,
+        "disentanglement": disentanglement,
+        "disentanglement_weight": disentanglement_weight,
+    }
+    network = {"alignment": alignment, "views": views, "precision": precision}
     if scope == "head":
-        refuse_beside_head(config=config, steps=steps, alignment=alignment, views=views)
+        refuse_beside_head(
+            head, linear=learning, config=config, steps=steps, held_out=held_out, **network
+        )
         train_head_only(
             HeadOnly(
                 images=images,
                 out_folder=out_folder,
                 kept_out=names_kept_out(background, images),
-                strata=StrataSizes(background_generated, background_laundered),
+                strata=strata,
                 initial=initial or "bundled",
                 weights=weights,
                 synthetic=synthetic or [],
                 head=head,
-                head_images=head_images,
+                head_images=head_images or IMAGES,
                 device=device,
                 name=name,
                 data_note=data_note,
-                options={
-                    "seed": seed,
-                    "batch": batch,
-                    "components": components,
-                    "disentanglement": disentanglement,
-                    "disentanglement_weight": disentanglement_weight,
-                },
+                options={**learning, "seed": seed, "components": components},
             )
         )
         return
-    if head == "linear" or weights is not None or synthetic:
-        raise BadInvocation("--head linear, --weights and --synthetic go with --scope head")
-    start = None if initial is None else load_backbone(Path(initial))
-    recipe = choose_recipe(
-        config,
-        start,
-        steps,
-        {
-            "batch": batch,
-            "seed": seed,
-            "alignment": alignment,
-            "disentanglement": disentanglement,
-            "disentanglement_weight": disentanglement_weight,
-            "views": views,
-            "scope": scope,
-            "precision": precision,
-            "held_out": images_to_hold_out(held_out, config, out_folder),
-        },
-    )
-    refuse_unfit(recipe, device)
-    plans = plans_for(head, components)
-    kept_out = names_kept_out(background, images)
-    with process_group(device) as own_device:
-        refuse_unfit(recipe, own_device, world_size())
-        training = read_training_images(images, recipe.image_side, kept_out)
-        trainer = Trainer(recipe, training, out_folder, own_device, initial=start)
-        fitted = min(head_images or FITTED, len(training))
-        if head != "none":
-            check_plans(plans, descriptor=trainer.net.dimension, images=fitted)
-        first = rank() == 0
-        if first:
-            out_folder.mkdir(parents=True, exist_ok=True)
-            (out_folder / RECIPE).write_text(recipe.model_dump_json(indent=2) + "\n")
-            out.print(
-                f"{len(trainer.images)} images to train on, {len(kept_out)} names held out as "
-                f"background, {trainer.held_out} images to measure on"
-            )
-        net = run_trainer(trainer, recipe).to("cpu")
-    if not first:
-        return  # the others have done their share
-    description = Description(
-        name=name or out_folder.name,
-        data=data_note or f"{len(trainer.images)} images of {', '.join(p.name for p in images)}",
-        command=" ".join(["attribution", *sys.argv[1:]]),
-    )
-    names = frozenset(training.names[:REFERENCE_ROWS])
-    fitting = read_training_images(images, ENCODER_SIDE, kept_out)  # scaled as a query is
-    sizes = StrataSizes(background_generated, background_laundered)
-    with first_process_bar() as bar:
-        task = bar.add_task("Fitting the head", total=fitted)
-        on_background = background_progress(bar, expected(len(kept_out), sizes))
-        encoder = build_encoder(
-            out_folder / "encoder",
-            net,
-            fitting,
-            config=recipe,
-            description=description,
-            plans=plans,
-            reference=read_pictures(images, names),
-            background=read_pictures(images, kept_out) if kept_out else None,
-            background_count=len(kept_out),
-            strata=sizes,
-            size=ENCODER_SIDE,
-            limit=head_images or FITTED,
-            on_images=lambda done: bar.update(task, completed=done),
-            on_background=on_background,
+    refuse_without_head_scope(head, weights=weights, synthetic=synthetic)
+    start = network_to_start_from(initial)
+    held_out = images_to_hold_out(held_out, config, out_folder)
+    options = {**learning, **network, "seed": seed, "scope": scope, "held_out": held_out}
+    train_network(
+        NetworkTraining(
+            images=images,
+            out_folder=out_folder,
+            kept_out=names_kept_out(background, images),
+            strata=strata,
+            recipe=choose_recipe(config, start, steps, options),
+            start=start,
+            head=head,
+            components=components or COMPONENTS,
+            head_images=head_images or FITTED,
+            device=device,
+            name=name,
+            data_note=data_note,
         )
-    folder = out_folder / "encoder"
-    parts = ", ".join(f"{part.name} ({part.head}, {part.dimension})" for part in encoder.card.parts)
-    out.print(f"{folder}: model_id {encoder.model_id}, parts: {parts}")
-    out.print(f"Use it: attribution ingest PHOTOS --encoder {folder}")
+    )

@@ -1,7 +1,8 @@
-"""What runs of `attribution train` read and show: names held out, images, progress."""
+"""What runs of `attribution train` read and show: names held out, images, progress, the end."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,18 +10,24 @@ from rich.progress import Progress, TaskID
 
 from app.cli.console import out, progress, warn
 from app.cli.failures import BadInvocation
+from attribution.training.building import Description
 from attribution.training.config import TrainingConfig
 from attribution.training.distributed import rank
 from attribution.training.images import ImageSet, member_names, read_images
 from attribution.training.monitor import HeldOutMetrics
 from attribution.training.trainer import StepReport, Trainer
 from models.backbones.residual import ResidualNet
+from models.encoder import Encoder
 
 
 def _names(path: Path | None) -> frozenset[str]:
     if path is None:
         return frozenset()
-    return frozenset(line.strip() for line in path.read_text().splitlines() if line.strip())
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise BadInvocation(f"{path}: give a text file of image names, one a line") from error
+    return frozenset(line.strip() for line in lines if line.strip())
 
 
 def names_kept_out(background: Path | None, images: Sequence[Path]) -> frozenset[str]:
@@ -99,6 +106,22 @@ def background_progress(bar: Progress, total: int) -> Callable[[int], None]:
         bar.update(tasks[0], completed=done)
 
     return show
+
+
+def describe_run(name: str, data_note: str, images: int, paths: Sequence[Path]) -> Description:
+    """What the card says of a run in words; of its data by default how many and from where."""
+    return Description(
+        name=name,
+        data=data_note or f"{images} images of {', '.join(path.name for path in paths)}",
+        command=" ".join(["attribution", *sys.argv[1:]]),
+    )
+
+
+def report_encoder(folder: Path, encoder: Encoder) -> None:
+    """What has been made and how to use it."""
+    parts = ", ".join(f"{part.name} ({part.head}, {part.dimension})" for part in encoder.card.parts)
+    out.print(f"{folder}: model_id {encoder.model_id}, parts: {parts}")
+    out.print(f"Use it: attribution ingest PHOTOS --encoder {folder}")
 
 
 def first_process_bar(**columns: str) -> Progress:

@@ -61,7 +61,8 @@ def _entries(file: Path) -> list[dict[str, Any]]:
     if not isinstance(entries, list) or not entries:
         raise BadBenchmark(f"{file}: needs a list of entries, one a model")
     for number, entry in enumerate(entries, start=1):
-        if not isinstance(entry, dict) or not entry.get("exemplar"):
+        named = entry.get("exemplar") if isinstance(entry, dict) else None
+        if not isinstance(named, list) or not named:
             raise BadBenchmark(f'{file}, entry {number}: needs "exemplar", a list of paths')
     return entries
 

@@ -165,7 +165,7 @@ def _head(dimension: int, fitted: AffineMap | None) -> Head:
 
 
 def _fit_whiten(describer: Describer, dimension: int, fit: Iterable[Image.Image]) -> AffineMap:
-    moments = Moments.empty(dimension)
+    moments = Moments(dimension)
     for block in _blocks(fit):
         rows = torch.from_numpy(describer(block))
         moments.add(rows, rows)
@@ -174,7 +174,7 @@ def _fit_whiten(describer: Describer, dimension: int, fit: Iterable[Image.Image]
 
 def _fit_cca(encoder: Encoder, fit: Iterable[Image.Image]) -> AffineMap:
     """On an image and a view of it, half of the views mild and half degraded, as heads are."""
-    moments = Moments.empty(encoder.backbone.dimension)
+    moments = Moments(encoder.backbone.dimension)
     generator = torch.Generator().manual_seed(0)
     for block in _blocks(fit):
         batch = torch.stack([encoder.preprocess(image) for image in block])
@@ -222,4 +222,4 @@ def _components(moments: Moments) -> int:
             "no images to fit a baseline on: give two at least, and a list rather than a "
             "generator, which the first baseline would use up"
         )
-    return min(COMPONENTS, len(moments.total), images - 1)
+    return min(COMPONENTS, moments.dimension, images - 1)

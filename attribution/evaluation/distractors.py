@@ -42,8 +42,12 @@ def read_distractors(path: Path) -> tuple[Picture, ...]:
 
 
 def _files(folder: Path) -> list[Picture]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    return [file_picture(_PREFIX + path.relative_to(folder).as_posix(), path) for path in files]
+    images = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    return [
+        file_picture(_PREFIX + path.relative_to(folder).as_posix(), path)
+        for path in sorted(images)
+        if path.is_file()
+    ]
 
 
 def _marked(index: Path) -> frozenset[str]:

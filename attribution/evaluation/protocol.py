@@ -7,6 +7,7 @@ of its own model only, the protocol of AbC (Wang et al., ICCV 2023, arXiv 2306.0
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,11 +22,13 @@ from attribution.evaluation.methods import Describer, Method, Rows
 from attribution.evaluation.metrics import best_columns, truth_ranks
 from attribution.evaluation.results import Evaluation, Ranking
 
+logger = logging.getLogger(__name__)
 Protocol = Literal["open", "own-exemplars"]
 OnImages = Callable[[int, int], None]
 OnPairs = Callable[[str, Rows, Rows], None]
 BEST = 10
 """Gallery keys kept of each query, for pictures."""
+BLANK = (16, 16)
 _SCORES_AT_ONCE = 2**24  # bounds memory: 64 MB of scores, and as much again for temporaries
 _PAIRS_AT_MOST = 10_000
 
@@ -56,6 +59,8 @@ class _Described:
     gallery: Rows
     queries: Rows
     mirror: Rows | None
+    unreadable: NDArray[np.intp]
+    """Columns of distractors that could not be read, and do not compete."""
 
     def pairs(self, tasks: Sequence[_Task]) -> tuple[Rows, Rows]:
         """Rows of each query beside each of its sources; of many pairs, some spread evenly."""
@@ -76,7 +81,8 @@ def evaluate(
     """Rank the sources of every case by every method under every condition.
 
     The gallery is described once for each describer and is never treated; only one describer's
-    rows are held at a time.
+    rows are held at a time. A distractor that cannot be read is left out with a warning, for one
+    in a million must not end a night's run; a query or a source that cannot be read ends it.
 
     Args:
         benchmark: what to rank.
@@ -89,16 +95,18 @@ def evaluate(
             and the rows of true pairs: each query beside each of its sources, for diagnostics.
 
     Raises:
-        BadBenchmark: nothing to rank, or the protocol makes no sense of the data.
+        BadBenchmark: nothing to rank, a query or a source that cannot be read, or the protocol
+            makes no sense of the data.
         ValueError: unknown conditions, or methods that share a name.
     """
     _check(benchmark, methods, conditions)
     tasks = _tasks(benchmark, protocol)
     counted = _Counter(_images_to_describe(benchmark, methods, conditions), on_images)
     found: dict[tuple[str, str], Ranking] = {}
+    unreadable: set[int] = set()
     for describer in {method.describer.name: method.describer for method in methods}.values():
         sharing = [method for method in methods if method.describer.name == describer.name]
-        described = _described(benchmark, describer, sharing, conditions, counted)
+        described = _described(benchmark, describer, sharing, conditions, counted, unreadable)
         for ranking in _rankings(benchmark, sharing, described, tasks, on_pairs):
             found[ranking.method, ranking.condition] = ranking
     return Evaluation(
@@ -106,7 +114,7 @@ def evaluate(
         protocol=protocol,
         cut=benchmark.cut,
         sources=len(benchmark.sources),
-        distractors=len(benchmark.distractors),
+        distractors=len(benchmark.distractors) - len(unreadable),
         cases=benchmark.ranked,
         rankings=tuple(
             found[method.name, condition] for method in methods for condition in conditions
@@ -193,17 +201,32 @@ def _described(
     methods: Sequence[Method],
     conditions: Sequence[str],
     counted: _Counter,
+    unreadable: set[int],
 ) -> Iterator[_Described]:
     """The gallery once, then the queries under each condition; mirrored where a method asks."""
-    pictures = (picture.load() for picture in benchmark.gallery)
-    gallery = describer(counted.each(pictures))
+    gallery = describer(counted.each(_gallery(benchmark, unreadable)))
+    hidden = np.array(sorted(unreadable), np.intp)
     cases = benchmark.ranked
     for condition in conditions:
         queries = describer(counted.each(treated_queries(cases, condition)))
         mirror = None
         if any(method.mirrored for method in methods):
             mirror = describer(counted.each(treated_queries(cases, condition, mirrored=True)))
-        yield _Described(condition, gallery, queries, mirror)
+        yield _Described(condition, gallery, queries, mirror, hidden)
+
+
+def _gallery(benchmark: Benchmark, unreadable: set[int]) -> Iterator[Image.Image]:
+    """Sources, then distractors; a blank for one that cannot be read, whose column is noted."""
+    for picture in benchmark.sources:
+        yield picture.load()
+    for column, picture in enumerate(benchmark.distractors, start=len(benchmark.sources)):
+        try:
+            yield picture.load()
+        except BadBenchmark as error:
+            if column not in unreadable:  # else another describer has met it before
+                logger.warning("distractor left out: %s", error)
+            unreadable.add(column)
+            yield Image.new("RGB", BLANK)
 
 
 def _rankings(
@@ -224,8 +247,14 @@ def _rankings(
 def _rank(
     benchmark: Benchmark, method: Method, described: _Described, tasks: Sequence[_Task]
 ) -> Ranking:
-    """Ranks of the truths, and what was ranked first, of every case."""
+    """Ranks of the truths, and what was ranked first, of every case.
+
+    Equal scores rank in one random order, the same for all cases: sources stand before
+    distractors in the gallery, and by that order a method that sees no difference would find them.
+    """
     pictures, sources = benchmark.gallery, len(benchmark.sources)
+    order = np.random.default_rng(0).permutation(len(pictures))
+    place = np.argsort(order)
     step = max(1, _SCORES_AT_ONCE // len(pictures)) if method.blockwise else len(tasks)
     ranks: list[tuple[int, ...]] = []
     best: list[tuple[str, ...]] = []
@@ -234,8 +263,11 @@ def _rank(
         scores = _scores(method, described, block, slice(start, start + step))
         for row, task in zip(scores, block, strict=True):
             task.hide(row, sources)
-            ranks.append(truth_ranks(row, task.truths))
-            best.append(tuple(pictures[column].key for column in best_columns(row, BEST)))
+            row[described.unreadable] = -np.inf
+            shuffled = row[order]
+            ranks.append(truth_ranks(shuffled, place[list(task.truths)].tolist()))
+            first = order[best_columns(shuffled, BEST)]
+            best.append(tuple(pictures[column].key for column in first))
     return Ranking(method.name, described.condition, tuple(ranks), tuple(best))
 
 

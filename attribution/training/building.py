@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from attribution.synthesis.background import StrataSizes, make_background
 from attribution.training.config import TrainingConfig
 from attribution.training.fitting import fit_parts
 from attribution.training.head_recipe import HeadRecipe
 from attribution.training.images import ImageSet
-from attribution.training.plans import PartPlan, UnfitHead, check_plans, plans_for
+from attribution.training.plans import PartPlan, UnfitHead
 from models.backbones.features import Backbone
 from models.backbones.residual import ResidualNet
 from models.background import BACKGROUND, save_background
@@ -25,15 +26,6 @@ from models.checkpoints import load_encoder_folder, save_encoder
 from models.encoder import Encoder
 from models.heads import Head, HeadPart
 from models.preprocessing import Preprocessing
-
-__all__ = [
-    "ENCODER_SIDE",
-    "REFERENCE_ROWS",
-    "Description",
-    "build_encoder",
-    "check_plans",
-    "plans_for",
-]
 
 REFERENCE_ROWS = 1000
 ENCODER_SIDE = 128
@@ -62,6 +54,7 @@ def build_encoder(
     parts: tuple[HeadPart, ...] | None = None,
     origin: Card | None = None,
     reference: Iterable[Image.Image] = (),
+    described: Tensor | None = None,
     background: Iterable[Image.Image] | None = None,
     background_count: int = 0,
     strata: StrataSizes | None = None,
@@ -86,6 +79,7 @@ def build_encoder(
             are kept, and its licence where the description has none. By default the network is
             a `ResidualNet` that sees whole pictures, squashed.
         reference: pictures for the reference rows, which an encoder of several parts needs.
+        described: `(n, d)` descriptors to take them from instead, where there are any already.
         background: pictures of neither training nor fitting; embedded beside the encoder, as
             they are and, drawn among the first `background_count`, generated and laundered.
         background_count: how many they are about to be.
@@ -134,7 +128,11 @@ def build_encoder(
     )
     rows = None
     if len(head.parts) > 1:
-        rows = _reference_rows(Encoder(card, net, head), reference)
+        rows = (
+            _reference_rows(Encoder(card, net, head), reference)
+            if described is None
+            else head(described[reference_places(len(described))].float()).numpy()
+        )
     save_encoder(folder, card, net, parts, reference=rows)
     (folder / BACKGROUND).unlink(missing_ok=True)  # one of another encoder would be refused
     encoder = load_encoder_folder(folder)
@@ -147,6 +145,15 @@ def build_encoder(
             ),
         )  # fmt: skip
     return encoder
+
+
+def reference_places(images: int) -> list[int]:
+    """Which of so many images, sorted by name, make reference rows: spread evenly over them.
+
+    The first thousand of a collection in folders would often be of one kind.
+    """
+    count = min(images, REFERENCE_ROWS)
+    return [place * images // count for place in range(count)]
 
 
 def _cards(net: Backbone, origin: Card | None, size: int) -> tuple[BackboneCard, PreprocessingCard]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,10 @@ class ForeignRun(ValueError):
     """The folder holds a checkpoint of another recipe or of other images."""
 
 
+class DamagedRun(ValueError):
+    """The folder's checkpoint cannot be read; the message says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a run is and all that it changes, but the number of the step."""
@@ -42,21 +48,22 @@ def save_run(run: Run, step: int, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f"{CHECKPOINT}.new"
     infomax = run.objective.infomax
-    torch.save(
-        {
-            "config": run.config.model_dump_json(),
-            "images": run.digest,
-            "step": step,
-            "net": run.net.state_dict(),
-            "objective": run.objective.alignment.state_dict(),
-            "infomax": {} if infomax is None else infomax.state_dict(),
-            "recent": [] if infomax is None else infomax.remembered(),
-            "average": run.average.state_dict(),
-            "optimizer": run.optimizer.state_dict(),
-            "scaler": run.precision.scaler.state_dict(),
-        },
-        aside,
-    )
+    state = {
+        "config": run.config.model_dump_json(),
+        "images": run.digest,
+        "step": step,
+        "net": run.net.state_dict(),
+        "objective": run.objective.alignment.state_dict(),
+        "infomax": {} if infomax is None else infomax.state_dict(),
+        "recent": [] if infomax is None else infomax.remembered(),
+        "average": run.average.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "scaler": run.precision.scaler.state_dict(),
+    }
+    with aside.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())  # else the new name may survive a power cut and the bytes not
     aside.replace(folder / CHECKPOINT)
 
 
@@ -65,11 +72,12 @@ def resume_run(run: Run, folder: Path, device: str) -> int:
 
     Raises:
         ForeignRun: another recipe or other images.
+        DamagedRun: the file is none of ours, or damaged.
     """
     path = folder / CHECKPOINT
     if not path.exists():
         return 0
-    kept: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    kept = _read(path, device)
     if _recipe(kept["config"]) != run.config:
         raise ForeignRun(f"{path} was made by another recipe: choose another --out, or delete it")
     if kept["images"] != run.digest:
@@ -89,6 +97,16 @@ def resume_run(run: Run, folder: Path, device: str) -> int:
         run.precision.scaler.load_state_dict(kept["scaler"])
     step: int = kept["step"]
     return step
+
+
+def _read(path: Path, device: str) -> dict[str, Any]:
+    try:
+        kept = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise DamagedRun(f"{path} is damaged: delete it to start over") from error
+    if not isinstance(kept, dict) or not {"config", "images", "step", "net"} <= kept.keys():
+        raise DamagedRun(f"{path} is no checkpoint of a run: choose another --out, or delete it")
+    return kept
 
 
 def _recipe(kept: str) -> TrainingConfig | None:

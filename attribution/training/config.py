@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -41,8 +41,12 @@ class TrainingConfig(BaseModel):
     initial: str = Field(
         "", description="Digest of the weights that the run starts from; empty from scratch."
     )
-    widths: tuple[int, ...] = Field((48, 96, 192, 384), description="Channels of each stage.")
-    blocks: tuple[int, ...] = Field((1, 1, 2, 0), description="Residual blocks of each stage.")
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (48, 96, 192, 384), min_length=2, description="Channels of each stage."
+    )
+    blocks: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (1, 1, 2, 0), description="Residual blocks of each stage."
+    )
     image_side: int = Field(160, ge=32, description="Side at which images are kept in memory.")
     batch: int = Field(192, ge=8, multiple_of=2, description="Images a step.")
     stages: tuple[ResolutionStage, ...] = Field(
@@ -138,6 +142,15 @@ class TrainingConfig(BaseModel):
         return {FORMER_NAMES.get(name, name): value for name, value in fields.items()}
 
     @model_validator(mode="after")
+    def _blocks_of_every_stage(self) -> TrainingConfig:
+        if len(self.blocks) != len(self.widths):
+            raise ValueError(
+                f"{len(self.widths)} widths but {len(self.blocks)} numbers of blocks: give one of "
+                "each a stage"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _teacher_sharpens(self) -> TrainingConfig:
         warmest = max(self.teacher_temperature, self.teacher_temperature_start)
         if self.alignment == "dino" and warmest >= self.student_temperature:
@@ -202,8 +215,17 @@ def read_config(path: Path | None) -> TrainingConfig:
         return TrainingConfig()
     try:
         return TrainingConfig.model_validate(_parse(path) or {})
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
+    except ValidationError as error:
+        wrong = "; ".join(_complaint(each["loc"], each["msg"]) for each in error.errors())
+        raise BadRecipe(f"{path}: {wrong}") from error
+    except (OSError, UnicodeDecodeError) as error:
         raise BadRecipe(f"{path}: {error}") from error
+
+
+def _complaint(place: tuple[int | str, ...], message: str) -> str:
+    """Field and what is wrong with it; nothing of the library that found it."""
+    message = message.removeprefix("Value error, ").replace(" or instance of TrainingConfig", "")
+    return ": ".join(filter(None, (".".join(map(str, place)), message)))
 
 
 def _parse(path: Path) -> Any:

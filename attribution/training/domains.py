@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from attribution.training.fitting import restricted
 from models.heads import AffineMap, Moments
 
 
@@ -35,8 +34,8 @@ def map_for_queries(
         A map of the same columns to the same width.
     """
     if fitted.columns is not None:
-        sources = restricted(sources, fitted.columns)
-        queries = restricted(queries, fitted.columns)
+        sources = sources.of_columns(fitted.columns)
+        queries = queries.of_columns(fitted.columns)
     root, inverse = _roots(sources.covariances()[0], shrinkage)
     query_root, query_inverse = _roots(queries.covariances()[0], shrinkage)
     # (y - mu) W with the shift mu_s - mu taken back through the change of covariance

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -46,57 +47,92 @@ def fit_parts(
         UnfitHead: a head without a closed form, or images of another size.
     """
     require_side(images, shape)
-    kinds = sorted({pairs for plan in plans if plan.head != "none" for pairs in plan.pairs})
-    moments = {kind: Moments.empty(net.dimension) for kind in kinds}
+    fits = [_Fit.of(plan, net.blocks_of_descriptor) for plan in plans if plan.head != "none"]
+    kinds = {pairs for fit in fits for pairs in fit.plan.pairs}
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(images), generator=generator)[:limit]
     done = 0
     for rows in torch.split(order, BATCH):
         if len(rows) < 2:
             continue
-        batch = images.batch(rows)
-        first = describe(net, batch, shape)
-        partner = torch.roll(batch, 1, dims=0)
-        for kind in kinds:
-            second = first
-            if kind != "images":
-                view = _second_view(kind, batch, partner, shape.height, generator)
-                second = describe(net, view, shape)
-            moments[kind].add(first, second)
+        for kind, first, second in _pairs(net, images.batch(rows), kinds, shape, generator):
+            for fit in fits:
+                fit.add(kind, first, second)
         done += len(rows)
         if on_images is not None:
             on_images(done)
     return tuple(
-        HeadPart(
-            plan.name,
-            fit_map(plan, [moments[kind] for kind in plan.pairs], net.blocks_of_descriptor),
-        )
-        for plan in plans
-        if plan.head != "none"
+        HeadPart(fit.plan.name, fit_map(fit.plan, fit.moments, fit.columns)) for fit in fits
     )
 
 
-def fit_map(plan: PartPlan, moments: Sequence[Moments], blocks: Sequence[Part]) -> AffineMap:
-    """Fit one part's map, on the plan's blocks of the descriptor only.
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A part on its way: nothing is summed up of columns that it does not read."""
+
+    plan: PartPlan
+    columns: Tensor
+    moments: Moments
+
+    @classmethod
+    def of(cls, plan: PartPlan, blocks: Sequence[Part]) -> _Fit:
+        require_closed_form(plan)
+        columns = columns_of(plan, blocks)
+        return cls(plan, columns, Moments(len(columns)))
+
+    def add(self, kind: Pairs, first: Tensor, second: Tensor) -> None:
+        if kind in self.plan.pairs:
+            self.moments.add(first[:, self.columns], second[:, self.columns])
+
+
+def _pairs(
+    net: Backbone,
+    batch: Tensor,
+    kinds: Collection[Pairs],
+    shape: Preprocessing,
+    generator: Generator,
+) -> Iterator[tuple[Pairs, Tensor, Tensor]]:
+    """Descriptors of the pairs of a batch, by kind; a mixture pairs with both of its images."""
+    first = describe(net, batch, shape)
+    if "images" in kinds:
+        yield "images", first, first
+    if "views" in kinds:
+        yield "views", first, describe(net, _views(batch, shape.height, generator), shape)
+    if "structure" in kinds or "appearance" in kinds:
+        mixed = mix(batch, torch.roll(batch, 1, dims=0), generator)
+        second = describe(net, mixed, shape)
+        yield "structure", first, second
+        yield "appearance", torch.roll(first, 1, dims=0), second
+
+
+def fit_map(plan: PartPlan, moments: Moments, columns: Tensor) -> AffineMap:
+    """Fit one part's map.
 
     Args:
         plan: of the part.
-        moments: of the pairs it is fitted on, one a kind; they count together.
-        blocks: those of the descriptor.
+        moments: of all pairs it is fitted on, of these columns only.
+        columns: of the descriptor, that the part reads (`columns_of`).
 
     Raises:
         UnfitHead: the head has no closed form.
     """
-    if plan.head not in ("whiten", "cca"):
-        raise UnfitHead(f"a head of kind {plan.head} is not fitted: choose whiten or cca")
-    columns = columns_of(plan, blocks)
-    inside = restricted(_joined(moments), columns)
+    require_closed_form(plan)
     fitted = (
-        whiten(inside, components=plan.components)
+        whiten(moments, components=plan.components)
         if plan.head == "whiten"
-        else cca(inside, components=plan.components)
+        else cca(moments, components=plan.components)
     )
     return AffineMap(fitted.mean, fitted.weight, columns)
+
+
+def require_closed_form(plan: PartPlan) -> None:
+    """Refuse, before anything is described, a head that is not fitted.
+
+    Raises:
+        UnfitHead: names its kind.
+    """
+    if plan.head not in ("whiten", "cca"):
+        raise UnfitHead(f"a head of kind {plan.head} is not fitted: choose whiten or cca")
 
 
 def columns_of(plan: PartPlan, blocks: Sequence[Part]) -> Tensor:
@@ -114,16 +150,6 @@ def columns_of(plan: PartPlan, blocks: Sequence[Part]) -> Tensor:
             for block in blocks
             if not plan.blocks or block.name in plan.blocks
         ]
-    )
-
-
-def restricted(moments: Moments, columns: Tensor) -> Moments:
-    """The moments of some columns of the descriptor."""
-    return Moments(
-        moments.count,
-        moments.total[columns],
-        moments.within[columns][:, columns],
-        moments.between[columns][:, columns],
     )
 
 
@@ -152,13 +178,8 @@ def describe(net: Backbone, images: Tensor, shape: Preprocessing) -> Tensor:
     return features.pooled.cpu()
 
 
-def _second_view(
-    kind: Pairs, batch: Tensor, partner: Tensor, size: int, generator: Generator
-) -> Tensor:
-    if kind == "structure":
-        return mix(batch, partner, generator)
-    if kind == "appearance":
-        return mix(partner, batch, generator)
+def _views(batch: Tensor, size: int, generator: Generator) -> Tensor:
+    """A view of each image, half of them mild and half strong."""
     half = len(batch) // 2
     return torch.cat(
         [
@@ -166,13 +187,3 @@ def _second_view(
             make_view(batch[half:], size, STRONG, generator),
         ]
     )
-
-
-def _joined(moments: Sequence[Moments]) -> Moments:
-    total = Moments.empty(len(moments[0].total))
-    for each in moments:
-        total.count += each.count
-        total.total += each.total
-        total.within += each.within
-        total.between += each.between
-    return total

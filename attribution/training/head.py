@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+from torch import Tensor
+
 from attribution.training.cached import CachedRows, cache_rows
 from attribution.training.domains import map_for_queries
 from attribution.training.fitting import columns_of, fit_map
@@ -29,6 +32,16 @@ class HeadProgress:
     total: int
     loss: float | None = None
     """Mean of the last epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeHead:
+    """What `train_head` made."""
+
+    parts: tuple[HeadPart, ...]
+    """In the order of `head_plans`; of head `none` there is none."""
+    described: Tensor
+    """`(n, d)` descriptors of the images, float16, for reference rows; of head `none` without."""
 
 
 OnProgress = Callable[[HeadProgress], None]
@@ -60,7 +73,7 @@ def train_head(
     recipe: HeadRecipe,
     synthetic: ImageSet | None = None,
     on_progress: OnProgress | None = None,
-) -> tuple[HeadPart, ...]:
+) -> MadeHead:
     """Make a head for a backbone that stays as it is, without labels.
 
     Args:
@@ -74,9 +87,6 @@ def train_head(
             gives them the mean and covariance of the real ones (`map_for_queries`).
         on_progress: called after every batch of images and every epoch.
 
-    Returns:
-        The parts, in the order of `head_plans`; of head `none` there is none.
-
     Raises:
         UnfitHead: before anything is described, what cannot be fitted; says what to change.
     """
@@ -84,30 +94,31 @@ def train_head(
     plans = head_plans(head, recipe, blocks)
     check_head(plans, recipe, blocks, images=len(images), synthetic=synthetic)
     if head == "none":
-        return ()
+        return MadeHead((), torch.empty(0, backbone.dimension))
     rows = cache_rows(
         backbone,
         images,
         shape,
-        views_per_image=0 if head == "whiten" else recipe.views_per_image,
+        views=0 if head == "whiten" else recipe.views_of(len(images)),
         seed=recipe.seed,
         on_images=_reporter("images", len(images), on_progress),
     )
     parts = _fit(plans, rows, recipe, blocks, on_progress)
     if synthetic is None:
-        return parts
+        return MadeHead(parts, rows.images)
     others = cache_rows(
         backbone,
         synthetic,
         shape,
-        views_per_image=0,
+        views=0,
         on_images=_reporter("synthetic", len(synthetic), on_progress),
     )
-    sources, queries = rows.moments("images"), others.moments("images")
-    return tuple(
+    sources, queries = rows.moments(["images"]), others.moments(["images"])
+    mapped = tuple(
         HeadPart(part.name, part.source, map_for_queries(part.source, sources, queries))
         for part in parts
     )
+    return MadeHead(mapped, rows.images)
 
 
 def check_head(
@@ -132,6 +143,12 @@ def check_head(
     """
     columns = blocks[-1].stop
     check_plans(plans, descriptor=columns, images=images)
+    views = recipe.views_of(images)
+    if any(plan.head == "cca" and plan.components > views for plan in plans):
+        raise UnfitHead(
+            f"{views} views of {images} images cannot fit so many directions: give more images, or "
+            "lower --components"
+        )
     if any(plan.head == "linear" for plan in plans):
         check_linear(recipe, columns=columns, images=images)
     if synthetic is None:
@@ -160,11 +177,12 @@ def _fit(
                 on_progress(HeadProgress("epochs", done, recipe.epochs, loss))
 
         return (HeadPart(plans[0].name, train_linear(rows, recipe, report)),)
-    moments = {pairs: rows.moments(pairs) for plan in plans for pairs in plan.pairs}
-    return tuple(
-        HeadPart(plan.name, fit_map(plan, [moments[pairs] for pairs in plan.pairs], blocks))
-        for plan in plans
-    )
+    parts = []
+    for plan in plans:
+        columns = columns_of(plan, blocks)
+        fitted = fit_map(plan, rows.moments(plan.pairs, columns), columns)
+        parts.append(HeadPart(plan.name, fitted))
+    return tuple(parts)
 
 
 def _reporter(

@@ -7,6 +7,7 @@ import logging
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -37,7 +38,7 @@ class ImageSet:
     def digest(self) -> str:
         """Hash of names and pixels: another set of images is another run."""
         digest = hashlib.sha256("\n".join(self.names).encode())
-        digest.update(self.pixels.numpy().tobytes())
+        digest.update(self.pixels.contiguous().numpy().data)  # not copied: it is gigabytes
         return digest.hexdigest()
 
     def __len__(self) -> int:
@@ -126,10 +127,10 @@ def member_names(paths: Sequence[Path]) -> frozenset[str]:
     names: set[str] = set()
     for path in paths:
         if path.suffix == ".tar" and path.is_file():
-            with tarfile.open(path) as archive:
+            with _archive(path) as archive:
                 names.update(member.name for member in archive if member.isfile())
         elif path.is_dir():
-            names.update(file.relative_to(path).as_posix() for file in path.rglob("*"))
+            names.update(file.relative_to(path).as_posix() for file in _files(path))
         else:
             names.add(path.name)
     return frozenset(name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES)
@@ -150,10 +151,10 @@ def read_pictures(paths: Sequence[Path], only: frozenset[str]) -> Iterator[Image
 def members(path: Path) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of the image files in a folder or tar file, in the order they are read."""
     if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES):
+        for file in _files(path):
             yield file.relative_to(path).as_posix(), file.read_bytes()
     elif path.suffix == ".tar":
-        with tarfile.open(path) as archive:
+        with _archive(path) as archive:
             files = sorted((m for m in archive if m.isfile()), key=lambda member: member.name)
             for member in files:
                 stream = archive.extractfile(member)
@@ -163,6 +164,21 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
         yield path.name, path.read_bytes()
     else:
         raise NoImages(f"{path}: no such folder, tar file or image")
+
+
+def _files(folder: Path) -> list[Path]:
+    """By name; a folder called `a.png` is none, nor is a link that leads nowhere."""
+    images = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(path for path in images if path.is_file())
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with tarfile.open(path) as archive:
+            yield archive
+    except tarfile.TarError as error:
+        raise NoImages(f"{path} is no tar file, or damaged: {error}") from error
 
 
 def _squashed(data: bytes, side: int) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from models.heads.affine import NEAREST
 from models.parts import Part
 
 Pairs = Literal["images", "views", "structure", "appearance"]
@@ -85,8 +86,14 @@ def check_plans(plans: Sequence[PartPlan], *, descriptor: int, images: int) -> N
     """Refuse, before hours of training, a head that could not be fitted after it.
 
     Raises:
-        UnfitHead: more components than the descriptor has columns, or than there are images.
+        UnfitHead: more components than the descriptor has columns, or than there are images; or
+            too few images for the reference rows of several parts.
     """
+    if len(plans) > 1 and images <= NEAREST:
+        raise UnfitHead(
+            f"{images} images are too few to compare several parts with: give {NEAREST + 1} images "
+            "or more, or --head whiten"
+        )
     for plan in plans:
         if plan.head in ("whiten", "cca") and plan.components > min(descriptor, images):
             raise UnfitHead(

@@ -23,8 +23,7 @@ def check_run(config: TrainingConfig, device: str, processes: int = 1) -> None:
     Raises:
         UnfitRun: with what to change.
     """
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UnfitRun(f"no GPU for --device {device} is seen by torch here: give --device cpu")
+    check_device(device)
     if config.precision == "mixed" and not device.startswith("cuda"):
         raise UnfitRun(
             f"mixed precision needs a GPU and would be slower on {device}: give --device cuda, "
@@ -36,6 +35,22 @@ def check_run(config: TrainingConfig, device: str, processes: int = 1) -> None:
             f"--batch a multiple of {2 * processes}"
         )
     _check_scope(config)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not know or does not see.
+
+    Raises:
+        UnfitRun: with what to give.
+    """
+    try:
+        kind, index = torch.device(device).type, torch.device(device).index or 0
+    except RuntimeError:
+        kind, index = "", 0
+    if kind not in ("cpu", "cuda"):
+        raise UnfitRun(f"--device {device} is none: give cpu or cuda")
+    if kind == "cuda" and index >= torch.cuda.device_count():
+        raise UnfitRun(f"no GPU for --device {device} is seen by torch here: give --device cpu")
 
 
 def _check_scope(config: TrainingConfig) -> None:

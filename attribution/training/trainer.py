@@ -166,8 +166,9 @@ class Trainer:
         loss = self.objective(views, self.net, self._precision.describe, step)
         self._update(loss.total)
         value = float(loss.total.detach())
+        self._refuse_divergence(value)
         spread = effective_rank(loss.semantics) if step % 50 == 0 else None
-        self._refuse_collapse(value, spread)
+        self._refuse_collapse(spread)
         speed = len(rows) / (time.perf_counter() - begun)
         return StepReport(self.step, config.steps, size, value, loss.terms, spread, speed)
 
@@ -215,12 +216,14 @@ class Trainer:
             raise TypeError("the weight average lost its network")
         return averaged
 
-    def _refuse_collapse(self, loss: float, spread: float | None) -> None:
+    def _refuse_divergence(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise TrainingCollapsed(
                 f"the loss is {loss} at step {self.step}: lower learning_rate in "
                 "the recipe, or --disentanglement-weight"
             )
+
+    def _refuse_collapse(self, spread: float | None) -> None:
         if spread is not None and self.step > self.config.warmup and spread < 2.0:
             raise TrainingCollapsed(
                 f"effective rank {spread:.2f} at step {self.step}: all images look alike to the "

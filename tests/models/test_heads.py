@@ -21,7 +21,7 @@ def paired_rows(n=4000, d=6, seed=0):
 
 def moments(*, batches=3):
     first, second = paired_rows()
-    total = Moments.empty(first.shape[1])
+    total = Moments(first.shape[1])
     for a, b in zip(first.chunk(batches), second.chunk(batches), strict=True):
         total.add(a, b)
     return total, first, second
@@ -79,7 +79,7 @@ def test_cca_weights_directions_by_their_correlation():
 
 
 def test_cca_refuses_more_directions_than_pairs():
-    few = Moments.empty(6)
+    few = Moments(6)
     few.add(torch.randn(3, 6), torch.randn(3, 6))
     with pytest.raises(ValueError, match="3 pairs"):
         cca(few, components=6)
@@ -110,3 +110,67 @@ def test_the_identity_map_only_normalises():
 def test_a_map_of_the_wrong_shape_is_refused():
     with pytest.raises(ValueError, match="do not fit"):
         AffineMap(torch.zeros(4), torch.zeros(5, 3))
+
+
+def far_rows(n=2500, d=40, *, offset=30.0):
+    """Pairs whose mean is a thousand times their small deviations, as descriptors can be."""
+    rng = np.random.default_rng(3)
+    shared = rng.normal(size=(n, d)) * np.geomspace(1.0, 0.03, d)
+    mixing = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    noise = rng.normal(size=(2, n, d)) * np.geomspace(0.1, 0.03, d)
+    first, second = ((shared + each) @ mixing + offset for each in noise)
+    return first.astype(np.float32), second.astype(np.float32)
+
+
+def test_blocks_in_single_precision_give_the_covariances_of_double():
+    first, second = far_rows()
+    total = Moments(first.shape[1])
+    for start in range(0, len(first), 100):  # batches that make no whole block
+        rows = slice(start, start + 100)
+        total.add(torch.from_numpy(first[rows]), torch.from_numpy(second[rows]))
+    assert total.count == 2 * len(first)
+    both, other = (
+        np.concatenate(pair).astype(np.float64) for pair in ((first, second), (second, first))
+    )
+    centre = both.mean(axis=0)
+    exact = [(both - centre).T @ (each - centre) / len(both) for each in (both, other)]
+    assert np.allclose(total.mean.numpy(), centre, rtol=1e-7)
+    ridge = 0.01 * np.trace(exact[0]) / len(exact[0])
+    for found, wanted in zip(total.covariances(), exact, strict=True):
+        error = np.linalg.norm(found.numpy() - wanted, 2)
+        assert error < 1e-3 * ridge
+    naive = both.astype(np.float32).T @ both.astype(np.float32) / np.float32(len(both))
+    lost = np.linalg.norm(naive - np.outer(centre, centre) - exact[0], 2)
+    assert lost > 0.1 * ridge  # what the mean taken out beforehand saves
+
+
+def test_a_head_fitted_in_single_precision_ranks_as_one_fitted_in_double():
+    first, second = far_rows()
+    total = Moments(first.shape[1])
+    total.add(torch.from_numpy(first), torch.from_numpy(second))
+    fitted = cca(total, components=12)
+    both, other = (
+        np.concatenate(pair).astype(np.float64) for pair in ((first, second), (second, first))
+    )
+    centre = both.mean(axis=0)
+    within, between = ((both - centre).T @ (each - centre) / len(both) for each in (both, other))
+    within += 0.01 * np.trace(within) / len(within) * np.eye(len(within))
+    rho, directions = eigh(between, within)
+    weight = directions[:, ::-1][:, :12] * rho[::-1][:12]
+    rows = (first[:200].astype(np.float64) - centre) @ weight
+    exact = rows @ rows.T
+    got = ((torch.from_numpy(first[:200]) - fitted.mean) @ fitted.weight).double().numpy()
+    assert np.abs(got @ got.T - exact).max() < 1e-3 * np.abs(exact).max()
+
+
+def test_moments_of_some_columns_are_those_of_rows_of_these_columns():
+    first, second = paired_rows()
+    columns = torch.tensor([4, 0, 3])
+    whole, chosen = Moments(6), Moments(3)
+    whole.add(first, second)
+    chosen.add(first[:, columns], second[:, columns])
+    restricted = whole.of_columns(columns)
+    assert restricted.count == chosen.count
+    assert torch.allclose(restricted.mean, chosen.mean)
+    for got, wanted in zip(restricted.covariances(), chosen.covariances(), strict=True):
+        assert torch.allclose(got, wanted, atol=1e-5)

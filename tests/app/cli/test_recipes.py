@@ -5,7 +5,18 @@ import json
 import pytest
 
 from app.cli.failures import BadInvocation
-from app.cli.recipes import choose_recipe, images_to_hold_out, refuse_unfit
+from app.cli.recipes import (
+    choose_recipe,
+    given,
+    images_to_hold_out,
+    network_to_start_from,
+    refuse_beside_head,
+    refuse_beside_head_kind,
+    refuse_device,
+    refuse_own_replacement,
+    refuse_unfit,
+    refuse_without_head_scope,
+)
 from attribution.training.config import TrainingConfig
 from models.backbones.residual import ResidualNet
 
@@ -60,3 +71,74 @@ def test_a_resumed_run_holds_out_what_it_held_out(tmp_path):
     stated.write_text('{"held_out": 30}')
     assert images_to_hold_out(None, stated, tmp_path) == 30
     assert images_to_hold_out(7, stated, tmp_path) == 7
+
+
+def test_beside_a_head_alone_what_only_a_network_has_is_refused():
+    refuse_beside_head("cca", linear={"batch": None}, precision=None, held_out=None)
+    with pytest.raises(BadInvocation, match=r"no --precision and no --held-out: .*--scope full"):
+        refuse_beside_head("linear", linear={}, precision="mixed", views=None, held_out=0)
+
+
+def test_beside_a_head_that_is_not_trained_what_only_a_trained_one_has_is_refused():
+    learning = {"batch": 64, "disentanglement_weight": 0.5}
+    refuse_beside_head("linear", linear=learning)
+    with pytest.raises(
+        BadInvocation, match=r"no --batch and no --disentanglement-weight: .*linear"
+    ):
+        refuse_beside_head("cca", linear=learning)
+
+
+def test_what_a_kind_of_head_would_ignore_is_refused():
+    refuse_beside_head_kind("cca", components=8, head_images=100)
+    refuse_beside_head_kind("linear", components=None, head_images=100)
+    for head in ("none", "linear"):
+        with pytest.raises(BadInvocation, match="leave out --components"):
+            refuse_beside_head_kind(head, components=8, head_images=None)
+    with pytest.raises(BadInvocation, match="leave out --head-images"):
+        refuse_beside_head_kind("none", components=None, head_images=100)
+
+
+def test_what_only_a_head_alone_has_is_refused_elsewhere(tmp_path):
+    refuse_without_head_scope("cca", weights=None, synthetic=[])
+    with pytest.raises(BadInvocation, match="--head linear goes with --scope head"):
+        refuse_without_head_scope("linear", weights=None, synthetic=None)
+    with pytest.raises(BadInvocation, match="no --weights and no --synthetic"):
+        refuse_without_head_scope("cca", weights=tmp_path, synthetic=[tmp_path])
+
+
+def test_a_run_does_not_replace_the_encoder_that_it_starts_from(tmp_path):
+    refuse_own_replacement(None, tmp_path)
+    refuse_own_replacement("dino-vits16", tmp_path)
+    with pytest.raises(BadInvocation, match="another --out"):
+        refuse_own_replacement(str(tmp_path / "run" / ".." / "encoder"), tmp_path)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "meta", "cuda:99", ""])
+def test_a_device_that_there_is_not_is_named(device):
+    refuse_device("cpu")
+    with pytest.raises(BadInvocation, match=f"--device {device}"):
+        refuse_device(device)
+
+
+def test_contradictions_are_refused_whatever_the_recipe():
+    assert given({"seed": 0, "batch": None}) == {"seed": 0}
+    with pytest.raises(BadInvocation, match="give one"):
+        given({"disentanglement": "none", "disentanglement_weight": 0.5})
+
+
+def test_a_run_starts_from_a_folder_or_the_bundled_encoder_and_says_so(tmp_path):
+    assert network_to_start_from(None) is None
+    assert network_to_start_from("bundled").widths == (48, 96, 192, 384)
+    for name in ("dino-vits16", str(tmp_path)):
+        with pytest.raises(BadInvocation, match="goes with --scope head"):
+            network_to_start_from(name)
+
+
+def test_a_recipe_of_another_network_than_the_one_given_is_refused(tmp_path):
+    path = tmp_path / "recipe.json"
+    start = ResidualNet((8, 16, 16, 32), (0, 0, 0, 0))
+    path.write_text(json.dumps({"widths": [8, 16, 16, 32], "blocks": [0, 0, 0, 0]}))
+    assert choose_recipe(path, start, None, {}).widths == start.widths
+    path.write_text(json.dumps({"widths": [8, 8, 8, 8]}))
+    with pytest.raises(BadInvocation, match="leave widths out"):
+        choose_recipe(path, start, None, {})

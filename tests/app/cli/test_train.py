@@ -86,6 +86,16 @@ def test_too_few_images_and_a_bad_option_are_named(attribution, folder, tmp_path
     assert odd.err == "--batch: Input should be a multiple of 2\n"
 
 
+def test_names_that_are_no_text_and_archives_that_are_none_are_said(attribution, folder, tmp_path):
+    images, run = folder / "images", ("--out", tmp_path / "run")
+    picture = next(images.iterdir())
+    names = attribution("train", images, *run, "--background", picture)
+    assert (names.code, "one a line" in names.err) == (2, True)
+    (tmp_path / "junk.tar").write_bytes(b"junk")
+    junk = attribution("train", tmp_path / "junk.tar", *run)
+    assert (junk.code, "is no tar file" in junk.err) == (1, True)
+
+
 def test_a_recipe_with_a_misspelt_field_is_refused(attribution, folder, tmp_path):
     recipe = tmp_path / "recipe.json"
     recipe.write_text('{"btach": 16}')
@@ -116,7 +126,34 @@ def test_options_of_the_wrong_scope_are_refused(attribution, folder, tmp_path):
     images, run = folder / "images", ("--out", tmp_path / "run")
     linear = attribution("train", images, *run, "--head", "linear")
     assert linear.code == 2
-    assert "go with --scope head" in linear.err
-    views = attribution("train", images, *run, "--scope", "head", "--views", "plain")
-    assert views.code == 2
-    assert "--scope head has no --views" in views.err
+    assert "goes with --scope head" in linear.err
+    head = ("--scope", "head")
+    for option, value in {
+        "--views": "plain",
+        "--precision": "float32",
+        "--held-out": 0,
+        "--alignment": "moco",
+        "--steps": 5,
+        "--config": folder / "recipe.json",
+        "--batch": 16,
+        "--disentanglement": "koleo",
+        "--disentanglement-weight": 0.5,
+    }.items():
+        done = attribution("train", images, *run, *head, option, value)
+        assert (done.code, f"no {option}:" in done.err) == (2, True), option
+    kept = attribution("train", images, *run, *head, "--head", "none", "--components", 8)
+    assert kept.code == 2
+    assert "leave out --components" in kept.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_does_not_replace_where_it_starts_from(attribution, trained, folder):
+    start = folder / "run" / "encoder"
+    before = (start / "card.json").read_bytes()
+    done = attribution(
+        *("train", folder / "images", "--out", folder / "run", "--scope", "head"),
+        *("--from", start, "--head", "whiten", "--components", 8),
+    )
+    assert done.code == 2
+    assert "another --out" in done.err
+    assert (start / "card.json").read_bytes() == before

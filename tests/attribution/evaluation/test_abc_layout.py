@@ -92,6 +92,7 @@ def test_the_root_is_found_upwards_or_given(publish, tmp_path):
     ("change", "says"),
     [
         (lambda e: e.pop("exemplar"), 'needs "exemplar"'),
+        (lambda e: e.update(exemplar={"one": 1}), 'needs "exemplar"'),
         (lambda e: e.pop("synth"), 'needs "synth"'),
         (lambda e: e["synth"].update(gpt=[]), "'gpt' must be a list"),
         (lambda e: e["synth"]["gpt"].append(7), "7 is not a path"),

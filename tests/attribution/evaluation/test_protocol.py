@@ -177,6 +177,36 @@ def test_an_excluded_image_is_not_ranked(tmp_path, draw, describer, scorer):
     assert left_out.ranks[0][0] == ranked.ranks[0][0] - 1
 
 
+def test_a_method_that_sees_no_difference_ranks_by_chance(benchmark, describer):
+    """Sources stand before distractors in the gallery; that must not make them rank before."""
+
+    def blind(queries, gallery, truth):
+        return np.zeros((len(queries), len(gallery)), np.float32)
+
+    many = replace(
+        benchmark,
+        distractors=tuple(replace(benchmark.distractors[0], key=f"d{n}") for n in range(300)),
+    )
+    [ranking] = evaluate(many, [Method("blind", describer, blind)]).rankings
+    ranks = np.array(ranking.ranks).ravel()
+    assert 75 < np.mean(ranks) < 230
+    assert all(key.startswith("d") for key in ranking.best[0][:2])
+
+
+def test_a_distractor_that_cannot_be_read_does_not_compete(
+    benchmark, describer, scorer, tmp_path, caplog
+):
+    (tmp_path / "broken.png").write_bytes((tmp_path / "d0.png").read_bytes()[:60])
+    broken = file_picture("d5", tmp_path / "broken.png")
+    damaged = replace(benchmark, distractors=(broken, *benchmark.distractors))
+    methods = [Method("m", describer, scorer), Method("again", describer, scorer)]
+    found = evaluate(damaged, methods, conditions=["clean", "laundered"])
+    assert found == evaluate(benchmark, methods, conditions=["clean", "laundered"])
+    assert [record.getMessage().count("broken.png") for record in caplog.records] == [1]
+    with pytest.raises(BadBenchmark, match=r"broken\.png"):
+        evaluate(replace(benchmark, sources=(broken, *benchmark.sources)), methods)
+
+
 def test_what_makes_no_sense_is_refused(benchmark, describer, scorer):
     method = Method("m", describer, scorer)
     with pytest.raises(BadBenchmark, match="--distractors"):

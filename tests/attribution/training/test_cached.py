@@ -38,7 +38,7 @@ def image_set(n, seed=0, side=SIDE):
 def test_every_image_is_described_once_and_each_view_once():
     backbone = Mosaic()
     done = []
-    rows = cache_rows(backbone, image_set(70), SHAPE, on_images=done.append)
+    rows = cache_rows(backbone, image_set(70), SHAPE, views=70, on_images=done.append)
     assert backbone.seen == 140
     assert done == [32, 64, 70]
     assert rows.images.dtype == rows.views.dtype == torch.float16
@@ -48,7 +48,7 @@ def test_every_image_is_described_once_and_each_view_once():
 
 
 def test_half_of_the_views_are_mixtures_which_resemble_both_of_their_images():
-    rows = cache_rows(Mosaic(), image_set(64), SHAPE, views_per_image=4)
+    rows = cache_rows(Mosaic(), image_set(64), SHAPE, views=256)
     mixed = rows.structure != rows.appearance
     assert len(rows.views) == 256
     assert mixed.sum() == 128
@@ -60,8 +60,17 @@ def test_half_of_the_views_are_mixtures_which_resemble_both_of_their_images():
     assert casts[mixed, rows.appearance[mixed]].mean() < 0.6 * casts[mixed].mean()
 
 
+def test_fewer_views_than_images_are_spread_and_the_other_images_lend_their_appearance():
+    rows = cache_rows(Mosaic(), image_set(64), SHAPE, views=40)
+    assert len(rows.views) == len(set(rows.structure.tolist())) == 40
+    mixed = rows.structure != rows.appearance
+    assert mixed.sum() == 20
+    without = set(range(64)) - set(rows.structure.tolist())
+    assert len(without & set(rows.appearance[mixed].tolist())) >= 8
+
+
 def test_moments_are_those_of_the_pairs():
-    rows = cache_rows(Mosaic(), image_set(40), SHAPE, views_per_image=2)
+    rows = cache_rows(Mosaic(), image_set(40), SHAPE, views=80)
     images, views = rows.images.double().numpy(), rows.views.double().numpy()
     structure, appearance = rows.structure.numpy(), rows.appearance.numpy()
     mixed = structure != appearance
@@ -72,17 +81,32 @@ def test_moments_are_those_of_the_pairs():
         "appearance": (images[appearance[mixed]], views[mixed]),
     }
     for pairs, (first, second) in expected.items():
-        moments = rows.moments(pairs)
-        both = np.concatenate([first, second])
+        moments = rows.moments([pairs])
+        both, other = np.concatenate([first, second]), np.concatenate([second, first])
         assert moments.count == len(both)
         assert np.allclose(moments.mean.numpy(), both.mean(axis=0))
-        assert np.allclose(moments.between.numpy(), first.T @ second + second.T @ first)
-        assert np.allclose(moments.within.numpy(), both.T @ both)
+        within, between = (covariance.numpy() for covariance in moments.covariances())
+        assert np.allclose(within, np.cov(both.T, bias=True), atol=1e-6)
+        centre = both.mean(axis=0)
+        assert np.allclose(between, (both - centre).T @ (other - centre) / len(both), atol=1e-6)
+
+
+def test_kinds_of_pairs_count_together_over_the_columns_asked_for():
+    rows = cache_rows(Mosaic(), image_set(40), SHAPE, views=80)
+    columns = torch.tensor([5, 0, 30])
+    joined = rows.moments(["views", "structure"], columns)
+    one, other = rows.moments(["views"]), rows.moments(["structure"])
+    assert joined.count == one.count + other.count
+    mean = (one.count * one.mean + other.count * other.mean) / joined.count
+    assert torch.allclose(joined.mean, mean[columns], atol=1e-6)
+    whole = rows.moments(["views", "structure"]).of_columns(columns)
+    for got, wanted in zip(joined.covariances(), whole.covariances(), strict=True):
+        assert torch.allclose(got, wanted, atol=1e-6)
 
 
 def test_the_seed_decides_the_views_and_nothing_else_does():
     first, again, other = (
-        cache_rows(Mosaic(), image_set(20), SHAPE, seed=seed) for seed in (3, 3, 4)
+        cache_rows(Mosaic(), image_set(20), SHAPE, views=20, seed=seed) for seed in (3, 3, 4)
     )
     assert torch.equal(first.views, again.views)
     assert torch.equal(first.appearance, again.appearance)
@@ -92,9 +116,9 @@ def test_the_seed_decides_the_views_and_nothing_else_does():
 
 def test_what_cannot_be_cached_is_refused():
     with pytest.raises(UnfitHead, match="48 x 48 pixels for an encoder that sees 32 x 32"):
-        cache_rows(Mosaic(), image_set(4, side=48), SHAPE)
+        cache_rows(Mosaic(), image_set(4, side=48), SHAPE, views=4)
     with pytest.raises(UnfitHead, match="two images"):
-        cache_rows(Mosaic(), image_set(1), SHAPE)
+        cache_rows(Mosaic(), image_set(1), SHAPE, views=1)
     with pytest.raises(UnfitHead, match="too large for float16"):
-        cache_rows(Mosaic(scale=1e6), image_set(4), SHAPE)
-    assert cache_rows(Mosaic(), image_set(1), SHAPE, views_per_image=0).images.shape == (1, 48)
+        cache_rows(Mosaic(scale=1e6), image_set(4), SHAPE, views=4)
+    assert cache_rows(Mosaic(), image_set(1), SHAPE, views=0).images.shape == (1, 48)

@@ -28,6 +28,21 @@ def test_recipes_are_read_from_yaml_and_refused_when_wrong(tmp_path):
         read_config(bad)
 
 
+def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path):
+    path = tmp_path / "recipe.json"
+    for recipe, says in {
+        '{"btach": 3, "seed": "x"}': "seed: Input should be a valid integer, unable to parse "
+        "string as an integer; btach: Extra inputs are not permitted",
+        "[1]": "Input should be a valid dictionary",
+        '{"widths": [8, 16], "blocks": [1]}': "2 widths but 1 numbers of blocks: give one of "
+        "each a stage",
+    }.items():
+        path.write_text(recipe)
+        with pytest.raises(BadRecipe) as caught:
+            read_config(path)
+        assert str(caught.value) == f"{path}: {says}"
+
+
 def test_a_recipe_shrinks_with_its_steps():
     assert SHORT.scaled(14).steps == 14
     short = TrainingConfig().scaled(TrainingConfig().steps // 10)
@@ -100,3 +115,17 @@ def test_half_precision_ends_at_the_network():
     error = float((exact - mixed).detach().abs().max())
     assert 0 < error < 0.02
     assert torch.allclose(exact, net.learnt((images - 0.5) / 0.25).pooled, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        ({"widths": [8, 16], "blocks": [1]}, "2 widths but 1 numbers of blocks"),
+        ({"widths": [8], "blocks": [1]}, "at least 2"),
+        ({"widths": [8, 0, 16, 32]}, "greater than or equal to 1"),
+        ({"blocks": [1, -1, 1, 1]}, "greater than or equal to 0"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_refused(recipe, says):
+    with pytest.raises(ValidationError, match=says):
+        TrainingConfig.model_validate(recipe)

@@ -3,8 +3,6 @@
 Run as a script, this file is what each of the processes executes.
 """
 
-import os
-import subprocess
 import sys
 from copy import deepcopy
 from pathlib import Path
@@ -122,16 +120,10 @@ def main(folder):
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory):
+def outcomes(tmp_path_factory, on_two_processes):
     """What one process computes, and each of two."""
     folder = tmp_path_factory.mktemp("distributed")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-               "--nproc-per-node", "2", __file__, str(folder)]  # fmt: skip
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    on_two_processes(Path(__file__), folder)
     torch.manual_seed(1)
     alone = train(network())
     return alone, [torch.load(folder / f"{rank}-of-2.pt") for rank in range(2)]

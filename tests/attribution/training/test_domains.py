@@ -9,7 +9,7 @@ from models.heads import AffineMap, Moments, linear_identity, whiten
 
 
 def moments_of(rows):
-    moments = Moments.empty(rows.shape[1])
+    moments = Moments(rows.shape[1])
     moments.add(rows, rows)
     return moments
 

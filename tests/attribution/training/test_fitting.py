@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from attribution.synthesis.background import StrataSizes
-from attribution.training.building import Description, build_encoder
+from attribution.training.building import Description, build_encoder, reference_places
 from attribution.training.config import TrainingConfig
 from attribution.training.fitting import fit_parts
 from attribution.training.images import (
@@ -100,6 +100,16 @@ def test_a_head_that_cannot_be_fitted_is_refused_before_training():
     check_plans(plans_for("none", 500), descriptor=400, images=10)
 
 
+def test_reference_rows_are_spread_over_all_images():
+    assert reference_places(0) == []
+    assert reference_places(7) == list(range(7))
+    for images in (1000, 1001, 1999, 25_000):
+        places = reference_places(images)
+        assert len(set(places)) == 1000
+        assert places[0] == 0
+        assert images - places[-1] <= -(-images // 1000)
+
+
 def test_a_new_encoder_does_not_keep_the_background_of_the_one_before(tmp_path):
     pictures = [Image.open(io.BytesIO(png(seed))) for seed in range(20)]
     for background in (pictures, None):
@@ -118,6 +128,8 @@ def test_images_are_read_from_folders_and_tars_in_order_without_those_held_out(t
         (folder / name).write_bytes(png(len(name)))
     (folder / "broken.png").write_bytes(png(1)[:40])
     (folder / "notes.txt").write_text("no image")
+    (folder / "folder.png").mkdir()
+    (folder / "lost.png").symlink_to(folder / "nowhere.png")
     with tarfile.open(tmp_path / "more.tar", "w") as archive:
         for name in ("2.png", "1.png"):
             data = png(7)
@@ -138,5 +150,9 @@ def test_images_are_read_from_folders_and_tars_in_order_without_those_held_out(t
 def test_nothing_readable_is_an_error(tmp_path):
     with pytest.raises(NoImages, match="no readable image"):
         read_images([tmp_path], side=16)
+    (tmp_path / "cut.tar").write_bytes(b"junk")
+    for read in (member_names, lambda paths: read_images(paths, side=16)):
+        with pytest.raises(NoImages, match="no tar file"):
+            read([tmp_path / "cut.tar"])
     with pytest.raises(NoImages, match="no such folder"):
         read_images([tmp_path / "absent"], side=16)

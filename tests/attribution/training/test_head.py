@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from attribution.training.building import Description, build_encoder
 from attribution.training.cached import CachedRows, cache_rows
+from attribution.training.framing import read_framed
 from attribution.training.head import HeadProgress, head_plans, train_head
 from attribution.training.head_recipe import HeadRecipe
 from attribution.training.images import ImageSet
@@ -55,8 +56,8 @@ def test_a_linear_head_starts_as_the_identity_and_finds_more_views_of_unseen_ima
     recipe = HeadRecipe(
         epochs=0, batch=64, learning_rate=0.01, disentanglement=disentanglement, views_per_image=2
     )
-    seen = cache_rows(Mosaic(), image_set(300), SHAPE, views_per_image=2)
-    unseen = cache_rows(Mosaic(), image_set(150, seed=1), SHAPE, views_per_image=2)
+    seen = cache_rows(Mosaic(), image_set(300), SHAPE, views=600)
+    unseen = cache_rows(Mosaic(), image_set(150, seed=1), SHAPE, views=300)
     start = train_linear(seen, recipe)
     assert torch.equal(start.weight, torch.eye(48))
     assert not start.mean.any()
@@ -72,7 +73,7 @@ def test_a_linear_head_starts_as_the_identity_and_finds_more_views_of_unseen_ima
 
 
 def test_a_linear_head_is_decided_by_its_seed_and_leaves_the_global_one_alone():
-    rows = cache_rows(Mosaic(), image_set(60), SHAPE)
+    rows = cache_rows(Mosaic(), image_set(60), SHAPE, views=60)
     recipe = HeadRecipe(epochs=2, batch=16, projection=8)
     state = torch.random.get_rng_state()
     first, again, other = (
@@ -84,7 +85,7 @@ def test_a_linear_head_is_decided_by_its_seed_and_leaves_the_global_one_alone():
 
 
 def test_decay_leads_back_to_the_identity():
-    rows = cache_rows(Mosaic(), image_set(60), SHAPE)
+    rows = cache_rows(Mosaic(), image_set(60), SHAPE, views=60)
     free, held = (
         train_linear(rows, HeadRecipe(epochs=5, batch=16, weight_decay=decay)).weight
         for decay in (0.0, 900.0)
@@ -104,9 +105,10 @@ def test_decay_leads_back_to_the_identity():
 def test_parts_are_those_of_the_plans_and_progress_is_told(head, names):
     recipe = HeadRecipe(epochs=2, components=500)
     told: list[HeadProgress] = []
-    parts = train_head(
+    made = train_head(
         Mosaic(), image_set(70), SHAPE, head=head, recipe=recipe, on_progress=told.append
     )
+    parts = made.parts
     plans = head_plans(head, recipe, Mosaic().blocks_of_descriptor)
     assert [part.name for part in parts] == names
     assert head == "none" or [plan.name for plan in plans] == names
@@ -114,16 +116,17 @@ def test_parts_are_those_of_the_plans_and_progress_is_told(head, names):
     described = [(each.done, each.total) for each in told if each.stage == "images"]
     assert described == ([] if head == "none" else [(32, 70), (64, 70), (70, 70)])
     assert len([each for each in told if each.stage == "epochs"]) == (2 if head == "linear" else 0)
+    assert made.described.shape == (0 if head == "none" else 70, 48)
 
 
 def test_whitening_with_a_second_domain_gives_each_unit_covariance():
     real, synthetic = image_set(400), image_set(300, seed=1, contrast=0.5)
     [part] = train_head(
         Mosaic(), real, SHAPE, head="whiten", recipe=HeadRecipe(components=12), synthetic=synthetic
-    )
+    ).parts
     assert part.query is not None
     for images, fitted in ((real, part.source), (synthetic, part.query)):
-        rows = cache_rows(Mosaic(), images, SHAPE, views_per_image=0).images.float()
+        rows = cache_rows(Mosaic(), images, SHAPE, views=0).images.float()
         covariance = np.cov(((rows - fitted.mean) @ fitted.weight).numpy().T)
         assert np.allclose(covariance, np.eye(12), atol=0.05)
     covariance = np.cov(((rows - part.source.mean) @ part.source.weight).numpy().T)
@@ -135,6 +138,9 @@ def test_what_cannot_be_made_is_said_before_anything_is_described():
         def forward(self, images):
             raise AssertionError("described")
 
+    def wide_by(columns):
+        return type("Wide", (Untouchable,), {"dimension": columns})
+
     def make(head, *, n=60, synthetic=None, backbone=Untouchable, **knobs):
         recipe = HeadRecipe(**knobs)
         train_head(backbone(), image_set(n), SHAPE, head=head, recipe=recipe, synthetic=synthetic)
@@ -145,15 +151,25 @@ def test_what_cannot_be_made_is_said_before_anything_is_described():
         make("none", synthetic=image_set(60))
     with pytest.raises(UnfitHead, match="lower --components"):
         make("cca", n=40)
+    with pytest.raises(UnfitHead, match="2000 views of 2500 images"):
+        make("cca", n=2500, backbone=wide_by(2400), components=2400, views_per_image=0.1)
     with pytest.raises(UnfitHead, match="give 8"):
         make("linear", n=7)
-    wide = type("Wide", (Untouchable,), {"dimension": 5000})
     with pytest.raises(UnfitHead, match="choose koleo or none"):
-        make("linear", backbone=wide)
+        make("linear", backbone=wide_by(5000))
+    with pytest.raises(UnfitHead, match="give 11 images or more"):
+        make("cca", n=10, components=8)
+
+
+def test_small_sets_have_a_view_each_and_large_ones_the_share_of_the_recipe():
+    assert [HeadRecipe().views_of(images) for images in (10, 2000, 3000, 5000)] == [
+        10, 2000, 2000, 3000,
+    ]  # fmt: skip
+    assert HeadRecipe(views_per_image=2).views_of(100) == 200
 
 
 def test_a_loss_that_is_not_a_number_is_said():
-    rows = cache_rows(Mosaic(), image_set(20), SHAPE)
+    rows = cache_rows(Mosaic(), image_set(20), SHAPE, views=20)
     broken = CachedRows(rows.images * float("nan"), rows.views, rows.structure, rows.appearance)
     with pytest.raises(UnfitHead, match="lower the learning rate"):
         train_linear(broken, HeadRecipe(epochs=1, disentanglement="none"))
@@ -184,7 +200,7 @@ def test_a_head_on_a_published_backbone_becomes_a_folder_that_needs_no_download(
     start = load_encoder("dino-vits16", weights=published)
     shape = Preprocessing(**start.card.preprocessing.model_dump())
     recipe = HeadRecipe(epochs=1, batch=16, components=16, disentanglement="koleo")
-    parts = train_head(
+    made = train_head(
         start.backbone, image_set(24, side=64), shape, head=head, recipe=recipe,
         synthetic=image_set(384, seed=1, side=64) if head == "linear" else None,
     )  # fmt: skip
@@ -194,9 +210,9 @@ def test_a_head_on_a_published_backbone_becomes_a_folder_that_needs_no_download(
     ]
     built = build_encoder(
         tmp_path / "encoder", start.backbone, None, config=recipe,
-        description=Description("fine-tuned"), parts=parts, origin=start.card,
+        description=Description("fine-tuned"), parts=made.parts, origin=start.card,
         plans=head_plans(head, recipe, start.backbone.blocks_of_descriptor),
-        reference=pictures, mirrored_query=False,
+        described=made.described, mirrored_query=False,
     )  # fmt: skip
     loaded = load_encoder(str(tmp_path / "encoder"))
     assert loaded.model_id == built.model_id != start.model_id
@@ -204,11 +220,35 @@ def test_a_head_on_a_published_backbone_becomes_a_folder_that_needs_no_download(
     assert loaded.card.preprocessing == start.card.preprocessing
     assert loaded.card.licence == "Apache-2.0"
     assert loaded.card.recipe["batch"] == 16
+    assert len(loaded.reference) == (24 if head == "cca" else 0)
     assert {part.head for part in loaded.card.parts} == {head}
     query, source = (loaded.encode(pictures, domain=domain) for domain in ("query", "source"))
     assert np.array_equal(query, built.encode(pictures, domain="query"))
     # a second map of queries where there were synthetic images, and only there
     assert np.array_equal(query[:, :16], source[:, :16]) == (head == "cca")
+
+
+def test_reference_rows_are_those_of_the_pictures_themselves(published, tmp_path):
+    start = load_encoder("dino-vits16", weights=published)
+    shape = Preprocessing(**start.card.preprocessing.model_dump())
+    (tmp_path / "images").mkdir()
+    pictures = []
+    for name, pixels in zip(image_set(24).names, image_set(24, side=80).pixels, strict=True):
+        pictures.append(Image.fromarray(pixels.permute(1, 2, 0).numpy()))
+        pictures[-1].save(tmp_path / "images" / name)
+    recipe = HeadRecipe(components=8)
+    images = read_framed([tmp_path / "images"], shape)
+    made = train_head(start.backbone, images, shape, head="cca", recipe=recipe)
+    plans = head_plans("cca", recipe, start.backbone.blocks_of_descriptor)
+    again, cached = (
+        build_encoder(
+            tmp_path, start.backbone, None, config=recipe, description=Description("same"),
+            parts=made.parts, origin=start.card, plans=plans, mirrored_query=False, **given,
+        ).reference
+        for given in ({"reference": pictures}, {"described": made.described})
+    )  # fmt: skip
+    assert again.shape == cached.shape == (24, 18)
+    assert np.allclose(again, cached, atol=0.02)  # kept in eight bits
 
 
 def test_a_backbone_of_unknown_origin_cannot_be_saved(tmp_path):

@@ -3,8 +3,6 @@
 Run as a script, this file is what each of the processes executes.
 """
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -67,16 +65,10 @@ def main(folder):
 
 
 @pytest.fixture(scope="module")
-def several(tmp_path_factory):
+def several(tmp_path_factory, on_two_processes):
     """Folder of what two processes computed."""
     folder = tmp_path_factory.mktemp("processes")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-               "--nproc-per-node", "2", __file__, str(folder)]  # fmt: skip
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    on_two_processes(Path(__file__), folder)
     return folder
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from attribution.training.checkpoint import CHECKPOINT, ForeignRun
+from attribution.training.checkpoint import CHECKPOINT, DamagedRun, ForeignRun
 from attribution.training.config import ResolutionStage, TrainingConfig
 from attribution.training.images import ImageSet, NoImages
 from attribution.training.preflight import UnfitRun
@@ -106,6 +106,31 @@ def test_a_checkpoint_from_before_there_was_a_choice_is_resumed(tmp_path):
     assert torch.equal(parameters(resumed.run()), parameters(whole))
 
 
+def test_a_damaged_checkpoint_is_said_with_what_to_do(tmp_path):
+    trainer = Trainer(TINY, image_set(), tmp_path)
+    with pytest.raises(Killed):
+        trainer.run(killed_after(4))
+    path = tmp_path / CHECKPOINT
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"not a checkpoint"):
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedRun, match="delete it to start over"):
+            Trainer(TINY, image_set(), tmp_path)
+    torch.save({"step": 4}, path)
+    with pytest.raises(DamagedRun, match="no checkpoint of a run"):
+        Trainer(TINY, image_set(), tmp_path)
+
+
+def test_a_run_killed_between_two_checkpoints_repeats_what_was_lost(tmp_path):
+    wanted = parameters(Trainer(TINY, image_set(), tmp_path / "whole").run())
+    sparse = TINY.model_copy(update={"checkpoint_every": 3})
+    with pytest.raises(Killed):
+        Trainer(sparse, image_set(), tmp_path / "killed").run(killed_after(5))
+    resumed = Trainer(sparse, image_set(), tmp_path / "killed")
+    assert resumed.step == 3
+    assert torch.equal(parameters(resumed.run()), wanted)
+
+
 @pytest.mark.parametrize("alignment", ["simclr", "moco", "dino"])
 def test_blocks_before_the_scope_keep_weights_and_statistics(tmp_path, alignment):
     torch.manual_seed(1)
@@ -165,6 +190,6 @@ def test_collapse_is_said(tmp_path):
     trainer = Trainer(TINY, image_set(), tmp_path)
     trainer.step = 5
     with pytest.raises(TrainingCollapsed, match="effective rank"):
-        trainer._refuse_collapse(1.0, 1.2)
+        trainer._refuse_collapse(1.2)
     with pytest.raises(TrainingCollapsed, match="nan"):
-        trainer._refuse_collapse(float("nan"), None)
+        trainer._refuse_divergence(float("nan"))
