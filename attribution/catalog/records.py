@@ -151,3 +151,19 @@ class EmbeddingPage:
 
     def __len__(self) -> int:
         return len(self.collections)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedCalibration:
+    """What was fitted for one encoder: parameters, and the figures that were measured with them.
+
+    ``calibration_id`` counts up, so a larger one is newer. ``kind`` says what the parameters are
+    those of.
+    """
+
+    calibration_id: int
+    model_id: str
+    kind: str
+    parameters: Mapping[str, float] = field(hash=False)
+    figures: Mapping[str, Any] = field(hash=False)
+    created_at: datetime
