@@ -25,6 +25,7 @@ COMMANDS = {
     "ingest": "Add images to the catalog as sources.",
     "query": "Which sources did these images come from?",
     "serve": "Serve the HTTP API and the web page.",
+    "calibrate": "Fit how shares are divided to the sources you hold.",
     "index": "Show what the index holds: kind, vectors, generation and measured recall.",
     "generate": "Make synthetic images from the patches of real ones.",
     "train": "Train an encoder, from scratch or further, without labels, and fit its head.",

@@ -6,8 +6,7 @@ from fastapi import APIRouter
 
 from app.describing import problems
 from app.negotiation import NO_PARAMETERS
-from app.schemas.attribution import Calibration
-from app.schemas.index import IndexDocument, SnapshotDocument
+from app.schemas.index import IndexCalibration, IndexDocument, SnapshotDocument
 from app.service import ServiceDependency
 
 router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[NO_PARAMETERS])
@@ -23,6 +22,7 @@ def get_index(service: ServiceDependency) -> IndexDocument:
     """Show what is searched, how far it is behind the catalog, and whether it is calibrated."""
     stats = service.index.stats()
     state = service.calibration.state()
+    shares = service.attributor.shares.current()
     return IndexDocument(
         kind=stats.kind,
         vectors=stats.vectors,
@@ -35,7 +35,12 @@ def get_index(service: ServiceDependency) -> IndexDocument:
         epoch=stats.epoch,
         model_id=stats.model_id,
         dimension=stats.dimension,
-        calibration=Calibration(id=state.id, state=state.state),
+        calibration=IndexCalibration(
+            id=shares.name(state),
+            state=state.state,
+            shares="default" if shares.fitted_at is None else "fitted",
+            shares_fitted_at=shares.fitted_at,
+        ),
     )
 
 

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.schemas.attribution import Calibration
+
+
+class IndexCalibration(Calibration):
+    """What turns scores into p-values and shares, and where the shares come from."""
+
+    shares: Literal["fitted", "default"] = Field(
+        description="`fitted` to the sources held, by `attribution calibrate`, or the encoder's own"
+        " `default`."
+    )
+    shares_fitted_at: AwareDatetime | None = Field(
+        description="When shares were fitted; null while they are the default."
+    )
 
 
 class IndexDocument(BaseModel):
@@ -27,7 +39,12 @@ class IndexDocument(BaseModel):
                     "epoch": "ep_7f3a",
                     "model_id": "21f5492dd484ee14",
                     "dimension": 256,
-                    "calibration": {"id": "2b7e51c09d3f", "state": "fresh"},
+                    "calibration": {
+                        "id": "2b7e51c09d3f-5c1d07aa",
+                        "state": "fresh",
+                        "shares": "fitted",
+                        "shares_fitted_at": "2026-01-31T09:30:00Z",
+                    },
                 }
             ]
         },
@@ -47,7 +64,7 @@ class IndexDocument(BaseModel):
     epoch: str
     model_id: str
     dimension: int
-    calibration: Calibration
+    calibration: IndexCalibration
 
 
 class SnapshotDocument(BaseModel):

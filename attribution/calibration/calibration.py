@@ -14,7 +14,6 @@ from attribution.answer import CalibrationState
 from attribution.calibration.copies import CopyTest, thumbnails_of
 from attribution.calibration.neighbours import BackgroundNeighbours
 from attribution.calibration.null import Null
-from attribution.calibration.shares import ShareModel
 from attribution.calibration.statistic import (
     Scores,
     TooFewNeighbours,
@@ -64,7 +63,6 @@ class Calibration:
         fusion: the encoder's rule for scores.
         background: images without source; None leaves calibration `missing`.
         catalog: where previews of sources are read from.
-        shares: how shares are divided.
     """
 
     def __init__(
@@ -73,9 +71,7 @@ class Calibration:
         fusion: Fusion,
         background: Background | None,
         catalog: Catalog,
-        shares: ShareModel | None = None,
     ) -> None:
-        self.shares = shares or ShareModel()
         self._index, self._fusion, self._background = index, fusion, background
         self._catalog = catalog
         self._changed = threading.Condition(threading.RLock())

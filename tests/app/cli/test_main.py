@@ -12,6 +12,7 @@ TEACHES = {
     "ingest": ("JSON Lines", "--collection", "Exits with 1 when a file was skipped"),
     "query": ("not an accusation", "--top-k", "one line an image"),
     "serve": ("docs/settings.md", "--port", "loopback"),
+    "calibrate": ("Nothing has to be labelled", "--manifest", "beside a service"),
     "index": ("--rebuild", "--save", "generation"),
     "generate": ("manifest.jsonl", "--pairs", "no network"),
     "train": ("without labels", "--background", "OUT/encoder"),
