@@ -26,8 +26,8 @@ from models.encoder import Encoder
 DEFAULT_ALPHA = 0.01
 DEFAULT_TOP_K = 10
 LARGEST_TOP_K = 100
-# Candidates fetched whatever top_k, so that shares do not depend on it; some beyond what is listed,
-# so that sources deleted meanwhile leave no gap.
+# Candidates fetched whatever top_k, so that shares do not depend on it; some beyond what can be
+# listed, so that sources deleted meanwhile leave no gap.
 _DEPTH = LARGEST_TOP_K + 28
 Divided = NDArray[np.float64]
 
@@ -141,7 +141,7 @@ class Attributor:
         gone = ~np.isin(hits.ids, np.fromiter(records, np.int64, count=len(records)))
         for row, ids in enumerate(left_out or ()):
             gone[row] |= np.isin(hits.ids[row], list(ids))
-        hits = _without(hits, gone)
+        hits = _without(hits, gone, LARGEST_TOP_K)
         statistics = self._statistics(embeddings, hits)
         if statistics is None:  # nothing to standardise by: ranks only
             calibrated = Calibrated(None, replace(calibrated.state, state="missing"))
@@ -195,11 +195,9 @@ class Attributor:
         )
 
 
-def _without(hits: Hits, gone: NDArray[np.bool_]) -> Hits:
-    """Move what is `gone` behind the rest, as padding."""
-    if not gone.any():
-        return hits
-    order = np.argsort(gone, axis=1, kind="stable")
+def _without(hits: Hits, gone: NDArray[np.bool_], kept: int) -> Hits:
+    """The best `kept` of what is not `gone`; padding where there are fewer."""
+    order = np.argsort(gone, axis=1, kind="stable")[:, :kept]
     return Hits(
         np.take_along_axis(np.where(gone, -1, hits.ids), order, axis=1),
         np.take_along_axis(np.where(gone, -np.inf, hits.scores), order, axis=1).astype(np.float32),

@@ -41,9 +41,9 @@ class ShareModel:
         offset: :math:`o`, where a lone candidate counts as much as no source at all.
         scale: :math:`s`, in units of the statistic.
         exponent: :math:`\gamma`.
-        hidden: weight of a true source that is held but not among the candidates.
+        hidden: weight of a true source that is held and does not stand out at all.
         lapse: the same, as a part of the candidates' weight: however good they look, a further
-            source may be missing from them.
+            source may be hidden beside them.
 
     Raises:
         BadParameters: not finite, or a weight or scale out of range.
@@ -92,8 +92,11 @@ class ShareModel:
     def divide(self, statistics: ArrayLike, level: ArrayLike) -> Values:
         """Divide 1 among candidates, sources held but not among them, and no source.
 
+        A source that is held and does not stand out is one of those beyond the `k` candidates;
+        where fewer than `k` are held, it is any of the candidates.
+
         Args:
-            statistics: `(n, k)` of the candidates of n queries, -inf where missing.
+            statistics: `(n, k)` of the candidates of n queries, -inf where there are fewer.
             level: the level of chance, of all queries or `(n,)`. Minus infinity, where there is
                 no null, lets the candidates divide everything.
 
@@ -105,13 +108,16 @@ class ShareModel:
         t = np.atleast_2d(np.asarray(statistics, np.float64))
         n, k = t.shape
         best = t.max(axis=1, initial=-np.inf)
-        found = np.isfinite(best)
         at = np.broadcast_to(np.asarray(level, np.float64), (n,))
         judged = np.isfinite(at)
-        at = np.where(judged, at, np.where(found, best, 0.0))
+        at = np.where(judged, at, np.where(np.isfinite(best), best, 0.0))
         evidence = np.logaddexp(0.0, (t - at[:, None] - self.offset) / self.scale) / np.log(2.0)
-        weights = np.empty((n, k + 2))
+        weights = np.zeros((n, k + 2))
         weights[:, :k] = evidence**self.exponent
-        weights[:, k] = np.where(found, self.hidden + self.lapse * weights[:, :k].sum(axis=1), 0.0)
-        weights[:, k + 1] = judged | ~found
+        present = np.isfinite(t)
+        count = present.sum(axis=1)
+        missing = self.hidden + self.lapse * weights[:, :k].sum(axis=1)
+        weights[:, :k] += present * np.where(count < k, missing / np.maximum(count, 1), 0.0)[:, None]
+        weights[:, k] = np.where(count == k, missing, 0.0)
+        weights[:, k + 1] = judged | (count == 0)
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))

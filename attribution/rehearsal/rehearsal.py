@@ -10,7 +10,7 @@ from PIL import Image
 from attribution.attributor import Attributor
 from attribution.rehearsal.examples import Known
 from attribution.rehearsal.held import HeldSource, choose, picture_of, with_copies
-from attribution.rehearsal.queries import Plan, make_query, plan_queries
+from attribution.rehearsal.queries import SIZE, Plan, make_query, plan_queries
 
 FEWEST_SOURCES = 20
 QUERIES = 400
@@ -65,4 +65,4 @@ def _known(attributor: Attributor, plan: Plan, sources: list[HeldSource]) -> Kno
 
 def _made(attributor: Attributor, plan: Plan, sources: list[HeldSource]) -> Image.Image:
     pictures = [picture_of(attributor.catalog, each.source) for each in sources]
-    return make_query(plan, pictures).image
+    return make_query(plan, pictures, size=SIZE).image

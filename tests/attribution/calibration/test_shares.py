@@ -1,0 +1,128 @@
+"""Shares add up, keep the order, know nothing of nothing, and follow the formula."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attribution.calibration.shares import BadParameters, ShareModel
+
+models = st.builds(
+    ShareModel,
+    offset=st.floats(-3, 3),
+    scale=st.floats(0.2, 5),
+    exponent=st.floats(0.2, 4),
+    hidden=st.floats(0, 0.5),
+    lapse=st.floats(0, 0.5),
+)
+
+
+def slow(model, statistics, level):
+    """One query in words."""
+    found = [t for t in statistics if math.isfinite(t)]
+    weights = []
+    for t in statistics:
+        height = (t - level - model.offset) / model.scale
+        weights.append((math.log1p(math.exp(height)) / math.log(2)) ** model.exponent)
+    missing = model.hidden + model.lapse * sum(weights)
+    if len(found) < len(statistics):
+        weights = [
+            w + missing / len(found) if math.isfinite(t) else 0.0
+            for w, t in zip(weights, statistics, strict=True)
+        ]
+        missing = 0.0
+    weights += [missing, 1.0]
+    return np.array(weights) / sum(weights)
+
+
+@given(models, st.lists(st.floats(-20, 60, width=32), min_size=1, max_size=20), st.floats(-5, 9))
+def test_shares_follow_the_formula(model, statistics, level):
+    for given_ in (statistics, [*statistics, -math.inf]):
+        assert model.divide([given_], level)[0] == pytest.approx(
+            slow(model, given_, level), rel=1e-6, abs=1e-12
+        )
+
+
+@given(models, st.lists(st.floats(-30, 90, width=32), min_size=1, max_size=20), st.floats(-30, 30))
+def test_shares_add_up_and_keep_the_order(model, statistics, level):
+    [divided] = model.divide([statistics], level)
+    assert divided.sum() == pytest.approx(1)
+    assert (divided >= 0).all()
+    order = np.argsort(statistics, kind="stable")
+    assert (np.diff(divided[: len(statistics)][order]) >= -1e-12).all()
+
+
+@pytest.mark.parametrize("level", [-np.inf, 0.0, 4.0])
+def test_nothing_found_is_all_unattributed(level):
+    assert ShareModel().divide(np.full((1, 4), -np.inf), level).tolist() == [[0, 0, 0, 0, 0, 1]]
+    assert ShareModel().divide(np.zeros((1, 0)), level).tolist() == [[0, 1]]
+
+
+def test_a_candidate_at_the_level_counts_as_much_as_no_source():
+    model = ShareModel(offset=0.5, scale=2.0, exponent=1.7, hidden=0, lapse=0)
+    assert model.divide([[3.5, -np.inf]], 3.0)[0] == pytest.approx([0.5, 0, 0, 0.5])
+
+
+def test_two_sources_beyond_doubt_share_alike():
+    [divided] = ShareModel(exponent=0.5, lapse=0).divide([[40.0, 20.0]], 2.0)
+    assert divided[1] / divided[0] == pytest.approx(math.sqrt(18 / 38), rel=1e-3)
+    assert divided[2] + divided[3] < 0.2
+
+
+def test_far_below_the_level_nothing_is_credited():
+    [divided] = ShareModel(hidden=0.0).divide([[1.0, 0.5]], 30.0)
+    assert divided[-1] > 0.999
+
+
+def test_a_hidden_source_is_beyond_the_candidates_or_any_of_few():
+    model = ShareModel(hidden=0.1, lapse=0.1)
+    [full] = model.divide([[9.0, 5.0, 1.0]], 2.0)
+    assert full[3] > 0.05
+    [few] = model.divide([[9.0, 5.0, -np.inf]], 2.0)
+    assert few[3] == 0
+    assert few[2] == 0
+    assert few[1] > full[1]
+
+
+def test_without_a_null_the_candidates_divide_everything():
+    [divided] = ShareModel().divide([[5.0, 4.0, -np.inf]], -np.inf)
+    assert divided[-1] == 0
+    assert divided[0] > divided[1] > 0
+    assert divided[:2].sum() == pytest.approx(1)
+
+
+def test_queries_are_divided_independently():
+    rng = np.random.default_rng(0)
+    statistics, levels = rng.normal(size=(6, 9)) * 5, rng.normal(size=6)
+    together = ShareModel().divide(statistics, levels)
+    for row in range(6):
+        assert together[row] == pytest.approx(
+            ShareModel().divide(statistics[row : row + 1], levels[row])[0]
+        )
+
+
+def test_parameters_make_the_same_model_again():
+    model = ShareModel(offset=1.25, lapse=0.3)
+    assert ShareModel.of(model.parameters) == model
+    assert ShareModel.of(model.parameters).id == model.id
+    assert ShareModel(offset=1.26, lapse=0.3).id != model.id
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"offset": 1.0}, ShareModel().parameters | {"temperature": 1.0}],
+    ids=["none", "too few", "unknown"],
+)
+def test_other_parameters_are_refused_by_name(parameters):
+    with pytest.raises(BadParameters, match="exponent, hidden, lapse, offset, scale"):
+        ShareModel.of(parameters)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"scale": 0}, {"exponent": -1}, {"hidden": -0.1}, {"offset": float("nan")}]
+)
+def test_numbers_that_make_no_model_are_refused(bad):
+    with pytest.raises(BadParameters):
+        ShareModel(**bad)
