@@ -117,7 +117,8 @@ class ShareModel:
         present = np.isfinite(t)
         count = present.sum(axis=1)
         missing = self.hidden + self.lapse * weights[:, :k].sum(axis=1)
-        weights[:, :k] += present * np.where(count < k, missing / np.maximum(count, 1), 0.0)[:, None]
+        each = np.where(count < k, missing / np.maximum(count, 1), 0.0)
+        weights[:, :k] += present * each[:, None]
         weights[:, k] = np.where(count == k, missing, 0.0)
         weights[:, k + 1] = judged | (count == 0)
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))

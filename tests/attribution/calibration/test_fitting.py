@@ -19,9 +19,7 @@ def drawn(seed, n=600, k=12, model=TRUTH):
     level = rng.normal(3, 0.5, n)
     divided = model.divide(statistics, level)
     columns = [rng.choice(k + 2, p=row) for row in divided]
-    return Examples(
-        statistics, level, np.eye(k + 2)[columns], np.ones(n), rng.integers(0, 2, n)
-    )
+    return Examples(statistics, level, np.eye(k + 2)[columns], np.ones(n), rng.integers(0, 2, n))
 
 
 @pytest.fixture(scope="module")

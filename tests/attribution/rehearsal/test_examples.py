@@ -34,17 +34,13 @@ def test_without_its_source_a_query_is_ranked_as_if_it_were_not_held(
     source = catalog.by_vector_ids([held[5]])[held[5]]
     left_out = examples(attributor, [known(5, {held[5]})]).statistics[1]
     catalog.delete(source_ids=[source.source_id])
-    ranking = open_attributor().rank(
-        attributor.encoder.encode([picture(5)], domain="query")
-    )
+    ranking = open_attributor().rank(attributor.encoder.encode([picture(5)], domain="query"))
     assert left_out[:39] == pytest.approx(ranking.statistics[0, :39], abs=1e-4)
 
 
 def test_credit_is_divided_among_sources_and_among_copies(held, hold, open_attributor):
     [copy] = hold([3], "other")
-    found = examples(
-        open_attributor(), [known(3, {held[3], copy.vector_id}, {held[9]}, set())]
-    )
+    found = examples(open_attributor(), [known(3, {held[3], copy.vector_id}, {held[9]}, set())])
     positive = found.credit[0]
     assert positive[:2] == pytest.approx([1 / 6, 1 / 6])
     assert sorted(positive)[-2:] == pytest.approx([1 / 3, 1 / 3])

@@ -20,7 +20,9 @@ def test_plans_are_a_third_of_each_kind_and_half_laundered():
 
 def test_no_source_is_in_two_folds_and_each_comes_first_alike_often():
     plans = plan_queries(30, 120, seed=0)
-    folds = [{place for plan in plans if plan.fold == fold for place in plan.sources} for fold in (0, 1)]
+    folds = [
+        {place for plan in plans if plan.fold == fold for place in plan.sources} for fold in (0, 1)
+    ]
     assert not folds[0] & folds[1]
     assert folds[0] | folds[1] == set(range(30))
     first = Counter(plan.sources[0] for plan in plans)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from attribution.calibration.decomposition import non_negative_least_squares
+from attribution.rehearsal.decomposition import non_negative_least_squares
 
 
 @settings(deadline=None, max_examples=60)
