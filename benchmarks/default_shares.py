@@ -39,7 +39,7 @@ from models.card import Card, SharesCard
 from models.checkpoints import CARD
 from models.loading import BUNDLED
 
-SOURCES, OTHERS, COLLAGES = 300, 2_700, 100
+SOURCES, COLLAGES = 300, 100
 UNSEEN = frozenset({"unseen"})
 FITTED_ON = (
     "synthetic queries of 300 held-out images of pacs and dtd among 3,000 held; half without source"
@@ -58,13 +58,13 @@ class Recording(Attributor):
         return ranking
 
 
-def hold(pool: Path, settings: Settings, folder: Path) -> None:
+def hold(pool: Path, settings: Settings, folder: Path, others: int) -> None:
     """Ingest the sources and the others."""
     background = held_out(pool)
     files = [json.loads(line)["file"] for line in (pool / "index.jsonl").read_text().splitlines()]
     rest = sorted(set(files) - set(background))
     collections = dict.fromkeys(random.Random(1).sample(background, SOURCES), "unseen")
-    collections |= dict.fromkeys(random.Random(2).sample(rest, OTHERS), "others")
+    collections |= dict.fromkeys(random.Random(2).sample(rest, others), "others")
     for shard in sorted(pool.glob("*.tar")):
         with tarfile.open(shard) as archive:
             for member in archive:
@@ -177,13 +177,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pool", type=Path)
     parser.add_argument("--queries", type=int, default=480)
+    parser.add_argument("--others", type=int, default=2_700, help="images held besides")
     parser.add_argument("--write-card", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("runs/default_shares.json"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = Settings(data=folder / "data")
-        hold(options.pool, settings, folder)
+        hold(options.pool, settings, folder, options.others)
         vision = load_vision(settings)
         with open_gallery(settings, vision) as gallery:
             gallery.calibration.build()

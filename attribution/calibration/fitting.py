@@ -23,7 +23,8 @@ Values = NDArray[np.float64]
 _PRIOR = 0.5  # examples that one unit of distance from the start, squared, is worth
 _STEP = 1e-4  # of the numerical derivative
 _ITERATIONS = 200
-_SMALLEST_WEIGHT = 1e-6
+_SMALLEST = 1e-6
+_BOUND = 20.0  # of parameters without bounds, so that none overflows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,14 +161,18 @@ def _smoothed(constant: Values) -> Values:
 
 
 def _free(model: ShareModel) -> Values:
-    """Parameters without bounds: all but the offset as logarithms."""
-    bounded = [model.scale, model.exponent, model.hidden, model.lapse]
-    return np.array([model.offset, *np.log(np.maximum(bounded, _SMALLEST_WEIGHT))])
+    """Parameters without bounds: logarithms of what is positive, the log-odds of a part."""
+    positive = [model.scale, model.exponent, model.lapse, model.breadth]
+    part = min(max(model.hidden, _SMALLEST), 1 - _SMALLEST)
+    logs = np.log(np.maximum(positive, _SMALLEST))
+    return np.array([model.offset, *logs, np.log(part / (1 - part))])
 
 
 def _model(free: Values) -> ShareModel:
-    scale, exponent, hidden, lapse = np.exp(np.clip(free[1:], -20, 20)).tolist()
-    return ShareModel(float(free[0]), scale, exponent, hidden, lapse)
+    bounded = np.clip(free, -_BOUND, _BOUND)
+    scale, exponent, lapse, breadth = np.exp(bounded[1:5]).tolist()
+    hidden = 1 / (1 + np.exp(-bounded[5]))
+    return ShareModel(float(bounded[0]), scale, exponent, lapse, breadth, float(hidden))
 
 
 def _minimised(loss: Callable[[Values], float], start: Values) -> Values:

@@ -37,31 +37,42 @@ class ShareModel:
     query are beyond doubt and the larger match is not the truer one. (A softmax, exponential
     throughout, gives all credit to the larger.)
 
+    Besides, a query may have a source that hardly shows in it. Such a faint one is held as often
+    as the candidates' weight says that any is, `lapse` times; it is beyond the candidates in
+    `hidden` of the cases, and else one of them by
+
+    .. math:: v_j \propto e^{\min(t_j, t_{(2)})/b}
+
+    with the second largest statistic :math:`t_{(2)}`: what stands out has its credit already.
+
     Attributes:
         offset: :math:`o`, where a lone candidate counts as much as no source at all.
         scale: :math:`s`, in units of the statistic.
         exponent: :math:`\gamma`.
-        hidden: weight of a true source that is held and does not stand out at all.
-        lapse: the same, as a part of the candidates' weight: however good they look, a further
-            source may be hidden beside them.
+        lapse: weight of faint sources, as a part of the candidates' weight.
+        breadth: :math:`b`, in units of the statistic.
+        hidden: part of faint sources that is not among the candidates.
 
     Raises:
-        BadParameters: not finite, or a weight or scale out of range.
+        BadParameters: not finite, or out of range.
     """
 
-    offset: float = 0.0
-    scale: float = 1.0
-    exponent: float = 1.0
-    hidden: float = 0.02
-    lapse: float = 0.02
+    offset: float = -2.7
+    scale: float = 1.9
+    exponent: float = 2.4
+    lapse: float = 0.3
+    breadth: float = 1.0
+    hidden: float = 0.3
 
     def __post_init__(self) -> None:
         if not np.isfinite([*asdict(self).values()]).all():
             raise BadParameters(f"{self}: parameters must be finite numbers")
-        if min(self.scale, self.exponent) <= 0 or min(self.hidden, self.lapse) < 0:
+        if min(self.scale, self.exponent, self.breadth) <= 0 or self.lapse < 0:
             raise BadParameters(
-                f"{self}: scale and exponent must be above 0, hidden and lapse at least 0"
+                f"{self}: scale, exponent and breadth must be above 0, lapse at least 0"
             )
+        if not 0 <= self.hidden <= 1:
+            raise BadParameters(f"{self}: hidden is a part, so between 0 and 1")
 
     @classmethod
     def of(cls, parameters: Mapping[str, float]) -> ShareModel:
@@ -92,8 +103,7 @@ class ShareModel:
     def divide(self, statistics: ArrayLike, level: ArrayLike) -> Values:
         """Divide 1 among candidates, sources held but not among them, and no source.
 
-        A source that is held and does not stand out is one of those beyond the `k` candidates;
-        where fewer than `k` are held, it is any of the candidates.
+        Where fewer than `k` sources are held, none is beyond the candidates.
 
         Args:
             statistics: `(n, k)` of the candidates of n queries, -inf where there are fewer.
@@ -107,18 +117,27 @@ class ShareModel:
         """
         t = np.atleast_2d(np.asarray(statistics, np.float64))
         n, k = t.shape
-        best = t.max(axis=1, initial=-np.inf)
+        if k == 0:
+            return np.tile([0.0, 1.0], (n, 1))
+        count = np.isfinite(t).sum(axis=1)
         at = np.broadcast_to(np.asarray(level, np.float64), (n,))
         judged = np.isfinite(at)
-        at = np.where(judged, at, np.where(np.isfinite(best), best, 0.0))
-        evidence = np.logaddexp(0.0, (t - at[:, None] - self.offset) / self.scale) / np.log(2.0)
-        weights = np.zeros((n, k + 2))
-        weights[:, :k] = evidence**self.exponent
-        present = np.isfinite(t)
-        count = present.sum(axis=1)
-        missing = self.hidden + self.lapse * weights[:, :k].sum(axis=1)
-        each = np.where(count < k, missing / np.maximum(count, 1), 0.0)
-        weights[:, :k] += present * each[:, None]
-        weights[:, k] = np.where(count == k, missing, 0.0)
+        best = np.where(count > 0, t.max(axis=1), 0.0)
+        height = t - np.where(judged, at, best)[:, None] - self.offset
+        standing = (np.logaddexp(0.0, height / self.scale) / np.log(2.0)) ** self.exponent
+        faint = self.lapse * standing.sum(axis=1)
+        beyond = np.where(count == k, self.hidden * faint, 0.0)
+        spread = _spread(t, best, self.breadth)
+        weights = np.empty((n, k + 2))
+        weights[:, :k] = standing + (faint - beyond)[:, None] * spread
+        weights[:, k] = beyond
         weights[:, k + 1] = judged | (count == 0)
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _spread(t: Values, best: Values, breadth: float) -> Values:
+    """`(n, k)` rows that add up to 1: a softmax in which the best counts as the second does."""
+    second = np.sort(t, axis=1)[:, -2] if t.shape[1] > 1 else best
+    cap = np.where(np.isfinite(second), second, best)[:, None]
+    raised = np.exp((np.minimum(t, cap) - cap) / breadth)
+    return np.asarray(raised / np.maximum(raised.sum(axis=1, keepdims=True), 1e-300))

@@ -13,7 +13,7 @@ from attribution.evaluation.laundering import launder
 from attribution.synthesis import collage, from_one, from_two
 
 Kind = Literal["one", "two", "collage"]
-KINDS: tuple[Kind, ...] = ("one", "two", "collage")
+KINDS: tuple[Kind, ...] = ("one", "two", "one", "collage")
 FOLDS = 2
 SIZE = 128  # long side in pixels; the cost grows with its square
 _LARGEST_SEED = 2**31
@@ -55,7 +55,7 @@ class SyntheticQuery:
 
 
 def plan_queries(sources: int, queries: int, *, seed: int) -> tuple[Plan, ...]:
-    """Plan `queries` queries of `sources` sources: a third of each kind, half of them laundered.
+    """Plan `queries` queries of `sources` sources: half of one source, half laundered.
 
     Every source of a fold comes first in one query before any does in two.
 

@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from attribution.calibration.fitting import Examples, cross_validated, fit, score
 from attribution.calibration.shares import ShareModel
 
-TRUTH = ShareModel(offset=1.0, scale=2.0, exponent=1.5, hidden=0.1, lapse=0.05)
+TRUTH = ShareModel(offset=1.0, scale=2.0, exponent=1.5, lapse=0.2, breadth=2.0, hidden=0.4)
 
 
 def drawn(seed, n=600, k=12, model=TRUTH):
@@ -44,10 +44,11 @@ def test_a_fit_carries_over_to_other_queries(fitted):
 
 def test_no_other_optimiser_finds_better(examples, fitted):
     def loss(free):
-        offset, *logs = free
-        return score(ShareModel(offset, *np.exp(np.clip(logs, -12, 12))), examples)
+        offset, *logs, odds = free
+        part = 1 / (1 + np.exp(-odds))
+        return score(ShareModel(offset, *np.exp(np.clip(logs, -12, 12)), part), examples)
 
-    start = [0.0, 0.0, 0.0, np.log(0.02), np.log(0.02)]
+    start = [0.0, 0.0, 0.0, -1.0, 0.0, -1.0]
     found = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 1500})
     assert score(fitted, examples) <= found.fun + 2e-3
 
@@ -81,8 +82,8 @@ def test_figures_on_held_out_folds_beat_the_constant(examples):
     assert figures.queries == len(examples)
     assert figures.log_score < figures.constant_log_score - 0.2
     assert figures.brier_score < figures.constant_brier_score - 0.1
-    assert figures.rank_1_error < 0.06
-    assert figures.unattributed_error < 0.06
+    assert figures.rank_1_error < 0.08
+    assert figures.unattributed_error < 0.08
     assert set(figures.rounded()) >= {"log_score", "rank_1_error"}
 
 

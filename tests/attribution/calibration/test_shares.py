@@ -14,26 +14,25 @@ models = st.builds(
     offset=st.floats(-3, 3),
     scale=st.floats(0.2, 5),
     exponent=st.floats(0.2, 4),
-    hidden=st.floats(0, 0.5),
-    lapse=st.floats(0, 0.5),
+    lapse=st.floats(0, 1),
+    breadth=st.floats(0.2, 5),
+    hidden=st.floats(0, 1),
 )
 
 
 def slow(model, statistics, level):
     """One query in words."""
-    found = [t for t in statistics if math.isfinite(t)]
-    weights = []
+    found = sorted(t for t in statistics if math.isfinite(t))
+    cap = found[-2] if len(found) > 1 else found[-1]
+    weights, spread = [], []
     for t in statistics:
         height = (t - level - model.offset) / model.scale
         weights.append((math.log1p(math.exp(height)) / math.log(2)) ** model.exponent)
-    missing = model.hidden + model.lapse * sum(weights)
-    if len(found) < len(statistics):
-        weights = [
-            w + missing / len(found) if math.isfinite(t) else 0.0
-            for w, t in zip(weights, statistics, strict=True)
-        ]
-        missing = 0.0
-    weights += [missing, 1.0]
+        spread.append(math.exp((min(t, cap) - cap) / model.breadth))
+    faint = model.lapse * sum(weights)
+    beyond = model.hidden * faint if len(found) == len(statistics) else 0.0
+    weights = [w + (faint - beyond) * v / sum(spread) for w, v in zip(weights, spread, strict=True)]
+    weights += [beyond, 1.0]
     return np.array(weights) / sum(weights)
 
 
@@ -61,26 +60,29 @@ def test_nothing_found_is_all_unattributed(level):
 
 
 def test_a_candidate_at_the_level_counts_as_much_as_no_source():
-    model = ShareModel(offset=0.5, scale=2.0, exponent=1.7, hidden=0, lapse=0)
+    model = ShareModel(offset=0.5, scale=2.0, exponent=1.7, lapse=0)
     assert model.divide([[3.5, -np.inf]], 3.0)[0] == pytest.approx([0.5, 0, 0, 0.5])
 
 
-def test_two_sources_beyond_doubt_share_alike():
-    [divided] = ShareModel(exponent=0.5, lapse=0).divide([[40.0, 20.0]], 2.0)
+def test_two_sources_beyond_doubt_share_by_a_power_of_their_height():
+    model = ShareModel(offset=0, scale=1, exponent=0.5, lapse=0)
+    [divided] = model.divide([[40.0, 20.0, -np.inf]], 2.0)
     assert divided[1] / divided[0] == pytest.approx(math.sqrt(18 / 38), rel=1e-3)
-    assert divided[2] + divided[3] < 0.2
+    assert divided[-1] < 0.2
 
 
 def test_far_below_the_level_nothing_is_credited():
-    [divided] = ShareModel(hidden=0.0).divide([[1.0, 0.5]], 30.0)
+    [divided] = ShareModel().divide([[1.0, 0.5]], 30.0)
     assert divided[-1] > 0.999
 
 
-def test_a_hidden_source_is_beyond_the_candidates_or_any_of_few():
-    model = ShareModel(hidden=0.1, lapse=0.1)
-    [full] = model.divide([[9.0, 5.0, 1.0]], 2.0)
-    assert full[3] > 0.05
-    [few] = model.divide([[9.0, 5.0, -np.inf]], 2.0)
+def test_a_faint_source_is_beyond_the_candidates_or_any_but_the_best():
+    model = ShareModel(lapse=0.5, hidden=0.4, breadth=1000.0)
+    [plain] = ShareModel(lapse=0.0).divide([[90.0, 1.0, 1.0]], 8.0)
+    [full] = model.divide([[90.0, 1.0, 1.0]], 8.0)
+    assert full[3] / (full[:4].sum()) == pytest.approx(0.5 * 0.4 / 1.5, rel=1e-3)
+    assert full[1] - plain[1] == pytest.approx(0.5 * 0.6 / 1.5 / 3, rel=0.02)
+    [few] = model.divide([[90.0, 1.0, -np.inf]], 8.0)
     assert few[3] == 0
     assert few[2] == 0
     assert few[1] > full[1]
@@ -116,12 +118,20 @@ def test_parameters_make_the_same_model_again():
     ids=["none", "too few", "unknown"],
 )
 def test_other_parameters_are_refused_by_name(parameters):
-    with pytest.raises(BadParameters, match="exponent, hidden, lapse, offset, scale"):
+    with pytest.raises(BadParameters, match="breadth, exponent, hidden, lapse, offset, scale"):
         ShareModel.of(parameters)
 
 
 @pytest.mark.parametrize(
-    "bad", [{"scale": 0}, {"exponent": -1}, {"hidden": -0.1}, {"offset": float("nan")}]
+    "bad",
+    [
+        {"scale": 0},
+        {"exponent": -1},
+        {"hidden": 1.1},
+        {"lapse": -0.1},
+        {"breadth": 0},
+        {"offset": float("nan")},
+    ],
 )
 def test_numbers_that_make_no_model_are_refused(bad):
     with pytest.raises(BadParameters):
