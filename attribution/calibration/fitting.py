@@ -24,7 +24,7 @@ _PRIOR = 0.5  # examples that one unit of distance from the start, squared, is w
 _STEP = 1e-4  # of the numerical derivative
 _ITERATIONS = 200
 _SMALLEST = 1e-6
-_BOUND = 20.0  # of parameters without bounds, so that none overflows
+_BOUND = 10.0  # of parameters without bounds, so that none overflows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,5 +188,5 @@ def _minimised(loss: Callable[[Values], float], start: Values) -> Values:
         parameters.grad = torch.tensor(slope, dtype=torch.float64)
         return torch.tensor(loss(here), dtype=torch.float64)
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call,arg-type]
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
     return np.array(parameters.numpy())

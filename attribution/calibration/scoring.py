@@ -91,7 +91,7 @@ def reliability(
     places = np.minimum(((np.cumsum(w) - w / 2) * bins).astype(np.int64), bins - 1)
     _, first = np.unique(p, return_index=True)
     places = np.repeat(places[first], np.diff(np.append(first, len(p))))
-    mass = np.bincount(places, w, bins)
+    mass: Values = np.bincount(places, w, bins).astype(np.float64)
     filled = mass > 0
     mass = mass[filled]
     return Reliability(

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 Values = NDArray[np.float64]
 KIND = "shares-1"
 """Of these parameters, on this statistic; a change of either makes older fits unusable."""
+_FAR = -30.0  # from here down log(1 + e^x) is e^x to the last bit
+_LOG_LOG_2 = float(np.log(np.log(2.0)))
 LEVEL_ALPHA = 0.01  # the null's quantile that statistics are measured from
 
 
@@ -124,15 +126,25 @@ class ShareModel:
         judged = np.isfinite(at)
         best = np.where(count > 0, t.max(axis=1), 0.0)
         height = t - np.where(judged, at, best)[:, None] - self.offset
-        standing = (np.logaddexp(0.0, height / self.scale) / np.log(2.0)) ** self.exponent
+        logs = self.exponent * _log_softplus(height / self.scale)
+        # Divided by the largest weight of a row, none overflows.
+        top = np.where(count > 0, logs.max(axis=1), 0.0)
+        top = np.where(judged, np.maximum(top, 0.0), top)
+        standing = np.exp(logs - top[:, None])
         faint = self.lapse * standing.sum(axis=1)
         beyond = np.where(count == k, self.hidden * faint, 0.0)
         spread = _spread(t, best, self.breadth)
         weights = np.empty((n, k + 2))
         weights[:, :k] = standing + (faint - beyond)[:, None] * spread
         weights[:, k] = beyond
-        weights[:, k + 1] = judged | (count == 0)
+        weights[:, k + 1] = np.where(judged | (count == 0), np.exp(-np.maximum(top, 0.0)), 0.0)
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _log_softplus(x: Values) -> Values:
+    """`log(log(1 + e^x) / log 2)`: 0 at 0, and no underflow far below."""
+    soft = np.logaddexp(0.0, x)
+    return np.asarray(np.where(x < _FAR, x, np.log(np.maximum(soft, np.exp(_FAR)))) - _LOG_LOG_2)
 
 
 def _spread(t: Values, best: Values, breadth: float) -> Values:

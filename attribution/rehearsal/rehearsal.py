@@ -40,7 +40,8 @@ def rehearsal(
     Raises:
         TooFewSources: fewer than `FEWEST_SOURCES` different sources with a readable preview.
     """
-    chosen = choose(attributor.catalog, queries, seed=seed, collections=collections)
+    count = max(queries, FEWEST_SOURCES)
+    chosen = choose(attributor.catalog, count, seed=seed, collections=collections)
     report = None if on_progress is None else (lambda done: on_progress(done, len(chosen)))
     sources = with_copies(attributor, chosen, on_progress=report)
     if len(sources) < FEWEST_SOURCES:

@@ -100,6 +100,16 @@ def test_credit_that_follows_nothing_does_not_beat_the_constant(examples):
     assert figures.log_score > figures.constant_log_score - 0.05
 
 
+def test_a_perfect_ranking_is_fitted_without_overflow():
+    n, k = 24, 8
+    statistics = np.tile(np.linspace(1, 0, k), (2 * n, 1))
+    statistics[:n, 0] = 30.0
+    credit = np.zeros((2 * n, k + 2))
+    credit[:n, 0] = credit[n:, -1] = 1.0
+    sure = Examples(statistics, np.full(2 * n, 3.0), credit, np.ones(2 * n), np.arange(2 * n) % 2)
+    assert cross_validated(sure).log_score < 0.05
+
+
 def test_one_fold_or_no_queries_cannot_be_judged(examples):
     one = examples.chosen(examples.folds == 0)
     with pytest.raises(ValueError, match="second fold"):

@@ -95,6 +95,16 @@ def test_without_a_null_the_candidates_divide_everything():
     assert divided[:2].sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("level", [-np.inf, 0.0])
+def test_extreme_parameters_neither_overflow_nor_lose_all_weight(level):
+    for model in (
+        ShareModel(offset=-17.0, scale=1e-4, exponent=400.0, breadth=1e-4),
+        ShareModel(offset=90.0, scale=1e-4, exponent=400.0, lapse=1e4),
+    ):
+        [divided] = model.divide([[60.0, 2.0, -np.inf]], level)
+        assert divided.sum() == pytest.approx(1)
+
+
 def test_queries_are_divided_independently():
     rng = np.random.default_rng(0)
     statistics, levels = rng.normal(size=(6, 9)) * 5, rng.normal(size=6)
