@@ -16,6 +16,7 @@ from app.schemas.problem import ProblemDocument
 from app.schemas.source import SourceDocument
 from attribution import answer
 from attribution.calibration import CalibrationReport
+from attribution.calibration.fitted import Shares
 from attribution.catalog import Source
 
 _MS = 1000.0
@@ -85,10 +86,10 @@ def attribution_document(
     )
 
 
-def calibration_document(report: CalibrationReport) -> CalibrationDocument:
-    """What decisions rest on, as the API shows it."""
+def calibration_document(report: CalibrationReport, shares: Shares) -> CalibrationDocument:
+    """What decisions and shares rest on, as the API shows it."""
     return CalibrationDocument(
-        id=report.state.id,
+        id=shares.name(report.state),
         state=report.state.state,
         generation=report.generation,
         background=[
@@ -97,6 +98,8 @@ def calibration_document(report: CalibrationReport) -> CalibrationDocument:
             )
             for stratum in report.strata
         ],
+        shares="default" if shares.fitted_at is None else "fitted",
+        shares_fitted_at=shares.fitted_at,
     )
 
 

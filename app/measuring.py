@@ -14,7 +14,7 @@ class MeasuredAttributor(Attributor):
     """An attributor that tells the metrics how long a search took and what was decided."""
 
     def __init__(self, plain: Attributor, metrics: Metrics) -> None:
-        super().__init__(plain.encoder, plain.catalog, plain.index, plain.calibration)
+        super().__init__(plain.encoder, plain.catalog, plain.index, plain.calibration, plain.shares)
         self._metrics = metrics
 
     def attribute(

@@ -10,6 +10,7 @@ from app.backgrounds import extended, load_extension
 from app.settings import Settings
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
+from attribution.calibration.fitted import NewestShares, default_shares
 from attribution.catalog import Catalog
 from attribution.index import FaissIndex, open_index
 from attribution.retrieval import fusion_of
@@ -54,7 +55,9 @@ def open_gallery(settings: Settings, vision: Vision) -> Iterator[Gallery]:
         index = open_index(catalog, encoder, settings.snapshots)
         fusion = fusion_of(encoder)
         calibration = Calibration(index, fusion, vision.background, catalog)
-        yield Gallery(catalog, index, calibration, Attributor(encoder, catalog, index, calibration))
+        shares = NewestShares(catalog, encoder.model_id, default_shares(encoder.card))
+        attributor = Attributor(encoder, catalog, index, calibration, shares)
+        yield Gallery(catalog, index, calibration, attributor)
 
 
 def decoding_limits(settings: Settings) -> DecodingLimits:

@@ -15,7 +15,8 @@ class CalibrationState:
     """Whether scores can be turned into a decision at the moment.
 
     `fresh`: the null is that of the searched set. `building`: it is being computed or trails the
-    index. `missing`: the encoder has no background. Unless fresh, no decision is made.
+    index. `missing`: the encoder has no background. Unless fresh, no decision is made. In an answer
+    `id` names the null and the share model together.
     """
 
     id: str | None

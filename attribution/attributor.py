@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from attribution.answer import Attribution, CalibrationState, RankedSource
 from attribution.calibration import AlphaTooSmall, Calibrated, Calibration
+from attribution.calibration.fitted import NewestShares
 from attribution.calibration.groups import groups_of
+from attribution.calibration.shares import LEVEL_ALPHA
 from attribution.calibration.statistic import (
     DEPTH,
     Scores,
@@ -20,9 +26,35 @@ from models.encoder import Encoder
 DEFAULT_ALPHA = 0.01
 DEFAULT_TOP_K = 10
 LARGEST_TOP_K = 100
-# Candidates fetched whatever top_k, so that shares do not depend on it; some beyond what is listed,
-# so that sources deleted meanwhile leave no gap.
+# Candidates fetched whatever top_k, so that shares do not depend on it; some beyond what can be
+# listed, so that sources deleted meanwhile leave no gap.
 _DEPTH = LARGEST_TOP_K + 28
+Divided = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """Candidates of n queries, best first, -1 and -inf where there are fewer than k.
+
+    Attributes:
+        hits: `(n, k)` vector ids and scores.
+        statistics: `(n, k)` of the same.
+        records: the sources behind the ids.
+        calibrated: the null of the searched set.
+        generation: of the index when it was asked.
+    """
+
+    hits: Hits
+    statistics: Scores
+    records: dict[int, Source]
+    calibrated: Calibrated
+    generation: int
+
+    @property
+    def level(self) -> float:
+        """The statistic that one in a hundred images without source exceeds."""
+        null = self.calibrated.null
+        return -float("inf") if null is None else null.quantile(LEVEL_ALPHA)
 
 
 class Attributor:
@@ -35,14 +67,21 @@ class Attributor:
         encoder: the one that embedded the queries and the index.
         catalog: records of sources.
         index: nearest vectors.
-        calibration: p-values and shares.
+        calibration: p-values.
+        shares: how credit is divided; by general constants where None.
     """
 
     def __init__(
-        self, encoder: Encoder, catalog: Catalog, index: Index, calibration: Calibration
+        self,
+        encoder: Encoder,
+        catalog: Catalog,
+        index: Index,
+        calibration: Calibration,
+        shares: NewestShares | None = None,
     ) -> None:
         self.encoder, self.catalog, self.index = encoder, catalog, index
         self.calibration = calibration
+        self.shares = shares or NewestShares(catalog, encoder.model_id)
 
     def attribute(
         self,
@@ -68,6 +107,32 @@ class Attributor:
             raise ValueError(f"top_k must be 1 to {LARGEST_TOP_K}, not {top_k}")
         if not 0 < alpha < 1:
             raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
+        ranking = self.rank(embeddings, collections=collections)
+        null = ranking.calibrated.null
+        if null is not None and alpha < null.smallest_alpha:
+            raise AlphaTooSmall(alpha, null.smallest_alpha)
+        shares = self.shares.current()
+        divided = shares.model.divide(ranking.statistics, ranking.level)
+        state = replace(ranking.calibrated.state, id=shares.name(ranking.calibrated.state))
+        return [
+            self._answer(ranking, row, divided[row], state, top_k=top_k, alpha=alpha)
+            for row in range(len(embeddings))
+        ]
+
+    def rank(
+        self,
+        embeddings: Rows,
+        *,
+        collections: frozenset[str] | None = None,
+        left_out: Sequence[Collection[int]] | None = None,
+    ) -> Ranking:
+        """Candidates of each query with their statistics, before anything is decided or divided.
+
+        Args:
+            embeddings: `(n, query_dimension)`, as for `attribute`.
+            collections: searched set; None for all.
+            left_out: for each query vector ids to rank as if they were not held; None for none.
+        """
         generation = self.index.generation
         hits = retrieve(
             self.index,
@@ -77,27 +142,16 @@ class Attributor:
             collections=collections,
         )
         calibrated = self.calibration.current(collections)
-        if calibrated.null is not None and alpha < calibrated.null.smallest_alpha:
-            raise AlphaTooSmall(alpha, calibrated.null.smallest_alpha)
         records = self.catalog.by_vector_ids(np.unique(hits.ids[hits.ids >= 0]).tolist())
-        hits = _live(hits, records)
+        gone = ~np.isin(hits.ids, np.fromiter(records, np.int64, count=len(records)))
+        for row, ids in enumerate(left_out or ()):
+            gone[row] |= np.isin(hits.ids[row], list(ids))
+        hits = _without(hits, gone, LARGEST_TOP_K)
         statistics = self._statistics(embeddings, hits)
         if statistics is None:  # nothing to standardise by: ranks only
-            calibrated = Calibrated(None, CalibrationState(calibrated.state.id, "missing"))
+            calibrated = Calibrated(None, replace(calibrated.state, state="missing"))
             statistics = hits.scores
-        return [
-            self._answer(
-                hits.ids[row],
-                hits.scores[row],
-                statistics[row],
-                records,
-                calibrated,
-                top_k=top_k,
-                alpha=alpha,
-                generation=generation,
-            )
-            for row in range(len(embeddings))
-        ]
+        return Ranking(hits, statistics, records, calibrated, generation)
 
     def _statistics(self, embeddings: Rows, hits: Hits) -> Scores | None:
         """`(n, k)` standardised scores; None where there is nothing to compare with."""
@@ -111,26 +165,23 @@ class Attributor:
 
     def _answer(
         self,
-        ids: np.ndarray,
-        scores: Scores,
-        statistics: Scores,
-        records: dict[int, Source],
-        calibrated: Calibrated,
+        ranking: Ranking,
+        row: int,
+        shares: Divided,
+        state: CalibrationState,
         *,
         top_k: int,
         alpha: float,
-        generation: int,
     ) -> Attribution:
+        """The answer of one query; `shares` as `ShareModel.divide` gives them."""
+        ids, null = ranking.hits.ids[row], ranking.calibrated.null
         found = [place for place in range(len(ids)) if ids[place] >= 0]
-        null = calibrated.null
-        p_values = null.p_values(statistics) if null is not None else None
-        level = null.quantile(DEFAULT_ALPHA) if null is not None else -float("inf")
-        shares, unattributed = self.calibration.shares.split(statistics, level)
+        p_values = null.p_values(ranking.statistics[row]) if null is not None else None
         ranked = tuple(
             RankedSource(
                 rank=rank,
-                source=records[int(ids[place])],
-                score=float(scores[place]),
+                source=ranking.records[int(ids[place])],
+                score=float(ranking.hits.scores[row, place]),
                 p_value=None if p_values is None else float(p_values[place]),
                 share=float(shares[place]),
                 attributed=p_values is not None and bool(p_values[place] <= alpha),
@@ -140,23 +191,20 @@ class Attributor:
         best = None if p_values is None else float(p_values[0]) if found else 1.0
         return Attribution(
             model_id=self.encoder.model_id,
-            index_generation=generation,
+            index_generation=ranking.generation,
             decision=None if best is None else "attributed" if best <= alpha else "no_source_found",
             p_value=best,
             alpha=alpha,
-            calibration=calibrated.state,
+            calibration=state,
             sources=ranked,
-            other_share=float(sum(shares[place] for place in found[top_k:])),
-            unattributed_share=unattributed,
+            other_share=float(max(0.0, shares[:-1].sum() - shares[found[:top_k]].sum())),
+            unattributed_share=float(shares[-1]),
         )
 
 
-def _live(hits: Hits, records: dict[int, Source]) -> Hits:
-    """Move what the catalog no longer holds behind the rest, as padding."""
-    gone = ~np.isin(hits.ids, np.fromiter(records, np.int64, count=len(records)))
-    if not gone.any():
-        return hits
-    order = np.argsort(gone, axis=1, kind="stable")
+def _without(hits: Hits, gone: NDArray[np.bool_], kept: int) -> Hits:
+    """The best `kept` of what is not `gone`; padding where there are fewer."""
+    order = np.argsort(gone, axis=1, kind="stable")[:, :kept]
     return Hits(
         np.take_along_axis(np.where(gone, -1, hits.ids), order, axis=1),
         np.take_along_axis(np.where(gone, -np.inf, hits.scores), order, axis=1).astype(np.float32),

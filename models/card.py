@@ -42,6 +42,20 @@ class PartCard(BaseModel):
     fitted_on: str = ""
 
 
+class SharesCard(BaseModel):
+    """How credit divides among candidates until a deployment has fitted its own; see `kind`.
+
+    What the numbers mean is known where answers are made. They change no row, hence no `model_id`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    parameters: dict[str, float]
+    figures: dict[str, float] = Field(default_factory=dict)
+    fitted_on: str = ""
+
+
 class Card(BaseModel):
     """Everything a loader needs and everything a user should know."""
 
@@ -64,6 +78,7 @@ class Card(BaseModel):
         description="Share of a source's nearest reference cosines that its scores are reduced by.",
     )
     numeric: Literal["float32"] = "float32"
+    shares: SharesCard | None = None
     licence: str = ""
     description: str = ""
     data: str = ""

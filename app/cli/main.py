@@ -27,6 +27,7 @@ COMMANDS = {
     "report": "Put the answer about one image into a document: JSON, HTML or PDF, signed if you "
     "have a key.",
     "serve": "Serve the HTTP API and the web page.",
+    "calibrate": "Fit how shares are divided to the sources you hold.",
     "index": "Show what the index holds: kind, vectors, generation and measured recall.",
     "takedown": "Delete sources for good: no byte of them stays, and they cannot come back.",
     "compact": "Erase what was deleted from database, log, previews and index snapshots.",

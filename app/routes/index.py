@@ -43,7 +43,7 @@ def get_index(service: ServiceDependency, caller: CallerDependency) -> IndexDocu
         epoch=stats.epoch,
         model_id=stats.model_id,
         dimension=stats.dimension,
-        calibration=calibration_document(calibration),
+        calibration=calibration_document(calibration, service.attributor.shares.current()),
     )
 
 
@@ -80,5 +80,5 @@ def _index_within(service: Service, collections: frozenset[str]) -> IndexDocumen
         epoch=stats.epoch,
         model_id=stats.model_id,
         dimension=stats.dimension,
-        calibration=calibration_document(calibration),
+        calibration=calibration_document(calibration, service.attributor.shares.current()),
     )

@@ -30,7 +30,7 @@ EXAMPLE: dict[str, Any] = {
     "decision": "attributed",
     "p_value": 0.0002,
     "alpha": 0.01,
-    "calibration": {"id": "2b7e51c09d3f", "state": "fresh"},
+    "calibration": {"id": "2b7e51c09d3f-5c1d07aa", "state": "fresh"},
     "other_share": 0.08,
     "unattributed_share": 0.05,
     "sources": [EXAMPLE_SOURCE],
@@ -74,7 +74,9 @@ class AttributionParameters(BaseModel):
 class Calibration(BaseModel):
     """What turned scores into p-values and shares."""
 
-    id: str | None
+    id: str | None = Field(
+        description="Of the null and of the share model together; null without a null."
+    )
     state: Literal["fresh", "building", "missing"] = Field(
         description="`missing`: too few background images, hence no p-value and no decision."
     )
@@ -90,7 +92,10 @@ class RankedSource(BaseModel):
     p_value: float | None = Field(
         description="Probability that a query without source scores as high anywhere."
     )
-    share: float = Field(description="Estimated share of this source in the query's sources.")
+    share: float = Field(
+        description="Probability that a true source of the query, drawn at random from all it has, "
+        "is this one."
+    )
     attributed: bool = Field(description="Whether the query is attributed to this source.")
     uri: str | None
     title: str | None
@@ -132,8 +137,12 @@ class AttributionDocument(BaseModel):
     p_value: float | None
     alpha: float
     calibration: Calibration
-    other_share: float = Field(description="Share of sources held but not listed.")
-    unattributed_share: float = Field(description="Share of sources that are not held at all.")
+    other_share: float = Field(
+        description="Probability that a true source drawn at random is held but not listed here."
+    )
+    unattributed_share: float = Field(
+        description="Probability that a true source drawn at random is not held at all."
+    )
     sources: list[RankedSource] = Field(description="Always listed, whatever the decision.")
     query: Query
     timings_ms: Timings

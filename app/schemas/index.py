@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.schemas.attribution import Calibration
 
@@ -18,13 +18,20 @@ class StratumDocument(BaseModel):
 
 
 class CalibrationDocument(Calibration):
-    """What decisions rest on."""
+    """What turns scores into p-values and shares, and where the shares come from."""
 
     generation: int | None = Field(
         description="The last change that the null has seen; null without a null."
     )
     background: list[StratumDocument] = Field(
         description="What the null of all sources is made of; empty without a null."
+    )
+    shares: Literal["fitted", "default"] = Field(
+        description="`fitted` to the sources held, by `attribution calibrate`, or the encoder's own"
+        " `default`."
+    )
+    shares_fitted_at: AwareDatetime | None = Field(
+        description="When shares were fitted; null while they are the default."
     )
 
 
@@ -47,14 +54,16 @@ class IndexDocument(BaseModel):
                     "model_id": "21f5492dd484ee14",
                     "dimension": 256,
                     "calibration": {
-                        "id": "2b7e51c09d3f",
+                        "id": "2b7e51c09d3f-5c1d07aa",
                         "state": "fresh",
                         "generation": 5120,
                         "background": [
                             {"stratum": "photo", "images": 5198, "copies": 2},
-                            {"stratum": "generated", "images": 1500, "copies": 0},
-                            {"stratum": "laundered", "images": 1499, "copies": 1},
+                            {"stratum": "generated", "images": 600, "copies": 0},
+                            {"stratum": "laundered", "images": 999, "copies": 1},
                         ],
+                        "shares": "fitted",
+                        "shares_fitted_at": "2026-01-31T09:30:00Z",
                     },
                 }
             ]

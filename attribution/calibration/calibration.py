@@ -15,7 +15,6 @@ from attribution.calibration.filtering import FilteredNulls
 from attribution.calibration.following import FollowedNull, ScoredBackground
 from attribution.calibration.null import Null, StratumNull, warn_of_small_strata
 from attribution.calibration.reference import Reference
-from attribution.calibration.shares import ShareModel
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
 from attribution.retrieval import Fusion
@@ -67,7 +66,6 @@ class Calibration:
         fusion: the encoder's rule for scores.
         background: images without source; None leaves calibration `missing`.
         catalog: where previews of sources are read from.
-        shares: how shares are divided.
     """
 
     def __init__(
@@ -76,9 +74,7 @@ class Calibration:
         fusion: Fusion,
         background: Background | None,
         catalog: Catalog,
-        shares: ShareModel | None = None,
     ) -> None:
-        self.shares = shares or ShareModel()
         self.reference = Reference(fusion)
         self._index = index
         self._changed = threading.Condition(threading.RLock())

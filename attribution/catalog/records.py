@@ -192,3 +192,19 @@ class IssuedKey:
 
     key: Key
     token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedCalibration:
+    """What was fitted for one encoder: parameters, and the figures that were measured with them.
+
+    ``calibration_id`` counts up, so a larger one is newer. ``kind`` says what the parameters are
+    those of.
+    """
+
+    calibration_id: int
+    model_id: str
+    kind: str
+    parameters: Mapping[str, float] = field(hash=False)
+    figures: Mapping[str, Any] = field(hash=False)
+    created_at: datetime

@@ -226,3 +226,17 @@ job_results = Table(
     Column("failed", sa.Boolean, nullable=False),
     UniqueConstraint("job", "position"),
 )
+
+# What `attribution calibrate` has fitted; a service uses the newest of its encoder.
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("id", BigInt, primary_key=True),
+    Column("model_id", sa.String(128), nullable=False),
+    Column("kind", sa.String(32), nullable=False),
+    Column("parameters", sa.JSON, nullable=False),
+    Column("figures", sa.JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "model_id", "kind"),
+    sqlite_autoincrement=True,  # "newest" stays true whatever is deleted
+)

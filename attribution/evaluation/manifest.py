@@ -28,7 +28,7 @@ def read_manifest_folder(folder: Path) -> Benchmark:
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise BadBenchmark(f"{manifest}: no such file")
-    cases = tuple(_case(row, folder, place) for place, row in _rows(manifest))
+    cases = tuple(_case(row, folder, place) for place, row in manifest_rows(manifest))
     if not cases:
         raise BadBenchmark(f"{manifest}: empty; give a row a query")
     names = sorted({truth.key for case in cases for truth in case.truths})
@@ -36,8 +36,12 @@ def read_manifest_folder(folder: Path) -> Benchmark:
     return Benchmark(folder.resolve().name, cases, sources, cut=CUT)
 
 
-def _rows(manifest: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each row and where it stands."""
+def manifest_rows(manifest: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each row of a manifest file and where it stands.
+
+    Raises:
+        BadBenchmark: a line that is no JSON object.
+    """
     with manifest.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             place = f"{manifest}, line {number}"

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.calibration.scoring import (
-    brier_score,
+    binary_brier_score,
+    binary_log_score,
     equal_mass_calibration_error,
-    log_score,
 )
 from attribution.evaluation.answers import Answers, Decisions
 from attribution.evaluation.bootstrap import Interval, clustered_mean
@@ -107,9 +107,9 @@ def _reliability(answers: Answers, name: str, kind: Kind) -> Reliability:
         queries=len(answers),
         claimed=float(claimed.mean()),
         true=float(true.mean()),
-        calibration_error=equal_mass_calibration_error(claimed, true, BINS),
-        brier=_score(brier_score, claimed, true, groups),
-        log=_score(log_score, claimed, true, groups),
+        calibration_error=equal_mass_calibration_error(claimed, true, bins=BINS),
+        brier=_score(binary_brier_score, claimed, true, groups),
+        log=_score(binary_log_score, claimed, true, groups),
         bins=equal_mass_bins(claimed, true),
     )
 

@@ -14,6 +14,7 @@ TEACHES = {
     "batch": ("--url", "images that have a line are left alone", "Exits with 1"),
     "report": ("docs/answers.md", "attribution report make --help", "verify", "new-key"),
     "serve": ("docs/settings.md", "--port", "loopback"),
+    "calibrate": ("Nothing has to be labelled", "--manifest", "beside a service"),
     "index": ("--rebuild", "--save", "generation"),
     "takedown": ("--reason", "--lift", "in all collections", "Exits with 1 when a name"),
     "compact": ("room for a second one", "beside a running service", "Exits with 1"),

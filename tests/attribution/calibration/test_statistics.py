@@ -1,12 +1,9 @@
-"""The statistic, the copy test and the shares against slow formulas."""
+"""The statistic and the copy test against slow formulas."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from attribution.calibration.copies import is_copy
-from attribution.calibration.shares import ShareModel
 from attribution.calibration.statistic import (
     DEPTH,
     NEIGHBOURS,
@@ -83,30 +80,6 @@ def test_a_query_has_the_same_statistics_in_whatever_company():
         assert np.array_equal(
             statistics_of(ranked[own], groups[own], reference[own])[0], together[row]
         )
-
-
-@given(
-    st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=20),
-    st.floats(-30, 30),
-    st.floats(0.1, 5),
-)
-def test_shares_add_up_and_keep_the_order(statistics, level, temperature):
-    shares, unattributed = ShareModel(temperature).split(np.float32(statistics), level)
-    assert shares.sum() + unattributed == pytest.approx(1)
-    order = np.argsort(np.float32(statistics), kind="stable")
-    assert (np.diff(shares[order]) >= -1e-12).all()
-
-
-def test_shares_of_nothing_are_all_unattributed():
-    shares, unattributed = ShareModel().split(np.full(4, -np.inf, np.float32), -np.inf)
-    assert shares.tolist() == [0, 0, 0, 0]
-    assert unattributed == 1
-
-
-def test_a_candidate_at_the_level_gets_half():
-    shares, unattributed = ShareModel(2.0).split(np.float32([3.0, -np.inf]), 3.0)
-    assert shares[0] == pytest.approx(0.5)
-    assert unattributed == pytest.approx(0.5)
 
 
 def test_copies_are_told_by_pixels_mirrored_too():

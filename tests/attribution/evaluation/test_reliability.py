@@ -5,7 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attribution.calibration.scoring import brier_score, equal_mass_calibration_error, log_score
+from attribution.calibration.scoring import (
+    binary_brier_score,
+    binary_log_score,
+    equal_mass_calibration_error,
+)
 from attribution.evaluation.answers import Answers, Decisions, Judged
 from attribution.evaluation.cases import Case, Truth
 from attribution.evaluation.reliability import equal_mass_bins, reliabilities
@@ -60,8 +64,8 @@ def test_figures_are_those_of_the_answers():
         error = sum(e.queries * abs(e.claimed - e.true) for e in found.bins) / len(share)
         assert error == pytest.approx(found.calibration_error)
         assert found.calibration_error == equal_mass_calibration_error(share, credit)
-        assert found.brier.value == brier_score(share, credit)
-        assert found.log.value == log_score(share, credit)
+        assert found.brier.value == binary_brier_score(share, credit)
+        assert found.log.value == binary_log_score(share, credit)
         assert found.brier.constant == pytest.approx(credit.var())
 
 

@@ -1,0 +1,127 @@
+"""The sources held, as pictures to make queries from. Reads the catalog, never writes it."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from attribution.attributor import Attributor
+from attribution.calibration.copies import is_copy
+from attribution.catalog import Catalog, CatalogError, Source, SourceFilter
+from attribution.rehearsal.examples import UnreadablePicture
+from models.background import thumbnail
+from models.decoding import ImageError, decode
+
+logger = logging.getLogger(__name__)
+_LOOKED_AT = 16  # nearest sources among which copies of a source are looked for
+_PAGE = 1000
+_BLOCK = 32
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSource:
+    """A source that queries are made from.
+
+    Attributes:
+        source: its record.
+        copies: vector ids that show the same picture, its own among them: to find any of them
+            is to find the source.
+    """
+
+    source: Source
+    copies: frozenset[int]
+
+
+def choose(
+    catalog: Catalog, count: int, *, seed: int, collections: frozenset[str] | None = None
+) -> list[Source]:
+    """At most `count` sources at random, no two with the same bytes, by ascending vector id."""
+    where = SourceFilter(collections=collections)
+    by_digest: dict[str, Source] = {}
+    cursor: str | None = None
+    while True:
+        page = catalog.sources(where, limit=_PAGE, cursor=cursor)
+        for source in page.items:
+            by_digest.setdefault(source.sha256, source)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    every = list(by_digest.values())
+    if len(every) <= count:
+        return every
+    chosen = np.random.default_rng(seed).choice(len(every), count, replace=False)
+    return [every[place] for place in sorted(chosen.tolist())]
+
+
+def picture_of(catalog: Catalog, source: Source) -> Image.Image:
+    """The preview of a source, RGB.
+
+    Raises:
+        UnreadablePicture: it cannot be had.
+    """
+    try:
+        return decode(catalog.preview(source.source_id)).image
+    except (CatalogError, ImageError, OSError) as error:
+        raise UnreadablePicture(f"source {source.source_id}: {error}") from error
+
+
+def with_copies(
+    attributor: Attributor,
+    sources: Sequence[Source],
+    *,
+    on_progress: Callable[[int], None] | None = None,
+) -> list[HeldSource]:
+    """The sources whose preview can be read, each with what shows the same picture.
+
+    Its own preview is put as a query; what is found near it is compared by bytes and by pixels.
+    """
+    found: list[HeldSource] = []
+    for start in range(0, len(sources), _BLOCK):
+        read = [(source, _read(attributor.catalog, source)) for source in sources[start:][:_BLOCK]]
+        block = [(source, picture) for source, picture in read if picture is not None]
+        if block:
+            found += _block_with_copies(attributor, block)
+        if on_progress is not None:
+            on_progress(min(start + _BLOCK, len(sources)))
+    return found
+
+
+def _read(catalog: Catalog, source: Source) -> Image.Image | None:
+    try:
+        return picture_of(catalog, source)
+    except UnreadablePicture as error:
+        logger.warning("left out: %s", error)
+        return None
+
+
+def _block_with_copies(
+    attributor: Attributor, block: Sequence[tuple[Source, Image.Image]]
+) -> list[HeldSource]:
+    rows = attributor.encoder.encode([picture for _, picture in block], domain="query")
+    ranking = attributor.rank(rows)
+    found = []
+    for place, (source, picture) in enumerate(block):
+        own = thumbnail(picture)
+        near = ranking.hits.ids[place, :_LOOKED_AT].tolist()
+        others = [ranking.records[vector_id] for vector_id in near if vector_id >= 0]
+        copies = {
+            other.vector_id for other in others if _same(attributor.catalog, source, other, own)
+        }
+        found.append(HeldSource(source, frozenset(copies | {source.vector_id})))
+    return found
+
+
+def _same(catalog: Catalog, source: Source, other: Source, own: np.ndarray) -> bool:
+    if other.sha256 == source.sha256:
+        return True
+    try:
+        with Image.open(io.BytesIO(catalog.preview(other.source_id)), formats=["JPEG"]) as image:
+            image.draft("L", (64, 64))
+            return is_copy(own, thumbnail(image))
+    except (CatalogError, OSError):
+        return False

@@ -1,0 +1,35 @@
+"""A running service says whose shares it gives, and takes up a calibration stored beside it."""
+
+import time
+
+from attribution.calibration.shares import KIND, ShareModel
+from attribution.catalog import Catalog
+from tests.app.conftest import jpeg, picture
+
+
+def test_a_calibration_stored_beside_the_service_is_taken_up(running, settings, encoder):
+    for seed in range(12):
+        running.add(seed)
+    query = jpeg(picture(3))
+    before = running.ask(query)
+    state = running.client.get("/v1/index").json()["calibration"]
+    assert (state["shares"], state["shares_fitted_at"]) == ("default", None)
+    assert state["id"] == before["calibration"]["id"]
+
+    generous = ShareModel(offset=-5.0, scale=20.0, exponent=0.2)
+    with Catalog.open(settings.data) as beside:
+        beside.add_calibration(encoder.model_id, KIND, generous.parameters, {})
+    deadline = time.monotonic() + 20
+    while running.client.get("/v1/index").json()["calibration"]["shares"] != "fitted":
+        assert time.monotonic() < deadline, "never taken up"
+        time.sleep(0.1)
+    after = running.ask(query)
+    null, _ = before["calibration"]["id"].split("-")
+    assert after["calibration"]["id"] == f"{null}-{generous.id}"
+    assert running.client.get("/v1/index").json()["calibration"]["shares_fitted_at"]
+    assert after["sources"][1]["share"] > before["sources"][1]["share"] + 0.01
+    assert after["p_value"] == before["p_value"]
+    for answer in (before, after):
+        total = answer["other_share"] + answer["unattributed_share"]
+        total += sum(source["share"] for source in answer["sources"])
+        assert abs(total - 1) < 1e-9

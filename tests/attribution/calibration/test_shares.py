@@ -1,0 +1,148 @@
+"""Shares add up, keep the order, know nothing of nothing, and follow the formula."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attribution.calibration.shares import BadParameters, ShareModel
+
+models = st.builds(
+    ShareModel,
+    offset=st.floats(-3, 3),
+    scale=st.floats(0.2, 5),
+    exponent=st.floats(0.2, 4),
+    lapse=st.floats(0, 1),
+    breadth=st.floats(0.2, 5),
+    hidden=st.floats(0, 1),
+)
+
+
+def slow(model, statistics, level):
+    """One query in words."""
+    found = sorted(t for t in statistics if math.isfinite(t))
+    cap = found[-2] if len(found) > 1 else found[-1]
+    weights, spread = [], []
+    for t in statistics:
+        height = (t - level - model.offset) / model.scale
+        weights.append((math.log1p(math.exp(height)) / math.log(2)) ** model.exponent)
+        spread.append(math.exp((min(t, cap) - cap) / model.breadth))
+    faint = model.lapse * sum(weights)
+    beyond = model.hidden * faint if len(found) == len(statistics) else 0.0
+    weights = [w + (faint - beyond) * v / sum(spread) for w, v in zip(weights, spread, strict=True)]
+    weights += [beyond, 1.0]
+    return np.array(weights) / sum(weights)
+
+
+@given(models, st.lists(st.floats(-20, 60, width=32), min_size=1, max_size=20), st.floats(-5, 9))
+def test_shares_follow_the_formula(model, statistics, level):
+    for given_ in (statistics, [*statistics, -math.inf]):
+        assert model.divide([given_], level)[0] == pytest.approx(
+            slow(model, given_, level), rel=1e-6, abs=1e-12
+        )
+
+
+@given(models, st.lists(st.floats(-30, 90, width=32), min_size=1, max_size=20), st.floats(-30, 30))
+def test_shares_add_up_and_keep_the_order(model, statistics, level):
+    [divided] = model.divide([statistics], level)
+    assert divided.sum() == pytest.approx(1)
+    assert (divided >= 0).all()
+    order = np.argsort(statistics, kind="stable")
+    assert (np.diff(divided[: len(statistics)][order]) >= -1e-12).all()
+
+
+@pytest.mark.parametrize("level", [-np.inf, 0.0, 4.0])
+def test_nothing_found_is_all_unattributed(level):
+    assert ShareModel().divide(np.full((1, 4), -np.inf), level).tolist() == [[0, 0, 0, 0, 0, 1]]
+    assert ShareModel().divide(np.zeros((1, 0)), level).tolist() == [[0, 1]]
+
+
+def test_a_candidate_at_the_level_counts_as_much_as_no_source():
+    model = ShareModel(offset=0.5, scale=2.0, exponent=1.7, lapse=0)
+    assert model.divide([[3.5, -np.inf]], 3.0)[0] == pytest.approx([0.5, 0, 0, 0.5])
+
+
+def test_two_sources_beyond_doubt_share_by_a_power_of_their_height():
+    model = ShareModel(offset=0, scale=1, exponent=0.5, lapse=0)
+    [divided] = model.divide([[40.0, 20.0, -np.inf]], 2.0)
+    assert divided[1] / divided[0] == pytest.approx(math.sqrt(18 / 38), rel=1e-3)
+    assert divided[-1] < 0.2
+
+
+def test_far_below_the_level_nothing_is_credited():
+    [divided] = ShareModel().divide([[1.0, 0.5]], 30.0)
+    assert divided[-1] > 0.999
+
+
+def test_a_faint_source_is_beyond_the_candidates_or_any_but_the_best():
+    model = ShareModel(lapse=0.5, hidden=0.4, breadth=1000.0)
+    [plain] = ShareModel(lapse=0.0).divide([[90.0, 1.0, 1.0]], 8.0)
+    [full] = model.divide([[90.0, 1.0, 1.0]], 8.0)
+    assert full[3] / (full[:4].sum()) == pytest.approx(0.5 * 0.4 / 1.5, rel=1e-3)
+    assert full[1] - plain[1] == pytest.approx(0.5 * 0.6 / 1.5 / 3, rel=0.02)
+    [few] = model.divide([[90.0, 1.0, -np.inf]], 8.0)
+    assert few[3] == 0
+    assert few[2] == 0
+    assert few[1] > full[1]
+
+
+def test_without_a_null_the_candidates_divide_everything():
+    [divided] = ShareModel().divide([[5.0, 4.0, -np.inf]], -np.inf)
+    assert divided[-1] == 0
+    assert divided[0] > divided[1] > 0
+    assert divided[:2].sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("level", [-np.inf, 0.0])
+def test_extreme_parameters_neither_overflow_nor_lose_all_weight(level):
+    for model in (
+        ShareModel(offset=-17.0, scale=1e-4, exponent=400.0, breadth=1e-4),
+        ShareModel(offset=90.0, scale=1e-4, exponent=400.0, lapse=1e4),
+    ):
+        [divided] = model.divide([[60.0, 2.0, -np.inf]], level)
+        assert divided.sum() == pytest.approx(1)
+
+
+def test_queries_are_divided_independently():
+    rng = np.random.default_rng(0)
+    statistics, levels = rng.normal(size=(6, 9)) * 5, rng.normal(size=6)
+    together = ShareModel().divide(statistics, levels)
+    for row in range(6):
+        assert together[row] == pytest.approx(
+            ShareModel().divide(statistics[row : row + 1], levels[row])[0]
+        )
+
+
+def test_parameters_make_the_same_model_again():
+    model = ShareModel(offset=1.25, lapse=0.3)
+    assert ShareModel.of(model.parameters) == model
+    assert ShareModel.of(model.parameters).id == model.id
+    assert ShareModel(offset=1.26, lapse=0.3).id != model.id
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"offset": 1.0}, ShareModel().parameters | {"temperature": 1.0}],
+    ids=["none", "too few", "unknown"],
+)
+def test_other_parameters_are_refused_by_name(parameters):
+    with pytest.raises(BadParameters, match="breadth, exponent, hidden, lapse, offset, scale"):
+        ShareModel.of(parameters)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"scale": 0},
+        {"exponent": -1},
+        {"hidden": 1.1},
+        {"lapse": -0.1},
+        {"breadth": 0},
+        {"offset": float("nan")},
+    ],
+)
+def test_numbers_that_make_no_model_are_refused(bad):
+    with pytest.raises(BadParameters):
+        ShareModel(**bad)

@@ -1,0 +1,111 @@
+"""A small gallery of real pictures, ranked as a service would rank them."""
+
+import hashlib
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from attribution.attributor import Attributor
+from attribution.calibration import Calibration
+from attribution.catalog import Catalog, NewSource
+from attribution.index import FaissIndex, Follower
+from attribution.ingestion.previews import make_preview
+from attribution.retrieval import fusion_of
+from models.backbones.features import Backbone, Features
+from models.background import Background, thumbnail
+from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.encoder import Encoder
+from models.heads.affine import Head
+
+SIDE = 6
+
+
+class ColourThumbnail(Backbone):
+    """The colours of a 6 x 6 thumbnail, their mean taken off."""
+
+    dimension = 3 * SIDE * SIDE
+    patch_dimension = 3
+
+    def forward(self, images: Tensor) -> Features:
+        small = functional.adaptive_avg_pool2d(images, SIDE).flatten(1)
+        return Features(small - small.mean(dim=1, keepdim=True) + 1e-4, images)
+
+
+def picture(seed: int) -> Image.Image:
+    """Soft random colours: every seed another picture."""
+    noise = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((72, 60), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    card = Card(
+        name="colours",
+        backbone=BackboneCard(name="colours"),
+        preprocessing=PreprocessingCard(height=24, width=24),
+        parts=(PartCard(name="whole", head="none", dimension=ColourThumbnail.dimension),),
+    )
+    return Encoder(card, ColourThumbnail(), Head(ColourThumbnail.dimension))
+
+
+@pytest.fixture(scope="session")
+def background(encoder) -> Background:
+    pictures = [picture(seed) for seed in range(50_000, 50_200)]
+    return Background(
+        encoder.model_id,
+        encoder.encode(pictures, domain="query"),
+        np.stack([thumbnail(each) for each in pictures]),
+    )
+
+
+@pytest.fixture
+def hold(catalog, encoder) -> Callable[..., list]:
+    """`hold(seeds, collection)` adds pictures; the same seed in two collections is a copy."""
+
+    def add(seeds, collection="default"):
+        pictures = [picture(seed) for seed in seeds]
+        rows = encoder.encode(pictures)
+        added = catalog.add(
+            encoder.model_id,
+            [
+                NewSource(
+                    collection=collection,
+                    sha256=hashlib.sha256(_png(each)).hexdigest(),
+                    width=72,
+                    height=60,
+                    format="png",
+                    uri=f"picture:{seed}",
+                    embedding=row,
+                    preview=make_preview(each),
+                )
+                for seed, each, row in zip(seeds, pictures, rows, strict=True)
+            ],
+        )
+        return [item.source for item in added.items]
+
+    return add
+
+
+@pytest.fixture
+def open_attributor(catalog: Catalog, encoder, background) -> Callable[..., Attributor]:
+    """An attributor on what the catalog holds now."""
+
+    def opened(null: Background | None = background) -> Attributor:
+        index = FaissIndex(encoder.parts, encoder.dimension, encoder.model_id, catalog.epoch)
+        Follower(catalog, index, encoder.model_id).catch_up()
+        calibration = Calibration(index, fusion_of(encoder), null, catalog)
+        calibration.build()
+        return Attributor(encoder, catalog, index, calibration)
+
+    return opened
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
