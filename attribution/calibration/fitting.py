@@ -22,7 +22,7 @@ from attribution.calibration.shares import ShareModel
 Values = NDArray[np.float64]
 _PRIOR = 0.5  # examples that one unit of distance from the start, squared, is worth
 _STEP = 1e-4  # of the numerical derivative
-_ITERATIONS = 200
+_ITERATIONS = 80
 _SMALLEST = 1e-6
 _BOUND = 10.0  # of parameters without bounds, so that none overflows
 
@@ -178,7 +178,11 @@ def _model(free: Values) -> ShareModel:
 def _minimised(loss: Callable[[Values], float], start: Values) -> Values:
     parameters = torch.tensor(start, dtype=torch.float64)
     optimiser = torch.optim.LBFGS(
-        [parameters], max_iter=_ITERATIONS, line_search_fn="strong_wolfe", tolerance_change=1e-10
+        [parameters],
+        max_iter=_ITERATIONS,
+        tolerance_grad=1e-5,  # below what the numerical derivative resolves nothing is gained
+        tolerance_change=1e-8,
+        line_search_fn="strong_wolfe",
     )
     steps = np.eye(len(start)) * _STEP
 

@@ -149,7 +149,7 @@ def _log_softplus(x: Values) -> Values:
 
 def _spread(t: Values, best: Values, breadth: float) -> Values:
     """`(n, k)` rows that add up to 1: a softmax in which the best counts as the second does."""
-    second = np.sort(t, axis=1)[:, -2] if t.shape[1] > 1 else best
+    second = np.partition(t, -2, axis=1)[:, -2] if t.shape[1] > 1 else best
     cap = np.where(np.isfinite(second), second, best)[:, None]
     raised = np.exp((np.minimum(t, cap) - cap) / breadth)
     return np.asarray(raised / np.maximum(raised.sum(axis=1, keepdims=True), 1e-300))

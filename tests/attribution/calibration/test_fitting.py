@@ -107,7 +107,7 @@ def test_a_perfect_ranking_is_fitted_without_overflow():
     credit = np.zeros((2 * n, k + 2))
     credit[:n, 0] = credit[n:, -1] = 1.0
     sure = Examples(statistics, np.full(2 * n, 3.0), credit, np.ones(2 * n), np.arange(2 * n) % 2)
-    assert cross_validated(sure).log_score < 0.05
+    assert cross_validated(sure).log_score < 0.1
 
 
 def test_one_fold_or_no_queries_cannot_be_judged(examples):
