@@ -2,6 +2,7 @@
 
 One thread runs the encoder. When it is free it takes whatever waits, up to a limit, and starts at
 once: there is no timer, so a lone request waits for nothing and load makes its own batches.
+Embeddings go before the patch maps of explanations.
 """
 
 from __future__ import annotations
@@ -33,15 +34,18 @@ class BatcherClosedError(RuntimeError):
 
 
 class Embeds(Protocol):
-    """The forward pass of an encoder."""
+    """The forward passes of an encoder."""
 
     def embed(self, batch: torch.Tensor, *, domain: Domain) -> NDArray[np.float32]:
         """(n, 3, height, width) -> (n, columns) float32; a query may have more than a source."""
 
+    def embed_patches(self, batch: torch.Tensor) -> NDArray[np.float32]:
+        """(n, 3, height, width) -> (n, h, w, columns) float32."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """One row of a forward pass, with the seconds it waited and the seconds the pass took."""
+    """One row or map of a forward pass, the seconds it waited and the seconds the pass took."""
 
     embedding: NDArray[np.float32]
     queue_seconds: float
@@ -51,7 +55,8 @@ class Encoded:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     pixels: torch.Tensor
-    domain: Domain
+    domain: Domain | None
+    """None: its patch map is wanted."""
     result: Future[Encoded]
     since: float
 
@@ -71,6 +76,7 @@ class Batcher:
         self._encoder = encoder
         self._max_batch = max_batch
         self._waiting: deque[_Waiting] = deque()
+        self._waiting_maps: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
@@ -89,13 +95,18 @@ class Batcher:
         Raises:
             BatcherClosedError: after `close`.
         """
-        item = _Waiting(pixels, domain, Future(), time.perf_counter())
-        with self._changed:
-            if self._closed:
-                raise BatcherClosedError("the service is stopping")
-            self._waiting.append(item)
-            self._changed.notify()
-        return item.result
+        return self._queue(self._waiting, pixels, domain)
+
+    def submit_patches(self, pixels: torch.Tensor) -> Future[Encoded]:
+        """Queue one (3, height, width) tensor for its (h, w, columns) patch map.
+
+        It waits until no embedding does. Accepted work is bounded, so that ends: those who wait
+        here hold slots that new embeddings would need.
+
+        Raises:
+            BatcherClosedError: after `close`.
+        """
+        return self._queue(self._waiting_maps, pixels, None)
 
     def close(self) -> None:
         """Take nothing more, finish what waits, end the thread. May be called twice."""
@@ -103,6 +114,17 @@ class Batcher:
             self._closed = True
             self._changed.notify()
         self._thread.join()
+
+    def _queue(
+        self, queue: deque[_Waiting], pixels: torch.Tensor, domain: Domain | None
+    ) -> Future[Encoded]:
+        item = _Waiting(pixels, domain, Future(), time.perf_counter())
+        with self._changed:
+            if self._closed:
+                raise BatcherClosedError("the service is stopping")
+            queue.append(item)
+            self._changed.notify()
+        return item.result
 
     def _work(self) -> None:
         while batch := self._take():
@@ -114,13 +136,14 @@ class Batcher:
     def _take(self) -> list[_Waiting]:
         """Wait for work; the longest-waiting items that fit one batch. Empty only when closed."""
         with self._changed:
-            while not self._waiting and not self._closed:
+            while not (self._waiting or self._waiting_maps or self._closed):
                 self._changed.wait()
+            queue = self._waiting or self._waiting_maps
             batch: list[_Waiting] = []
-            while self._waiting and len(batch) < self._max_batch:
-                if batch and not self._waiting[0].joins(batch[0]):
+            while queue and len(batch) < self._max_batch:
+                if batch and not queue[0].joins(batch[0]):
                     break
-                batch.append(self._waiting.popleft())
+                batch.append(queue.popleft())
             return batch
 
     def _run(self, batch: Sequence[_Waiting]) -> None:
@@ -144,7 +167,12 @@ class Batcher:
 
     def _forward(self, batch: Sequence[_Waiting]) -> NDArray[np.float32]:
         pixels = torch.stack([item.pixels for item in batch])
-        rows = self._encoder.embed(pixels, domain=batch[0].domain)
+        domain = batch[0].domain
+        rows = (
+            self._encoder.embed_patches(pixels)
+            if domain is None
+            else self._encoder.embed(pixels, domain=domain)
+        )
         if rows.shape[0] != len(batch) or not np.isfinite(rows).all():
             raise InferenceError(f"the encoder returned {rows.shape} with numbers not finite")
         return rows

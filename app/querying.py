@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
 
+from app.batcher import BatcherClosedError, InferenceError
 from app.embedder import Embedded
+from app.explaining import Explained, explained
 from app.service import Service
 from app.uploads import Upload
 from attribution.answer import Attribution
@@ -24,6 +26,7 @@ class Question:
     alpha: float
     collections: frozenset[str] | None
     min_generation: int
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +36,7 @@ class Answered:
     embedded: Embedded
     attribution: Attribution
     search_seconds: float
+    explained: Explained | None = None
 
 
 async def make_ready(service: Service, question: Question) -> None:
@@ -66,7 +70,18 @@ async def answer(
             raise outcome
         else:
             results.append(next(answered))
-    return results
+    return [await _explain(service, result) for result in results] if question.explain else results
+
+
+async def _explain(service: Service, result: Answered | Exception) -> Answered | Exception:
+    """An answer with its maps. One after the other, so that a batch holds those of one image."""
+    if isinstance(result, Exception):
+        return result
+    try:
+        maps = await explained(service, result.embedded, result.attribution)
+    except (InferenceError, BatcherClosedError) as error:
+        return error
+    return replace(result, explained=maps)
 
 
 async def _search(

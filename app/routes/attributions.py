@@ -108,6 +108,7 @@ def _question(service: Service, parameters: AttributionParameters) -> Question:
         alpha=parameters.alpha if parameters.alpha is not None else service.settings.alpha,
         collections=frozenset(parameters.collection) or None,
         min_generation=parameters.min_generation,
+        explain=parameters.explain,
     )
 
 
