@@ -24,6 +24,7 @@ COMMANDS = {
     "demo": "See the whole thing work on real photographs, with nothing downloaded.",
     "ingest": "Add images to the catalog as sources.",
     "query": "Which sources did these images come from?",
+    "explain": "Draw where an image resembles its sources.",
     "serve": "Serve the HTTP API and the web page.",
     "index": "Show what the index holds: kind, vectors, generation and measured recall.",
     "generate": "Make synthetic images from the patches of real ones.",

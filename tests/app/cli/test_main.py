@@ -11,6 +11,7 @@ TEACHES = {
     "demo": ("contact sheet", "--exit", "Ctrl-C"),
     "ingest": ("JSON Lines", "--collection", "Exits with 1 when a file was skipped"),
     "query": ("not an accusation", "--top-k", "one line an image"),
+    "explain": ("heat map", "accuses nobody", "--out"),
     "serve": ("docs/settings.md", "--port", "loopback"),
     "index": ("--rebuild", "--save", "generation"),
     "generate": ("manifest.jsonl", "--pairs", "no network"),
