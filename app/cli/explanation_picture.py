@@ -44,7 +44,7 @@ def explanation_picture(
     canvas.text((GAP, 48), shortened(subtitle, 14, width - 2 * GAP), 14, FAINT)
     regions = overlaid(_sized(query), region_picture(explanation.region_map), smooth=False)
     _place(canvas, query, 0, TOP, "the image asked about")
-    _place(canvas, regions, 1, TOP, "which region resembles which source")
+    _place(canvas, regions, 1, TOP, "regions by source")
     _legend(canvas, explanation, rows)
     for number, row in enumerate(rows, start=1):
         top = TOP + number * (CELL + CAPTION + GAP)
