@@ -82,10 +82,17 @@ def test_show_where_lays_maps_over_the_pictures(page: Page, served: Running):
     expect(maps).to_have_count(3)
     for place in range(3):
         expect(maps.nth(place)).to_have_js_property("complete", value=True)
-        shown = maps.nth(place).evaluate("image => [image.naturalWidth, image.clientWidth]")
-        under = maps.nth(place).evaluate("image => image.previousElementSibling.clientWidth")
-        assert shown[0] > 0
-        assert shown[1] == under
+        picture = page.locator("#regions .under, #attributed > li:first-child .under").nth(place)
+        expect(picture).to_have_js_property("complete", value=True)
+        same_size = maps.nth(place).evaluate(
+            """map => {
+              const picture = map.previousElementSibling;
+              return map.naturalWidth > 0 && picture.naturalWidth > picture.naturalHeight
+                && map.clientWidth === picture.clientWidth
+                && map.clientHeight === picture.clientHeight;
+            }"""
+        )
+        assert same_size
     choose(page, variation(3))  # the choice stays for what is asked next
     expect(page.locator("#regions li").first).to_contain_text("% 3.jpg")
     page.get_by_role("checkbox", name="Show where").uncheck()
