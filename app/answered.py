@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.embedder import Embedded
 from attribution.answer import Attribution
+from attribution.explanation import Explanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Question:
         named: collections that the caller has named, which must exist.
         reach: the collections that the caller is limited to, by whose changes generations are
             counted; None where there is no limit.
+        explain: whether maps are drawn.
     """
 
     top_k: int
@@ -28,6 +30,15 @@ class Question:
     min_generation: int
     named: frozenset[str] = frozenset()
     reach: frozenset[str] | None = None
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explained:
+    """The maps of one answer, and the seconds that they took."""
+
+    explanation: Explanation
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,3 +52,4 @@ class Answered:
     attribution: Attribution
     search_seconds: float
     generation: int
+    explained: Explained | None = None

@@ -1,8 +1,9 @@
 """Joins the images of concurrent requests into one forward pass; knows no HTTP and no index.
 
 One thread runs the encoder. When it is free it takes whatever waits, up to a limit, and starts at
-once: there is no timer, so a lone request waits for nothing and load makes its own batches. Images
-of jobs have their turn when no interactive image waits, few at a time.
+once: there is no timer, so a lone request waits for nothing and load makes its own batches.
+Embeddings go before the patch maps of explanations, and images of jobs have their turn when nothing
+interactive waits, few at a time.
 """
 
 from __future__ import annotations
@@ -36,10 +37,13 @@ class BatcherClosedError(RuntimeError):
 
 
 class Embeds(Protocol):
-    """The forward pass of an encoder."""
+    """The forward passes of an encoder."""
 
     def embed(self, batch: torch.Tensor, *, domain: Domain) -> NDArray[np.float32]:
         """(n, 3, height, width) -> (n, columns) float32; a query may have more than a source."""
+
+    def embed_patches(self, batch: torch.Tensor) -> NDArray[np.float32]:
+        """(n, 3, height, width) -> (n, h, w, columns) float32."""
 
 
 class Watches(Protocol):
@@ -54,7 +58,7 @@ class Watches(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """One row of a forward pass, with the seconds it waited and the seconds the pass took."""
+    """One row or map of a forward pass, the seconds it waited and the seconds the pass took."""
 
     embedding: NDArray[np.float32]
     queue_seconds: float
@@ -64,7 +68,8 @@ class Encoded:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     pixels: torch.Tensor
-    domain: Domain
+    domain: Domain | None
+    """None: its patch map is wanted."""
     result: Future[Encoded]
     since: float
 
@@ -87,7 +92,7 @@ class _Queue:
 
 
 class Batcher:
-    """Two queues before one inference thread.
+    """Three queues before one inference thread.
 
     A batch that fails is run again image by image, so that one poison image fails alone. Every
     future is resolved, also at `close`. A future that was cancelled before its turn costs nothing.
@@ -105,6 +110,7 @@ class Batcher:
         self._encoder = encoder
         self._watcher = watcher
         self._interactive = _Queue(deque(), max_batch)
+        self._maps = _Queue(deque(), max_batch)
         # An interactive image waits for the pass under way: passes of jobs are kept short.
         self._jobs = _Queue(deque(), max_job_batch)
         self._changed = threading.Condition()
@@ -114,8 +120,8 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """Images in the two queues."""
-        return len(self._interactive.waiting) + len(self._jobs.waiting)
+        """Images in all queues."""
+        return sum(len(queue.waiting) for queue in (self._interactive, self._maps, self._jobs))
 
     @property
     def alive(self) -> bool:
@@ -132,14 +138,19 @@ class Batcher:
         Raises:
             BatcherClosedError: after `close`.
         """
-        item = _Waiting(pixels, domain, Future(), time.perf_counter())
-        with self._changed:
-            if self._closed:
-                raise BatcherClosedError("the service is stopping")
-            queue = self._interactive if priority == "interactive" else self._jobs
-            queue.waiting.append(item)
-            self._changed.notify()
-        return item.result
+        queue = self._interactive if priority == "interactive" else self._jobs
+        return self._queue(queue, pixels, domain)
+
+    def submit_patches(self, pixels: torch.Tensor) -> Future[Encoded]:
+        """Queue one (3, height, width) tensor for its (h, w, columns) patch map.
+
+        It waits until no embedding of an interactive request does. Accepted work is bounded, so
+        that ends: those who wait here hold slots that new embeddings would need.
+
+        Raises:
+            BatcherClosedError: after `close`.
+        """
+        return self._queue(self._maps, pixels, None)
 
     def close(self) -> None:
         """Take nothing more, finish what waits, end the thread. May be called twice."""
@@ -147,6 +158,15 @@ class Batcher:
             self._closed = True
             self._changed.notify()
         self._thread.join()
+
+    def _queue(self, queue: _Queue, pixels: torch.Tensor, domain: Domain | None) -> Future[Encoded]:
+        item = _Waiting(pixels, domain, Future(), time.perf_counter())
+        with self._changed:
+            if self._closed:
+                raise BatcherClosedError("the service is stopping")
+            queue.waiting.append(item)
+            self._changed.notify()
+        return item.result
 
     def _work(self) -> None:
         while batch := self._take():
@@ -158,10 +178,11 @@ class Batcher:
     def _take(self) -> list[_Waiting]:
         """Wait for work; the longest-waiting items that fit one batch. Empty only when closed."""
         with self._changed:
-            while not (self._interactive.waiting or self._jobs.waiting or self._closed):
+            queues = (self._interactive, self._maps, self._jobs)
+            while not (any(queue.waiting for queue in queues) or self._closed):
                 self._changed.wait()
-            queue = self._interactive if self._interactive.waiting else self._jobs
-            return queue.take()
+            waiting = (queue for queue in queues if queue.waiting)
+            return next(waiting, self._interactive).take()
 
     def _run(self, batch: Sequence[_Waiting]) -> None:
         started = time.perf_counter()
@@ -193,7 +214,12 @@ class Batcher:
 
     def _forward(self, batch: Sequence[_Waiting]) -> NDArray[np.float32]:
         pixels = torch.stack([item.pixels for item in batch])
-        rows = self._encoder.embed(pixels, domain=batch[0].domain)
+        domain = batch[0].domain
+        rows = (
+            self._encoder.embed_patches(pixels)
+            if domain is None
+            else self._encoder.embed(pixels, domain=domain)
+        )
         if rows.shape[0] != len(batch) or not np.isfinite(rows).all():
             raise InferenceError(f"the encoder returned {rows.shape} with numbers not finite")
         return rows

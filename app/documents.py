@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from app.answered import Answered
 from app.errors import problem_of
+from app.explanation_documents import heat_map_document, region_map_document
 from app.schemas.attribution import (
     AttributionDocument,
     Calibration,
+    HeatMap,
     Query,
     RankedSource,
     Timings,
@@ -58,7 +60,9 @@ def attribution_document(
 ) -> AttributionDocument:
     """One image's answer as the API shows it."""
     attribution, embedded = answered.attribution, answered.embedded
-    decoded = embedded.decoded
+    decoded, explained = embedded.decoded, answered.explained
+    maps = () if explained is None else explained.explanation.sources
+    heat = {each.rank: heat_map_document(each) for each in maps}
     return AttributionDocument(
         request_id=request_id,
         model_id=attribution.model_id,
@@ -69,7 +73,8 @@ def attribution_document(
         calibration=Calibration(id=attribution.calibration.id, state=attribution.calibration.state),
         other_share=attribution.other_share,
         unattributed_share=attribution.unattributed_share,
-        sources=[_ranked(ranked) for ranked in attribution.sources],
+        sources=[_ranked(ranked, heat.get(ranked.rank)) for ranked in attribution.sources],
+        region_map=None if explained is None else region_map_document(explained.explanation),
         query=Query(
             sha256=decoded.sha256,
             width=decoded.width,
@@ -81,6 +86,7 @@ def attribution_document(
             queue=round(embedded.queue_seconds * _MS, 2),
             encode=round(embedded.encode_seconds * _MS, 2),
             search=round(answered.search_seconds * _MS, 2),
+            explain=None if explained is None else round(explained.seconds * _MS, 2),
             total=round(total_seconds * _MS, 2),
         ),
     )
@@ -103,7 +109,7 @@ def calibration_document(report: CalibrationReport, shares: Shares) -> Calibrati
     )
 
 
-def _ranked(ranked: answer.RankedSource) -> RankedSource:
+def _ranked(ranked: answer.RankedSource, heatmap: HeatMap | None) -> RankedSource:
     source = ranked.source
     return RankedSource(
         rank=ranked.rank,
@@ -118,4 +124,5 @@ def _ranked(ranked: answer.RankedSource) -> RankedSource:
         creator=source.creator,
         licence=source.licence,
         thumbnail_url=thumbnail_url(source.source_id),
+        heatmap=heatmap,
     )

@@ -1,15 +1,17 @@
-"""From uploaded bytes to an embedding: decode and preprocess in threads, then the batcher."""
+"""From uploaded bytes to an embedding, from pictures to patch maps: threads, then the batcher."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from app.batcher import Batcher, Encoded, InferenceError
 from app.metrics import Metrics
@@ -115,6 +117,25 @@ class Embedder:
         """
         decoded, pixels, seconds = self._prepare(upload)
         return Begun(decoded, self._batcher.submit(pixels, "query", priority="job"), seconds)
+
+    async def patches(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """`(n, h, w, d)` patch vectors of a few small pictures; embeddings go first.
+
+        Raises:
+            InferenceError: the encoder failed on one of them.
+            BatcherClosedError: the service is stopping.
+        """
+        loop = asyncio.get_running_loop()
+        pixels = await loop.run_in_executor(
+            self._decoders, lambda: [self._encoder.preprocess_whole(image) for image in images]
+        )
+        futures = [self._batcher.submit_patches(each) for each in pixels]
+        try:
+            encoded = await asyncio.gather(*map(asyncio.wrap_future, futures))
+        finally:
+            for future in futures:  # one failed or nobody waits any more: drop what has not begun
+                future.cancel()
+        return np.stack([each.embedding for each in encoded])
 
     def close(self) -> None:
         """Finish what was accepted, then end all threads."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
 
 from app.answered import Answered, Question
+from app.batcher import BatcherClosedError, InferenceError
 from app.caller import Caller
 from app.embedder import Embedded
-from app.schemas.attribution import AttributionParameters
+from app.explaining import explained
+from app.schemas.attribution import AttributionParameters, ExplainableParameters
 from app.service import Service
 from app.uploads import Upload
 
@@ -32,6 +35,7 @@ def question_of(
         min_generation=parameters.min_generation,
         named=frozenset(parameters.collection),
         reach=caller.collections,
+        explain=isinstance(parameters, ExplainableParameters) and parameters.explain,
     )
 
 
@@ -66,7 +70,18 @@ async def answer(
             raise outcome
         else:
             results.append(next(answered))
-    return results
+    return [await _explain(service, result) for result in results] if question.explain else results
+
+
+async def _explain(service: Service, result: Answered | Exception) -> Answered | Exception:
+    """An answer with its maps. One after the other, so that a batch holds those of one image."""
+    if isinstance(result, Exception):
+        return result
+    try:
+        maps = await explained(service, result.embedded, result.attribution)
+    except (InferenceError, BatcherClosedError) as error:
+        return error
+    return replace(result, explained=maps)
 
 
 async def _search(

@@ -9,10 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.report_maps import reported_maps
 from app.settings import Settings
 from app.version import service_version
 from attribution.answer import Attribution
 from attribution.catalog import Catalog, PreviewMissing, SourceNotFound
+from attribution.explanation import Explanation
 from attribution.report.canonical import report_bytes
 from attribution.report.composing import Circumstances, Pictures, compose
 from attribution.report.document import Picture, Report, ReportedQuery
@@ -66,9 +68,11 @@ class Reporter:
         *,
         collections: frozenset[str] | None,
         request_id: str | None = None,
+        explanation: Explanation | None = None,
     ) -> Report:
         """The report of an answer, signed where there is a key; reads previews from the disk."""
         ids = [ranked.source.source_id for ranked in attribution.sources]
+        maps = reported_maps(explanation)
         report = compose(
             attribution,
             ReportedQuery(
@@ -85,7 +89,7 @@ class Reporter:
                 version=service_version(),
                 request_id=request_id,
             ),
-            Pictures(thumbnails=self._thumbnails(ids)),
+            Pictures(self._thumbnails(ids), maps.sources, maps.regions),
         )
         return report if self.signing_key is None else self.signing_key.sign(report)
 

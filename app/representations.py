@@ -61,6 +61,7 @@ async def report_response(
 ) -> Response:
     """The report of an answer. Drawn in the service's one thread for it, so that answers go on."""
     reporter, request_id = service.reporter, request_id_of(request.scope)
+    maps = None if answered.explained is None else answered.explained.explanation
 
     def draw() -> tuple[Report, bytes]:
         report = reporter.report(
@@ -68,6 +69,7 @@ async def report_response(
             answered.embedded.decoded,
             collections=question.collections,
             request_id=request_id,
+            explanation=maps,
         )
         return report, reporter.render(report, form)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -55,6 +56,7 @@ class Encoder:
         self.head = head.to(self.device).eval()
         self.parts: tuple[Part, ...] = head.parts
         self.dimension: int = head.dimension
+        self.patch_blocks: tuple[Part, ...] = self.backbone.blocks_of_patches
         self.views: int = 2 if card.mirrored_query else 1
         self.fusion = card.fusion
         self.reference: NDArray[np.float32] = (
@@ -69,6 +71,7 @@ class Encoder:
         if head.hubness > 0:  # then a row of a source is not one of a query
             self.reference_queries = head.bank_as_queries().cpu().numpy()
         self._preprocess = Preprocessing(**card.preprocessing.model_dump())
+        self._preprocess_whole = replace(self._preprocess, resize="squash")
         self.model_id: str = self._hash()
 
     @property
@@ -119,12 +122,23 @@ class Encoder:
         return np.concatenate(rows)
 
     def patches(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """Spatial map of each picture: `(n, h, w, dp)` float32 unit vectors."""
+        """Spatial map of each whole picture: `(n, h, w, dp)` float32 unit vectors."""
         if not images:
             return np.zeros((0, 0, 0, self.backbone.patch_dimension), np.float32)
+        return self.embed_patches(torch.stack([self.preprocess_whole(image) for image in images]))
+
+    def preprocess_whole(self, image: Image.Image) -> Tensor:
+        """As `preprocess`, but nothing is cut off: a map must cover the whole picture."""
+        return self._preprocess_whole(image if image.mode == "RGB" else image.convert("RGB"))
+
+    def embed_patches(self, batch: Tensor) -> NDArray[np.float32]:
+        """`(n, 3, H, W)` preprocessed images to `(n, h, w, dp)` float32 unit vectors.
+
+        `patch_blocks` names the slices of a vector that a comparison puts on one scale.
+        """
         with torch.inference_mode():
-            batch = self._stack(images).to(self.device, memory_format=torch.channels_last)
-            maps = functional.normalize(self.backbone(batch).patches, dim=1)
+            images = batch.to(self.device, memory_format=torch.channels_last)
+            maps = functional.normalize(self.backbone.patch_map(images), dim=1)
         result: NDArray[np.float32] = maps.permute(0, 2, 3, 1).float().cpu().numpy()
         return result
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "See the whole thing work on real photographs, with nothing downloaded.",
     "ingest": "Add images to the catalog as sources.",
     "query": "Which sources did these images come from?",
+    "explain": "Draw where an image resembles its sources.",
     "batch": "Attribute many images, against this machine's catalog or a running service.",
     "report": "Put the answer about one image into a document: JSON, HTML or PDF, signed if you "
     "have a key.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.cli.explained import explained
 from app.cli.failures import BadInvocation
 from app.opening import decoding_limits, load_vision, open_gallery
 from app.reporting import PDF, SUFFIXES, Reporter, check_reports
@@ -46,7 +47,8 @@ def make_report(
             alpha=alpha,
         )
         reporter = Reporter.of(settings, gallery.catalog, vision.encoder)
-        report = reporter.report(answer, decoded, collections=collections)
+        maps, _ = explained(gallery.catalog, vision.encoder, decoded.image, answer)
+        report = reporter.report(answer, decoded, collections=collections, explanation=maps)
     for path, form in forms.items():
         path.write_bytes(reporter.render(report, form))
     return verdict(report)

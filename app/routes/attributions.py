@@ -21,7 +21,7 @@ from app.schemas.attribution import (
     AttributedItem,
     AttributionBatch,
     AttributionDocument,
-    AttributionParameters,
+    ExplainableParameters,
     ProblemItem,
 )
 from app.service import ServiceDependency
@@ -48,7 +48,7 @@ _PROBLEMS = (
 async def attribute_image(
     request: Request,
     response: Response,
-    parameters: Annotated[AttributionParameters, Query()],
+    parameters: Annotated[ExplainableParameters, Query()],
     service: ServiceDependency,
     caller: CallerDependency,
     form: ChosenForm,
@@ -90,7 +90,7 @@ async def attribute_image(
 )
 async def attribute_images(
     request: Request,
-    parameters: Annotated[AttributionParameters, Query()],
+    parameters: Annotated[ExplainableParameters, Query()],
     service: ServiceDependency,
     caller: CallerDependency,
 ) -> AttributionBatch:

@@ -35,7 +35,14 @@ EXAMPLE: dict[str, Any] = {
     "unattributed_share": 0.05,
     "sources": [EXAMPLE_SOURCE],
     "query": {"sha256": "9f86d081" * 8, "width": 1024, "height": 768, "format": "jpeg"},
-    "timings_ms": {"decode": 6.1, "queue": 0.2, "encode": 21.4, "search": 3.9, "total": 33.0},
+    "timings_ms": {
+        "decode": 6.1,
+        "queue": 0.2,
+        "encode": 21.4,
+        "search": 3.9,
+        "explain": None,
+        "total": 33.0,
+    },
 }
 EXAMPLE_PROBLEM: dict[str, Any] = {
     "type": "/problems/corrupt-image",
@@ -71,6 +78,16 @@ class AttributionParameters(BaseModel):
     )
 
 
+class ExplainableParameters(AttributionParameters):
+    """Query parameters of an attribution that is answered at once."""
+
+    explain: bool = Field(
+        default=False,
+        description="Also show where: heat maps of the attributed sources, at most 10 (of the "
+        "first 3 listed when none is attributed), and a map of the image's regions.",
+    )
+
+
 class Calibration(BaseModel):
     """What turned scores into p-values and shares."""
 
@@ -80,6 +97,41 @@ class Calibration(BaseModel):
     state: Literal["fresh", "building", "missing"] = Field(
         description="`missing`: too few background images, hence no p-value and no decision."
     )
+
+
+class HeatMap(BaseModel):
+    """Where the image resembles one source.
+
+    Paletted PNGs in base64, a pixel a patch, over the whole picture whatever its proportions: scale
+    them to the picture. A pixel's palette entry is its value, 255 times the similarity: 0 nothing
+    in common, 255 alike. Its opacity is the value again, so the picture can be overlaid as it is.
+    """
+
+    width: int = Field(description="Patches across.")
+    height: int = Field(description="Patches down.")
+    query: str = Field(description="Over the image asked about: what of it is in the source.")
+    source: str = Field(description="Over the source: what of it is in the image asked about.")
+
+
+class Region(BaseModel):
+    """The part of the image that is assigned to one attributed source."""
+
+    rank: int
+    source_id: str
+    fraction: float = Field(description="Of the image's area.")
+
+
+class RegionMap(BaseModel):
+    """Which attributed source each patch of the image resembles most, or none of them.
+
+    A paletted PNG in base64, a pixel a patch; the palette entry is the rank of a source, 0 none.
+    """
+
+    width: int = Field(description="Patches across.")
+    height: int = Field(description="Patches down.")
+    png: str
+    regions: list[Region] = Field(description="One for each attributed source with a heat map.")
+    none_fraction: float = Field(description="Of the image's area, assigned to no source.")
 
 
 class RankedSource(BaseModel):
@@ -102,6 +154,9 @@ class RankedSource(BaseModel):
     creator: str | None
     licence: str | None
     thumbnail_url: str
+    heatmap: HeatMap | None = Field(
+        default=None, description="With `explain` only, and not for every source listed."
+    )
 
 
 class Query(BaseModel):
@@ -120,6 +175,7 @@ class Timings(BaseModel):
     queue: float
     encode: float
     search: float
+    explain: float | None = Field(default=None, description="null unless asked for.")
     total: float
 
 
@@ -144,6 +200,7 @@ class AttributionDocument(BaseModel):
         description="Probability that a true source drawn at random is not held at all."
     )
     sources: list[RankedSource] = Field(description="Always listed, whatever the decision.")
+    region_map: RegionMap | None = Field(default=None, description="With `explain` only.")
     query: Query
     timings_ms: Timings
 

@@ -3,25 +3,32 @@
 // The decision comes first. Sources that the image is not attributed to are folded away and said
 // to be similar, no more: a list of names under a "no" must not read as an accusation.
 
+import { drawMaps } from "./where.js";
+
 const NO_BREAK = "\u00a0";
 const element = (id) => document.getElementById(id);
 const named = (source) => source.title || source.uri || source.source_id;
 
 // `draw` puts the picture at an address into an image element.
-export function showAnswer(answer, draw) {
+export function showAnswer(answer, draw, { again = false } = {}) {
   const attributed = answer.sources.filter((source) => source.attributed);
   const similar = answer.sources.filter((source) => !source.attributed);
   const { decision, meaning, caution } = inWords(answer, attributed);
+  element("where-choice").hidden = !answer.sources.length;
   element("answer").dataset.decision = answer.decision ?? "undecided";
   element("decision").textContent = decision;
   element("meaning").textContent = meaning;
   element("caution").textContent = caution;
   element("attributed").replaceChildren(...attributed.map((source) => sourceItem(source, draw)));
   element("shares").textContent = attributed.length ? remainder(answer, attributed) : "";
-  showSimilar(similar, draw, { besides: attributed.length > 0 });
+  showSimilar(similar, draw, {
+    besides: attributed.length > 0,
+    open: again && element("similar").open,
+  });
   showRecord(answer);
+  drawMaps(answer);
   element("answer").hidden = false;
-  element("decision").focus();
+  if (!again) element("decision").focus();
 }
 
 function inWords(answer, attributed) {
@@ -68,12 +75,12 @@ function remainder(answer, attributed) {
     + `${percent(answer.unattributed_share)} from none of them.`;
 }
 
-function showSimilar(sources, draw, { besides }) {
+function showSimilar(sources, draw, { besides, open }) {
   const section = element("similar");
   const count = `${sources.length} ${besides ? "other " : ""}similar image${
     sources.length === 1 ? "" : "s"}`;
   section.hidden = !sources.length;
-  section.open = false;
+  section.open = open;
   section.querySelector("summary").textContent = `Show ${count} held here`;
   section.querySelector("p").textContent =
     "Listed for comparison only. Some images are always the most similar ones; nothing says that "
@@ -83,6 +90,7 @@ function showSimilar(sources, draw, { besides }) {
 
 function sourceItem(source, draw) {
   const item = element("source").content.cloneNode(true).firstElementChild;
+  item.dataset.rank = source.rank;
   const image = item.querySelector("img");
   draw(image, `${source.thumbnail_url}?size=192`);
   image.alt = `Preview of ${named(source)}`;

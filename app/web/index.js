@@ -11,6 +11,7 @@ let preview = null;
 
 element("ask").addEventListener("submit", (event) => event.preventDefault());
 element("again").addEventListener("click", () => ask(asked));
+element("where").addEventListener("change", () => askWhere());
 element("chosen").addEventListener("error", (event) => { event.target.hidden = true; });
 
 element("file").addEventListener("change", ({ target }) => {
@@ -51,11 +52,9 @@ async function ask(file) {
   element("problem").hidden = true;
   element("access").hidden = true;
   element("status").textContent = "Comparing…";
-  const body = new FormData();
-  body.append("file", file);
+  element("where-status").textContent = "";
   try {
-    const response = await send("/v1/attributions", { method: "POST", body });
-    const reply = await response.json();
+    const { response, reply } = await post(file);
     if (mine !== latest) return;
     if (response.status === 401) {
       element("status").textContent = "";
@@ -71,6 +70,29 @@ async function ask(file) {
       retry: true,
     });
   }
+}
+
+// The same question once more, with maps or without: what is shown stays until they are there.
+async function askWhere() {
+  const mine = ++latest;
+  const say = (words) => { element("where-status").textContent = words; };
+  say(element("where").checked ? "Looking closer…" : "");
+  try {
+    const { response, reply } = await post(asked);
+    if (mine !== latest) return;
+    say(response.ok ? "" : reply.title);
+    if (response.ok) showAnswer(reply, draw, { again: true });
+  } catch {
+    if (mine === latest) say("The service could not be reached.");
+  }
+}
+
+async function post(file) {
+  const body = new FormData();
+  body.append("file", file);
+  const query = element("where").checked ? "?explain=true" : "";
+  const response = await send(`/v1/attributions${query}`, { method: "POST", body });
+  return { response, reply: await response.json() };
 }
 
 function showChosen(file) {

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from attribution.evaluation.laundering import launder
 from attribution.synthesis import collage, from_one, from_two
+from attribution.synthesis.laundering import launder
 
 Kind = Literal["one", "two", "collage"]
 KINDS: tuple[Kind, ...] = ("one", "two", "one", "collage")
@@ -98,7 +98,7 @@ def make_query(plan: Plan, pictures: Sequence[Image.Image], *, size: int = SIZE)
         first = float(made.mask.mean())
         image, areas = made.image, (first, 1.0 - first)
     if plan.laundered:
-        image, areas = launder(image, np.random.default_rng(plan.seed)), None
+        image, areas = launder(image, seed=plan.seed), None
     return SyntheticQuery(image, areas)
 
 

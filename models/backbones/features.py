@@ -26,13 +26,26 @@ class Backbone(nn.Module):
     dimension: int
     """Columns of `Features.pooled`."""
     patch_dimension: int
-    """Channels of `Features.patches`."""
+    """Channels of `patch_map`."""
 
     @cached_property
     def blocks_of_descriptor(self) -> tuple[Part, ...]:
         """Slices of the descriptor that a head may read apart; one, `whole`, unless replaced."""
         return consecutive_parts([("whole", self.dimension)])
 
+    @cached_property
+    def blocks_of_patches(self) -> tuple[Part, ...]:
+        """Slices of a patch vector that are put on one scale apart; one unless replaced."""
+        return consecutive_parts([("whole", self.patch_dimension)])
+
     def forward(self, images: Tensor) -> Features:
         """Describe the images."""
         raise NotImplementedError(f"{type(self).__name__} must implement forward")
+
+    def patch_map(self, images: Tensor) -> Tensor:
+        """`(n, patch_dimension, h, w)`: what an explanation compares, place by place.
+
+        The map of `forward` unless replaced by one that tells places apart better.
+        """
+        features: Features = self(images)
+        return features.patches

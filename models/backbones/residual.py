@@ -74,7 +74,10 @@ class ResidualNet(Backbone):
         self.stages = nn.ModuleList(stages)
         self.blocks_of_descriptor = descriptor_layout(widths)
         self.dimension = self.blocks_of_descriptor[-1].stop
-        self.patch_dimension = widths[-1]
+        self.blocks_of_patches = consecutive_parts(
+            [(f"stage{i}", width) for i, width in enumerate(widths[:-1], start=1)]
+        )
+        self.patch_dimension = self.blocks_of_patches[-1].stop
 
     def forward(self, images: Tensor) -> Features:
         """`(n, 3, H, W)`, H and W at least 32, to a descriptor and the last stage's map."""
@@ -82,16 +85,30 @@ class ResidualNet(Backbone):
         gradients = _unit(oriented_gradients(images))
         return Features(torch.cat([learnt.pooled, gradients], dim=1), learnt.patches)
 
+    def patch_map(self, images: Tensor) -> Tensor:
+        """Every stage but the last, each of unit length, on the grid of the second stage.
+
+        The last stage's cells see half the picture, so they do not say where anything is.
+        """
+        maps = self._maps(images, len(self.stages) - 1)
+        height, width = maps[min(1, len(maps) - 1)].shape[-2:]
+        return torch.cat([_unit(_on_grid(each, (height, width))) for each in maps], dim=1)
+
     def learnt(self, images: Tensor) -> Features:
         """`forward` without the last block of the descriptor, which has no weights to train."""
-        maps: list[Tensor] = []
-        x = images
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
+        maps = self._maps(images, len(self.stages))
         blocks = [maps[-1].mean(dim=(2, 3)), layout_grid(maps[-2])]
         blocks += [stage_statistics(each) for each in maps[:-1]]
         return Features(torch.cat([_unit(block) for block in blocks], dim=1), maps[-1])
+
+    def _maps(self, images: Tensor, stages: int) -> list[Tensor]:
+        """What the first stages see, one after the other."""
+        maps: list[Tensor] = []
+        x = images
+        for stage in self.stages[:stages]:
+            x = stage(x)
+            maps.append(x)
+        return maps
 
 
 def descriptor_layout(widths: Sequence[int]) -> tuple[Part, ...]:
@@ -116,6 +133,13 @@ def stage_statistics(x: Tensor) -> Tensor:
     """Mean and standard deviation of every channel over space: `(n, c, h, w) -> (n, 2c)`."""
     variance, mean = torch.var_mean(x, dim=(2, 3), correction=0)
     return torch.cat([mean, (variance + 1e-5).sqrt()], dim=1)
+
+
+def _on_grid(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Average a finer map down to `grid`, interpolate a coarser one up to it."""
+    if x.shape[-2] > grid[0]:
+        return functional.adaptive_avg_pool2d(x, grid)
+    return functional.interpolate(x, size=grid, mode="bilinear", align_corners=False)
 
 
 def _unit(x: Tensor) -> Tensor:

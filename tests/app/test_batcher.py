@@ -30,6 +30,10 @@ class Fake:
             raise RuntimeError("poison")
         return np.where(values == NAN, np.nan, values).astype(np.float32)
 
+    def embed_patches(self, batch):
+        rows = self.embed(batch, domain=None)
+        return np.broadcast_to(rows[:, None, None], (len(batch), 2, 2, 1))
+
 
 def image(value, side=2):
     return torch.full((3, side, side), float(value))
@@ -118,3 +122,24 @@ def test_the_time_in_the_queue_is_told(fake, batcher):
     waiting = batcher.submit(image(1), "query")
     threading.Timer(0.05, fake.free.set).start()
     assert waiting.result(5).queue_seconds >= 0.04
+
+
+def test_patch_maps_wait_for_embeddings_and_share_passes_among_themselves(fake, batcher):
+    hold(fake, batcher)
+    maps = [batcher.submit_patches(image(value)) for value in (1, 2)]
+    rows = [batcher.submit(image(value), "query") for value in (3, 4)]
+    fake.free.set()
+    assert [future.result(5).embedding[0] for future in rows] == [3, 4]
+    assert [future.result(5).embedding.shape for future in maps] == [(2, 2, 1)] * 2
+    assert [future.result(5).embedding[0, 0, 0] for future in maps] == [1, 2]
+    assert fake.batches[1:] == [(2, "query"), (2, None)]
+
+
+def test_patch_maps_that_wait_at_close_are_still_made(fake, batcher):
+    hold(fake, batcher)
+    waiting = batcher.submit_patches(image(7))
+    fake.free.set()
+    batcher.close()
+    assert waiting.result(0).embedding[0, 0, 0] == 7
+    with pytest.raises(BatcherClosedError):
+        batcher.submit_patches(image(1))

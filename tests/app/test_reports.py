@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jsonschema_rs
 import pypdf
 import pytest
+from PIL import Image
 
 from app.reporting import HTML, PDF, REPORT_JSON
 from app.settings import Settings
@@ -38,6 +39,22 @@ def ask(running, form, data=None, **parameters):
         files={"file": variation(3) if data is None else data},
         headers={"Accept": form},
     )
+
+
+def test_a_report_of_an_explained_answer_shows_where(signing):
+    report = Report.model_validate_json(ask(signing, REPORT_JSON, explain=True).content)
+    attributed = [source for source in report.sources if source.attributed]
+    assert attributed
+    for source in attributed:
+        for drawn in (source.maps.query_png, source.maps.source_png):
+            with Image.open(io.BytesIO(base64.b64decode(drawn)), formats=["PNG"]) as opened:
+                assert min(opened.size) > 1
+    assert [region.rank for region in report.region_map.legend] == [
+        source.rank for source in attributed
+    ]
+    plain = Report.model_validate_json(ask(signing, REPORT_JSON).content)
+    assert plain.region_map is None
+    assert all(source.maps is None for source in plain.sources)
 
 
 def test_the_json_report_says_what_the_answer_says_and_is_signed(signing):

@@ -61,6 +61,68 @@ def test_the_honest_no_accuses_nobody(page: Page, served: Running):
     expect(page.locator("#similar")).to_contain_text("Listed for comparison only")
 
 
+def test_show_where_lays_maps_over_the_pictures(page: Page, served: Running):
+    page.goto(served.url)
+    choose(page, variation(7))
+    expect(page.locator("#attributed .name").first).to_have_text("7.jpg")
+    expect(page.locator("#regions")).to_be_hidden()
+    page.get_by_role("checkbox", name="Show where").check()
+    expect(page.locator("#where-status")).to_be_empty()
+    expect(page.locator("#regions")).to_be_visible()
+    expect(page.locator("#regions li").first).to_contain_text("% 7.jpg")
+    expect(page.locator("#regions li").last).to_contain_text("% none of them")
+    first = page.locator("#attributed > li").first
+    expect(
+        first.get_by_alt_text("Heat map over your image: where it resembles 7.jpg")
+    ).to_be_visible()
+    expect(
+        first.get_by_alt_text("Heat map over 7.jpg: where it resembles your image")
+    ).to_be_visible()
+    maps = page.locator("#regions .over, #attributed > li:first-child .over")
+    expect(maps).to_have_count(3)
+    for place in range(3):
+        expect(maps.nth(place)).to_have_js_property("complete", value=True)
+        picture = page.locator("#regions .under, #attributed > li:first-child .under").nth(place)
+        expect(picture).to_have_js_property("complete", value=True)
+        same_size = maps.nth(place).evaluate(
+            """map => {
+              const picture = map.previousElementSibling;
+              return map.naturalWidth > 0 && picture.naturalWidth > picture.naturalHeight
+                && map.clientWidth === picture.clientWidth
+                && map.clientHeight === picture.clientHeight;
+            }"""
+        )
+        assert same_size
+    choose(page, variation(3))  # the choice stays for what is asked next
+    expect(page.locator("#regions li").first).to_contain_text("% 3.jpg")
+    page.get_by_role("checkbox", name="Show where").uncheck()
+    expect(page.locator("#regions")).to_be_hidden()
+    expect(page.locator("#attributed .heat").first).to_be_hidden()
+
+
+def test_show_where_of_an_honest_no_assigns_no_region(page: Page, served: Running):
+    page.goto(served.url)
+    choose(page, STRANGER)
+    page.get_by_role("checkbox", name="Show where").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#similar .heat:not([hidden])")).to_have_count(3)
+    expect(page.locator("#regions")).to_be_hidden()
+    expect(page.get_by_role("checkbox", name="Show where")).to_be_focused()
+
+
+def test_a_closer_look_that_is_refused_leaves_the_answer(page: Page, served: Running):
+    page.goto(served.url)
+    choose(page, variation(7))
+    busy = {"title": "Overloaded", "detail": "Read Retry-After.", "request_id": "req_1"}
+    page.route(
+        "**/v1/attributions?explain=true",
+        lambda route: route.fulfill(status=503, headers={"Retry-After": "5"}, json=busy),
+    )
+    page.get_by_role("checkbox", name="Show where").check()
+    expect(page.locator("#where-status")).to_have_text("Overloaded")
+    expect(page.locator("#attributed .name").first).to_have_text("7.jpg")
+
+
 def test_a_broken_file_shows_what_to_do(page: Page, served: Running):
     broken = variation(1)[:200]
     told = served.client.post("/v1/attributions", files={"file": broken}).json()
@@ -98,6 +160,8 @@ def test_the_keyboard_is_enough(page: Page, served: Running, key):
         page.keyboard.press(key)
     chooser.value.set_files(upload(variation(5)))
     expect(page.locator("#decision")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("checkbox", name="Show where")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.locator("#similar summary")).to_be_focused()
 

@@ -13,6 +13,7 @@ from models.backbones.residual import ResidualNet, descriptor_layout
 from models.background import Background, load_background, save_background, thumbnail
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard
 from models.checkpoints import BadCheckpoint, load_encoder_folder, save_encoder
+from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
 from models.loading import load_encoder_background
 from models.preprocessing import Preprocessing
@@ -66,9 +67,24 @@ def test_rows_have_unit_parts_and_do_not_depend_on_the_batch(tmp_path):
 
 def test_patches_are_unit_vectors_on_a_grid(tmp_path):
     save_small(tmp_path)
-    maps = load_encoder(str(tmp_path)).patches([picture(), picture(1)])
-    assert maps.shape == (2, 2, 2, 16)
+    encoder = load_encoder(str(tmp_path))
+    maps = encoder.patches([picture(), picture(1)])
+    assert maps.shape == (2, 8, 8, 8 + 8 + 16)  # all stages but the last, on the second one's grid
     assert np.allclose(np.linalg.norm(maps, axis=-1), 1, atol=1e-5)
+    assert [part.dimension for part in encoder.patch_blocks] == [8, 8, 16]
+    assert encoder.patches([]).shape == (0, 0, 0, 32)
+
+
+def test_patches_of_a_cropping_encoder_cover_the_whole_picture(tmp_path):
+    save_small(tmp_path)
+    squashing = load_encoder_folder(tmp_path)
+    card = squashing.card.model_copy(
+        update={"preprocessing": PreprocessingCard(height=64, width=64, resize="centre-crop")}
+    )
+    cropping = Encoder(card, squashing.backbone, squashing.head, reference=squashing.reference)
+    wide = picture(size=(200, 60))
+    assert not torch.equal(cropping.preprocess(wide), squashing.preprocess(wide))
+    np.testing.assert_array_equal(cropping.patches([wide]), squashing.patches([wide]))
 
 
 def test_saving_and_loading_twice_gives_the_same_encoder(tmp_path):

@@ -13,6 +13,7 @@ TEACHES = {
     "query": ("not an accusation", "--top-k", "one line an image"),
     "batch": ("--url", "images that have a line are left alone", "Exits with 1"),
     "report": ("docs/answers.md", "attribution report make --help", "verify", "new-key"),
+    "explain": ("heat map", "accuses nobody", "--out"),
     "serve": ("docs/settings.md", "--port", "loopback"),
     "calibrate": ("Nothing has to be labelled", "--manifest", "beside a service"),
     "index": ("--rebuild", "--save", "generation"),

@@ -1,0 +1,45 @@
+"""Writes the maps of an explanation as a report shows them."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from attribution.explanation import Explanation
+from attribution.explanation.pictures import heat_picture, png, region_colour, region_picture
+from attribution.report.document import Maps, Region, RegionMap
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedMaps:
+    """By `source_id`, and the map of regions; nothing where nothing was explained."""
+
+    sources: dict[str, Maps] = field(default_factory=dict)
+    regions: RegionMap | None = None
+
+
+def reported_maps(explanation: Explanation | None) -> ReportedMaps:
+    """Heat maps, and the regions with a colour for each attributed source."""
+    if explanation is None:
+        return ReportedMaps()
+    sources = {
+        each.source_id: Maps(
+            query_png=_base64(heat_picture(each.query)),
+            source_png=_base64(heat_picture(each.source)),
+        )
+        for each in explanation.sources
+    }
+    legend = tuple(
+        Region(rank=region.rank, colour="#{:02x}{:02x}{:02x}".format(*region_colour(region.rank)))
+        for region in explanation.regions
+    )
+    if not legend:
+        return ReportedMaps(sources)
+    picture = _base64(region_picture(explanation.region_map))
+    return ReportedMaps(sources, RegionMap(png=picture, legend=legend))
+
+
+def _base64(picture: Image.Image) -> str:
+    return base64.b64encode(png(picture)).decode("ascii")

@@ -1,0 +1,21 @@
+"""Where an image resembles its sources: heat maps, and which region came from which source."""
+
+from attribution.explanation.explanation import (
+    Explanation,
+    Region,
+    SourceMaps,
+    explain,
+    sources_to_explain,
+)
+from attribution.explanation.previews import Previewed, read_previews, views_of_query
+
+__all__ = [
+    "Explanation",
+    "Previewed",
+    "Region",
+    "SourceMaps",
+    "explain",
+    "read_previews",
+    "sources_to_explain",
+    "views_of_query",
+]

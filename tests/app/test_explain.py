@@ -1,0 +1,118 @@
+"""`explain=true` over HTTP: maps inline, bounded, and never in the way of an answer."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.app.conftest import jpeg, picture, variation
+
+EXPLAIN = {"explain": "true"}
+
+
+@pytest.fixture(scope="module")
+def gallery(shared):
+    return {seed: shared.add(seed)["source"]["source_id"] for seed in range(20)}
+
+
+def opened(encoded):
+    data = base64.b64decode(encoded, validate=True)
+    assert len(data) < 4096
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        image.load()
+    assert image.mode == "P"
+    return np.asarray(image)
+
+
+def test_maps_of_attributed_sources_come_inline(shared, gallery):
+    answer = shared.ask(variation(3), **EXPLAIN)
+    first, *others = answer["sources"]
+    assert first["source_id"] == gallery[3]
+    assert first["attributed"]
+    heat = first["heatmap"]
+    for name in ("query", "source"):
+        assert opened(heat[name]).shape == (heat["height"], heat["width"])
+        assert opened(heat[name]).max() > 100  # a picture in its own variation
+    assert all(source["heatmap"] is None for source in others if not source["attributed"])
+    regions = answer["region_map"]
+    ranks = opened(regions["png"])
+    assert ranks.shape == (regions["height"], regions["width"])
+    shown = {source["rank"] for source in answer["sources"] if source["attributed"]}
+    assert set(np.unique(ranks)) <= shown | {0}
+    assert {region["rank"] for region in regions["regions"]} == shown
+    assert regions["regions"][0]["source_id"] == gallery[3]
+    assert regions["regions"][0]["fraction"] == pytest.approx((ranks == 1).mean())
+    assert regions["none_fraction"] == pytest.approx((ranks == 0).mean())
+    timings = answer["timings_ms"]
+    assert 0 < timings["explain"] <= timings["total"]
+
+
+def test_nothing_else_of_an_answer_changes(shared, gallery):
+    plain, explained = shared.ask(variation(4)), shared.ask(variation(4), **EXPLAIN)
+    assert plain["region_map"] is None
+    assert plain["timings_ms"]["explain"] is None
+    assert all(source["heatmap"] is None for source in plain["sources"])
+    for source in explained["sources"]:
+        source["heatmap"] = None
+    assert explained["sources"] == plain["sources"]
+    assert explained["decision"] == plain["decision"]
+
+
+def test_without_an_attributed_source_the_first_three_have_maps_and_no_region(shared, gallery):
+    answer = shared.ask(jpeg(picture(777_777)), **EXPLAIN)
+    assert answer["decision"] == "no_source_found"
+    present = [source["heatmap"] is not None for source in answer["sources"]]
+    assert present == [True] * 3 + [False] * 7
+    assert answer["region_map"]["regions"] == []
+    assert answer["region_map"]["none_fraction"] == 1
+    assert not opened(answer["region_map"]["png"]).any()
+
+
+def test_an_empty_gallery_has_nothing_to_show(running):
+    answer = running.ask(variation(1), **EXPLAIN)
+    assert answer["sources"] == []
+    assert answer["region_map"]["none_fraction"] == 1
+
+
+def test_each_image_of_a_batch_is_explained(shared, gallery):
+    data = [variation(1), b"words", variation(2)]
+    files = [("files", (f"{place}.jpg", each)) for place, each in enumerate(data)]
+    response = shared.client.post("/v1/attributions/batch", files=files, params=EXPLAIN)
+    items = response.json()["items"]
+    assert items[1]["problem"]["type"] == "/problems/unsupported-image"
+    for place, seed in ((0, 1), (2, 2)):
+        first = items[place]["attribution"]["sources"][0]
+        assert first["source_id"] == gallery[seed]
+        alone = shared.ask(variation(seed), **EXPLAIN)["sources"][0]["heatmap"]
+        together = opened(first["heatmap"]["query"]).astype(int)
+        assert np.abs(together - opened(alone["query"])).max() <= 1
+
+
+def test_a_source_deleted_meanwhile_has_no_map(running, monkeypatch):
+    ids = [running.add(seed)["source"]["source_id"] for seed in range(5)]
+    read = running.service.catalog.preview
+
+    def deleted_first(source_id):
+        running.service.catalog.delete(source_ids=[ids[3]])
+        return read(source_id)
+
+    monkeypatch.setattr(running.service.catalog, "preview", deleted_first)
+    answer = running.ask(variation(3), **EXPLAIN)
+    assert answer["sources"][0]["source_id"] == ids[3]
+    assert answer["sources"][0]["heatmap"] is None
+    assert ids[3] not in {region["source_id"] for region in answer["region_map"]["regions"]}
+    assert ids[3] not in {source["source_id"] for source in running.ask(variation(3))["sources"]}
+
+
+def test_an_encoder_that_fails_on_patches_is_a_problem_not_a_crash(shared, gallery, monkeypatch):
+    def fail(batch):
+        raise RuntimeError("no patches today")
+
+    monkeypatch.setattr(shared.service.attributor.encoder, "embed_patches", fail)
+    response = shared.client.post("/v1/attributions", params=EXPLAIN, files={"file": variation(1)})
+    assert response.status_code == 503
+    assert response.json()["type"] == "/problems/inference-failed"
+    monkeypatch.undo()
+    assert shared.ask(variation(1), **EXPLAIN)["sources"][0]["heatmap"] is not None
