@@ -89,7 +89,7 @@ def coefficients(attributor: Attributor, rows: np.ndarray, ids: np.ndarray) -> n
 
     Of a query of several views the one that is explained best counts.
     """
-    fusion, found = attributor.fusion, np.zeros(ids.shape)
+    fusion, found = attributor.calibration.reference.fusion, np.zeros(ids.shape)
     views = fusion.views_of(rows)
     extra = 1 if attributor.encoder.card.hubness > 0 else 0  # that column is no direction
     for row in range(len(ids)):
