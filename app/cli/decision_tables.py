@@ -12,6 +12,7 @@ from attribution.evaluation.intervals import Rate
 from attribution.evaluation.rates import PREVALENCES, FalseDiscovery
 from attribution.evaluation.reliability import Score
 
+LEFT_OUT = "* asked again with the set's sources left out of the gallery"
 _SHOWN_QUANTILES = (0.01, 0.05, 0.1, 0.5)
 
 
@@ -29,99 +30,92 @@ def decision_tables(report: DecisionReport) -> Iterator[Table]:
 
 
 def _false_attribution(report: DecisionReport) -> Table:
-    table = _table("false attribution of queries without source, measured rate [95 %]")
-    for name in ("queries", "set"):
-        table.add_column(name)
-    table.add_column("n", justify="right")
-    table.add_column("groups", justify="right")
-    for alpha in report.alphas:
-        table.add_column(f"alpha {alpha:g}", justify="right")
-    rates = {(e.condition, e.left_out, e.set, e.alpha): e.rate for e in report.false_attribution}
-    for condition, left_out, name in dict.fromkeys(key[:3] for key in rates):
-        cells = [rates[condition, left_out, name, alpha] for alpha in report.alphas]
-        label = (name or "all of these") + (", sources left out" if left_out else "")
+    table = _table("false attribution of queries without source: measured rate [95 %]", LEFT_OUT)
+    _columns(table, ("queries", "set"), ("n", "groups", *_alphas(report)))
+    rates = {(e.condition, e.set, e.left_out, e.alpha): e.rate for e in report.false_attribution}
+    before = ""
+    for condition, name, left_out in dict.fromkeys(key[:3] for key in rates):
+        cells = [rates[condition, name, left_out, alpha] for alpha in report.alphas]
         counts = (str(cells[0].total), str(cells[0].groups))
-        table.add_row(condition, label, *counts, *map(_rate, cells))
+        label = _label(name or "all of these", left_out=left_out)
+        _add(table, before, condition, label, *counts, *map(_rate, cells))
+        before = condition
+    return table
+
+
+def _uniformity(report: DecisionReport) -> Table:
+    table = _table("p-values of queries without source: distance from uniform, quantiles", LEFT_OUT)
+    quantiles = [f"q {level:g}" for level in _SHOWN_QUANTILES]
+    _columns(table, ("queries", "set"), ("n", "distance", "excess", "95 %", *quantiles))
+    before = ""
+    for each in report.uniformity:
+        fit = each.fit
+        band = _figure(fit.band) if each.groups == fit.queries else "-"
+        figures = (_figure(fit.distance), _figure(fit.excess), band)
+        shown = [_figure(fit.quantiles[level]) for level in _SHOWN_QUANTILES]
+        label = _label(each.set, left_out=each.left_out)
+        _add(table, before, each.condition, label, str(fit.queries), *figures, *shown)
+        before = each.condition
     return table
 
 
 def _power(report: DecisionReport) -> Table:
-    table = _table("queries with sources, share [95 %]")
-    for name in ("queries", "set", "alpha"):
-        table.add_column(name)
-    for name in ("attributed", "and rank 1 true", "of those wrong", "any wrong named"):
-        table.add_column(name, justify="right")
-    before = None
+    table = _table("queries with sources: power (attributed, and a true source first) [95 %]")
+    names = ("alpha", "attributed", "power", "misattributed", "any wrong")
+    _columns(table, ("queries", "set"), names)
+    before = ""
     for each in report.power:
-        first = (each.condition, f"{each.set} ({each.power.total})")
-        named = first if first != before else ("", "")
-        before = first
-        table.add_row(
-            *named,
+        rate = each.power
+        labels = dict(zip(report.alphas, (each.set, f"n = {rate.total}"), strict=False))
+        _add(
+            table,
+            before,
+            each.condition,
+            labels.get(each.alpha, f"{rate.groups} groups"),
             f"{each.alpha:g}",
-            f"{each.attributed.value:.3f}",
-            _rate(each.power),
+            _figure(each.attributed.value),
+            _rate(rate),
             "-" if each.misattribution is None else _rate(each.misattribution),
-            f"{each.wrongly_named.value:.3f}",
-            end_section=each.alpha == report.alphas[-1],
+            _figure(each.wrongly_named.value),
         )
+        before = each.condition
     return table
 
 
 def _false_discovery(report: DecisionReport) -> Table:
     table = _table("wrong ones among all attributions, where so many queries have a source")
-    for name in ("queries", "set", "alpha"):
-        table.add_column(name)
-    for prevalence in PREVALENCES:
-        table.add_column(f"{prevalence:.0%}", justify="right")
+    _columns(table, ("queries", "set"), ("alpha", *(f"{share:.0%}" for share in PREVALENCES)))
     found = {(e.condition, e.set, e.alpha, e.prevalence): e for e in report.false_discovery}
+    before = ""
     for condition, name, alpha in dict.fromkeys(key[:3] for key in found):
         cells = [_discovery(found[condition, name, alpha, share]) for share in PREVALENCES]
-        table.add_row(condition, name, f"{alpha:g}", *cells)
-    return table
-
-
-def _uniformity(report: DecisionReport) -> Table:
-    table = _table("p-values of queries without source: distance from uniform, quantiles")
-    for name in ("queries", "set"):
-        table.add_column(name)
-    for name in ("n", "distance", "too small by", "95 % below"):
-        table.add_column(name, justify="right")
-    for level in _SHOWN_QUANTILES:
-        table.add_column(f"q {level:g}", justify="right")
-    for each in report.uniformity:
-        fit = each.fit
-        label = each.set + (", sources left out" if each.left_out else "")
-        figures = (fit.distance, fit.excess)
-        limit = _figure(fit.band) if each.groups == fit.queries else "-"
-        quantiles = [_figure(fit.quantiles[level]) for level in _SHOWN_QUANTILES]
-        table.add_row(
-            each.condition, label, str(fit.queries), *map(_figure, figures), limit, *quantiles
-        )
+        label = name if alpha == report.alphas[0] else ""
+        _add(table, before, condition, label, f"{alpha:g}", *cells)
+        before = condition
     return table
 
 
 def _shares(report: DecisionReport) -> Table:
-    table = _table("shares against what was true; in brackets the best constant")
-    for name in ("queries", "share", "set"):
-        table.add_column(name)
-    for name in ("n", "mean", "true", "error", "Brier", "log", "Brier gain, 95 %"):
-        table.add_column(name, justify="right")
+    table = _table(
+        "shares beside what was true; in brackets the best constant, gain on it with 95 %"
+    )
+    names = ("n", "mean", "true", "error", "Brier", "log", "Brier gain")
+    _columns(table, ("queries", "share"), names)
+    before = ""
     for each in report.reliability:
         scores = ("", "", "")
         if not each.set:
             scores = (_score(each.brier), _score(each.log), _gain(each.brier.difference))
         figures = map(_figure, (each.claimed, each.true, each.calibration_error))
-        name = each.set or "all"
-        table.add_row(each.condition, each.kind, name, str(each.queries), *figures, *scores)
+        name = f"  {each.set}" if each.set else each.kind
+        _add(table, before, each.condition, name, str(each.queries), *figures, *scores)
+        before = each.condition
     return table
 
 
 def _risk(report: DecisionReport) -> Table:
     table = _table("risk (rank 1 no true source) over coverage, smallest p-values first")
-    table.add_column("queries")
-    for name in ("AURC", "at best", "risk of all", "of half", "of a quarter"):
-        table.add_column(name, justify="right")
+    _columns(table, ("queries",), ("AURC", "at best", "risk of all", "of half", "of a quarter"))
     for condition, found in report.risk.items():
         figures = (
             found.area,
@@ -134,19 +128,51 @@ def _risk(report: DecisionReport) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold")
+def _table(title: str, caption: str | None = None) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption=caption,
+        caption_justify="left",
+    )
+
+
+def _columns(table: Table, words: Sequence[str], figures: Sequence[str]) -> None:
+    for name in words:
+        table.add_column(name)
+    for name in figures:
+        table.add_column(name, justify="right")
+
+
+def _add(table: Table, before: str, condition: str, *cells: str) -> None:
+    """A row; the condition is said where it changes."""
+    if condition == before:
+        table.add_row("", *cells)
+        return
+    if before:
+        table.add_section()
+    table.add_row(condition, *cells)
+
+
+def _alphas(report: DecisionReport) -> list[str]:
+    return [f"alpha {alpha:g}" for alpha in report.alphas]
+
+
+def _label(name: str, *, left_out: bool) -> str:
+    return f"{name} *" if left_out else name
 
 
 def _figure(value: float) -> str:
-    return f"{value:.3f}"
+    """Three places, and no zero before them: five figures and intervals share a line."""
+    return f"{value:.3f}".removeprefix("0")
 
 
 def _rate(rate: Rate) -> str:
     """The rate with its interval over groups, or without where one group leaves it unknown."""
     if rate.grouped_low is None or rate.grouped_high is None:
         return _figure(rate.value)
-    return f"{rate.value:.3f} [{rate.grouped_low:.3f}, {rate.grouped_high:.3f}]"
+    return f"{_figure(rate.value)} [{_figure(rate.grouped_low)}, {_figure(rate.grouped_high)}]"
 
 
 def _discovery(found: FalseDiscovery) -> str:
@@ -154,18 +180,17 @@ def _discovery(found: FalseDiscovery) -> str:
     if found.value is None:
         return "-"
     ends = ["-" if value is None else _figure(value) for value in (found.low, found.high)]
-    return f"{found.value:.3f} [{ends[0]}, {ends[1]}]"
+    return f"{_figure(found.value)} [{ends[0]}, {ends[1]}]"
 
 
 def _score(score: Score) -> str:
-    return f"{score.value:.3f} ({score.constant:.3f})"
+    return f"{_figure(score.value)} ({_figure(score.constant)})"
 
 
 def _gain(difference: Interval) -> str:
     """How much better than the constant: above zero is better."""
-    if difference.low is None or difference.high is None:
-        return f"{-difference.value:+.3f}"
-    return f"{-difference.high:+.3f} to {-difference.low:+.3f}"
+    ends = [-end for end in (difference.high, difference.low) if end is not None]
+    return " to ".join(f"{end:+.3f}".replace("0.", ".", 1) for end in ends or [-difference.value])
 
 
 def _risk_at(coverage: Sequence[float], risk: Sequence[float], wanted: float) -> float:

@@ -65,7 +65,7 @@ def _null_pictures(
 ) -> list[Path]:
     shares = {
         f"{name} ({len(values)})": np.concatenate(
-            [[[0.0], [0.0]], _thinned(cumulative(values)), [[1.0], [1.0]]], axis=1
+            [[[0.0], [0.0]], _steps(_thinned(cumulative(values))), [[1.0], [1.0]]], axis=1
         )
         for name, values in p_values.items()
     }
@@ -96,7 +96,8 @@ def _null_pictures(
 def _risk_picture(report: DecisionReport, path: Path) -> Path:
     curves: dict[str, Curve] = {}
     for condition, found in report.risk.items():
-        curve = np.array([found.coverage, found.risk])
+        # Answers that share the smallest p-value have no order: any of them is wrong as often.
+        curve = np.array([(0.0, *found.coverage), (found.risk[0], *found.risk)])
         curves[f"{condition}, AURC {found.area:.3f}"] = _thinned(curve)
     curves_picture(
         curves,
@@ -127,6 +128,12 @@ def _reliability_picture(report: DecisionReport, kind: str, folder: Path) -> Pat
         dots=True,
     )
     return path
+
+
+def _steps(curve: Curve) -> Curve:
+    """A distribution as it is: level up to the next value, then a rise."""
+    levels = np.concatenate([[0.0], curve[1]])
+    return np.stack([np.repeat(curve[0], 2), np.stack([levels[:-1], levels[1:]], axis=1).ravel()])
 
 
 def _thinned(curve: Curve) -> Curve:

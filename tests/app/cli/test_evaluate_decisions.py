@@ -102,9 +102,9 @@ def test_it_prints_what_was_measured_and_on_what(done):
     for title in (
         "false attribution of queries without source",
         "p-values of queries without source",
-        "queries with sources",
+        "queries with sources: power",
         "wrong ones among all attributions",
-        "shares against what was true",
+        "shares beside what was true",
         "risk (rank 1 no true source) over coverage",
     ):
         assert title in text
