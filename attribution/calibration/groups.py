@@ -76,7 +76,11 @@ def _groups_of_block(index: Index, ids: NDArray[np.int64]) -> Groups:
     if not len(known):
         return np.broadcast_to(np.arange(ids.shape[1], dtype=np.uint8), ids.shape).copy()
     places = np.searchsorted(known, ids).clip(max=len(known) - 1)
-    same = near(rows[places], index.parts)
+    if len(known) ** 2 <= ids.size * ids.shape[1]:  # few sources: compare each two of them once
+        alike = near(rows[None], index.parts)[0]
+        same = alike[places[:, :, None], places[:, None, :]]
+    else:
+        same = near(rows[places], index.parts)
     present = known[places] == ids
     return first_members(same & present[:, :, None] & present[:, None, :])
 
