@@ -20,26 +20,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from app.activities import Activities
+from app.forward_pass import Embeds, ForwardPass, InferenceError
 from models.heads.affine import Domain
+
+__all__ = ["Batcher", "BatcherClosedError", "Embeds", "Encoded", "InferenceError", "Priority"]
 
 logger = logging.getLogger(__name__)
 
 Priority = Literal["interactive", "job"]
-
-
-class InferenceError(RuntimeError):
-    """The encoder raised, or returned numbers that are not finite, for this image."""
+_CHECK_SECONDS = 2.0  # between looks at an encoder that fails, while nobody asks for it
 
 
 class BatcherClosedError(RuntimeError):
     """The batcher takes no more work: the service is stopping."""
-
-
-class Embeds(Protocol):
-    """The forward pass of an encoder."""
-
-    def embed(self, batch: torch.Tensor, *, domain: Domain) -> NDArray[np.float32]:
-        """(n, 3, height, width) -> (n, columns) float32; a query may have more than a source."""
 
 
 class Watches(Protocol):
@@ -101,8 +95,9 @@ class Batcher:
         max_batch: int,
         max_job_batch: int = 1,
         watcher: Watches | None = None,
+        activities: Activities | None = None,
     ) -> None:
-        self._encoder = encoder
+        self._passes = ForwardPass(encoder, activities or Activities())
         self._watcher = watcher
         self._interactive = _Queue(deque(), max_batch)
         # An interactive image waits for the pass under way: passes of jobs are kept short.
@@ -121,6 +116,11 @@ class Batcher:
     def alive(self) -> bool:
         """Whether work that is submitted now will be done."""
         return self._thread.is_alive() and not self._closed
+
+    @property
+    def failing(self) -> bool:
+        """Whether the encoder fails on every image, not on some."""
+        return self._passes.failing
 
     def submit(
         self, pixels: torch.Tensor, domain: Domain, *, priority: Priority = "interactive"
@@ -149,24 +149,33 @@ class Batcher:
         self._thread.join()
 
     def _work(self) -> None:
-        while batch := self._take():
+        while (batch := self._take()) is not None:
             # Claiming a future fails when its request has gone away: that work is dropped.
             claimed = [item for item in batch if item.result.set_running_or_notify_cancel()]
             if claimed:
                 self._run(claimed)
+            elif self.failing:
+                self._passes.check()
 
-    def _take(self) -> list[_Waiting]:
-        """Wait for work; the longest-waiting items that fit one batch. Empty only when closed."""
+    def _take(self) -> list[_Waiting] | None:
+        """Wait for work; the longest-waiting items that fit one batch. None once closed.
+
+        Empty when it is time to look whether a failing encoder works again: a service that is not
+        ready is sent no image that could show it.
+        """
         with self._changed:
-            while not (self._interactive.waiting or self._jobs.waiting or self._closed):
-                self._changed.wait()
+            while not (self._interactive.waiting or self._jobs.waiting):
+                if self._closed:
+                    return None
+                if not self._changed.wait(_CHECK_SECONDS if self.failing else None):
+                    return []
             queue = self._interactive if self._interactive.waiting else self._jobs
             return queue.take()
 
     def _run(self, batch: Sequence[_Waiting]) -> None:
         started = time.perf_counter()
         try:
-            rows = self._forward(batch)
+            rows = self._passes.run([item.pixels for item in batch], batch[0].domain)
         except Exception as error:
             if len(batch) > 1:
                 logger.warning("a batch of %d images failed, retrying singly", len(batch))
@@ -176,6 +185,7 @@ class Batcher:
             logger.exception("the encoder failed on an image")
             failed = InferenceError("the encoder failed on this image")
             failed.__cause__ = error
+            self._passes.check()
             batch[0].result.set_exception(failed)
             return
         seconds = time.perf_counter() - started
@@ -190,10 +200,3 @@ class Batcher:
         for item in batch:
             self._watcher.stage("queue", started - item.since)
             self._watcher.stage("encode", seconds)
-
-    def _forward(self, batch: Sequence[_Waiting]) -> NDArray[np.float32]:
-        pixels = torch.stack([item.pixels for item in batch])
-        rows = self._encoder.embed(pixels, domain=batch[0].domain)
-        if rows.shape[0] != len(batch) or not np.isfinite(rows).all():
-            raise InferenceError(f"the encoder returned {rows.shape} with numbers not finite")
-        return rows
