@@ -1,45 +1,18 @@
 """A disk that is truly full: a small file system of its own, filled to the last byte."""
 
-import os
-import subprocess
 import tempfile
 
 import pytest
 
 from app.settings import Settings
 from tests.app.conftest import jpeg, picture, png, serving, variation
-
-SIZE = 24_000_000
+from tests.disks import fill, small_disk
 
 
 @pytest.fixture
 def disk(tmp_path):
-    """A file system of its own; mounting needs the rights of root."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a file system")
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("no file system can be mounted here")
-    try:
+    with small_disk(tmp_path / "disk", 24_000_000) as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def fill(disk):
-    with (disk / "filler").open("wb", buffering=0) as file:
-        for size in (1_000_000, 4096, 1):
-            try:
-                while file.write(b"\0" * size) == size:
-                    pass
-            except OSError:
-                continue
-
-
-def free(disk):
-    (disk / "filler").unlink()
 
 
 def full(response):
@@ -58,7 +31,7 @@ def test_every_write_is_507_every_read_works_and_nothing_is_half_written(
     with serving(settings, encoder, background) as served:
         kept = served.add(1)
         before = served.client.get("/v1/sources").json()
-        fill(disk)
+        filler = fill(disk)
         client = served.client
         # More than one write, for the log may have a little room yet.
         added = [
@@ -78,7 +51,7 @@ def test_every_write_is_507_every_read_works_and_nothing_is_half_written(
         assert thumbnail.status_code == 200
         assert client.get("/metrics").status_code == 200
 
-        free(disk)
+        filler.unlink()
         for seed in (2, 3, 4):
             served.add(seed)
         assert client.post("/v1/index/snapshot").status_code == 200
