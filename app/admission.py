@@ -1,16 +1,19 @@
-"""How much the service takes on: bytes of a request body, and images accepted but not answered."""
+"""Bodies of requests: how large, how slow, and how many bytes of them all at the same time.
+
+What there is no room for is refused before it is read.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.pacing import Pace, paced
 from app.problems import Problem
 from app.request_id import request_id_of
+from app.slots import Held, Slots
 
 MAX_TEXT_BYTES = 1_048_576
 """Largest body of a path that takes no images: JSON documents."""
@@ -21,12 +24,25 @@ JOBS_PATH = "/v1/jobs"
 
 
 class BodyLimitMiddleware:
-    """Refuses a body that is declared too large before reading it, and stops one that grows so."""
+    """Refuses a body that is declared too large before reading it, and stops one that grows so.
+
+    It also refuses bodies for which there is no room beside the others, and gives up those that
+    come too slowly. Bodies of jobs take no room: they are written to disk, few at a time.
+    """
 
     def __init__(
-        self, app: ASGIApp, *, max_request_bytes: int, max_image_bytes: int, max_job_bytes: int
+        self,
+        app: ASGIApp,
+        *,
+        max_request_bytes: int,
+        max_image_bytes: int,
+        max_job_bytes: int,
+        room: Slots,
+        pace: Pace,
     ) -> None:
         self._app = app
+        self._room = room
+        self._pace = pace
         self._max_request_bytes = max_request_bytes
         self._max_image_bytes = max_image_bytes
         self._max_job_bytes = max_job_bytes
@@ -38,11 +54,22 @@ class BodyLimitMiddleware:
             return
         headers = Headers(scope=scope)
         limit, slug = self._limit(scope["path"], headers.get("content-type", "").lower().lstrip())
-        problem = too_large(slug, limit)
-        if declared_bytes(headers) > limit:
-            await problem.response(request_id=request_id_of(scope))(scope, receive, send)
+        too_long = too_large(slug, limit)
+        received = capped(paced(receive, self._pace), limit, too_long)
+        declared = declared_bytes(headers)
+        if scope["path"] == JOBS_PATH and declared <= limit:
+            await self._app(scope, received, send)
             return
-        await self._app(scope, capped(receive, limit, problem), send)
+        with ExitStack() as stack:
+            try:
+                if declared > limit:
+                    raise too_long
+                held = stack.enter_context(self._room.take(declared))
+            except Problem as problem:
+                response = problem.response(request_id=request_id_of(scope))
+                await response(scope, receive, send)
+                return
+            await self._app(scope, counted(received, held), send)
 
     def _limit(self, path: str, content_type: str) -> tuple[int, str]:
         """By path first: what a client calls its body must not buy room where JSON is read."""
@@ -86,52 +113,15 @@ def capped(receive: Receive, limit: int, problem: Problem) -> Receive:
     return receive_capped
 
 
-class Slots:
-    """Counts images in flight, so that work beyond the limit is refused instead of piling up.
+def counted(receive: Receive, held: Held) -> Receive:
+    """`receive`, holding room for what has arrived, beyond what was declared."""
+    received = 0
 
-    `unit` names what is counted, where it is not images.
-    """
+    async def receive_counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        held.grow(received)
+        return message
 
-    def __init__(self, limit: int, *, unit: str = "images") -> None:
-        self._limit = limit
-        self._unit = unit
-        self._taken = 0
-        self._lock = threading.Lock()
-
-    @property
-    def taken(self) -> int:
-        """Images in flight."""
-        return self._taken
-
-    def refuse_when_full(self) -> None:
-        """Refuse before a body is read when nothing could be accepted anyway.
-
-        Raises:
-            Problem: 503 `overloaded`.
-        """
-        if self._taken >= self._limit:
-            raise self._overloaded()
-
-    @contextmanager
-    def take(self, count: int) -> Iterator[None]:
-        """Hold `count` slots, all or none.
-
-        Raises:
-            Problem: 503 `overloaded`.
-        """
-        with self._lock:
-            if self._taken + count > self._limit:
-                raise self._overloaded()
-            self._taken += count
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._taken -= count
-
-    def _overloaded(self) -> Problem:
-        return Problem(
-            "overloaded",
-            f"{self._taken} {self._unit} are being worked on, of at most {self._limit}.",
-            retry_after=1,
-        )
+    return receive_counted

@@ -21,29 +21,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from app.activities import Activities
+from app.forward_pass import Embeds, ForwardPass, InferenceError
 from models.heads.affine import Domain
+
+__all__ = ["Batcher", "BatcherClosedError", "Embeds", "Encoded", "InferenceError", "Priority"]
 
 logger = logging.getLogger(__name__)
 
 Priority = Literal["interactive", "job"]
-
-
-class InferenceError(RuntimeError):
-    """The encoder raised, or returned numbers that are not finite, for this image."""
+_CHECK_SECONDS = 2.0  # between looks at an encoder that fails, while nobody asks for it
 
 
 class BatcherClosedError(RuntimeError):
     """The batcher takes no more work: the service is stopping."""
-
-
-class Embeds(Protocol):
-    """The forward passes of an encoder."""
-
-    def embed(self, batch: torch.Tensor, *, domain: Domain) -> NDArray[np.float32]:
-        """(n, 3, height, width) -> (n, columns) float32; a query may have more than a source."""
-
-    def embed_patches(self, batch: torch.Tensor) -> NDArray[np.float32]:
-        """(n, 3, height, width) -> (n, h, w, columns) float32."""
 
 
 class Watches(Protocol):
@@ -106,13 +97,15 @@ class Batcher:
         max_batch: int,
         max_job_batch: int = 1,
         watcher: Watches | None = None,
+        activities: Activities | None = None,
     ) -> None:
-        self._encoder = encoder
+        self._passes = ForwardPass(encoder, activities or Activities())
         self._watcher = watcher
         self._interactive = _Queue(deque(), max_batch)
         self._maps = _Queue(deque(), max_batch)
         # An interactive image waits for the pass under way: passes of jobs are kept short.
         self._jobs = _Queue(deque(), max_job_batch)
+        self._queues = (self._interactive, self._maps, self._jobs)  # in the order of their turns
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
@@ -121,12 +114,17 @@ class Batcher:
     @property
     def waiting(self) -> int:
         """Images in all queues."""
-        return sum(len(queue.waiting) for queue in (self._interactive, self._maps, self._jobs))
+        return sum(len(queue.waiting) for queue in self._queues)
 
     @property
     def alive(self) -> bool:
         """Whether work that is submitted now will be done."""
         return self._thread.is_alive() and not self._closed
+
+    @property
+    def failing(self) -> bool:
+        """Whether the encoder fails on every image, not on some."""
+        return self._passes.failing
 
     def submit(
         self, pixels: torch.Tensor, domain: Domain, *, priority: Priority = "interactive"
@@ -169,25 +167,32 @@ class Batcher:
         return item.result
 
     def _work(self) -> None:
-        while batch := self._take():
+        while (batch := self._take()) is not None:
             # Claiming a future fails when its request has gone away: that work is dropped.
             claimed = [item for item in batch if item.result.set_running_or_notify_cancel()]
             if claimed:
                 self._run(claimed)
+            elif self.failing:
+                self._passes.check()
 
-    def _take(self) -> list[_Waiting]:
-        """Wait for work; the longest-waiting items that fit one batch. Empty only when closed."""
+    def _take(self) -> list[_Waiting] | None:
+        """Wait for work; the longest-waiting items that fit one batch. None once closed.
+
+        Empty when it is time to look whether a failing encoder works again: a service that is not
+        ready is sent no image that could show it.
+        """
         with self._changed:
-            queues = (self._interactive, self._maps, self._jobs)
-            while not (any(queue.waiting for queue in queues) or self._closed):
-                self._changed.wait()
-            waiting = (queue for queue in queues if queue.waiting)
-            return next(waiting, self._interactive).take()
+            while not (queue := next((each for each in self._queues if each.waiting), None)):
+                if self._closed:
+                    return None
+                if not self._changed.wait(_CHECK_SECONDS if self.failing else None):
+                    return []
+            return queue.take()
 
     def _run(self, batch: Sequence[_Waiting]) -> None:
         started = time.perf_counter()
         try:
-            rows = self._forward(batch)
+            rows = self._passes.run([item.pixels for item in batch], batch[0].domain)
         except Exception as error:
             if len(batch) > 1:
                 logger.warning("a batch of %d images failed, retrying singly", len(batch))
@@ -197,6 +202,7 @@ class Batcher:
             logger.exception("the encoder failed on an image")
             failed = InferenceError("the encoder failed on this image")
             failed.__cause__ = error
+            self._passes.check()
             batch[0].result.set_exception(failed)
             return
         seconds = time.perf_counter() - started
@@ -211,15 +217,3 @@ class Batcher:
         for item in batch:
             self._watcher.stage("queue", started - item.since)
             self._watcher.stage("encode", seconds)
-
-    def _forward(self, batch: Sequence[_Waiting]) -> NDArray[np.float32]:
-        pixels = torch.stack([item.pixels for item in batch])
-        domain = batch[0].domain
-        rows = (
-            self._encoder.embed_patches(pixels)
-            if domain is None
-            else self._encoder.embed(pixels, domain=domain)
-        )
-        if rows.shape[0] != len(batch) or not np.isfinite(rows).all():
-            raise InferenceError(f"the encoder returned {rows.shape} with numbers not finite")
-        return rows

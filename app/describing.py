@@ -17,8 +17,9 @@ from attribution.report.document import Report
 _SCHEMA_REFERENCE = "#/components/schemas/{model}"
 _PROBLEM_REFERENCE = {"$ref": _SCHEMA_REFERENCE.format(model="ProblemDocument")}
 _ANYWHERE = (
-    "unauthenticated", "forbidden", "cross-site-request", "invalid-request", "too-many-requests",
-    "internal-error",
+    "unauthenticated", "forbidden", "cross-site-request", "request-timeout", "invalid-request",
+    "too-many-requests", "internal-error", "overloaded", "not-ready", "catalog-unavailable",
+    "storage-full",
 )  # fmt: skip
 _GUARDED_STATUSES = (401, 429)
 _IMAGE = (

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.activities import Activities
 from app.batcher import Batcher, Encoded, InferenceError
 from app.metrics import Metrics
 from app.uploads import Upload
@@ -64,13 +65,19 @@ class Embedder:
         max_batch: int,
         max_job_batch: int,
         metrics: Metrics,
+        activities: Activities | None = None,
     ) -> None:
         self._encoder = encoder
+        self._activities = activities or Activities()
         self._metrics = metrics
         self._limits = limits
         self._decoders = ThreadPoolExecutor(decoding_threads, thread_name_prefix="decoding")
         self._batcher = Batcher(
-            encoder, max_batch=max_batch, max_job_batch=max_job_batch, watcher=metrics
+            encoder,
+            max_batch=max_batch,
+            max_job_batch=max_job_batch,
+            watcher=metrics,
+            activities=self._activities,
         )
 
     @property
@@ -87,6 +94,11 @@ class Embedder:
     def alive(self) -> bool:
         """Whether an image that is sent now will be encoded."""
         return self._batcher.alive
+
+    @property
+    def failing(self) -> bool:
+        """Whether the encoder fails on every image, not on some."""
+        return self._batcher.failing
 
     async def embed(self, upload: Upload, *, domain: Domain) -> Embedded:
         """Embed one image. Cancelling it drops what has not begun.
@@ -144,12 +156,13 @@ class Embedder:
 
     def _prepare(self, upload: Upload) -> tuple[DecodedImage, torch.Tensor, float]:
         started = time.perf_counter()
-        data = upload.read(max_bytes=self._limits.max_bytes)
-        decoded = decode(data, limits=self._limits)
-        try:
-            pixels = self._encoder.preprocess(decoded.image)
-        except Exception as error:
-            raise InferenceError("the encoder could not prepare this image") from error
+        with self._activities.doing("decode"):
+            data = upload.read(max_bytes=self._limits.max_bytes)
+            decoded = decode(data, limits=self._limits)
+            try:
+                pixels = self._encoder.preprocess(decoded.image)
+            except Exception as error:
+                raise InferenceError("the encoder could not prepare this image") from error
         seconds = time.perf_counter() - started
         self._metrics.stage("decode", seconds)
         return decoded, pixels, seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from attribution.catalog import (
     CatalogBusy,
     CatalogClosed,
     CatalogError,
+    CatalogUnusable,
     CollectionNotFound,
     CollectionProtected,
     IdempotencyKeyReused,
@@ -47,7 +49,7 @@ def install(app: FastAPI) -> None:
         if problem.status_code == 405:
             problem = Problem("method-not-allowed", headers={"Allow": _allowed(app, request)})
         request_id = request_id_of(request.scope)
-        if problem.status_code == 500:
+        if problem.status_code == 500 or isinstance(error, (CatalogUnusable, OSError)):
             logger.error("request %s failed", request_id, exc_info=error)
         return problem.response(request_id=request_id)
 
@@ -67,6 +69,15 @@ def _http(error: HTTPException) -> Problem:
     if isinstance(error, Problem):
         return error
     return problem_of_status(error.status_code, error.detail, error.headers)
+
+
+def _system(error: OSError) -> Problem:
+    """A full disk has an answer of its own, wherever the disk is written to."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Problem(
+            "storage-full", "A disk that the service writes to is full; free some space there."
+        )
+    return Problem("internal-error")
 
 
 def _validation(error: RequestValidationError) -> Problem:
@@ -105,7 +116,12 @@ _PROBLEMS: dict[type, Callable[[Any], Problem]] = {
     StorageFull: lambda error: Problem("storage-full", f"{error}."),
     CatalogBusy: lambda error: Problem("catalog-unavailable", f"{error}.", retry_after=1),
     CatalogClosed: lambda _: Problem("not-ready", "The service is stopping.", retry_after=5),
+    # The log says what is wrong with it; a stranger need not know where it lies.
+    CatalogUnusable: lambda _: Problem(
+        "catalog-unavailable", "The catalog cannot be read or written.", retry_after=5
+    ),
     CatalogError: lambda _: Problem("internal-error"),
+    OSError: _system,
 }
 
 

@@ -12,6 +12,7 @@ from app.envelope import EnvelopeMiddleware
 from app.lifespan import lifespan_of
 from app.metrics import Metrics
 from app.opening import Vision
+from app.pacing import Pace
 from app.rates import Rates
 from app.reporting import check_reports
 from app.routes import (
@@ -26,6 +27,7 @@ from app.routes import (
     sources,
 )
 from app.settings import Settings
+from app.slots import Slots
 from app.telemetry import TelemetryMiddleware, Tracer
 from app.version import service_version
 from models.background import Background
@@ -59,6 +61,7 @@ def create_app(
     check_reports(settings)  # one line now, not a traceback out of the server later
     vision = None if encoder is None else Vision(encoder, background)
     measures, tracer = Metrics(), _tracer(settings)
+    room = Slots(settings.max_received_bytes, unit="bytes of requests")
     app = FastAPI(
         title="Synthetic image attribution",
         summary="Ranked sources with calibrated shares, and an honest no",
@@ -76,6 +79,8 @@ def create_app(
         max_request_bytes=settings.max_request_bytes,
         max_image_bytes=settings.max_image_bytes,
         max_job_bytes=settings.max_job_bytes,
+        room=room,
+        pace=Pace(settings.body_silence_seconds, settings.body_rate),
     )
     app.add_middleware(
         AccessMiddleware,
@@ -91,6 +96,7 @@ def create_app(
     app.add_middleware(CorsMiddleware, origins=settings.allowed_origins)
     app.add_middleware(EnvelopeMiddleware)
     app.state.metrics = measures
+    measures.watch_room(room)
     app.add_middleware(TelemetryMiddleware, metrics=measures, tracer=tracer)
     errors.install(app)
     # Fixed paths such as /v1/sources/export come before /v1/sources/{source_id}.

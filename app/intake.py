@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
+from app.disconnects import too_late
 from app.embedder import Embedded
 from app.schemas.source import SourceMetadata
 from app.service import Service
@@ -37,12 +38,19 @@ async def add_sources(service: Service, arrivals: Sequence[Arrival], collection:
 
     Raises:
         CollectionNotFound: before any work is done.
+        Problem: 503 `overloaded` when it takes too long; nothing is added.
     """
     await run_in_threadpool(service.catalog.collection, collection)
-    embedded = await asyncio.gather(
-        *(service.embedder.embed(arrival.upload, domain="source") for arrival in arrivals),
-        return_exceptions=True,
-    )
+    patience = service.settings.answer_seconds
+    try:
+        # Only this is given up: once written, a source is there, and its sender is told so.
+        async with asyncio.timeout(patience):
+            embedded = await asyncio.gather(
+                *(service.embedder.embed(arrival.upload, domain="source") for arrival in arrivals),
+                return_exceptions=True,
+            )
+    except TimeoutError:
+        raise too_late(patience) from None
     return await run_in_threadpool(_add, service, arrivals, embedded, collection)
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from app.slots import Slots
 from attribution.catalog import CatalogError
 
 if TYPE_CHECKING:
@@ -61,6 +62,25 @@ class Metrics:
         for decision in ("attributed", "no_source_found", "none"):
             self._decisions.labels(decision)
 
+        self._job_images = Counter(
+            "attribution_job_images",
+            "Images of jobs that have ended, by whether they were answered or got a problem.",
+            ("outcome",),
+            registry=self._registry,
+        )
+        for outcome in ("answered", "failed"):
+            self._job_images.labels(outcome)
+        self._job_retries = Counter(
+            "attribution_job_retries",
+            "Attempts at images of jobs that came to nothing and are made again.",
+            registry=self._registry,
+        )
+        self._received = Gauge(
+            "attribution_received_bytes",
+            "Bytes of request bodies that are held, jobs' aside.",
+            registry=self._registry,
+        )
+
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request has been answered."""
         self._requests.labels(method, route, str(status)).observe(seconds)
@@ -76,6 +96,16 @@ class Metrics:
     def decided(self, decision: str | None) -> None:
         """An answer was given."""
         self._decisions.labels(decision or "none").inc()
+
+    def job_images(self, *, answered: int, failed: int, retried: int) -> None:
+        """Images of jobs have ended, or will be tried again."""
+        self._job_images.labels("answered").inc(answered)
+        self._job_images.labels("failed").inc(failed)
+        self._job_retries.inc(retried)
+
+    def watch_room(self, room: Slots) -> None:
+        """Show how many bytes of bodies are held, at every scrape."""
+        self._received.set_function(lambda: room.taken)
 
     @contextmanager
     def watching(self, service: Service) -> Iterator[None]:
@@ -112,6 +142,10 @@ class _State(Collector):
         )
         yield _gauge("queue_depth", "Images that wait for the encoder.", service.embedder.waiting)
         yield _gauge("images_in_flight", "Images accepted, not yet answered.", service.slots.taken)
+        failing = int(service.embedder.failing)
+        yield _gauge("encoder_failing", "Whether the encoder fails on every image.", failing)
+        failing = int(service.worker.failing)
+        yield _gauge("job_worker_failing", "Whether work on jobs fails repeatedly.", failing)
         yield _gauge("index_vectors", "Sources that a query can find.", stats.vectors)
         yield _gauge("index_removed", "Removed rows that wait for compaction.", stats.removed)
         yield _gauge("index_generation", "The last change applied.", stats.generation)
@@ -119,11 +153,20 @@ class _State(Collector):
             yield _gauge("index_recall_at_10", "Against exact search.", stats.recall_at_10)
         try:
             yield _gauge("index_lag", "Changes that are not applied yet.", service.follower.lag)
+            yield from self._jobs()
         except CatalogError:
             yield _gauge("catalog_up", "Whether the catalog can be read.", 0)
         else:
             yield _gauge("catalog_up", "Whether the catalog can be read.", 1)
         yield from self._calibration()
+
+    def _jobs(self) -> Iterator[Metric]:
+        load = self._service.catalog.jobs.load()
+        jobs = GaugeMetricFamily("attribution_jobs", "Jobs that have not ended.", labels=["state"])
+        jobs.add_metric(["queued"], load.queued)
+        jobs.add_metric(["running"], load.running)
+        yield jobs
+        yield _gauge("job_images_waiting", "Images of jobs without a result yet.", load.images)
 
     def _calibration(self) -> Iterator[Metric]:
         calibration = self._service.calibration

@@ -80,7 +80,10 @@ _CATALOGUE = (
         "input-missing",
         404,
         "Input missing",
-        "Send the image again in a new job: its file was lost, as after a restore from a backup.",
+        (
+            "Send the image again in a new job: its file was lost, as after a restore from a "
+            "backup, or its bytes were taken down."
+        ),
     ),
     ProblemType(
         "no-signing-key",
@@ -114,6 +117,12 @@ _CATALOGUE = (
             "Accept text/html, or have the operator add PDF to the service: "
             "pip install 'attribution[report]'."
         ),
+    ),
+    ProblemType(
+        "request-timeout",
+        408,
+        "Request timeout",
+        "Send the request again, without pausing and over a faster connection.",
     ),
     ProblemType(
         "collection-protected",

@@ -25,6 +25,7 @@ _SLUG_OF_STATUS = {
     404: "not-found",
     405: "method-not-allowed",
     406: "not-acceptable",
+    408: "request-timeout",
     413: "request-too-large",
     415: "unsupported-media-type",
     422: "invalid-request",

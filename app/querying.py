@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
@@ -90,13 +91,16 @@ async def _search(
     if not embedded:
         return []
     started = time.perf_counter()
-    attributions = await run_in_threadpool(
+    search = partial(
         service.attributor.attribute,
         np.stack([item.embedding for item in embedded]),
         top_k=question.top_k,
         collections=question.collections,
         alpha=question.alpha,
     )
+    # Threads of their own: a request that has waited long enough leaves its search behind, and
+    # what is left behind must not take the threads that everything else runs in.
+    attributions = await asyncio.get_running_loop().run_in_executor(service.searching, search)
     seconds = time.perf_counter() - started
     seen = attributions[0].index_generation  # of all of them: they were searched for together
     if question.reach is not None:

@@ -15,7 +15,7 @@ import torch
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
-from app.admission import Slots
+from app.activities import Activities
 from app.compactor import Compactor
 from app.embedder import Embedder
 from app.guarding import guard
@@ -27,7 +27,9 @@ from app.opening import Vision, decoding_limits, load_vision, open_gallery
 from app.problems import Problem
 from app.reporting import Reporter
 from app.settings import Settings
+from app.slots import Slots
 from app.snapshots import SnapshotSaver
+from app.watchdog import Watchdog
 from app.worker import JobWorker
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
@@ -36,6 +38,9 @@ from attribution.index import Follower, Index
 from attribution.maintenance import folder_lock, remove_leftovers
 
 logger = logging.getLogger(__name__)
+
+# Threads that search for requests: one that takes too long is not waited for, and not replaced.
+_SEARCHES = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +55,8 @@ class Service:
     attributor: Attributor
     embedder: Embedder
     follower: Follower
+    watchdog: Watchdog
+    searching: ThreadPoolExecutor
     snapshots: SnapshotSaver
     compactor: Compactor
     slots: Slots
@@ -134,6 +141,7 @@ def running_service(
         stack.callback(compactor.close)
         calibrating = _in_background(calibration.build)
         stack.callback(calibrating.join)
+        activities = Activities()
         embedder = Embedder(
             encoder,
             limits=decoding_limits(settings),
@@ -141,14 +149,22 @@ def running_service(
             max_batch=settings.max_inference_batch,
             max_job_batch=settings.max_job_batch,
             metrics=metrics,
+            activities=activities,
         )
+        watchdog = Watchdog(
+            activities, patience=settings.hang_seconds, deadline=settings.hang_exit_seconds
+        )
+        watchdog.start()
+        stack.callback(watchdog.close)  # once the embedder has ended, for that may hang as well
         stack.callback(embedder.close)
         attributor = MeasuredAttributor(gallery.attributor, metrics)
+        searching = stack.enter_context(ThreadPoolExecutor(_SEARCHES, "searching"))
         worker = JobWorker(
             catalog.jobs,
             JobAnswerer(catalog.jobs, embedder, attributor),
             calibrating=calibrating,
             retention=timedelta(hours=settings.job_retention_hours),
+            watcher=metrics,
         )
         worker.start()
         stack.callback(worker.close)
@@ -162,6 +178,8 @@ def running_service(
             attributor=attributor,
             embedder=embedder,
             follower=follower,
+            watchdog=watchdog,
+            searching=searching,
             snapshots=snapshots,
             compactor=compactor,
             slots=Slots(settings.queue_limit),

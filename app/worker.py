@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from app.job_answering import JobAnswerer, Outcome
 from attribution.catalog import CatalogError, Claimed, Jobs
@@ -21,6 +22,15 @@ _CLAIM = 16
 _IDLE_SECONDS = 5.0  # jobs of another process on the same catalog are found within it
 _TIDY_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 30.0
+# Failures in a row, of different images where it is images that fail, before it is not the image.
+_TOO_MANY_FAILURES = 3
+
+
+class Watches(Protocol):
+    """Whoever wants to know how jobs get on; called from the worker's thread."""
+
+    def job_images(self, *, answered: int, failed: int, retried: int) -> None:
+        """Images have ended, or will be tried again."""
 
 
 class JobWorker:
@@ -34,6 +44,7 @@ class JobWorker:
         answerer: does the work.
         calibrating: builds the null; before it is done an answer would lack its decision.
         retention: how long a job is kept after it has ended.
+        watcher: told of images that ended.
         pause: seconds to wait after a failure, doubled with each that follows.
     """
 
@@ -44,14 +55,18 @@ class JobWorker:
         *,
         calibrating: threading.Thread,
         retention: timedelta,
+        watcher: Watches | None = None,
         pause: float = 1.0,
     ) -> None:
+        self._watcher = watcher
         self._jobs = jobs
         self._answerer = answerer
         self._calibrating = calibrating
         self._retention = retention
         self._pause = pause
         self._failures = 0
+        self._broken = 0
+        self._came_to_nothing: set[tuple[int, int]] = set()
         self._last_job = 0
         self._next_tidying = 0.0
         self._stopping = threading.Event()
@@ -66,6 +81,12 @@ class JobWorker:
     def alive(self) -> bool:
         """Whether jobs are being worked on."""
         return self._thread.is_alive()
+
+    @property
+    def failing(self) -> bool:
+        """Whether work on jobs goes wrong again and again, whichever image it is."""
+        images = min(self._failures, len(self._came_to_nothing))
+        return max(self._broken, images) >= _TOO_MANY_FAILURES
 
     def wake(self) -> None:
         """There is a new job."""
@@ -91,15 +112,34 @@ class JobWorker:
         """Work on one claim; False when nothing waits."""
         claimed = self._jobs.claim(_CLAIM, after=self._last_job)
         if claimed is None:
+            self._broken = 0
+            self._came_to_nothing.clear()
             return False
         self._last_job = claimed.job.number
         outcome = self._answerer.answer(claimed, self._stopping)
         self._record(claimed, outcome)
+        self._broken = 0
+        self._note(claimed, outcome)
         if outcome.retried:
             self._rest()
         else:
             self._failures = 0
         return True
+
+    def _note(self, claimed: Claimed, outcome: Outcome) -> None:
+        """Tell how it went, and remember what came to nothing since an image was last answered."""
+        answered = sum(not ended.failed for ended in outcome.ended)
+        if self._watcher is not None:
+            failed = len(outcome.ended) - answered
+            self._watcher.job_images(answered=answered, failed=failed, retried=outcome.retried)
+        if answered:
+            self._came_to_nothing.clear()
+        settled = {ended.position for ended in outcome.ended}.union(outcome.given_back)
+        self._came_to_nothing.update(
+            (claimed.job.number, item.position)
+            for item in claimed.items
+            if item.position not in settled
+        )
 
     def _record(self, claimed: Claimed, outcome: Outcome) -> None:
         """Record until it holds: a full disk must not make done work count as failed attempts."""
@@ -111,6 +151,7 @@ class JobWorker:
                 logger.exception("results of job %s cannot be recorded", claimed.job.job_id)
                 if self._stopping.is_set():
                     return  # the next start answers these items again
+                self._broken += 1
                 self._rest()
             else:
                 return
@@ -133,6 +174,7 @@ class JobWorker:
             return bool(action())
         except Exception:
             logger.exception("working on jobs failed")
+            self._broken += 1
             self._rest()
             return True
 

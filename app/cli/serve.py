@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from app.cli.options import DataOption, EncoderOption, WeightsOption, settings_from
 from app.factory import create_app
 from app.guarding import guard
 from app.logs import configure
+from app.serving import run
 from attribution.catalog import Catalog
 from attribution.maintenance import folder_lock
 
@@ -36,12 +36,4 @@ def serve_command(
         Catalog.open(settings.data, url=settings.database_url) as catalog,
     ):
         guard(settings, catalog)
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,  # its lines go where ours go
-        access_log=False,  # would write whole addresses, queries included
-        server_header=False,
-        timeout_graceful_shutdown=30,
-    )
+    run(create_app(settings), settings)

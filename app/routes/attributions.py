@@ -61,17 +61,17 @@ async def attribute_image(
     """
     started = time.perf_counter()
     question = question_of(parameters, caller, default_alpha=service.settings.alpha)
-    service.slots.refuse_when_full()
-    async with single_image(request, max_bytes=service.settings.max_image_bytes) as sent:
-        await make_ready(service, question)
-        with service.slots.take(1):
+    patience = service.settings.answer_seconds
+    with service.slots.take(1):
+        async with single_image(request, max_bytes=service.settings.max_image_bytes) as sent:
+            await make_ready(service, question)
             work = answer(service, sent.uploads, question)
-            [answered] = await unless_disconnected(request, work)
+            [answered] = await unless_disconnected(request, work, within=patience)
             if isinstance(answered, Exception):
                 raise answered
             if form != JSON:
                 drawing = report_response(request, service, answered, question, form)
-                return await unless_disconnected(request, drawing)
+                return await unless_disconnected(request, drawing, within=patience)
     response.headers.update(VARY)
     return attribution_document(
         answered,
@@ -100,12 +100,13 @@ async def attribute_images(
     """
     started = time.perf_counter()
     question = question_of(parameters, caller, default_alpha=service.settings.alpha)
-    service.slots.refuse_when_full()
-    async with several_images(request, limit=service.settings.max_batch_images) as form:
-        await make_ready(service, question)
-        with service.slots.take(len(form.uploads)):
+    settings = service.settings
+    with service.slots.take(1) as slots:
+        async with several_images(request, limit=settings.max_batch_images) as form:
+            slots.grow(len(form.uploads))
+            await make_ready(service, question)
             work = answer(service, form.uploads, question)
-            answers = await unless_disconnected(request, work)
+            answers = await unless_disconnected(request, work, within=settings.answer_seconds)
         names = [upload.filename for upload in form.uploads]
     seconds = time.perf_counter() - started
     request_id = request_id_of(request.scope)

@@ -57,13 +57,12 @@ async def add_source_batch(
     An image that cannot be added gets its own problem; the others are not affected.
     """
     holdings.caller.require(parameters.collection)
-    service.slots.refuse_when_full()
-    async with several_images(
-        request, limit=service.settings.max_batch_images, fields=("metadata",)
-    ) as form:
-        known = read_metadata_list(form.metadata, count=len(form.uploads))
-        arrivals = [Arrival(*pair) for pair in zip(form.uploads, known, strict=True)]
-        with service.slots.take(len(arrivals)):
+    limit = service.settings.max_batch_images
+    with service.slots.take(1) as slots:
+        async with several_images(request, limit=limit, fields=("metadata",)) as form:
+            slots.grow(len(form.uploads))
+            known = read_metadata_list(form.metadata, count=len(form.uploads))
+            arrivals = [Arrival(*pair) for pair in zip(form.uploads, known, strict=True)]
             work = add_sources(service, arrivals, parameters.collection)
             intake = await unless_disconnected(request, work)
     request_id = request_id_of(request.scope)

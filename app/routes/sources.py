@@ -69,12 +69,11 @@ async def add_source(
     send the image itself as the body. A collection holds the same bytes once.
     """
     holdings.caller.require(parameters.collection)
-    service.slots.refuse_when_full()
-    async with single_image(
-        request, max_bytes=service.settings.max_image_bytes, fields=("metadata",)
-    ) as form:
-        known = read_metadata(form.metadata)
-        with service.slots.take(1):
+    with service.slots.take(1):
+        async with single_image(
+            request, max_bytes=service.settings.max_image_bytes, fields=("metadata",)
+        ) as form:
+            known = read_metadata(form.metadata)
             work = add_sources(service, [Arrival(form.uploads[0], known)], parameters.collection)
             intake = await unless_disconnected(request, work)
     [outcome] = intake.outcomes

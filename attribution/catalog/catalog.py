@@ -65,7 +65,7 @@ class Catalog:
         self.jobs = jobs
         self.epoch = epoch
         self.keys = Keys(database)
-        self.takedowns = Takedowns(database, self._finish_deletions)
+        self.takedowns = Takedowns(database, self._finish_deletions, jobs.forget)
         self.compaction = Compaction(database, store)
         self.checks = Checks(database, store)
         self.copies = Copies(database, store)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -96,6 +97,19 @@ class JobInputs:
         """Remove a job's folder; none there is fine."""
         shutil.rmtree(self._folder / job_id, ignore_errors=True)
 
+    def erase_bytes(self, sha256s: frozenset[str], job_ids: Iterable[str]) -> int:
+        """Remove the files of these jobs that have one of these digests; how many.
+
+        Reads them all: takedowns are rare, and what arrives is not slowed down for them.
+        """
+        erased = 0
+        for job_id in job_ids if sha256s else ():
+            for path in (self._folder / job_id).glob("[0-9]*"):
+                if _digest(path) in sha256s:
+                    path.unlink(missing_ok=True)
+                    erased += 1
+        return erased
+
     def sweep(self, waiting: Callable[[str], set[int] | None]) -> None:
         """Remove what a crash has left: folders of no job, and files of ended items.
 
@@ -141,6 +155,15 @@ def storage_errors() -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StorageFull from error
         raise
+
+
+def _digest(path: Path) -> str | None:
+    """Hex sha256 of a file; None once its item has ended and it is gone."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
 
 
 def _sync(path: Path) -> None:

@@ -64,6 +64,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """How much is to be done: jobs by state, and images of theirs that have no result."""
+
+    queued: int
+    running: int
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
 class Created:
     """A job after `create`; not `created` where the idempotency key has named it before."""
 

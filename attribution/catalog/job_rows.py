@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Connection
 from attribution.catalog import validation
 from attribution.catalog.database import in_statements
 from attribution.catalog.errors import JobNotFound
-from attribution.catalog.job_records import ACTIVE, Job, JobItem, JobResult, NewItem, NewJob
-from attribution.catalog.schema import job_items, job_results, jobs
+from attribution.catalog.job_records import ACTIVE, Job, JobItem, JobResult, Load, NewItem, NewJob
+from attribution.catalog.schema import job_items, job_results, jobs, takedowns
 
 _COLUMNS = [jobs.c[field.name] for field in fields(Job)]
 _INSERTED_AT_ONCE = 1000
@@ -101,6 +101,37 @@ def count_active(connection: Connection) -> int:
     """How many jobs are unfinished."""
     statement = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state.in_(ACTIVE))
     return int(connection.execute(statement).scalar_one())
+
+
+def load(connection: Connection) -> Load:
+    """How much is to be done."""
+    statement = (
+        sa.select(jobs.c.state, sa.func.count(), sa.func.sum(jobs.c.total - jobs.c.completed))
+        .where(jobs.c.state.in_(ACTIVE))
+        .group_by(jobs.c.state)
+    )
+    rows = {state: (count, images) for state, count, images in connection.execute(statement)}
+    queued, running = rows.get("queued", (0, 0)), rows.get("running", (0, 0))
+    return Load(int(queued[0]), int(running[0]), int(queued[1] + running[1]))
+
+
+def active_ids(connection: Connection) -> list[str]:
+    """Ids of the jobs that have not ended."""
+    statement = sa.select(jobs.c.job_id).where(jobs.c.state.in_(ACTIVE))
+    return [str(job_id) for job_id in connection.execute(statement).scalars()]
+
+
+def taken_down_since(connection: Connection) -> dict[str, frozenset[str]]:
+    """By id of each job that has not ended, the digests taken down since it was made."""
+    statement = (
+        sa.select(jobs.c.job_id, takedowns.c.sha256)
+        .join(takedowns, takedowns.c.at >= jobs.c.created_at)
+        .where(jobs.c.state.in_(ACTIVE))
+    )
+    found: dict[str, set[str]] = {}
+    for job_id, digest in connection.execute(statement):
+        found.setdefault(str(job_id), set()).add(str(digest))
+    return {job_id: frozenset(digests) for job_id, digests in found.items()}
 
 
 def next_active(connection: Connection, after: int) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +29,7 @@ from attribution.catalog.job_records import (
     JobItem,
     JobResult,
     JobState,
+    Load,
     NewJob,
 )
 from attribution.catalog.schema import job_items, job_results, jobs
@@ -83,6 +84,11 @@ class Jobs:
         """How many jobs are unfinished."""
         with self._database.read() as connection:
             return job_rows.count_active(connection)
+
+    def load(self) -> Load:
+        """How much is to be done."""
+        with self._database.read() as connection:
+            return job_rows.load(connection)
 
     def find(self, job_id: str) -> Job:
         """One job; raises JobNotFound."""
@@ -186,10 +192,26 @@ class Jobs:
         return len(fresh)
 
     def sweep(self) -> None:
-        """Remove files that a crash has left behind."""
+        """Remove files that a crash has left behind, and what it kept `forget` from erasing."""
         with self._database.read() as connection:
             # Asked job by job while no other process may add one.
             self._inputs.sweep(lambda job_id: job_rows.waiting(connection, job_id))
+            forgotten = job_rows.taken_down_since(connection)
+        for job_id, digests in forgotten.items():
+            self._inputs.erase_bytes(digests, [job_id])
+
+    def forget(self, sha256s: Collection[str]) -> int:
+        """Erase the files with these bytes that jobs wait to work on; how many there were.
+
+        Their items end with a problem. What is sent afterwards is another query, and kept as long
+        as any.
+
+        Raises:
+            OSError: one of them cannot be erased.
+        """
+        with self._database.read() as connection:
+            waiting = job_rows.active_ids(connection)
+        return self._inputs.erase_bytes(frozenset(sha256s), waiting)
 
     def _erase(self, job: Job, positions: Sequence[int]) -> None:
         try:

@@ -35,10 +35,19 @@ class Tombstone:
 class Takedowns:
     """The catalog's takedowns; each method is one transaction, for any thread."""
 
-    def __init__(self, database: Database, finish_deletions: Callable[[], None]) -> None:
-        """Part of a `Catalog`, which says how previews of deleted sources are removed."""
+    def __init__(
+        self,
+        database: Database,
+        finish_deletions: Callable[[], None],
+        forget: Callable[[Sequence[str]], object],
+    ) -> None:
+        """Part of a `Catalog`, which says how previews of deleted sources are removed.
+
+        `forget` erases what waits to be worked on with some digests; it may raise OSError.
+        """
         self._database = database
         self._finish_deletions = finish_deletions
+        self._forget = forget
 
     def take(
         self, *, source_ids: Sequence[str] = (), sha256s: Sequence[str] = (), reason: str
@@ -47,10 +56,11 @@ class Takedowns:
 
         The digests are refused from now on, also those that nothing here has. One that was taken
         down before keeps its first time and reason. The bytes leave the disk with the next
-        compaction, which this makes due.
+        compaction, which this makes due; images with these bytes that wait in jobs leave it now.
 
         Raises:
             InvalidField: no reason, or a digest that is none.
+            OSError: an image that waits in a job cannot be erased; all else is done.
         """
         reason = _reason(reason)
         digests = [validation.sha256(value) for value in sha256s]
@@ -62,6 +72,7 @@ class Takedowns:
             if deleted.source_ids:
                 compaction.want(connection, deleted.generation)
         self._finish_deletions()
+        self._forget(wanted)
         unknown = [name for name in dict.fromkeys(source_ids) if name not in named]
         return TakenDown(
             deleted.generation,
@@ -89,6 +100,7 @@ class Takedowns:
             if deleted.source_ids:
                 compaction.want(connection, deleted.generation)
         self._finish_deletions()
+        self._forget(digests)
         return TakenDown(deleted.generation, deleted.source_ids, (), tuple(digests))
 
     def lift(self, sha256s: Sequence[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ FAISS's reader, which trusts its input, unless it is the byte that was written.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -73,6 +74,9 @@ def save_snapshot(index: FaissIndex, folder: Path) -> int:
 
     One process at a time may save into a folder. Rows removed but not yet compacted are written
     as dead: `FaissIndex.compact` first, where they must leave the disk.
+
+    Raises:
+        OSError: it cannot be written, with `ENOSPC` for a full disk; the one before still stands.
     """
     clean = index.clean_generation  # before the view: compaction may end between the two
     view = index.view
@@ -88,8 +92,12 @@ def save_snapshot(index: FaissIndex, folder: Path) -> int:
         owner = Owner(index.model_id, index.dimension, index.parts, index.epoch)
         manifest = _write_manifest(view, owner, aside, clean=clean)
         aside.rename(folder / name)
-    except OSError:
+    except (OSError, RuntimeError) as error:
+        # NumPy and FAISS tell of a full disk in words of their own, without its number.
+        full = shutil.disk_usage(folder).free < _least_size(view)
         shutil.rmtree(aside, ignore_errors=True)
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
         raise
     _flush(folder)
     current = folder / "CURRENT.partial"
@@ -168,6 +176,12 @@ def remove_snapshots(folder: Path) -> None:
 class _Current:
     folder: Path
     manifest_sha256: str
+
+
+def _least_size(view: View) -> int:
+    """Bytes that a snapshot has at least."""
+    segments: tuple[Segment, Segment] = (view.base, view.tail)
+    return 1 + sum(getattr(segment, array).nbytes for segment in segments for array in ARRAYS)
 
 
 def _write_view(view: View, parts: tuple[Part, ...], folder: Path) -> None:

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from app.factory import create_app
 from app.service import Service
+from app.serving import server_config
 from app.settings import Settings
 from models.backbones.features import Backbone, Features
 from models.background import Background, thumbnail
@@ -132,7 +133,8 @@ def serving(settings: Settings, encoder: Encoder, background: Background | None 
     app = create_app(settings, encoder=encoder, background=background)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False))
+        config = server_config(app, settings, log_level="warning", proxy_headers=False)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

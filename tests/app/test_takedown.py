@@ -1,14 +1,24 @@
 """Takedowns over HTTP, and one service a data folder."""
 
+import hashlib
+import json
+import threading
 import time
 
 import pytest
 
 from app.opening import Vision
 from app.service import running_service
-from attribution.catalog import Catalog
+from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import FolderInUse, erase
-from tests.app.conftest import jpeg, picture, serving, variation
+from tests.app.conftest import (
+    ThumbnailBackbone,
+    jpeg,
+    picture,
+    serving,
+    thumbnail_encoder,
+    variation,
+)
 
 
 def take_down(running, **body):
@@ -54,6 +64,93 @@ def test_it_is_in_no_answer_and_no_file_and_cannot_come_back(running, settings):
     assert refused.json()["type"] == "/problems/source-taken-down"
     wait_for(lambda: not any(files_with(settings.data, trace) for trace in traces))
     assert running.ask(variation(2))["sources"][0]["uri"] == "2.jpg"
+
+
+class Held(ThumbnailBackbone):
+    """Waits in the forward pass until it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.free = threading.Event()
+        self.free.set()
+
+    def forward(self, images):
+        assert self.free.wait(60)
+        return super().forward(images)
+
+
+def results_of(running, location):
+    lines = running.client.get(f"{location}/results").text.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_what_waits_in_a_job_leaves_the_disk_with_it(settings, monkeypatch):
+    monkeypatch.setattr("app.worker._CLAIM", 1)
+    held, image = Held(), jpeg(picture(41))
+    with serving(settings, thumbnail_encoder(held)) as running:
+        source = running.add(41)["source"]
+        held.free.clear()
+        contents = (variation(1), image, variation(2), image)
+        files = [("files", (f"{at}.jpg", data)) for at, data in enumerate(contents)]
+        location = running.client.post("/v1/jobs", files=files).headers["location"]
+        middle = image[len(image) // 2 :][:64]
+        assert len(files_with(settings.data / "jobs", middle)) == 2
+        take_down(running, source_ids=[source["source_id"]], reason="a test")
+        assert files_with(settings.data, middle) == []
+        held.free.set()
+        wait_for(lambda: running.client.get(location).json()["state"] == "finished", timeout=60)
+        results = {result["index"]: result for result in results_of(running, location)}
+        assert {"attribution" in results[at] for at in (0, 2)} == {True}
+        for at in (1, 3):
+            assert results[at]["problem"]["type"] == "/problems/input-missing"
+
+
+def test_a_takedown_that_no_source_has_reaches_what_waits_too(settings):
+    held, image = Held(), jpeg(picture(41))
+    with serving(settings, thumbnail_encoder(held)) as running:
+        held.free.clear()
+        files = [("files", (f"{at}.jpg", data)) for at, data in enumerate([image] * 40)]
+        location = running.client.post("/v1/jobs", files=files).headers["location"]
+        with Catalog.open(settings.data) as beside:  # as `attribution takedown` does
+            beside.takedowns.take(sha256s=[hashlib.sha256(image).hexdigest()], reason="a test")
+        assert files_with(settings.data, image[len(image) // 2 :][:64]) == []
+        held.free.set()
+        wait_for(lambda: running.client.get(location).json()["state"] == "finished", timeout=60)
+
+
+def test_what_a_crash_kept_waiting_is_erased_at_the_next_start(settings):
+    image = jpeg(picture(41))
+    middle = image[len(image) // 2 :][:64]
+    with Catalog.open(settings.data) as catalog:
+        incoming = catalog.jobs.receive()
+        for position, data in enumerate((image, variation(1))):
+            incoming.path(position).write_bytes(data)
+        new = NewJob(parameters={}, items=[NewItem("a.jpg", 1), NewItem("b.jpg", 1)])
+        catalog.jobs.create(incoming, new, most_active=1)
+        incoming.close()
+        with pytest.MonkeyPatch.context() as killed:
+            killed.setattr(catalog.takedowns, "_forget", lambda _: None)
+            catalog.takedowns.take(sha256s=[hashlib.sha256(image).hexdigest()], reason="a test")
+        assert len(files_with(settings.data, middle)) == 1
+        catalog.jobs.sweep()
+        assert files_with(settings.data, middle) == []
+        assert len(files_with(settings.data / "jobs", variation(1))) == 1, "and nothing else is"
+
+
+def test_the_results_of_a_job_show_nothing_of_it(running, settings):
+    first, second = running.add(41)["source"], running.add(42)["source"]
+    response = running.client.post("/v1/jobs", files={"files": ("query.jpg", variation(41))})
+    location = response.headers["location"]
+    wait_for(lambda: running.client.get(location).json()["state"] == "finished", timeout=60)
+    [before] = results_of(running, location)
+    assert before["attribution"]["sources"][0]["source_id"] == first["source_id"]
+    take_down(running, source_ids=[first["source_id"]], reason="a test")
+    [after] = results_of(running, location)
+    shown = after["attribution"]["sources"]
+    assert [source["source_id"] for source in shown] == [second["source_id"]]
+    for trace in (first["source_id"], first["sha256"], "41.jpg"):
+        assert trace not in str(after)
+    wait_for(lambda: not files_with(settings.data, first["source_id"].encode()))
 
 
 def test_in_a_batch_only_the_one_taken_down_is_refused(running):

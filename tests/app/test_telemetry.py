@@ -6,6 +6,7 @@ import logging
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,42 @@ def test_what_happens_is_counted(running):
     assert value(after, "attribution_catalog_up") == 1
     assert value(after, "attribution_calibration_fresh") == 1
     assert 0 <= value(after, "attribution_calibration_age_seconds") < 60
+
+
+def test_jobs_are_counted(running):
+    running.add(1)
+    before = scrape(running)
+    files = [("files", ("a.jpg", variation(1))), ("files", ("b.jpg", b"no image"))]
+    location = running.client.post("/v1/jobs", files=files).headers["location"]
+    while running.client.get(location).json()["state"] != "finished":
+        time.sleep(0.02)
+    after = scrape(running)
+    # Counted right after they are recorded.
+    while value(after, "attribution_job_images_total", outcome="answered") < 1:
+        after = scrape(running)
+    for outcome in ("answered", "failed"):
+        labels = {"outcome": outcome}
+        name = "attribution_job_images_total"
+        assert value(after, name, **labels) - value(before, name, **labels) == 1
+    assert value(after, "attribution_job_retries_total") == 0
+    assert value(after, "attribution_job_images_waiting") == 0
+    assert value(after, "attribution_jobs", state="running") == 0
+    assert value(after, "attribution_job_worker_failing") == 0
+
+
+def test_jobs_that_wait_are_shown(running):
+    jobs = running.service.catalog.jobs
+    running.service.worker.close()
+    files = [("files", (f"{seed}.jpg", variation(seed))) for seed in range(3)]
+    for _ in range(2):
+        assert running.client.post("/v1/jobs", files=files).status_code == 202
+    shown = scrape(running)
+    assert value(shown, "attribution_jobs", state="queued") == 2
+    assert value(shown, "attribution_job_images_waiting") == 6
+    assert jobs.claim(2) is not None
+    shown = scrape(running)
+    assert value(shown, "attribution_jobs", state="running") == 1
+    assert value(shown, "attribution_jobs", state="queued") == 1
 
 
 def test_no_label_names_a_source_or_what_a_stranger_asked_for(running):

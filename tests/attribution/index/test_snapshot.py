@@ -21,6 +21,7 @@ from attribution.index import (
     save_snapshot,
 )
 from models.parts import Part
+from tests.disks import fill, small_disk
 
 SIZINGS = {"flat": Sizing(), "hnsw": Sizing(flat_below=20), "ivf": Sizing(20, 20)}
 
@@ -194,6 +195,21 @@ def test_a_manifest_of_another_format_is_refused(make_index, owner, tmp_path, mo
     monkeypatch.undo()
     with pytest.raises(SnapshotRefused, match="format is 2, not 1"):
         load_snapshot(tmp_path, owner)
+
+
+@pytest.mark.parametrize("left", [0, 8192, 45_056])
+def test_whoever_meets_the_full_disk_says_so(make_index, owner, tmp_path, left):
+    """NumPy and FAISS have words of their own for it."""
+    with small_disk(tmp_path / "disk", 4_000_000) as disk:
+        index = make_index(SIZINGS["hnsw"])
+        save_snapshot(index, disk / "index")
+        filler = fill(disk, but=left)
+        with pytest.raises(OSError, match="No space left"):
+            save_snapshot(index, disk / "index")
+        assert [path.name for path in (disk / "index").glob("*.partial")] == []
+        assert load_snapshot(disk / "index", owner).generation == index.generation
+        filler.unlink()
+        save_snapshot(index, disk / "index")
 
 
 def test_a_full_disk_leaves_the_old_snapshot(make_index, owner, tmp_path, monkeypatch):

@@ -1,0 +1,173 @@
+"""How the service listens: the server's options, and what one connection may cost before it asks.
+
+A request that has come is the business of middleware. Here are those that never come: connections
+that send nothing, or a byte now and then, and more of them than there are descriptors for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar, cast
+
+import h11
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from app.problems import MEDIA_TYPE, Problem
+from app.settings import Settings
+
+_DID_NOT_START = 3
+_LINGER_SECONDS = 1.0
+_MOST_LINGERING = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How many connections there may be, and the seconds that the head of a request may take."""
+
+    most: int
+    head_seconds: float
+
+
+class LimitedProtocol(H11Protocol):
+    """One connection, closed when it is one too many or its next request does not come.
+
+    Between requests of a connection the server's own limit for idle ones holds.
+    """
+
+    limits: ClassVar[ConnectionLimits]
+    lingering: ClassVar[set[LimitedProtocol]]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Part of `asyncio.Protocol`."""
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.most:
+            self._refuse()
+        else:
+            self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Part of `asyncio.Protocol`."""
+        if self._refused:
+            return
+        super().data_received(data)
+        cycle = self._cycle
+        answered = cycle is not None and cycle.response_complete
+        # A body that nobody reads any more is followed by a request as well.
+        if self.conn.their_state is not h11.IDLE and not answered:
+            self._forget_head()
+        elif self._head_timer is None:
+            self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._forget_head()
+        self.lingering.discard(self)
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP as every other error is answered."""
+        cycle = self._cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            self.transport.write(_response(Problem("malformed-body", msg)))
+        self.transport.close()
+
+    @property
+    def _cycle(self) -> RequestResponseCycle | None:
+        """The latest request; None before the first."""
+        return cast("RequestResponseCycle | None", self.cycle)
+
+    def _expect_head(self) -> None:
+        self._head_timer = self.loop.call_later(self.limits.head_seconds, self._head_is_late)
+
+    def _forget_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            problem = Problem(
+                "request-timeout",
+                f"No whole request came within {self.limits.head_seconds:g} seconds.",
+            )
+            self.transport.write(_response(problem))
+        self.transport.close()
+
+    def _refuse(self) -> None:
+        """Say that it is one too many, in time for a client that speaks first to read it."""
+        self._refused = True
+        self.connections.discard(self)
+        problem = Problem(
+            "overloaded", f"{self.limits.most:,} connections are open, and no more may be.",
+            retry_after=1,
+        )  # fmt: skip
+        self.transport.write(_response(problem))
+        if len(self.lingering) >= _MOST_LINGERING:
+            self.transport.close()
+            return
+        # Closed at once, with a request of it unread, the connection would be reset, and the
+        # answer lost.
+        self.lingering.add(self)
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+
+
+def run(app: FastAPI, settings: Settings) -> None:
+    """Serve until a signal says to stop; what was accepted is finished first.
+
+    Raises:
+        SystemExit: the service could not start.
+    """
+    server = uvicorn.Server(server_config(app, settings, log_config=None))  # its lines go to ours
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise SystemExit(_DID_NOT_START)
+
+
+def server_config(app: FastAPI, settings: Settings, **options: Any) -> uvicorn.Config:
+    """The server's configuration; `options` are further ones of uvicorn."""
+    limits = ConnectionLimits(settings.max_connections, settings.head_seconds)
+    lingering: set[LimitedProtocol] = set()
+
+    class Protocol(LimitedProtocol):
+        """The protocol of this server; connections are made by the class."""
+
+    Protocol.limits, Protocol.lingering = limits, lingering
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=Protocol,
+        ws="none",
+        server_header=False,
+        access_log=False,  # would write whole addresses, queries included
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+        **options,
+    )
+
+
+def _response(problem: Problem) -> bytes:
+    body = json.dumps(problem.document()).encode()
+    status = HTTPStatus(problem.status_code)
+    headers = {
+        **(problem.headers or {}),
+        "Content-Type": MEDIA_TYPE,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {status} {status.phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -1,0 +1,38 @@
+"""Clients that a library would not let misbehave: slow, silent, or gone half way."""
+
+import json
+import socket
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+
+@contextmanager
+def connected(url: str, timeout: float = 30.0):
+    """A plain connection to a service."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=timeout) as raw:
+        yield raw
+
+
+def head(length: int, path: str = "/v1/attributions", *extra: str) -> bytes:
+    """The head of a POST whose body, an image, has so many bytes."""
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Content-Type: image/jpeg",
+        f"Content-Length: {length}",
+        *extra,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def read_response(raw: socket.socket) -> tuple[int, dict]:
+    """The status and the JSON body of one response that closes its connection or has a length."""
+    with raw.makefile("rb") as file:
+        status = int(file.readline().split()[1])
+        length = 0
+        while line := file.readline().strip():
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        return status, json.loads(file.read(length))

@@ -1,0 +1,130 @@
+"""Real processes: SIGTERM finishes what was accepted, and one that hangs ends itself."""
+
+import json
+import signal
+import threading
+import time
+
+import httpx
+import pytest
+
+from app.watchdog import EXIT_CODE
+from tests.app.conftest import jpeg, picture, variation
+from tests.app.processes import ServiceProcess
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def begin(**options):
+        started.append(ServiceProcess(tmp_path, **options))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.close()
+
+
+def results(service, location):
+    lines = service.client.get(f"{location}/results").text.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def wait_for(condition, timeout=120.0):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_sigterm_finishes_the_request_and_the_next_start_the_job(start, tmp_path):
+    service = start(pause=0.02)
+    for seed in range(3):
+        assert service.client.post("/v1/sources", files={"file": jpeg(picture(seed))}).is_success
+    tiny = [jpeg(picture(seed, size=(16, 12))) for seed in range(120)]
+    files = [("files", (f"{at}.jpg", data)) for at, data in enumerate(tiny)]
+    location = service.client.post("/v1/jobs", files=files).headers["location"]
+    wait_for(lambda: len(results(service, location)) >= 16)
+    service.hold()
+    answers = []
+
+    def ask():
+        answers.append(service.client.post("/v1/attributions", files={"file": variation(1)}))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    wait_for(lambda: "attribution_images_in_flight 1.0" in service.client.get("/metrics").text)
+    service.stop()
+
+    def port_is_closed():
+        try:
+            httpx.get(f"{service.url}/livez", trust_env=False, timeout=30)
+        except httpx.TransportError:
+            return True
+        return False
+
+    wait_for(port_is_closed)
+    assert service.process.poll() is None, "it waits for the request"
+    service.release()
+    asking.join()
+    assert answers[0].status_code == 200
+    assert answers[0].json()["sources"]
+    # The server takes the signal up again once all is done, so that a supervisor sees why it ended.
+    assert service.process.wait(120) in {0, -signal.SIGTERM}
+    assert "Traceback" not in service.log
+    assert (tmp_path / "data" / "index" / "CURRENT").is_file(), "the index was saved"
+
+    again = start()
+    assert again.client.get("/v1/index").json()["vectors"] == 3
+    wait_for(lambda: again.client.get(location).json()["state"] == "finished")
+    ended = results(again, location)
+    assert [result["sequence"] for result in ended] == list(range(1, 121))
+    assert sorted(result["index"] for result in ended) == list(range(120))
+    assert all("attribution" in result for result in ended), "no attempt was lost on the way"
+
+
+def test_a_hung_forward_pass_is_told_and_then_ends_the_process(start):
+    service = start(ATTRIBUTION_HANG_SECONDS="0.5", ATTRIBUTION_HANG_EXIT_SECONDS="6")
+    added = service.client.post("/v1/sources", files={"file": jpeg(picture(1))}).json()
+    service.hold()
+    asking = threading.Thread(target=_ask_in_vain, args=(service.url,))
+    asking.start()
+    seen = []
+
+    def told():
+        response = service.client.get("/readyz")
+        seen.append(response.status_code)
+        return response.status_code == 503 and "come back" in response.json()["detail"]
+
+    wait_for(told)
+    assert service.client.get("/livez").status_code == 200
+    assert service.process.wait(120) == EXIT_CODE
+    asking.join()
+    assert "has not come back for" in service.log
+    assert "forward" in service.log, "where the threads were"
+
+    service.release()
+    again = start()
+    sources = again.client.get("/v1/sources").json()["items"]
+    assert [source["source_id"] for source in sources] == [added["source"]["source_id"]]
+
+
+def test_a_process_that_hangs_while_it_stops_ends_nevertheless(start):
+    service = start(ATTRIBUTION_HANG_EXIT_SECONDS="6", ATTRIBUTION_SHUTDOWN_SECONDS="1")
+    service.hold()
+    asking = threading.Thread(target=_ask_in_vain, args=(service.url,))
+    asking.start()
+    wait_for(lambda: "attribution_images_in_flight 1.0" in service.client.get("/metrics").text)
+    service.stop()
+    assert service.process.wait(120) == EXIT_CODE
+    asking.join()
+
+
+def _ask_in_vain(url):
+    try:
+        httpx.post(
+            f"{url}/v1/attributions", files={"file": variation(1)}, trust_env=False, timeout=120
+        )
+    except httpx.TransportError:
+        return

@@ -1,0 +1,176 @@
+"""`/readyz` tells of an encoder, a decoder or a job worker that does not work, and comes back."""
+
+import threading
+import time
+
+import pytest
+
+from app.activities import Activities
+from app.settings import Settings
+from app.watchdog import Watchdog
+from attribution.catalog import CatalogUnusable
+from tests.app.conftest import ThumbnailBackbone, serving, thumbnail_encoder, variation
+
+
+class Moody(ThumbnailBackbone):
+    """Raises what it is told to, or waits until it is let go; a bright image is poison to it."""
+
+    def __init__(self):
+        super().__init__()
+        self.raises: Exception | None = None
+        self.poisonous = False
+        self.free = threading.Event()
+        self.free.set()
+
+    def forward(self, images):
+        assert self.free.wait(60)
+        if self.raises is not None:
+            raise self.raises
+        if self.poisonous and bool((images.std(dim=(1, 2, 3)) < 0.9).any()):
+            raise RuntimeError("poison")
+        return super().forward(images)
+
+
+@pytest.fixture
+def moody():
+    return Moody()
+
+
+def wait_for(condition, timeout=60.0):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def readiness(served):
+    response = served.client.get("/readyz")
+    return response.status_code, response.json().get("detail", "")
+
+
+def ask(served):
+    return served.client.post("/v1/attributions", files={"file": variation(1)})
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), MemoryError()])
+def test_a_model_that_throws_flips_readiness_and_comes_back_by_itself(settings, moody, error):
+    with serving(settings, thumbnail_encoder(moody)) as served:
+        moody.raises = error
+        response = ask(served)
+        assert response.status_code == 503
+        assert response.json()["type"] == "/problems/inference-failed"
+        status, detail = readiness(served)
+        assert (status, "encoder fails" in detail) == (503, True)
+        assert "attribution_encoder_failing 1.0" in served.client.get("/metrics").text
+        assert served.client.get("/livez").status_code == 200
+        moody.raises = None
+        # Nobody asks, for it is not ready: it must find out alone.
+        wait_for(lambda: readiness(served)[0] == 200)
+        assert ask(served).status_code == 200
+
+
+def test_a_poison_image_does_not_make_the_service_unready(settings, moody):
+    with serving(settings, thumbnail_encoder(moody)) as served:
+        moody.poisonous = True
+        assert ask(served).status_code == 503
+        assert readiness(served)[0] == 200
+
+
+def test_a_hung_forward_pass_flips_readiness_while_it_hangs(tmp_path, moody):
+    settings = Settings(data=tmp_path, hang_seconds=0.3)
+    with serving(settings, thumbnail_encoder(moody)) as served:
+        moody.free.clear()
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(ask(served).status_code))
+        asking.start()
+        wait_for(lambda: readiness(served)[0] == 503)
+        assert "come back" in readiness(served)[1]
+        moody.free.set()
+        asking.join()
+        assert answers == [200]
+        wait_for(lambda: readiness(served)[0] == 200)
+
+
+def test_a_job_worker_that_keeps_failing_flips_readiness(settings, encoder, monkeypatch):
+    with serving(settings, encoder) as served:
+        real = served.service.catalog.jobs.complete
+
+        def fail(*_):
+            raise CatalogUnusable("the results cannot be written")
+
+        monkeypatch.setattr(served.service.catalog.jobs, "complete", fail)
+        monkeypatch.setattr(served.service.worker, "_pause", 0.05)
+        response = served.client.post("/v1/jobs", files={"files": ("a.jpg", variation(1))})
+        location = response.headers["location"]
+        wait_for(lambda: readiness(served)[0] == 503)
+        assert "jobs" in readiness(served)[1]
+        assert ask(served).status_code == 200, "queries are answered meanwhile"
+        monkeypatch.setattr(served.service.catalog.jobs, "complete", real)
+        wait_for(lambda: served.client.get(location).json()["state"] == "finished")
+        wait_for(lambda: readiness(served)[0] == 200)
+
+
+def test_images_that_come_to_nothing_one_after_the_other_do_so_too(settings, encoder, monkeypatch):
+    with serving(settings, encoder) as served:
+        monkeypatch.setattr(served.service.worker, "_pause", 0.05)
+        working = served.service.worker._answerer._attributor
+
+        class Broken:
+            def attribute(self, *_, **__):
+                raise ZeroDivisionError("no search today")
+
+        served.service.worker._answerer._attributor = Broken()
+        files = [("files", (f"{n}.jpg", variation(n))) for n in range(6)]
+        location = served.client.post("/v1/jobs", files=files).headers["location"]
+        wait_for(lambda: readiness(served)[0] == 503)
+        served.service.worker._answerer._attributor = working
+        wait_for(lambda: served.client.get(location).json()["state"] == "finished")
+        wait_for(lambda: readiness(served)[0] == 200)
+
+
+def test_a_catalog_that_cannot_be_read_is_a_503_everywhere(running, monkeypatch):
+    def fail(*_, **__):
+        raise CatalogUnusable("disk I/O error at /a/secret/path")
+
+    for name in ("generation", "collections", "sources", "add"):
+        monkeypatch.setattr(running.service.catalog, name, fail)
+    calls = [("GET", "/readyz"), ("GET", "/v1/collections"), ("GET", "/v1/sources")]
+    for method, path in calls:
+        response = running.client.request(method, path)
+        assert response.status_code == 503, path
+        assert response.json()["type"] == "/problems/catalog-unavailable"
+        assert "secret" not in response.text
+    response = running.client.post("/v1/sources", files={"file": variation(1)})
+    assert response.json()["type"] == "/problems/catalog-unavailable"
+
+
+def test_the_watchdog_ends_the_process_once_and_only_past_its_deadline():
+    ended = []
+    activities = Activities()
+    watchdog = Watchdog(activities, patience=0.05, deadline=0.4, end=ended.append)
+    watchdog.start()
+    try:
+        with activities.doing("decode"):
+            time.sleep(0.1)
+            hung = watchdog.hung
+            assert hung is not None
+            assert (hung.work, ended) == ("decode", [])
+        assert watchdog.hung is None
+        with activities.doing("encode"), activities.doing("decode"):
+            wait_for(lambda: ended)
+        [activity] = ended
+        assert (activity.work, activity.seconds > 0.4) == ("encode", True)
+    finally:
+        watchdog.close()
+
+
+def test_without_a_deadline_the_watchdog_ends_nothing():
+    ended = []
+    activities = Activities()
+    watchdog = Watchdog(activities, patience=0.01, deadline=0, end=ended.append)
+    watchdog.start()
+    with activities.doing("encode"):
+        time.sleep(0.1)
+        assert watchdog.hung is not None
+    watchdog.close()
+    assert ended == []
