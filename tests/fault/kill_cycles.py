@@ -179,9 +179,7 @@ def _write_and_kill(
 
 def _doubts(writer: Writer) -> int:
     intent = writer.intent
-    return bool(
-        intent.titles or intent.job or intent.new_job or intent.description is not None
-    )
+    return bool(intent.titles or intent.job or intent.new_job or intent.description is not None)
 
 
 def _finish(service: ServiceProcess, writers: list[Writer]) -> None:

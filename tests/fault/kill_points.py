@@ -75,7 +75,7 @@ class _Points:
         flush = os.fsync
 
         def fsync(descriptor: int) -> None:
-            self.reach(f"fsync {self._short(os.readlink(f'/proc/self/fd/{descriptor}'))}")
+            self.reach(f"fsync {self._short(str(Path(f'/proc/self/fd/{descriptor}').readlink()))}")
             flush(descriptor)
 
         os.fsync = fsync

@@ -1,4 +1,4 @@
-"""More requests than a service can answer: how long the accepted wait, how soon the rest are told."""
+"""More requests than can be answered: how long the accepted wait, how soon the rest are told."""
 
 import threading
 import time

@@ -40,13 +40,14 @@ def serve(order, encoder, backbone):
         listener.bind(("127.0.0.1", 0))
         listener.listen(1024)
         print(os.getpid(), listener.getsockname()[1], flush=True)
-        settings = Settings(
-            data=order["folder"], inference_threads=1, **order.get("settings", {})
-        )
+        settings = Settings(data=order["folder"], inference_threads=1, **order.get("settings", {}))
         config = uvicorn.Config(
-            create_app(settings, encoder=encoder), log_level="error", access_log=False, server_header=False,
+            create_app(settings, encoder=encoder),
+            log_level="error",
+            access_log=False,
+            server_header=False,
             timeout_graceful_shutdown=30,
-        )  # fmt: skip
+        )
         uvicorn.Server(config).run([listener])
 
 

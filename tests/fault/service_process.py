@@ -82,17 +82,13 @@ class ServiceProcess:
 
     def start(self) -> None:
         """Start; requests wait until it serves."""
-        self.pid, self.port = self._forks.fork(
-            do="serve", folder=str(self.folder), **self._order
-        )
+        self.pid, self.port = self._forks.fork(do="serve", folder=str(self.folder), **self._order)
         self.client = self.new_client()
 
     def new_client(self, **options: Any) -> httpx.Client:
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         options = {"timeout": _SECONDS, "headers": headers} | options
-        return httpx.Client(
-            base_url=f"http://127.0.0.1:{self.port}", trust_env=False, **options
-        )
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, **options)
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + _SECONDS

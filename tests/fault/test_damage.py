@@ -49,11 +49,15 @@ def emptied(_: bytes) -> bytes:
     return b""
 
 
-DAMAGES = [truncated, flipped, emptied]
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("pattern", ["index/CURRENT", "index/*/manifest.json", "index/*/*.npy"])
+@pytest.mark.parametrize(
+    ("pattern", "damage"),
+    [
+        ("index/CURRENT", emptied),
+        ("index/*/manifest.json", flipped),
+        ("index/*/*.npy", truncated),
+        ("index/*/*.npy", flipped),
+    ],
+)
 def test_a_damaged_snapshot_is_built_anew_and_answers_are_the_same(stopped, damage, pattern):
     for path in each_file(stopped.folder, pattern):
         path.write_bytes(damage(path.read_bytes()))
@@ -61,7 +65,7 @@ def test_a_damaged_snapshot_is_built_anew_and_answers_are_the_same(stopped, dama
     assert ask(stopped) == stopped.answer
 
 
-@pytest.mark.parametrize("lost", [1, 100, 5000])
+@pytest.mark.parametrize("lost", [1, 5000])
 def test_a_log_torn_at_its_end_loses_its_last_writes_at_most(stopped, lost):
     """As after a power cut of a disk that lies about what it has written."""
     log = stopped.folder / "catalog.sqlite3-wal"
@@ -73,7 +77,7 @@ def test_a_log_torn_at_its_end_loses_its_last_writes_at_most(stopped, lost):
     assert stopped.client.post("/v1/sources", files={"file": jpeg(99)}).status_code == 201
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [flipped, emptied])
 def test_damaged_previews_harm_nothing_else(stopped, damage):
     for path in each_file(stopped.folder, "previews/*/*.jpg"):
         path.write_bytes(damage(path.read_bytes()))

@@ -3,8 +3,6 @@
 A few cycles, always the same; `make soak` runs hundreds with another seed each time.
 """
 
-from attribution.catalog import Catalog
-from attribution.maintenance import verify
 from tests.fault.kill_cycles import run_cycles
 
 

@@ -68,9 +68,7 @@ def test_others_are_answered_beside_many_slow_uploads(start):
     "body_silence_seconds" not in Settings.model_fields, reason="bodies have no time limit"
 )
 def test_slow_uploads_are_cut_off_and_their_places_are_free_again(start):
-    service = start(
-        settings={"queue_limit": 8, "max_batch_images": 8, "body_silence_seconds": 1.0}
-    )
+    service = start(settings={"queue_limit": 8, "max_batch_images": 8, "body_silence_seconds": 1.0})
     service.wait_until_ready()
     with dripping(service.port, 8) as told:
         deadline = time.monotonic() + 60

@@ -21,10 +21,12 @@ CHECKS = [
     response_schema_conformance,
     status_code_conformance,
 ]
-_QUIET = {"query_rate": 0, "curate_rate": 0, "admin_rate": 0, "job_retention_hours": 0.01}
+QUIET = {"query_rate": 0, "curate_rate": 0, "admin_rate": 0, "job_retention_hours": 0.01}
 
 
-def check(service: ServiceProcess, *, examples: int, steps: int, derandomize: bool) -> set[str]:
+def check(
+    service: ServiceProcess, *, examples: int, steps: int, derandomize: bool = False
+) -> set[str]:
     """Run sequences of at most so many calls; the operations that were called."""
     service.client.put("/v1/collections/art")
     for number in range(3):
@@ -53,7 +55,7 @@ def check(service: ServiceProcess, *, examples: int, steps: int, derandomize: bo
 
 
 def test_sequences_of_calls_are_answered_as_described(start):
-    service = start(settings=_QUIET)
+    service = start(settings=QUIET)
     service.wait_until_ready()
     called = check(service, examples=8, steps=8, derandomize=True)
     assert len(called) > 5, called

@@ -20,7 +20,7 @@ def pytest_addoption(parser):
     group.addoption("--kill-minutes", type=float, default=None,
                     help="end the cycles after so many minutes, however many were done")  # fmt: skip
     group.addoption("--images", type=int, default=20_000, help="damaged images to decode")
-    group.addoption("--job-images", type=int, default=5_000, help="images of the job killed thrice")
+    group.addoption("--job-images", type=int, default=5_000, help="images of the killed job")
     group.addoption("--examples", type=int, default=100, help="stateful sequences of API calls")
     group.addoption("--minutes", type=float, default=30.0, help="of steady load")
 
