@@ -1,7 +1,8 @@
 """Decodes damaged images in a process that may crash.
 
-``python -m tests.fault.image_fuzz SEED COUNT [FIRST]`` prints what it found as one JSON object. The number of the input under way is in the file that the
-environment names as FUZZ_PROGRESS, for when the decoder takes the process down with it.
+``python -m tests.fault.image_fuzz SEED COUNT [FIRST]`` prints what it found as one JSON object. The
+number of the input under way is in the file that the environment names as FUZZ_PROGRESS, for when
+the decoder takes the process down with it.
 """
 
 import faulthandler

@@ -15,10 +15,9 @@ _FIGURES = pytest.StashKey[list[str]]()
 
 def pytest_addoption(parser):
     group = parser.getgroup("soak", "faults for hours")
-    group.addoption("--seed", type=int, default=None, help="of everything random; default: another")
+    group.addoption("--seed", type=int, help="of all that is random; default: another")
     group.addoption("--kills", type=int, default=300, help="cycles of mixed writes and kill -9")
-    group.addoption("--kill-minutes", type=float, default=None,
-                    help="end the cycles after so many minutes, however many were done")  # fmt: skip
+    group.addoption("--kill-minutes", type=float, help="end the cycles after so many minutes")
     group.addoption("--images", type=int, default=20_000, help="damaged images to decode")
     group.addoption("--job-images", type=int, default=5_000, help="images of the killed job")
     group.addoption("--examples", type=int, default=100, help="stateful sequences of API calls")
