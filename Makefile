@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help install demo serve test check format constraints clean
+.PHONY: help install demo serve test soak check format constraints clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ serve: $(INSTALLED)  ## The service on http://127.0.0.1:8000
 
 test: $(INSTALLED)  ## The whole test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: $(INSTALLED)  ## Faults for hours; ARGS="--kills 50 --minutes 5 --seed 1" for less
+	$(BIN)/python -m pytest tests/soak $(ARGS)
 
 check: $(INSTALLED)  ## Formatting, lint, types and layers
 	$(BIN)/ruff format --check .

@@ -239,7 +239,7 @@ class Catalog:
         with self._database.read() as connection:
             name = sources.preview_name(connection, source_id)
         try:
-            return self._previews.read(name)
+            return self._previews.read_sound(name)
         except FileNotFoundError:
             self.source(source_id)  # deleted a moment ago: not found, and nothing is wrong
             raise PreviewMissing(source_id, self._previews.path(name)) from None

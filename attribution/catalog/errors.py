@@ -110,14 +110,14 @@ class TooManyJobs(CatalogError):
 
 
 class PreviewMissing(CatalogError):
-    """A live source has lost its preview file."""
+    """A live source has lost its preview file, or what it holds is damaged."""
 
     def __init__(self, source_id: str, path: Path) -> None:
         self.source_id = source_id
         self.path = path
         super().__init__(
-            f"the preview of source {source_id!r} is missing ({path}); restore it from a backup, "
-            "or delete the source and add it again"
+            f"the preview of source {source_id!r} is missing or damaged ({path}); restore it from "
+            "a backup, or delete the source and add it again"
         )
 
 

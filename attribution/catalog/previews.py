@@ -37,6 +37,16 @@ class PreviewStore:
         """The bytes of a preview; FileNotFoundError where there is none."""
         return self.path(name).read_bytes()
 
+    def read_sound(self, name: str) -> bytes:
+        """As `read`, and FileNotFoundError also where the bytes are not those that were stored.
+
+        What is damaged is as good as gone: nobody shall decode it, or show it as what it was.
+        """
+        data = self.read(name)
+        if digest(data) != name:
+            raise FileNotFoundError(errno.ENOENT, "the preview is damaged", str(self.path(name)))
+        return data
+
     def store(self, previews: Mapping[str, bytes]) -> None:
         """Keep ``previews`` (bytes by name); on return they survive a power cut.
 

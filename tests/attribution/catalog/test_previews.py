@@ -19,6 +19,16 @@ def test_files_are_named_after_their_content(tmp_path):
     assert not store.has(name)
 
 
+def test_what_is_damaged_counts_as_gone(tmp_path):
+    store = PreviewStore(tmp_path)
+    name = digest(b"data")
+    store.store({name: b"data"})
+    assert store.read_sound(name) == b"data"
+    store.path(name).write_bytes(b"dat")
+    with pytest.raises(FileNotFoundError, match="damaged"):
+        store.read_sound(name)
+
+
 def test_file_and_folder_are_synced_before_store_returns(tmp_path, monkeypatch):
     store = PreviewStore(tmp_path)
     synced: list[str] = []

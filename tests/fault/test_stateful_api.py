@@ -1,0 +1,61 @@
+"""Sequences of calls by the API's own description, each made of what earlier ones returned.
+
+No answer is a server error, and each has a shape that the description promises.
+"""
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.fault.pictures import jpeg
+from tests.fault.service_process import ServiceProcess
+
+CHECKS = [
+    not_a_server_error,
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+]
+QUIET = {"query_rate": 0, "curate_rate": 0, "admin_rate": 0, "job_retention_hours": 0.01}
+
+
+def check(
+    service: ServiceProcess, *, examples: int, steps: int, derandomize: bool = False
+) -> set[str]:
+    """Run sequences of at most so many calls; the operations that were called."""
+    service.client.put("/v1/collections/art")
+    for number in range(3):
+        service.client.post("/v1/sources", files={"file": jpeg(number)})
+    api = schemathesis.openapi.from_url(f"http://127.0.0.1:{service.port}/openapi.json")
+    called: set[str] = set()
+
+    class Calls(api.as_state_machine()):  # type: ignore[misc]
+        def validate_response(self, response, case, additional_checks=None, **kwargs):
+            called.add(case.operation.label)
+            case.validate_response(response, checks=CHECKS)
+
+    Calls.run(
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            derandomize=derandomize,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+    )
+    assert service.client.get("/readyz").status_code == 200
+    return called
+
+
+def test_sequences_of_calls_are_answered_as_described(start):
+    service = start(settings=QUIET)
+    service.wait_until_ready()
+    called = check(service, examples=8, steps=8, derandomize=True)
+    assert len(called) > 5, called
