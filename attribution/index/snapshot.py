@@ -181,7 +181,8 @@ class _Current:
 def _least_size(view: View) -> int:
     """Bytes that a snapshot has at least."""
     segments: tuple[Segment, Segment] = (view.base, view.tail)
-    return 1 + sum(int(getattr(segment, array).nbytes) for segment in segments for array in ARRAYS)
+    sizes = [getattr(segment, array).nbytes for segment in segments for array in ARRAYS]
+    return 1 + int(sum(sizes))
 
 
 def _write_view(view: View, parts: tuple[Part, ...], folder: Path) -> None:

@@ -56,7 +56,12 @@ class ServiceProcess:
                 stdout=log,
                 stderr=log,
             )
-        self.url = self._address()
+        try:
+            self.url = self._address()
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
         self.client = httpx.Client(base_url=self.url, trust_env=False, timeout=120)
 
     @property
@@ -83,7 +88,7 @@ class ServiceProcess:
             self.process.kill()
         self.process.wait()
 
-    def _address(self, seconds: float = 180.0) -> str:
+    def _address(self, seconds: float = 400.0) -> str:
         deadline = time.monotonic() + seconds
         while "running on http://" not in self.log:
             assert self.process.poll() is None, self.log
