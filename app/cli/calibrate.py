@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
+from app.cli.background_making import add_background
 from app.cli.console import out, print_json, progress
 from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
 from app.opening import Gallery, load_vision, open_gallery
@@ -49,6 +50,14 @@ def calibrate_command(
             "them. Sources are recognised by the bytes of their file, else by uri."
         ),
     ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also extend the background, which p-values rest on, by the images of this folder "
+            "or tar file: like the images you will be asked about, and none of them from a source "
+            "held here. Replaces what was added before."
+        ),
+    ] = None,
     no_source: Annotated[
         float,
         typer.Option(
@@ -68,10 +77,13 @@ def calibrate_command(
     Makes synthetic images from the previews of your own sources, asks for each where it came
     from, once as things are and once as if its sources were not held, and fits the shares to
     what is true. Nothing has to be labelled. Takes a few minutes; may run beside a service, which
-    takes the result up within seconds. p-values and decisions do not depend on it.
+    takes the result up within seconds. p-values and decisions do not depend on it, but on the
+    background, which --background extends.
     """
     settings = settings_from(data=data, encoder=encoder, weights=weights)
     vision = load_vision(settings)
+    if background is not None:
+        vision = add_background(settings, vision, background)
     with open_gallery(settings, vision) as gallery, progress() as bar:
         _build(gallery, bar)
         if manifest is None:

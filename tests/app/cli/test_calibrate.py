@@ -7,6 +7,7 @@ import pytest
 
 from attribution.calibration.shares import KIND, ShareModel
 from attribution.catalog import Catalog
+from models.background import read_background
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +72,25 @@ def test_too_few_sources_store_nothing(attribution, held):
     assert "at least 20 different sources, and 12 could be read: ingest more" in done.err
     assert done.err.count("\n") == 1
     assert stored(held) is None
+
+
+def test_a_background_is_added_and_serves_from_then_on(attribution, data, draw_pictures, tmp_path):
+    folder = draw_pictures(tmp_path / "unrelated", range(100, 120))
+    asked = ("query", tmp_path / "unrelated" / "100.jpg", "--data", data, "--json")
+    before = attribution(*asked).document["calibration"]["id"]
+    done = attribution("calibrate", "--data", data, "--queries", 40, "--background", folder)
+    assert done.code == 0, done.err
+    assert "background rows of 20 images added" in done.out.replace("\n", " ")
+    [kept] = (data / "background").iterdir()
+    assert len(read_background(kept)) >= 40
+    assert attribution(*asked).document["calibration"]["id"] != before
+
+
+def test_a_background_of_nothing_is_refused(attribution, data, draw_pictures, tmp_path):
+    few = draw_pictures(tmp_path / "few", range(3))
+    done = attribution("calibrate", "--data", data, "--background", few)
+    assert done.code == 2
+    assert "3 images are too few" in done.err.replace("\n", " ")
+    done = attribution("calibrate", "--data", data, "--background", tmp_path / "gone")
+    assert "no such folder" in done.err.replace("\n", " ")
+    assert not (data / "background").exists()
