@@ -9,36 +9,38 @@ from PIL import Image
 
 from attribution.explanation import Explanation
 from attribution.explanation.pictures import heat_picture, png, region_colour, region_picture
-from attribution.report.document import Maps, Region, RegionMap
+from attribution.report.document import ReportedMaps, ReportedRegion, ReportedRegionMap
 
 
 @dataclass(frozen=True, slots=True)
-class ReportedMaps:
+class MapsOfReport:
     """By `source_id`, and the map of regions; nothing where nothing was explained."""
 
-    sources: dict[str, Maps] = field(default_factory=dict)
-    regions: RegionMap | None = None
+    sources: dict[str, ReportedMaps] = field(default_factory=dict)
+    regions: ReportedRegionMap | None = None
 
 
-def reported_maps(explanation: Explanation | None) -> ReportedMaps:
+def reported_maps(explanation: Explanation | None) -> MapsOfReport:
     """Heat maps, and the regions with a colour for each attributed source."""
     if explanation is None:
-        return ReportedMaps()
+        return MapsOfReport()
     sources = {
-        each.source_id: Maps(
+        each.source_id: ReportedMaps(
             query_png=_base64(heat_picture(each.query)),
             source_png=_base64(heat_picture(each.source)),
         )
         for each in explanation.sources
     }
     legend = tuple(
-        Region(rank=region.rank, colour="#{:02x}{:02x}{:02x}".format(*region_colour(region.rank)))
+        ReportedRegion(
+            rank=region.rank, colour="#{:02x}{:02x}{:02x}".format(*region_colour(region.rank))
+        )
         for region in explanation.regions
     )
     if not legend:
-        return ReportedMaps(sources)
+        return MapsOfReport(sources)
     picture = _base64(region_picture(explanation.region_map))
-    return ReportedMaps(sources, RegionMap(png=picture, legend=legend))
+    return MapsOfReport(sources, ReportedRegionMap(png=picture, legend=legend))
 
 
 def _base64(picture: Image.Image) -> str:

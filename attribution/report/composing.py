@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 from attribution.answer import Attribution, RankedSource
 from attribution.report.document import (
-    Maps,
     Method,
     Picture,
-    RegionMap,
     Report,
     ReportedCalibration,
+    ReportedMaps,
     ReportedQuery,
+    ReportedRegionMap,
     ReportedSource,
     Searched,
     Service,
@@ -27,8 +27,8 @@ class Pictures:
     """What a report shows of an answer's sources, by `source_id`; what is missing is left out."""
 
     thumbnails: Mapping[str, Picture] = field(default_factory=dict)
-    maps: Mapping[str, Maps] = field(default_factory=dict)
-    region_map: RegionMap | None = None
+    maps: Mapping[str, ReportedMaps] = field(default_factory=dict)
+    region_map: ReportedRegionMap | None = None
 
 
 @dataclass(frozen=True, slots=True)

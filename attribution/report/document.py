@@ -81,7 +81,7 @@ class ReportedCalibration(_Frozen):
     state: Literal["fresh", "building", "missing"]
 
 
-class Maps(_Frozen):
+class ReportedMaps(_Frozen):
     """Where a source shows: PNGs to lay over the query and over the source, stretched to fit.
 
     They are drawn as they are: transparent where little resembles, opaque where much does.
@@ -91,21 +91,21 @@ class Maps(_Frozen):
     source_png: Base64
 
 
-class Region(_Frozen):
+class ReportedRegion(_Frozen):
     """One colour of a region map: the rank of the source it stands for, null for none."""
 
     rank: int | None
     colour: Colour
 
 
-class RegionMap(_Frozen):
+class ReportedRegionMap(_Frozen):
     """Each part of the query in the colour of the source that it comes from.
 
     A PNG to lay over the query, stretched to fit; transparent where it comes from none.
     """
 
     png: Base64
-    legend: tuple[Region, ...]
+    legend: tuple[ReportedRegion, ...]
 
 
 class ReportedSource(_Frozen):
@@ -124,7 +124,7 @@ class ReportedSource(_Frozen):
     share: float
     attributed: bool
     thumbnail: Picture | None
-    maps: Maps | None = None
+    maps: ReportedMaps | None = None
 
 
 class Signature(_Frozen):
@@ -158,7 +158,7 @@ class Report(_Frozen):
     other_share: float
     unattributed_share: float
     sources: tuple[ReportedSource, ...]
-    region_map: RegionMap | None = None
+    region_map: ReportedRegionMap | None = None
     statement: tuple[str, ...] = Field(description="What the figures mean, in plain words.")
     signature: Signature | None = None
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from attribution.report import wording
 from attribution.report.canonical import report_bytes
-from attribution.report.document import Base64, Maps, Picture, Report, ReportedSource
+from attribution.report.document import Base64, Picture, Report, ReportedMaps, ReportedSource
 from attribution.report.wording import Fact
 
 try:
@@ -178,7 +178,7 @@ class _Pages(FPDF):
             self.heat_maps(source, source.maps)
         self.ln(2)
 
-    def heat_maps(self, source: ReportedSource, maps: Maps) -> None:
+    def heat_maps(self, source: ReportedSource, maps: ReportedMaps) -> None:
         """Over the query and over the source, side by side."""
         self.room_for(_MAP + 2 * _LINE)
         x, y, rank = self.l_margin, self.get_y(), source.rank

@@ -85,7 +85,14 @@ def test_without_a_background_nothing_is_reported_and_no_q_value_given(settings,
         calibration = served.client.get("/v1/index").json()["calibration"]
         files = [("files", ("a.jpg", variation(1)))]
         [item] = served.client.post("/v1/attributions/batch", files=files).json()["items"]
-    assert calibration == {"id": None, "state": "missing", "generation": None, "background": []}
+    assert calibration == {
+        "id": None,
+        "state": "missing",
+        "generation": None,
+        "background": [],
+        "shares": "default",
+        "shares_fitted_at": None,
+    }
     assert item["q_value"] is None
     assert item["attribution"]["p_value"] is None
 

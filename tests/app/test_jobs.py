@@ -312,7 +312,8 @@ def test_an_image_that_always_fails_ends_with_a_problem(tmp_path, gate, gated, m
         assert finished(served, job)["failed"] == 1
         [result] = read(served, job)
         assert result["problem"]["type"] == "/problems/inference-failed"
-        assert served.client.get("/readyz").status_code == 200
+        gate.broken = False
+        wait_for(lambda: served.client.get("/readyz").status_code == 200)
 
 
 def test_a_lost_input_ends_with_a_problem(tmp_path, gate, gated):

@@ -11,7 +11,13 @@ from PIL import Image
 from attribution.answer import Attribution, CalibrationState, RankedSource
 from attribution.catalog import Source
 from attribution.report.composing import Circumstances, Pictures, compose
-from attribution.report.document import Maps, Region, RegionMap, Report, ReportedQuery
+from attribution.report.document import (
+    Report,
+    ReportedMaps,
+    ReportedQuery,
+    ReportedRegion,
+    ReportedRegionMap,
+)
 from attribution.report.signing import SigningKey, new_key
 from attribution.report.thumbnails import thumbnail_of
 
@@ -99,10 +105,13 @@ def report_of(answer: Attribution, *, maps: bool = False) -> Report:
             source_id: thumbnail_of(picture(seed, (200, 320)))
             for seed, source_id in enumerate(ids, start=1)
         },
-        maps={ids[0]: Maps(query_png=map_png(1), source_png=map_png(2))} if maps else {},
-        region_map=RegionMap(
+        maps={ids[0]: ReportedMaps(query_png=map_png(1), source_png=map_png(2))} if maps else {},
+        region_map=ReportedRegionMap(
             png=map_png(3),
-            legend=(Region(rank=1, colour="#1a4f8b"), Region(rank=None, colour="#000000")),
+            legend=(
+                ReportedRegion(rank=1, colour="#1a4f8b"),
+                ReportedRegion(rank=None, colour="#000000"),
+            ),
         )
         if maps
         else None,
