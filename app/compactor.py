@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from attribution.catalog import Catalog, CatalogError
-from attribution.index import Follower, holds_removed
+from attribution.index import holds_removed
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Compactor:
     def __init__(
         self,
         catalog: Catalog,
-        follower: Follower,
+        wait_for: Callable[[int, float], bool],
         save_clean: Callable[[int], int],
         snapshots: Path,
     ) -> None:
@@ -34,11 +34,11 @@ class Compactor:
 
         Args:
             catalog: asked what is due.
-            follower: brings the index to where the removals are.
+            wait_for: brings the index to where the removals are, in so many seconds or not.
             save_clean: saves the index without what was removed up to a generation.
             snapshots: the folder that it saves to.
         """
-        self._catalog, self._follower = catalog, follower
+        self._catalog, self._wait_for = catalog, wait_for
         self._save_clean, self._snapshots = save_clean, snapshots
         self._wake = threading.Event()
         self._stopping = False
@@ -76,5 +76,5 @@ class Compactor:
         wanted = self._catalog.compaction.wanted()
         if not wanted or not holds_removed(self._snapshots, wanted):
             return
-        if self._follower.wait_for(wanted, _FOLLOW_SECONDS):
+        if self._wait_for(wanted, _FOLLOW_SECONDS):
             self._save_clean(wanted)

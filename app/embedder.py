@@ -119,6 +119,18 @@ class Embedder:
             encode_seconds=encoded.encode_seconds,
         )
 
+    async def embed_again(self, decoded: DecodedImage, *, domain: Domain) -> NDArray[np.float32]:
+        """The row of an image that another encoder has decoded. Cancelling it drops what waits.
+
+        Raises:
+            InferenceError: the encoder failed on this image.
+            BatcherClosedError: the service is stopping.
+        """
+        loop = asyncio.get_running_loop()
+        pixels = await loop.run_in_executor(self._decoders, self._pixels, decoded)
+        encoded = await asyncio.wrap_future(self._batcher.submit(pixels, domain))
+        return encoded.embedding
+
     def begin(self, upload: Upload) -> Begun:
         """Decode one query of a job in this thread, and queue it behind interactive images.
 
@@ -159,10 +171,14 @@ class Embedder:
         with self._activities.doing("decode"):
             data = upload.read(max_bytes=self._limits.max_bytes)
             decoded = decode(data, limits=self._limits)
-            try:
-                pixels = self._encoder.preprocess(decoded.image)
-            except Exception as error:
-                raise InferenceError("the encoder could not prepare this image") from error
+        pixels = self._pixels(decoded)
         seconds = time.perf_counter() - started
         self._metrics.stage("decode", seconds)
         return decoded, pixels, seconds
+
+    def _pixels(self, decoded: DecodedImage) -> torch.Tensor:
+        with self._activities.doing("decode"):
+            try:
+                return self._encoder.preprocess(decoded.image)
+            except Exception as error:
+                raise InferenceError("the encoder could not prepare this image") from error

@@ -19,6 +19,7 @@ from app.problems import FieldError, Problem, invalid, problem_of_status
 from app.request_id import request_id_of
 from attribution.calibration import AlphaTooSmall
 from attribution.catalog import (
+    ActiveEncoderLeftOut,
     CatalogBusy,
     CatalogClosed,
     CatalogError,
@@ -115,6 +116,7 @@ _PROBLEMS: dict[type, Callable[[Any], Problem]] = {
     InvalidField: lambda error: invalid(f"body.{error.field}", error.reason),
     StorageFull: lambda error: Problem("storage-full", f"{error}."),
     CatalogBusy: lambda error: Problem("catalog-unavailable", f"{error}.", retry_after=1),
+    ActiveEncoderLeftOut: lambda error: Problem("catalog-unavailable", f"{error}.", retry_after=30),
     CatalogClosed: lambda _: Problem("not-ready", "The service is stopping.", retry_after=5),
     # The log says what is wrong with it; a stranger need not know where it lies.
     CatalogUnusable: lambda _: Problem(

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
+from app.batcher import BatcherClosedError, InferenceError
+from app.current import Current
 from app.disconnects import too_late
 from app.embedder import Embedded
 from app.schemas.source import SourceMetadata
 from app.service import Service
 from app.uploads import Upload
-from attribution.catalog import Added, InvalidField, NewSource, SourceTakenDown
+from attribution.catalog import (
+    ActiveEncoderLeftOut,
+    Added,
+    InvalidField,
+    NewSource,
+    SourceTakenDown,
+)
 from attribution.ingestion.previews import make_preview
+
+logger = logging.getLogger(__name__)
+
+Rows = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +53,65 @@ async def add_sources(service: Service, arrivals: Sequence[Arrival], collection:
 
     Raises:
         CollectionNotFound: before any work is done.
+        ActiveEncoderLeftOut: the catalog's active encoder cannot be loaded here.
         Problem: 503 `overloaded` when it takes too long; nothing is added.
     """
     await run_in_threadpool(service.catalog.collection, collection)
-    patience = service.settings.answer_seconds
+    deadline = asyncio.get_running_loop().time() + service.settings.answer_seconds
+    try:
+        return await _add_sources(service, arrivals, collection, deadline)
+    except ActiveEncoderLeftOut:
+        # Activated since this service last looked: look now, and begin again with what it says.
+        await run_in_threadpool(service.switch.load)
+        return await _add_sources(service.pinned(), arrivals, collection, deadline)
+
+
+async def _add_sources(
+    service: Service, arrivals: Sequence[Arrival], collection: str, deadline: float
+) -> Intake:
     try:
         # Only this is given up: once written, a source is there, and its sender is told so.
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout_at(deadline):
             embedded = await asyncio.gather(
                 *(service.embedder.embed(arrival.upload, domain="source") for arrival in arrivals),
                 return_exceptions=True,
             )
+            others = await asyncio.gather(
+                *(rows_of_others(service.now(), item) for item in embedded)
+            )
     except TimeoutError:
-        raise too_late(patience) from None
-    return await run_in_threadpool(_add, service, arrivals, embedded, collection)
+        raise too_late(service.settings.answer_seconds) from None
+    return await run_in_threadpool(_add, service, arrivals, embedded, others, collection)
+
+
+async def rows_of_others(current: Current, item: Embedded | BaseException) -> Rows:
+    """The rows of an image under further encoders; one that fails gives none, and is logged.
+
+    The source is added all the same: it lacks that row until `attribution reembed` is run again.
+    """
+    if not isinstance(item, Embedded):
+        return {}
+    rows: Rows = {}
+    for model_id, sight in current.companions.items():
+        try:
+            rows[model_id] = await sight.embedder.embed_again(item.decoded, domain="source")
+        except (InferenceError, BatcherClosedError) as error:
+            logger.warning("a source has no row of encoder %s: %s", model_id, error)
+    return rows
 
 
 def _add(
     service: Service,
     arrivals: Sequence[Arrival],
     embedded: Sequence[Embedded | BaseException],
+    others: Sequence[Rows],
     collection: str,
 ) -> Intake:
     outcomes: dict[int, Added | Exception] = {}
     ready: dict[int, NewSource] = {}
     for position, (arrival, item) in enumerate(zip(arrivals, embedded, strict=True)):
         if isinstance(item, Embedded):
-            ready[position] = _new_source(arrival, item, collection)
+            ready[position] = _new_source(arrival, item, others[position], collection)
         elif isinstance(item, Exception):
             outcomes[position] = item
         else:
@@ -91,7 +138,7 @@ def _write(
     return batch.generation
 
 
-def _new_source(arrival: Arrival, embedded: Embedded, collection: str) -> NewSource:
+def _new_source(arrival: Arrival, embedded: Embedded, others: Rows, collection: str) -> NewSource:
     decoded, known = embedded.decoded, arrival.known
     return NewSource(
         collection=collection,
@@ -106,4 +153,5 @@ def _new_source(arrival: Arrival, embedded: Embedded, collection: str) -> NewSou
         metadata=known.metadata,
         embedding=embedded.embedding,
         preview=make_preview(decoded.image),
+        others=others,
     )

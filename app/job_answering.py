@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from app.answered import Answered, Question
+from app.current import Current
 from app.documents import attribution_document, problem_document
 from app.embedder import Begun, Embedded, Embedder
 from app.job_results import stored
@@ -69,6 +70,29 @@ def _question_of(parameters: Mapping[str, Any]) -> _Question:
         alpha=parameters["alpha"],
         collections=None if collections is None else frozenset(collections),
     )
+
+
+class Answers(Protocol):
+    """Works on claims."""
+
+    def answer(self, claimed: Claimed, stopping: threading.Event) -> Outcome:
+        """Answer the items of a claim, or as many as are done when `stopping` is set."""
+
+
+class CurrentAnswerer:
+    """Answers each claim by what serves when it begins."""
+
+    def __init__(self, jobs: Jobs, current: Callable[[], Current]) -> None:
+        self._jobs, self._current = jobs, current
+
+    def answer(self, claimed: Claimed, stopping: threading.Event) -> Outcome:
+        """See `JobAnswerer`; what serves is held until the last item has ended."""
+        current = self._current()
+        serving = current.serving
+        answerer = JobAnswerer(self._jobs, serving.sight.embedder, serving.attributor)
+        outcome = answerer.answer(claimed, stopping)
+        del current  # only now may it be closed
+        return outcome
 
 
 class JobAnswerer:

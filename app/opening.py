@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.backgrounds import extended, load_extension
+from app.choosing import active_settings, load_named, load_registered
 from app.settings import Settings
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
@@ -17,12 +17,11 @@ from attribution.retrieval import fusion_of
 from models.background import Background
 from models.decoding import DecodingLimits
 from models.encoder import Encoder
-from models.loading import load_encoder, load_encoder_background
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vision:
-    """The encoder with its background, which stay the same while the process lives."""
+    """An encoder with its background."""
 
     encoder: Encoder
     background: Background | None
@@ -40,24 +39,38 @@ class Gallery:
 
 def load_vision(settings: Settings) -> Vision:
     """The encoder that the settings name; the background that ships with it, and what was added."""
-    encoder = load_encoder(
-        settings.encoder, weights=settings.encoder_weights, device=settings.device
-    )
-    shipped = load_encoder_background(settings.encoder, encoder)
-    return Vision(encoder, extended(shipped, load_extension(settings.data, encoder)))
+    return Vision(*load_named(settings))
 
 
 @contextmanager
 def open_gallery(settings: Settings, vision: Vision) -> Iterator[Gallery]:
     """The catalog as it is now, beside a running service if need be; no snapshot is written."""
-    encoder = vision.encoder
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
-        index = open_index(catalog, encoder, settings.snapshots)
-        fusion = fusion_of(encoder)
-        calibration = Calibration(index, fusion, vision.background, catalog)
-        shares = NewestShares(catalog, encoder.model_id, default_shares(encoder.card))
-        attributor = Attributor(encoder, catalog, index, calibration, shares)
-        yield Gallery(catalog, index, calibration, attributor)
+        yield gallery_of(settings, catalog, vision)
+
+
+def gallery_of(settings: Settings, catalog: Catalog, vision: Vision) -> Gallery:
+    """What an open catalog holds, as this encoder sees it; others may be open beside it."""
+    encoder = vision.encoder
+    index = open_index(catalog, encoder, settings.snapshots)
+    calibration = Calibration(index, fusion_of(encoder), vision.background, catalog)
+    shares = NewestShares(catalog, encoder.model_id, default_shares(encoder.card))
+    attributor = Attributor(encoder, catalog, index, calibration, shares)
+    return Gallery(catalog, index, calibration, attributor)
+
+
+def vision_of(settings: Settings, catalog: Catalog, given: Vision | None) -> Vision:
+    """The encoder to begin to serve with: the catalog's active one, else `given` or the settings'.
+
+    Raises:
+        EncoderUnavailable: the active one cannot be loaded.
+    """
+    registry = catalog.encoders.registry()
+    active = None if registry.active is None else registry.find(registry.active)
+    if active is None or (given is not None and given.encoder.model_id == active.model_id):
+        return given or load_vision(settings)
+    active_settings(settings, catalog)  # says so where the settings name another
+    return Vision(*load_registered(settings, active))
 
 
 def decoding_limits(settings: Settings) -> DecodingLimits:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, cast
 
@@ -17,24 +17,25 @@ from starlette.concurrency import run_in_threadpool
 
 from app.activities import Activities
 from app.compactor import Compactor
+from app.current import Current
 from app.embedder import Embedder
 from app.guarding import guard
-from app.job_answering import JobAnswerer
-from app.measuring import MeasuredAttributor
+from app.job_answering import CurrentAnswerer
 from app.metrics import Metrics
 from app.numbering import Numbering
-from app.opening import Vision, decoding_limits, load_vision, open_gallery
+from app.opening import Vision, vision_of
 from app.problems import Problem
 from app.reporting import Reporter
 from app.settings import Settings
 from app.slots import Slots
 from app.snapshots import SnapshotSaver
+from app.switching import Switch
 from app.watchdog import Watchdog
 from app.worker import JobWorker
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog
-from attribution.index import Follower, Index
+from attribution.index import FaissIndex, Follower
 from attribution.maintenance import folder_lock, remove_leftovers
 
 logger = logging.getLogger(__name__)
@@ -45,16 +46,16 @@ _SEARCHES = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Service:
-    """Everything that a request may need."""
+    """Everything that a request may need.
+
+    What depends on the encoder is asked of `now`: in the service that a request gets it stays the
+    same to the end of the request, elsewhere it is what serves at the moment.
+    """
 
     settings: Settings
     catalog: Catalog
-    index: Index
-    calibration: Calibration
-    calibrating: threading.Thread
-    attributor: Attributor
-    embedder: Embedder
-    follower: Follower
+    switch: Switch
+    now: Callable[[], Current]
     watchdog: Watchdog
     searching: ThreadPoolExecutor
     snapshots: SnapshotSaver
@@ -63,8 +64,49 @@ class Service:
     numbering: Numbering
     receiving: Slots
     worker: JobWorker
-    reporter: Reporter
+    reports: Reporter
     drawing: ThreadPoolExecutor
+
+    @property
+    def index(self) -> FaissIndex:
+        """What is searched."""
+        return self.now().serving.index
+
+    @property
+    def calibration(self) -> Calibration:
+        """Of that index."""
+        return self.now().serving.calibration
+
+    @property
+    def calibrating(self) -> threading.Thread:
+        """Alive until the null was first made."""
+        return self.now().serving.calibrating
+
+    @property
+    def attributor(self) -> Attributor:
+        """Answers by that index and calibration."""
+        return self.now().serving.attributor
+
+    @property
+    def embedder(self) -> Embedder:
+        """Makes what that attributor takes."""
+        return self.now().serving.sight.embedder
+
+    @property
+    def follower(self) -> Follower:
+        """Keeps that index in step with the catalog."""
+        return self.now().serving.follower
+
+    @property
+    def reporter(self) -> Reporter:
+        """Makes reports that name the encoder which answered."""
+        card = self.now().serving.sight.vision.encoder.card
+        return replace(self.reports, encoder=card.name)
+
+    def pinned(self) -> Service:
+        """The service as it is at this moment, for one piece of work."""
+        current = self.switch.current()
+        return replace(self, now=lambda: current)
 
     async def reach(self, asked: int, *, within: frozenset[str] | None = None) -> None:
         """Wait until the index has seen generation `asked`, counted in the changes `within`.
@@ -97,13 +139,14 @@ class Service:
         """
         try:
             self.follower.catch_up()
+            self.switch.current().serving.follower.catch_up()  # another, where it has changed
         except Exception:
             logger.exception("the index could not follow the catalog at once")
 
 
 def service_of(request: Request) -> Service:
-    """The service that this application runs."""
-    return cast("Service", request.app.state.service)
+    """The service that this application runs, as it is when the request first needs it."""
+    return cast("Service", request.app.state.service).pinned()
 
 
 ServiceDependency = Annotated[Service, Depends(service_of)]
@@ -125,44 +168,42 @@ def running_service(
     with ExitStack() as stack:
         stack.enter_context(folder_lock(settings.data, "a service"))
         remove_leftovers(settings.data)
-        vision = vision or load_vision(settings)
-        encoder = vision.encoder
-        gallery = stack.enter_context(open_gallery(settings, vision))
-        guard(settings, gallery.catalog)
-        catalog, index, calibration = gallery.catalog, gallery.index, gallery.calibration
-        snapshots = SnapshotSaver(index, settings.snapshots, interval=settings.snapshot_seconds)
-        stack.callback(snapshots.close)
-        follower = Follower(catalog, index, encoder.model_id)
-        follower.on_change(calibration.apply)
-        follower.start(settings.follow_seconds)
-        stack.callback(follower.stop)
-        compactor = Compactor(catalog, follower, snapshots.save_clean, settings.snapshots)
-        compactor.start()
-        stack.callback(compactor.close)
-        calibrating = _in_background(calibration.build)
-        stack.callback(calibrating.join)
+        catalog = stack.enter_context(Catalog.open(settings.data, url=settings.database_url))
+        guard(settings, catalog)
         activities = Activities()
-        embedder = Embedder(
-            encoder,
-            limits=decoding_limits(settings),
-            decoding_threads=settings.decoding_threads,
-            max_batch=settings.max_inference_batch,
-            max_job_batch=settings.max_job_batch,
-            metrics=metrics,
-            activities=activities,
-        )
         watchdog = Watchdog(
             activities, patience=settings.hang_seconds, deadline=settings.hang_exit_seconds
         )
         watchdog.start()
-        stack.callback(watchdog.close)  # once the embedder has ended, for that may hang as well
-        stack.callback(embedder.close)
-        attributor = MeasuredAttributor(gallery.attributor, metrics)
+        stack.callback(watchdog.close)  # once all embedders have ended, for those may hang as well
+        switch = Switch(
+            settings,
+            catalog,
+            vision_of(settings, catalog, vision),
+            metrics=metrics,
+            activities=activities,
+        )
+        snapshots = SnapshotSaver(
+            lambda: switch.current().serving.index,
+            settings.snapshots,
+            interval=settings.snapshot_seconds,
+        )
+        stack.callback(snapshots.close)
+        stack.callback(switch.close)
+        switch.start()
+        compactor = Compactor(
+            catalog,
+            switch.reach,
+            snapshots.save_clean,
+            settings.snapshots,
+        )
+        compactor.start()
+        stack.callback(compactor.close)
         searching = stack.enter_context(ThreadPoolExecutor(_SEARCHES, "searching"))
         worker = JobWorker(
             catalog.jobs,
-            JobAnswerer(catalog.jobs, embedder, attributor),
-            calibrating=calibrating,
+            CurrentAnswerer(catalog.jobs, switch.current),
+            calibrating=switch.current().serving.calibrating,
             retention=timedelta(hours=settings.job_retention_hours),
             watcher=metrics,
         )
@@ -172,12 +213,8 @@ def running_service(
         yield Service(
             settings=settings,
             catalog=catalog,
-            index=index,
-            calibration=calibration,
-            calibrating=calibrating,
-            attributor=attributor,
-            embedder=embedder,
-            follower=follower,
+            switch=switch,
+            now=switch.current,
             watchdog=watchdog,
             searching=searching,
             snapshots=snapshots,
@@ -186,20 +223,6 @@ def running_service(
             numbering=Numbering(catalog),
             receiving=Slots(settings.max_active_jobs, unit="new jobs"),
             worker=worker,
-            reporter=Reporter.of(settings, catalog, encoder),
+            reports=Reporter.of(settings, catalog, switch.current().serving.sight.vision.encoder),
             drawing=drawing,
         )
-
-
-def _in_background(build: Callable[[], None]) -> threading.Thread:
-    """Calibrate beside the first queries: until it is done they get ranks, but no decision."""
-
-    def run() -> None:
-        try:
-            build()
-        except Exception:
-            logger.exception("calibration failed: answers will have no decision")
-
-    thread = threading.Thread(target=run, name="calibration", daemon=True)
-    thread.start()
-    return thread

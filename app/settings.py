@@ -42,7 +42,11 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL of the catalog; unset: an SQLite file in the data folder.",
     )
 
-    encoder: str = Field(default="bundled", description="Name of the encoder to load.")
+    encoder: str = Field(
+        default="bundled",
+        description="Name of the encoder to load, in a catalog where `attribution reembed` has "
+        "activated none.",
+    )
     encoder_weights: Path | None = Field(
         default=None,
         description="File with the encoder's weights; unset: those bundled, cached or downloaded.",

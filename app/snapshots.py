@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from attribution.index import FaissIndex, save_snapshot
@@ -15,15 +16,16 @@ class SnapshotSaver:
     """A thread that saves an index which has changed since its last snapshot.
 
     A snapshot that fails is logged and tried again at the next turn: the index is a cache, and
-    without a snapshot the next start replays or rebuilds.
+    without a snapshot the next start replays or rebuilds. The folder holds that of one index:
+    `index` says which one serves, and another encoder's replaces it.
     """
 
-    def __init__(self, index: FaissIndex, folder: Path, *, interval: float) -> None:
+    def __init__(self, index: Callable[[], FaissIndex], folder: Path, *, interval: float) -> None:
         self._index = index
         self._folder = folder
         self._interval = interval
         self._saving = threading.Lock()
-        self._saved_generation = -1
+        self._saved: tuple[str, int] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="index-snapshots", daemon=True)
         self._thread.start()
@@ -35,8 +37,10 @@ class SnapshotSaver:
             OSError: the snapshot cannot be written; the one before it still stands.
         """
         with self._saving:
-            self._saved_generation = save_snapshot(self._index, self._folder)
-            return self._saved_generation
+            index = self._index()
+            generation = save_snapshot(index, self._folder)
+            self._saved = (index.model_id, generation)
+            return generation
 
     def save_clean(self, generation: int) -> int:
         """Save the index without rows of what was removed up to a generation that it has reached.
@@ -44,8 +48,9 @@ class SnapshotSaver:
         Raises:
             OSError: see `save`.
         """
-        if self._index.clean_generation < generation:
-            self._index.compact()
+        index = self._index()
+        if index.clean_generation < generation:
+            index.compact()
         return self.save()
 
     def close(self) -> None:
@@ -59,7 +64,8 @@ class SnapshotSaver:
             self._save_if_changed()
 
     def _save_if_changed(self) -> None:
-        if self._index.generation == self._saved_generation:
+        index = self._index()
+        if (index.model_id, index.generation) == self._saved:
             return
         try:
             self.save()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from app.job_answering import JobAnswerer, Outcome
+from app.job_answering import Answers, Outcome
 from attribution.catalog import CatalogError, Claimed, Jobs
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class JobWorker:
     def __init__(
         self,
         jobs: Jobs,
-        answerer: JobAnswerer,
+        answerer: Answers,
         *,
         calibrating: threading.Thread,
         retention: timedelta,

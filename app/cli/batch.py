@@ -16,7 +16,7 @@ from app.cli.batch_question import BatchQuestion
 from app.cli.batch_remote import answer_remotely
 from app.cli.console import fail, out, progress, warn
 from app.cli.failures import BadInvocation
-from app.cli.options import DataOption, EncoderOption, WeightsOption, settings_from
+from app.cli.options import DataOption, EncoderOption, WeightsOption, encoder_settings_from
 from attribution.ingestion import ManifestProblem, read_manifest
 from models.decoding import IMAGE_SUFFIXES
 
@@ -68,7 +68,7 @@ def batch_command(
             if waiting and url is not None:
                 answers = answer_remotely(url, _key(key_file), images, question, written)
             elif waiting:
-                settings = settings_from(data=data, encoder=encoder, weights=weights)
+                settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
                 answers = answer_locally(settings, waiting, question)
             else:
                 answers = iter(())

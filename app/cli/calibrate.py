@@ -12,7 +12,13 @@ from rich.table import Table
 
 from app.cli.background_making import add_background
 from app.cli.console import out, print_json, progress
-from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
+from app.cli.options import (
+    DataOption,
+    EncoderOption,
+    JsonOption,
+    WeightsOption,
+    encoder_settings_from,
+)
 from app.opening import Gallery, load_vision, open_gallery
 from attribution.calibration.fitted import default_shares
 from attribution.calibration.fitting import Examples, Figures, cross_validated, fit, score
@@ -80,7 +86,7 @@ def calibrate_command(
     takes the result up within seconds. p-values and decisions do not depend on it, but on the
     background, which --background extends.
     """
-    settings = settings_from(data=data, encoder=encoder, weights=weights)
+    settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
     vision = load_vision(settings)
     if background is not None:
         vision = add_background(settings, vision, background)

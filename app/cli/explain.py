@@ -12,7 +12,13 @@ from rich.table import Table
 from app.cli.console import out, print_json
 from app.cli.explained import explained
 from app.cli.explanation_picture import Row, explanation_picture
-from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
+from app.cli.options import (
+    DataOption,
+    EncoderOption,
+    JsonOption,
+    WeightsOption,
+    encoder_settings_from,
+)
 from app.cli.query import verdict
 from app.opening import decoding_limits, load_vision, open_gallery
 from attribution.answer import Attribution, RankedSource
@@ -45,7 +51,7 @@ def explain_command(
     Where no source is attributed, the first 3 listed are drawn, which accuses nobody, and no
     region is assigned. Resemblance of a region is not proof that it was taken from there.
     """
-    settings = settings_from(data=data, encoder=encoder, weights=weights)
+    settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
     decoded = decode(image.read_bytes(), limits=decoding_limits(settings))
     vision = load_vision(settings)
     with open_gallery(settings, vision) as gallery:

@@ -9,7 +9,13 @@ import typer
 from rich.table import Table
 
 from app.cli.console import out, print_json, warn
-from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
+from app.cli.options import (
+    DataOption,
+    EncoderOption,
+    JsonOption,
+    WeightsOption,
+    encoder_settings_from,
+)
 from attribution.catalog import Catalog
 from attribution.index import open_index, rebuild, save_snapshot
 from attribution.maintenance import folder_lock
@@ -31,7 +37,7 @@ def index_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show what the index holds: kind, vectors, generation and measured recall."""
-    settings = settings_from(data=data, encoder=encoder, weights=weights)
+    settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
     loaded = load_encoder(
         settings.encoder, weights=settings.encoder_weights, device=settings.device
     )

@@ -9,8 +9,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from app.choosing import load_registered
 from app.cli.console import out, print_json, progress, warn
-from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
+from app.cli.options import (
+    DataOption,
+    EncoderOption,
+    JsonOption,
+    WeightsOption,
+    encoder_settings_from,
+)
 from app.opening import decoding_limits
 from attribution.catalog import Catalog
 from attribution.ingestion import IngestReport, Progress, ingest, read_manifest
@@ -43,7 +50,7 @@ def ingest_command(
 
     Exits with 1 when a file was skipped.
     """
-    settings = settings_from(data=data, encoder=encoder, weights=weights)
+    settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
     rows = read_manifest(path, collection=collection)
     loaded = load_encoder(
         settings.encoder, weights=settings.encoder_weights, device=settings.device
@@ -61,6 +68,7 @@ def ingest_command(
             batch_size=batch,
             limits=decoding_limits(settings),
             on_progress=show,
+            load=lambda registered: load_registered(settings, registered)[0],
         )
         bar.update(task, total=bar.tasks[0].completed)
     if as_json:

@@ -35,7 +35,7 @@ COMMANDS = {
     "verify": "Check catalog, previews and index snapshot, each by itself and against the others.",
     "backup": "Write a backup of one moment of the data folder, while others read and write.",
     "restore": "Bring a backup back into an empty data folder, or over what is there.",
-    "reembed": "Give every source an embedding of another encoder, while the service goes on.",
+    "reembed": "Give every source an embedding of another encoder, and change to it while serving.",
     "keys": "Say who may call the service: make, list and revoke API keys.",
     "generate": "Make synthetic images from the patches of real ones.",
     "train": "Train an encoder, from scratch or further, without labels, and fit its head.",

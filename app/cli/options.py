@@ -52,6 +52,26 @@ def settings_from(
         raise BadInvocation("\n".join(map(_explained, error.errors()))) from error
 
 
+def encoder_settings_from(
+    *,
+    data: Path | None = None,
+    encoder: str | None = None,
+    weights: Path | None = None,
+    **others: Any,
+) -> Settings:
+    """`settings_from` of a command that reads or adds sources: by the catalog's active encoder.
+
+    `--encoder` and `--weights` come first, then the encoder that `attribution reembed` has made
+    active, then the environment's.
+    """
+    settings = settings_from(data=data, encoder=encoder, weights=weights, **others)
+    if encoder is not None or weights is not None:
+        return settings
+    from app.choosing import active_settings_of_folder  # noqa: PLC0415  # torch takes seconds
+
+    return active_settings_of_folder(settings)
+
+
 def _explained(problem: ErrorDetails) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:

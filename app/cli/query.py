@@ -10,7 +10,13 @@ import typer
 from rich.table import Table
 
 from app.cli.console import fail, out, print_json
-from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
+from app.cli.options import (
+    DataOption,
+    EncoderOption,
+    JsonOption,
+    WeightsOption,
+    encoder_settings_from,
+)
 from app.opening import decoding_limits, load_vision, open_gallery
 from attribution.answer import Attribution, RankedSource
 from models.decoding import DecodedImage, DecodingLimits, ImageError, ImageTooLarge, decode
@@ -44,7 +50,7 @@ def query_command(
     the nearest source of an image that came from none of yours is still listed, and is not an
     accusation. With --json one line an image. Exits with 1 when an image could not be read.
     """
-    settings = settings_from(data=data, encoder=encoder, weights=weights)
+    settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
     read, failed = _read_all(images, decoding_limits(settings))
     if not read:
         raise typer.Exit(1)

@@ -1,62 +1,199 @@
-"""`attribution reembed`: the embeddings of another encoder, from previews."""
+"""`attribution reembed`: another encoder for the catalog, filled, activated, gone back from."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
+from app.choosing import active_settings, load_named, registered_name, registered_weights
 from app.cli.console import out, print_json, progress, warn
-from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
-from attribution.catalog import Catalog
-from attribution.maintenance import fill_embeddings
-from models.loading import load_encoder
+from app.cli.failures import BadInvocation
+from app.cli.options import DataOption, JsonOption, WeightsOption, settings_from
+from app.settings import Settings
+from attribution.catalog import Catalog, CatalogError, CoverageIncomplete, RegisteredEncoder
+from attribution.maintenance import ReembedReport, fill_embeddings
+from models.encoder import Encoder
+
+_ROUNDS = 10  # of filling in what was added while the round before was under way
+
+
+class NotTheEncoderThatServes(CatalogError):
+    """The settings of this command name another encoder than those of the service."""
 
 
 def reembed_command(
-    encoder: EncoderOption = None,
-    weights: WeightsOption = None,
-    drop: Annotated[
-        str | None, typer.Option("--drop", help="Remove the embeddings of this model_id instead.")
+    encoder: Annotated[
+        str | None,
+        typer.Argument(
+            help="Encoder to fill in: a folder, a backbone's name, or a model_id known."
+        ),
     ] = None,
+    activate: Annotated[
+        bool, typer.Option("--activate", help="Then have every service answer by it.")
+    ] = False,
+    back: Annotated[
+        bool, typer.Option("--back", help="Go back to the encoder that was active before.")
+    ] = False,
+    drop: Annotated[
+        str | None, typer.Option("--drop", help="Forget this model_id and remove its embeddings.")
+    ] = None,
+    weights: WeightsOption = None,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Previews encoded at a time.")] = 64,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give every source an embedding of another encoder, while the service goes on.
+    """Give every source an embedding of another encoder, and change to it while serving.
 
-    Made from the previews (at most 512 pixels), no original is needed. Once every source has one,
-    restart the service with ATTRIBUTION_ENCODER set to the new encoder; set it back to go back:
-    both sets stay until `--drop`. Run it again for what was added meanwhile.
+    Embeddings are made from the previews (at most 512 pixels), no original is needed; interrupted,
+    run it again. From then on new sources get an embedding of both encoders. `--activate` works
+    at full coverage only; services that run change to it by themselves, and `--back` goes back.
+    Both sets of embeddings stay until `--drop`. Without ENCODER it shows how far each has got.
 
     Exits with 1 when a source has no readable preview.
     """
-    settings = settings_from(data=data, encoder=encoder, weights=weights)
+    if sum((encoder is not None, back, drop is not None)) > 1 or (activate and encoder is None):
+        raise BadInvocation(
+            "give ENCODER (with --activate or not), --back, --drop, or none of them"
+        )
+    settings = settings_from(data=data)
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         if drop is not None:
-            _report({"model_id": drop, "dropped": catalog.encoders.drop(drop)}, as_json=as_json)
+            _say({"model_id": drop, "dropped": catalog.encoders.drop(drop)}, as_json=as_json)
             return
-        loaded = load_encoder(
-            settings.encoder, weights=settings.encoder_weights, device=settings.device
+        if encoder is None and not back:
+            _show(catalog, as_json=as_json)
+            return
+        wanted = _previous(catalog) if back else _named(catalog, encoder or "", weights)
+        chosen = settings.model_copy(
+            update={
+                "encoder": wanted.name,
+                "encoder_weights": None if wanted.weights is None else Path(wanted.weights),
+            }
         )
-        before = catalog.encoders.coverage(loaded.model_id)
-        with progress() as bar:
-            task = bar.add_task("Embedding", total=before.sources - before.embedded)
-            report = fill_embeddings(
-                catalog,
-                loaded,
-                batch_size=batch,
-                on_progress=lambda done: bar.advance(task, done),
+        loaded, background = load_named(chosen)
+        if wanted.model_id not in ("", loaded.model_id):
+            raise NotTheEncoderThatServes(
+                f"{wanted.name} is encoder {loaded.model_id} now, not {wanted.model_id} any more"
             )
-        after = catalog.encoders.coverage(loaded.model_id)
-    _report({**asdict(report), "coverage": f"{after.embedded} of {after.sources}"}, as_json=as_json)
+        _hold_on_to_what_serves(catalog, settings, batch)
+        catalog.encoders.register(RegisteredEncoder(loaded.model_id, wanted.name, wanted.weights))
+        report = _fill(catalog, loaded, batch)
+        if activate or back:
+            report = _activate(catalog, loaded, batch, report)
+            if background is None:
+                warn(f"encoder {loaded.model_id} has no background: its answers decide nothing")
+        coverage = catalog.encoders.coverage(loaded.model_id)
+        active = catalog.encoders.registry().active
+    state = {"coverage": f"{coverage.embedded} of {coverage.sources}", "active": active}
+    _say({**asdict(report), **state}, as_json=as_json)
     if report.lacking:
         warn(f"{len(report.lacking)} sources have no readable preview: `attribution verify`")
         raise typer.Exit(1)
 
 
-def _report(document: dict[str, object], *, as_json: bool) -> None:
+def _named(catalog: Catalog, encoder: str, weights: Path | None) -> RegisteredEncoder:
+    """Where an encoder is found; without a `model_id` unless the catalog knows it by that."""
+    known = catalog.encoders.registry().find(encoder)
+    if known is not None and weights is None:
+        return known
+    return RegisteredEncoder("", registered_name(encoder), registered_weights(weights))
+
+
+def _previous(catalog: Catalog) -> RegisteredEncoder:
+    registry = catalog.encoders.registry()
+    previous = None if registry.previous is None else registry.find(registry.previous)
+    if previous is None:
+        raise BadInvocation("there is no encoder to go back to; `attribution reembed` shows all")
+    return previous
+
+
+def _hold_on_to_what_serves(catalog: Catalog, settings: Settings, batch: int) -> None:
+    """Before a second encoder comes, write down the first, which serves.
+
+    Services embed under both from then on, and it is what `--back` goes back to.
+
+    Raises:
+        NotTheEncoderThatServes: no source has an embedding of what the settings name.
+    """
+    if catalog.encoders.registry().active is not None:
+        return
+    present = active_settings(settings, catalog)
+    loaded, _ = load_named(present)
+    coverage = catalog.encoders.coverage(loaded.model_id)
+    if coverage.sources and not coverage.embedded:
+        others = ", ".join(catalog.models()) or "none"
+        raise NotTheEncoderThatServes(
+            f"the settings name encoder {present.encoder} ({loaded.model_id}), of which no source "
+            f"has an embedding (there are those of {others}): set ATTRIBUTION_ENCODER to the one "
+            "that the service has"
+        )
+    name = registered_name(present.encoder)
+    place = registered_weights(present.encoder_weights)
+    catalog.encoders.register(RegisteredEncoder(loaded.model_id, name, place))
+    _activate(catalog, loaded, batch, fill_embeddings(catalog, loaded, batch_size=batch))
+
+
+def _fill(catalog: Catalog, encoder: Encoder, batch: int) -> ReembedReport:
+    before = catalog.encoders.coverage(encoder.model_id)
+    with progress() as bar:
+        task = bar.add_task("Embedding", total=before.sources - before.embedded)
+        return fill_embeddings(
+            catalog, encoder, batch_size=batch, on_progress=lambda done: bar.advance(task, done)
+        )
+
+
+def _activate(
+    catalog: Catalog, encoder: Encoder, batch: int, report: ReembedReport
+) -> ReembedReport:
+    """Activate once everything is filled in, what arrives in the last moment too.
+
+    Raises:
+        CoverageIncomplete: a preview is missing, or sources come faster than they are filled in.
+    """
+    embedded = report.embedded
+    for attempt in range(1, _ROUNDS + 1):
+        try:
+            catalog.encoders.activate(encoder.model_id)
+        except CoverageIncomplete:
+            if report.lacking or attempt == _ROUNDS:
+                raise
+            report = fill_embeddings(catalog, encoder, batch_size=batch)
+            embedded += report.embedded
+        else:
+            break
+    return ReembedReport(encoder.model_id, embedded, report.lacking)
+
+
+def _show(catalog: Catalog, *, as_json: bool) -> None:
+    registry = catalog.encoders.registry()
+    rows = []
+    for coverage in catalog.encoders.every():
+        place = registry.find(coverage.model_id)
+        rows.append(
+            {
+                **asdict(coverage),
+                "name": None if place is None else place.name,
+                "weights": None if place is None else place.weights,
+                "active": coverage.model_id == registry.active,
+                "previous": coverage.model_id == registry.previous,
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("model_id", "encoder", "embedded", "", box=None, pad_edge=False)
+    for row in rows:
+        state = "active" if row["active"] else "before" if row["previous"] else ""
+        embedded = f"{row['embedded']} of {row['sources']}"
+        table.add_row(row["model_id"], row["name"] or "not registered", embedded, state)
+    out.print(table)
+
+
+def _say(document: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(document)
         return

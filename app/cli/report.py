@@ -12,7 +12,14 @@ import typer
 from typer.core import TyperGroup
 
 from app.cli.console import fail, out, print_json
-from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
+from app.cli.options import (
+    DataOption,
+    EncoderOption,
+    JsonOption,
+    WeightsOption,
+    encoder_settings_from,
+    settings_from,
+)
 
 EXIT_CODES = {
     "valid": 0,
@@ -60,7 +67,9 @@ def report_command(
     """
     from app.cli.report_making import make_report  # noqa: PLC0415  # torch; `verify` needs none
 
-    settings = settings_from(data=data, encoder=encoder, weights=weights, signing_key=signing_key)
+    settings = encoder_settings_from(
+        data=data, encoder=encoder, weights=weights, signing_key=signing_key
+    )
     made = make_report(
         settings,
         image,

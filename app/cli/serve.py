@@ -10,6 +10,7 @@ from app.cli.options import DataOption, EncoderOption, WeightsOption, settings_f
 from app.factory import create_app
 from app.guarding import guard
 from app.logs import configure
+from app.opening import vision_of
 from app.serving import run
 from attribution.catalog import Catalog
 from attribution.maintenance import folder_lock
@@ -36,4 +37,5 @@ def serve_command(
         Catalog.open(settings.data, url=settings.database_url) as catalog,
     ):
         guard(settings, catalog)
-    run(create_app(settings), settings)
+        vision = vision_of(settings, catalog, None)
+    run(create_app(settings, encoder=vision.encoder, background=vision.background), settings)

@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from app.cli.console import out, print_json, warn
-from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
+from app.cli.options import (
+    DataOption,
+    EncoderOption,
+    JsonOption,
+    WeightsOption,
+    encoder_settings_from,
+)
 from attribution.maintenance import verify
 from models.loading import load_encoder
 
@@ -28,7 +34,7 @@ def verify_command(
 
     Exits with 1 when something is wrong, or still is after --repair.
     """
-    settings = settings_from(data=data, encoder=encoder, weights=weights)
+    settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
     loaded = load_encoder(
         settings.encoder, weights=settings.encoder_weights, device=settings.device
     )

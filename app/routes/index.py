@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from fastapi import APIRouter
 
@@ -10,7 +11,7 @@ from app.caller import CallerDependency
 from app.describing import problems
 from app.documents import calibration_document
 from app.negotiation import NO_PARAMETERS
-from app.schemas.index import IndexDocument, SnapshotDocument
+from app.schemas.index import EncoderDocument, IndexDocument, SnapshotDocument
 from app.service import Service, ServiceDependency
 
 router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[NO_PARAMETERS])
@@ -44,6 +45,7 @@ def get_index(service: ServiceDependency, caller: CallerDependency) -> IndexDocu
         model_id=stats.model_id,
         dimension=stats.dimension,
         calibration=calibration_document(calibration, service.attributor.shares.current()),
+        encoders=_encoders(service),
     )
 
 
@@ -56,6 +58,28 @@ def get_index(service: ServiceDependency, caller: CallerDependency) -> IndexDocu
 def save_index(service: ServiceDependency) -> SnapshotDocument:
     """Save the index now, so that the next start need not rebuild it."""
     return SnapshotDocument(generation=service.snapshots.save())
+
+
+def _encoders(service: Service) -> list[EncoderDocument]:
+    """How far each registered encoder has got, in the catalog and here."""
+    current, registry = service.now(), service.catalog.encoders.registry()
+    serving = current.serving.model_id
+    coverages = {
+        encoder.model_id: service.catalog.encoders.coverage(encoder.model_id)
+        for encoder in registry.encoders
+    }
+    return [
+        EncoderDocument(
+            model_id=encoder.model_id,
+            name=Path(encoder.name).name,
+            active=encoder.model_id == registry.active,
+            serving=encoder.model_id == serving,
+            loaded=encoder.model_id == serving or encoder.model_id in current.companions,
+            embedded=coverages[encoder.model_id].embedded,
+            sources=coverages[encoder.model_id].sources,
+        )
+        for encoder in registry.encoders
+    ]
 
 
 def _index_within(service: Service, collections: frozenset[str]) -> IndexDocument:
@@ -81,4 +105,5 @@ def _index_within(service: Service, collections: frozenset[str]) -> IndexDocumen
         model_id=stats.model_id,
         dimension=stats.dimension,
         calibration=calibration_document(calibration, service.attributor.shares.current()),
+        encoders=[],
     )

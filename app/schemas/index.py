@@ -35,6 +35,20 @@ class CalibrationDocument(Calibration):
     )
 
 
+class EncoderDocument(BaseModel):
+    """An encoder under which new sources are embedded."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_id: str
+    name: str = Field(description="What it is called, without the path of its folder.")
+    active: bool = Field(description="The catalog says that this one is to serve.")
+    serving: bool = Field(description="This service answers by it now.")
+    loaded: bool = Field(description="This service embeds new sources under it.")
+    embedded: int = Field(description="Sources that have an embedding of it.")
+    sources: int = Field(description="Sources there are: active it can be once all have one.")
+
+
 class IndexDocument(BaseModel):
     """What is searched, and how far it is behind the catalog."""
 
@@ -65,6 +79,17 @@ class IndexDocument(BaseModel):
                         "shares": "fitted",
                         "shares_fitted_at": "2026-01-31T09:30:00Z",
                     },
+                    "encoders": [
+                        {
+                            "model_id": "21f5492dd484ee14",
+                            "name": "bundled",
+                            "active": True,
+                            "serving": True,
+                            "loaded": True,
+                            "embedded": 5120,
+                            "sources": 5120,
+                        }
+                    ],
                 }
             ]
         },
@@ -85,6 +110,10 @@ class IndexDocument(BaseModel):
     model_id: str
     dimension: int
     calibration: CalibrationDocument
+    encoders: list[EncoderDocument] = Field(
+        description="Those that `attribution reembed` has registered; empty to a key limited to "
+        "collections, and while there is only the one of the settings."
+    )
 
 
 class SnapshotDocument(BaseModel):

@@ -2,6 +2,7 @@
 
 from attribution.catalog.catalog import Catalog
 from attribution.catalog.errors import (
+    ActiveEncoderLeftOut,
     CatalogBusy,
     CatalogClosed,
     CatalogError,
@@ -9,7 +10,10 @@ from attribution.catalog.errors import (
     CatalogUnusable,
     CollectionNotFound,
     CollectionProtected,
+    CoverageIncomplete,
     EmbeddingsMissing,
+    EncoderActive,
+    EncoderNotRegistered,
     IdempotencyKeyReused,
     InvalidCursor,
     InvalidField,
@@ -48,6 +52,8 @@ from attribution.catalog.records import (
     NewSource,
     Operation,
     Page,
+    RegisteredEncoder,
+    Registry,
     Scope,
     Source,
     SourceFilter,
@@ -58,6 +64,7 @@ from attribution.catalog.takedowns import Tombstone
 
 __all__ = [
     "SCOPES",
+    "ActiveEncoderLeftOut",
     "Added",
     "AddedBatch",
     "Catalog",
@@ -71,10 +78,13 @@ __all__ = [
     "Collection",
     "CollectionNotFound",
     "CollectionProtected",
+    "CoverageIncomplete",
     "Created",
     "Deleted",
     "EmbeddingPage",
     "EmbeddingsMissing",
+    "EncoderActive",
+    "EncoderNotRegistered",
     "Ended",
     "FittedCalibration",
     "IdempotencyKeyReused",
@@ -95,6 +105,8 @@ __all__ = [
     "Operation",
     "Page",
     "PreviewMissing",
+    "RegisteredEncoder",
+    "Registry",
     "RevisionMismatch",
     "Scope",
     "Source",

@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from attribution.catalog import (
     collections,
     embeddings,
     previews,
+    registering,
     sources,
     takedowns,
     validation,
@@ -39,7 +40,7 @@ class _Candidate:
 
     key: _Key
     columns: dict[str, Any]
-    vector: npt.NDArray[np.float32]
+    vectors: Mapping[str, npt.NDArray[np.float32]]  # by encoder
     preview: str
     jpeg: bytes
 
@@ -49,35 +50,39 @@ def add(
 ) -> AddedBatch:
     """Add what the collections do not hold yet; see ``Catalog.add``."""
     validation.model_id(model_id)
-    candidates = [_candidate(source) for source in batch]
+    candidates = [_candidate(model_id, source) for source in batch]
     first = _first_of_each(candidates)
 
     # Slow file writes stay outside the transaction that makes other writers wait.
     with database.read() as connection:
-        _check(connection, model_id, candidates)
+        _check(connection, candidates)
         held = _held(connection, first)
     store.store({item.preview: item.jpeg for key, item in first.items() if key not in held})
 
     with database.write() as connection:
-        _check(connection, model_id, candidates)
+        _check(connection, candidates)
         held = _held(connection, first)
         new = [item for key, item in first.items() if key not in held]
         # Previews are removed under the same lock, perhaps since the lines above stored them.
         gone = {item.preview: item.jpeg for item in new if not store.has(item.preview)}
         store.store(gone)
         known = held | _insert(connection, new)
-        generation = _embed(connection, model_id, first, known)
+        generation = _embed(connection, first, known)
 
     created = {item.key for item in new}
     return AddedBatch(generation, tuple(_report(candidates, known, created)))
 
 
-def _candidate(source: NewSource) -> _Candidate:
+def _candidate(model_id: str, source: NewSource) -> _Candidate:
     columns = validation.new_source(source)
+    others = {
+        validation.model_id(other): validation.embedding(row)
+        for other, row in source.others.items()
+    }
     return _Candidate(
         key=_Key(source.collection, source.sha256),
         columns=columns,
-        vector=source.embedding,
+        vectors={**others, model_id: source.embedding},
         preview=previews.digest(source.preview),
         jpeg=source.preview,
     )
@@ -90,10 +95,20 @@ def _first_of_each(candidates: Iterable[_Candidate]) -> dict[_Key, _Candidate]:
     return first
 
 
-def _check(connection: Connection, model_id: str, candidates: Sequence[_Candidate]) -> None:
+def _check(connection: Connection, candidates: Sequence[_Candidate]) -> None:
     collections.require(connection, (item.key.collection for item in candidates))
     takedowns.refuse(connection, (item.key.sha256 for item in candidates))
-    embeddings.require_dimension(connection, model_id, [item.vector for item in candidates])
+    registering.require_active(connection, [item.vectors for item in candidates])
+    for model_id, rows in _by_encoder(candidates).items():
+        embeddings.require_dimension(connection, model_id, rows)
+
+
+def _by_encoder(candidates: Iterable[_Candidate]) -> dict[str, list[npt.NDArray[np.float32]]]:
+    rows: dict[str, list[npt.NDArray[np.float32]]] = {}
+    for candidate in candidates:
+        for model_id, row in candidate.vectors.items():
+            rows.setdefault(model_id, []).append(row)
+    return rows
 
 
 def _held(connection: Connection, keys: Iterable[_Key]) -> dict[_Key, Source]:
@@ -131,21 +146,23 @@ def _insert(connection: Connection, new: Sequence[_Candidate]) -> dict[_Key, Sou
     return {item.key: inserted[vector_id] for item, vector_id in zip(new, vector_ids, strict=True)}
 
 
-def _embed(
-    connection: Connection,
-    model_id: str,
-    first: dict[_Key, _Candidate],
-    known: dict[_Key, Source],
-) -> int:
-    """Give every source that lacks it the embedding of this encoder, and log it."""
+def _embed(connection: Connection, first: dict[_Key, _Candidate], known: dict[_Key, Source]) -> int:
+    """Give every source the embeddings that it lacks, and log it once for all encoders."""
+    changed: set[_Key] = set()
     ids = [known[key].vector_id for key in first]
-    embedded = embeddings.embedded(connection, model_id, ids)
-    lacking = [key for key in first if known[key].vector_id not in embedded]
-    embeddings.put(
-        connection, model_id, {known[key].vector_id: first[key].vector for key in lacking}
-    )
+    for model_id in _by_encoder(first.values()):
+        embedded = embeddings.embedded(connection, model_id, ids)
+        lacking = {
+            known[key].vector_id: item.vectors[model_id]
+            for key, item in first.items()
+            if model_id in item.vectors and known[key].vector_id not in embedded
+        }
+        embeddings.put(connection, model_id, lacking)
+        changed.update(key for key in first if known[key].vector_id in lacking)
     return changes.append(
-        connection, "add", [(known[key].vector_id, key.collection) for key in lacking]
+        connection,
+        "add",
+        [(known[key].vector_id, key.collection) for key in first if key in changed],
     )
 
 

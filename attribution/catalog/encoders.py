@@ -1,4 +1,4 @@
-"""Embeddings of several encoders side by side: how far each has got, and filling in what lacks."""
+"""Embeddings of several encoders side by side: how far each has got, filling in, and activation."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from attribution.catalog import changes, embeddings, validation
+from attribution.catalog import changes, embeddings, registering, validation
 from attribution.catalog import sources as source_rows
 from attribution.catalog.database import Database
+from attribution.catalog.errors import CoverageIncomplete, EncoderActive
+from attribution.catalog.records import RegisteredEncoder, Registry
 from attribution.catalog.schema import embeddings as embedding_table
 from attribution.catalog.schema import sources
 
@@ -45,6 +47,44 @@ class Encoders:
     def __init__(self, database: Database) -> None:
         """Part of a `Catalog`."""
         self._database = database
+
+    def registry(self) -> Registry:
+        """The encoders registered and which one serves; two small reads, to be asked often."""
+        with self._database.read() as connection:
+            return registering.registry(connection)
+
+    def register(self, encoder: RegisteredEncoder) -> None:
+        """Have new sources embedded under this encoder too, by whoever adds them.
+
+        Registered again, the place where it is found is what is given last.
+
+        Raises:
+            InvalidField: a value cannot be stored.
+        """
+        validation.model_id(encoder.model_id)
+        validation.text("name", encoder.name, longest=4096)
+        if encoder.weights is not None:
+            validation.text("weights", encoder.weights, longest=4096)
+        with self._database.write() as connection:
+            registering.put(connection, encoder)
+
+    def activate(self, model_id: str) -> Registry:
+        """Have every process that serves this catalog answer with this encoder, from now on.
+
+        Coverage is counted in the transaction that writes the row, and from then on no source is
+        added without a row of this encoder: nothing that was found before is lost. The encoder
+        active before becomes ``previous``, and is gone back to by activating it.
+
+        Raises:
+            EncoderNotRegistered: it must be registered first.
+            CoverageIncomplete: some sources have no row of it.
+        """
+        with self._database.write() as connection:
+            coverage = _coverage(connection, model_id)
+            if not coverage.full:
+                raise CoverageIncomplete(model_id, coverage.embedded, coverage.sources)
+            registering.activate(connection, model_id)
+            return registering.registry(connection)
 
     def coverage(self, model_id: str) -> Coverage:
         """How many sources have a row of this encoder."""
@@ -89,14 +129,27 @@ class Encoders:
             located = [(vector_id, live[vector_id].collection) for vector_id in sorted(fresh)]
             return changes.append(connection, "add", located)
 
-    def drop(self, model_id: str, source_ids: Sequence[str] | None = None) -> int:
-        """Remove the rows of an encoder, all of them or those of some sources; returns how many."""
-        condition = embedding_table.c.model_id == model_id
-        if source_ids is not None:
-            wanted = sa.select(sources.c.vector_id).where(sources.c.source_id.in_(source_ids))
-            condition = sa.and_(condition, embedding_table.c.vector_id.in_(wanted))
+    def drop(self, model_id: str) -> int:
+        """Remove every row of an encoder and forget it; returns how many rows.
+
+        Raises:
+            EncoderActive: it serves.
+        """
         with self._database.write() as connection:
-            return int(connection.execute(sa.delete(embedding_table).where(condition)).rowcount)
+            if registering.active(connection) == model_id:
+                raise EncoderActive(model_id)
+            registering.remove(connection, model_id)
+            rows = sa.delete(embedding_table).where(embedding_table.c.model_id == model_id)
+            return int(connection.execute(rows).rowcount)
+
+    def drop_rows(self, model_id: str, source_ids: Sequence[str]) -> int:
+        """Remove the rows that some sources have of an encoder; returns how many."""
+        wanted = sa.select(sources.c.vector_id).where(sources.c.source_id.in_(source_ids))
+        rows = sa.delete(embedding_table).where(
+            embedding_table.c.model_id == model_id, embedding_table.c.vector_id.in_(wanted)
+        )
+        with self._database.write() as connection:
+            return int(connection.execute(rows).rowcount)
 
 
 def _coverage(connection: Connection, model_id: str) -> Coverage:

@@ -135,6 +135,48 @@ class EmbeddingsMissing(CatalogError, KeyError):
         return f"no embedding of encoder {self.model_id!r} for vector ids {shown}{more}"
 
 
+class EncoderNotRegistered(CatalogError, LookupError):
+    """The catalog does not know where this encoder is found."""
+
+    def __init__(self, model_id: str) -> None:
+        self.model_id = model_id
+        super().__init__(
+            f"encoder {model_id!r} is not registered; `attribution reembed ENCODER` does it"
+        )
+
+
+class EncoderActive(CatalogError):
+    """The encoder serves and cannot be dropped. Nothing was removed."""
+
+    def __init__(self, model_id: str) -> None:
+        self.model_id = model_id
+        super().__init__(f"encoder {model_id!r} is active; activate another before dropping it")
+
+
+class CoverageIncomplete(CatalogError):
+    """Some sources lack a row of the encoder, and no query would find them. Nothing was written."""
+
+    def __init__(self, model_id: str, embedded: int, sources: int) -> None:
+        self.model_id, self.embedded, self.sources = model_id, embedded, sources
+        super().__init__(
+            f"encoder {model_id!r} cannot be activated: it has embeddings of {embedded} of "
+            f"{sources} sources, and the other {sources - embedded} could not be found; "
+            "`attribution reembed ENCODER` makes what can be made, and `attribution verify` says "
+            "which previews are missing"
+        )
+
+
+class ActiveEncoderLeftOut(CatalogError):
+    """New sources came without a row of the encoder that serves. Nothing was written."""
+
+    def __init__(self, model_id: str) -> None:
+        self.model_id = model_id
+        super().__init__(
+            f"the catalog's active encoder is {model_id!r}, and what adds sources here has not "
+            "loaded it yet or cannot; nothing was added"
+        )
+
+
 class InvalidCursor(CatalogError, ValueError):
     """The cursor was not made by this catalog's listing."""
 

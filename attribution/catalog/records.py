@@ -24,6 +24,7 @@ class NewSource:
         metadata: free JSON object, at most 16 KiB when written out.
         embedding: ``(d,)`` float32, the row of the encoder whose ``model_id`` goes to ``add``.
         preview: JPEG bytes, at most 512 pixels on the long side.
+        others: rows of further encoders by their ``model_id``.
     """
 
     collection: str
@@ -38,6 +39,7 @@ class NewSource:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     embedding: npt.NDArray[np.float32]
     preview: bytes
+    others: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +162,40 @@ class EmbeddingPage:
 
     def __len__(self) -> int:
         return len(self.collections)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredEncoder:
+    """An encoder under which new sources are embedded, and where any process finds it.
+
+    Attributes:
+        model_id: what it has to be once loaded.
+        name: ``bundled``, the absolute path of a folder, or a backbone's name.
+        weights: absolute path of a weights file; None where the name says it all.
+    """
+
+    model_id: str
+    name: str
+    weights: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The encoders registered, by ``model_id``, and which of them serves.
+
+    Attributes:
+        encoders: under which new sources are embedded.
+        active: None until an encoder is first activated: then settings say which one serves.
+        previous: the one active before, to go back to.
+    """
+
+    encoders: tuple[RegisteredEncoder, ...] = ()
+    active: str | None = None
+    previous: str | None = None
+
+    def find(self, model_id: str) -> RegisteredEncoder | None:
+        """The encoder of this ``model_id``, if registered."""
+        return next((found for found in self.encoders if found.model_id == model_id), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

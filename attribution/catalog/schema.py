@@ -101,6 +101,27 @@ embeddings = Table(
     Index(None, "vector_id"),
 )
 
+# Under which encoders new sources are embedded: where each is found, for any process to load it.
+encoders = Table(
+    "encoders",
+    metadata,
+    Column("model_id", sa.String(128), primary_key=True),
+    Column("name", sa.String(4096), nullable=False),  # `bundled`, a folder or a registry backbone
+    Column("weights", sa.String(4096)),
+    Column("registered_at", UtcDateTime, nullable=False),
+)
+
+# At most one row: the encoder that serves. Without it the settings of each process say which.
+active_encoder = Table(
+    "active_encoder",
+    metadata,
+    Column("id", sa.Integer, primary_key=True),
+    Column("model_id", sa.String(128), ForeignKey("encoders.model_id"), nullable=False),
+    Column("previous", sa.String(128), ForeignKey("encoders.model_id", ondelete="SET NULL")),
+    Column("since", UtcDateTime, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
 changes = Table(
     "changes",
     metadata,

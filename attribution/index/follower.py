@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -64,6 +65,12 @@ class Follower:
         """
         with self._applying:
             self._subscribers.append(subscriber)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Within the block the index stays at its generation; whoever wants it further waits."""
+        with self._applying:
+            yield
 
     def catch_up(self) -> int:
         """Apply every change there is and return the generation reached."""

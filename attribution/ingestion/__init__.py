@@ -1,6 +1,7 @@
 """Bringing images in: what to read (manifest), and reading it into a catalog (ingest)."""
 
-from attribution.ingestion.ingest import ImageEncoder, IngestReport, Progress, ingest
+from attribution.ingestion.companions import ImageEncoder
+from attribution.ingestion.ingest import IngestReport, Progress, ingest
 from attribution.ingestion.manifest import (
     ManifestProblem,
     ManifestRow,

@@ -11,21 +11,22 @@ from collections.abc import Callable, Generator, Iterable, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
 from attribution.catalog import (
+    ActiveEncoderLeftOut,
     AddedBatch,
     Catalog,
     CollectionNotFound,
     NewSource,
+    RegisteredEncoder,
     Source,
     SourceNotFound,
     SourceTakenDown,
 )
+from attribution.ingestion.companions import Companions, ImageEncoder
 from attribution.ingestion.manifest import ManifestProblem, ManifestRow
 from attribution.ingestion.reading import (
     TAKEN_DOWN,
@@ -40,21 +41,6 @@ from models.decoding import DecodingLimits
 _DEFAULT_LIMITS = DecodingLimits()
 _Row = TypeVar("_Row")
 _Outcome = TypeVar("_Outcome")
-
-
-class ImageEncoder(Protocol):
-    """What ingesting needs of an encoder."""
-
-    @property
-    def model_id(self) -> str:
-        """Names what the vectors mean; other vectors have another model_id."""
-
-    @property
-    def dimension(self) -> int:
-        """Length d of a vector."""
-
-    def encode(self, images: Sequence[Image.Image], /) -> npt.NDArray[np.float32]:
-        """RGB images to ``(n, d)`` float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +77,7 @@ def ingest(
     limits: DecodingLimits = _DEFAULT_LIMITS,
     on_progress: Callable[[Progress], None] | None = None,
     workers: int = 4,
+    load: Callable[[RegisteredEncoder], ImageEncoder] | None = None,
 ) -> IngestReport:
     """Add the images of `rows` to the catalog; may be repeated, and continues where it ended.
 
@@ -106,15 +93,19 @@ def ingest(
         limits: Of each file.
         on_progress: Called from this thread; what it counts as added is committed.
         workers: Threads that read and decode while a batch is encoded.
+        load: Loads the further encoders that the catalog registers, under which sources are
+            embedded too; None leaves them out.
 
     Raises:
         ValueError: `batch_size` or `workers` is below 1, or the encoder's vectors are unusable.
+        ActiveEncoderLeftOut: The catalog's active encoder is neither `encoder` nor to be loaded.
         CatalogError: The catalog cannot be written.
     """
     if batch_size < 1 or workers < 1:
         raise ValueError("batch_size and workers must be at least 1.")
     total = len(rows) if isinstance(rows, Sized) else None
-    run = _Run(catalog, encoder, batch_size, total, on_progress)
+    companions = None if load is None else Companions(catalog, encoder.model_id, load)
+    run = _Run(catalog, encoder, companions, batch_size, total, on_progress)
     reader = RowReader(catalog, encoder.model_id, limits)
     ahead = batch_size + workers
     with closing(_in_order(reader.read, rows, workers=workers, ahead=ahead)) as outcomes:
@@ -131,12 +122,14 @@ class _Run:
         self,
         catalog: Catalog,
         encoder: ImageEncoder,
+        companions: Companions | None,
         batch_size: int,
         total: int | None,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._catalog = catalog
         self._encoder = encoder
+        self._companions = companions
         self._batch_size = batch_size
         self._total = total
         self._on_progress = on_progress
@@ -162,7 +155,10 @@ class _Run:
         if not self._batch:
             return
         try:
-            added = self._add(self._new_sources())
+            try:
+                added = self._add(self._new_sources())
+            except ActiveEncoderLeftOut:  # activated since this batch was encoded
+                added = self._add(self._new_sources())
         except SourceTakenDown as error:  # since the reader asked
             self._skip_taken_down(frozenset(error.sha256s))
             self.commit()
@@ -190,13 +186,16 @@ class _Run:
         )
 
     def _new_sources(self) -> list[NewSource]:
-        vectors = self._encoder.encode([fresh.decoded.image for fresh in self._batch])
+        images = [fresh.decoded.image for fresh in self._batch]
+        vectors = self._encoder.encode(images)
         expected = (len(self._batch), self._encoder.dimension)
         if vectors.shape != expected or not np.isfinite(vectors).all():
             raise ValueError(
                 f"Encoder {self._encoder.model_id!r} gave {vectors.shape} numbers, some perhaps "
                 f"not finite, instead of {expected}: check its weights."
             )
+        none: list[dict[str, Any]] = [{} for _ in images]
+        others = none if self._companions is None else self._companions.rows(images)
         return [
             NewSource(
                 collection=fresh.row.collection,
@@ -207,8 +206,9 @@ class _Run:
                 **{**statements(fresh.row), "uri": fresh.row.uri},
                 embedding=vector,
                 preview=fresh.preview,
+                others=rows,
             )
-            for fresh, vector in zip(self._batch, vectors, strict=True)
+            for fresh, vector, rows in zip(self._batch, vectors, others, strict=True)
         ]
 
     def _add(self, sources: Sequence[NewSource]) -> AddedBatch:

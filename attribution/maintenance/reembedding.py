@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from attribution.catalog import Catalog, PreviewMissing, SourceNotFound
 from attribution.catalog.encoders import Lacking
-from attribution.ingestion.ingest import ImageEncoder
+from attribution.ingestion.companions import ImageEncoder
 from models.decoding import ImageError, decode
 
 BATCH = 64

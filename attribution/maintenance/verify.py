@@ -15,7 +15,7 @@ from typing import Protocol
 from attribution.catalog import Catalog, CatalogError, CatalogUnusable
 from attribution.catalog.copies import FILE
 from attribution.index import EmbeddingSpace, remove_snapshots
-from attribution.ingestion.ingest import ImageEncoder
+from attribution.ingestion.companions import ImageEncoder
 from attribution.maintenance.findings import Finding, Verdict, some
 from attribution.maintenance.folder_lock import FolderInUse, folder_lock
 from attribution.maintenance.reembedding import fill_embeddings
@@ -162,7 +162,7 @@ class _Inspection:
             )
 
     def _embed_again(self, damaged: tuple[str, ...]) -> None:
-        self._catalog.encoders.drop(self._encoder.model_id, damaged)
+        self._catalog.encoders.drop_rows(self._encoder.model_id, damaged)
         report = fill_embeddings(self._catalog, self._encoder)
         if report.lacking:
             raise _NotMended(

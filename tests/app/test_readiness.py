@@ -114,17 +114,17 @@ def test_a_job_worker_that_keeps_failing_flips_readiness(settings, encoder, monk
 def test_images_that_come_to_nothing_one_after_the_other_do_so_too(settings, encoder, monkeypatch):
     with serving(settings, encoder) as served:
         monkeypatch.setattr(served.service.worker, "_pause", 0.05)
-        working = served.service.worker._answerer._attributor
+        attributor = served.service.attributor
+        working = attributor.attribute
 
-        class Broken:
-            def attribute(self, *_, **__):
-                raise ZeroDivisionError("no search today")
+        def fail(*_, **__):
+            raise ZeroDivisionError("no search today")
 
-        served.service.worker._answerer._attributor = Broken()
+        monkeypatch.setattr(attributor, "attribute", fail)
         files = [("files", (f"{n}.jpg", variation(n))) for n in range(6)]
         location = served.client.post("/v1/jobs", files=files).headers["location"]
         wait_for(lambda: readiness(served)[0] == 503)
-        served.service.worker._answerer._attributor = working
+        monkeypatch.setattr(attributor, "attribute", working)
         wait_for(lambda: served.client.get(location).json()["state"] == "finished")
         wait_for(lambda: readiness(served)[0] == 200)
 

@@ -1,4 +1,4 @@
-"""takedown, compact, verify, backup, restore and reembed as people run them."""
+"""takedown, compact, verify, backup and restore as people run them."""
 
 import hashlib
 import shutil
@@ -102,19 +102,3 @@ def test_restore_and_a_saved_index_wait_for_the_service_to_stop(attribution, dat
             assert done.code == 1, command
             assert "in use by a service" in done.err
             assert "Traceback" not in done.err
-
-
-def test_reembed_fills_what_lacks_and_drops_what_is_not_wanted(attribution, data, monkeypatch):
-    model_id = attribution("index", "--data", data, "--json").document["model_id"]
-    done = attribution("reembed", "--data", data, "--json")
-    assert (done.code, done.document["embedded"]) == (0, 0)
-    monkeypatch.setattr("models.encoder.Encoder._hash", lambda encoder: "another")
-    done = attribution("reembed", "--data", data, "--json")
-    assert (done.document["model_id"], done.document["embedded"]) == ("another", 12)
-    assert done.document["coverage"] == "12 of 12"
-    assert attribution("index", "--data", data, "--json").document["vectors"] == 12
-    monkeypatch.undo()
-    assert attribution("index", "--data", data, "--json").document["vectors"] == 12
-    dropped = attribution("reembed", "--drop", "another", "--data", data, "--json").document
-    assert dropped == {"model_id": "another", "dropped": 12}
-    assert attribution("index", "--data", data, "--json").document["model_id"] == model_id

@@ -22,7 +22,7 @@ TEACHES = {
     "verify": ("--repair", "Reads everything", "Exits with 1 when something is wrong"),
     "backup": ("tombstones", "it must not exist", "Exits with 1"),
     "restore": ("--force", "What was taken down in the folder stays down", "Stop the service"),
-    "reembed": ("previews", "--drop", "Exits with 1 when a source has no readable preview"),
+    "reembed": ("previews", "--activate", "--back", "full coverage only", "--drop", "Exits with 1"),
     "keys": ("create", "list", "revoke", "shown once", "beside a running service"),
     "generate": ("manifest.jsonl", "--pairs", "no network"),
     "train": ("without labels", "--background", "OUT/encoder"),

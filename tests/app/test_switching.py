@@ -1,0 +1,320 @@
+"""A live catalog moves to another encoder and back: no gap, no wrong answer, no source lost."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from attribution.calibration.shares import KIND, ShareModel
+from attribution.catalog import Catalog, CoverageIncomplete, RegisteredEncoder
+from attribution.maintenance import fill_embeddings
+from models import load_encoder
+from tests.app.conftest import Running, jpeg, picture, serving, variation
+from tests.app.small_encoders import make_encoder
+
+SOURCES = 12
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two encoders on the disk, and the settings of a service that begins with the first."""
+
+    settings: Settings
+    old: RegisteredEncoder
+    new: RegisteredEncoder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoders")
+    return folder, make_encoder(folder / "old", 1), make_encoder(folder / "new", 2)
+
+
+@pytest.fixture
+def pair(folders, tmp_path) -> Pair:
+    kept, old, new = folders
+    shutil.copytree(kept, tmp_path / "encoders")
+    place = tmp_path / "encoders"
+    settings = Settings(
+        data=tmp_path / "data",
+        encoder=str(place / "old"),
+        inference_threads=1,
+        follow_seconds=0.05,
+    )
+    return Pair(
+        settings,
+        RegisteredEncoder(old, str(place / "old"), None),
+        RegisteredEncoder(new, str(place / "new"), None),
+    )
+
+
+@pytest.fixture
+def served(pair) -> Iterator[Running]:
+    with serving(pair.settings, None) as running:
+        for seed in range(SOURCES):
+            running.add(seed)
+        yield running
+
+
+def prepare(pair: Pair, catalog: Catalog) -> None:
+    """What `attribution reembed NEW` does."""
+    catalog.encoders.register(pair.old)
+    catalog.encoders.activate(pair.old.model_id)
+    catalog.encoders.register(pair.new)
+    fill_embeddings(catalog, load_encoder(pair.new.name))
+
+
+def loaded(served: Running, model_id: str) -> bool:
+    return any(
+        row["model_id"] == model_id and row["loaded"]
+        for row in served.client.get("/v1/index").json()["encoders"]
+    )
+
+
+def wait_for(condition, timeout=180.0):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def serves(served: Running) -> str:
+    return served.client.get("/v1/index").json()["model_id"]
+
+
+def calibration(served: Running) -> dict:
+    return served.client.get("/v1/index").json()["calibration"]
+
+
+@dataclass
+class Asking:
+    """Answers to questions asked one after the other, as fast as they come."""
+
+    url: str
+    answers: list[dict] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def run(self, stop: threading.Event) -> None:
+        turn = 0
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=60) as client:
+            while not stop.is_set():
+                seed = turn % SOURCES
+                turn += 1
+                response = client.post("/v1/attributions", files={"file": variation(seed)})
+                if response.status_code != 200:
+                    self.failures.append(response.text)
+                    continue
+                self.answers.append({**response.json(), "asked": f"{seed}.jpg"})
+
+
+@contextmanager
+def asked_all_the_time(served: Running, clients: int = 2) -> Iterator[list[Asking]]:
+    stop = threading.Event()
+    asking = [Asking(served.url) for _ in range(clients)]
+    threads = [threading.Thread(target=one.run, args=(stop,)) for one in asking]
+    for thread in threads:
+        thread.start()
+    try:
+        yield asking
+        time.sleep(0.3)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_there_and_back_without_a_gap_and_without_a_wrong_answer(pair, served):
+    catalog = served.service.catalog
+    ids = {pair.old.model_id: serves(served)}
+    assert ids[pair.old.model_id] == pair.old.model_id
+    null_of = {}
+    with asked_all_the_time(served) as asking:
+        prepare(pair, catalog)
+        null_of[pair.old.model_id] = calibration(served)["id"]
+        for seed, encoder in ((100, pair.new), (101, pair.old), (102, pair.new)):
+            catalog.encoders.activate(encoder.model_id)
+            served.add(seed)  # in the middle of the change
+            wait_for(lambda wanted=encoder.model_id: serves(served) == wanted)
+            null_of[encoder.model_id] = calibration(served)["id"]
+            time.sleep(0.2)
+    for one in asking:
+        assert one.failures == []
+        order = [answer["model_id"] for answer in one.answers]
+        runs = [name for at, name in enumerate(order) if at == 0 or order[at - 1] != name]
+        assert runs == [pair.old.model_id, pair.new.model_id, pair.old.model_id, pair.new.model_id]
+        generations = [answer["index_generation"] for answer in one.answers]
+        assert generations == sorted(generations), "no answer knows less than one before it"
+        for answer in one.answers:
+            assert answer["sources"][0]["uri"] == answer["asked"]
+            assert answer["sources"][0]["attributed"] is True
+            assert answer["calibration"] == {
+                "id": null_of[answer["model_id"]], "state": "fresh"
+            }  # fmt: skip
+    assert null_of[pair.old.model_id] != null_of[pair.new.model_id]
+    for encoder in (pair.old, pair.new):
+        assert catalog.encoders.coverage(encoder.model_id).full
+
+
+def test_what_is_answered_after_the_change_is_what_a_new_start_answers(pair, served):
+    prepare(pair, served.service.catalog)
+    fitted = ShareModel(offset=-5.0, scale=20.0, exponent=0.2)  # of one encoder, not of both
+    served.service.catalog.add_calibration(pair.new.model_id, KIND, fitted.parameters, {})
+    assert calibration(served)["shares"] == "default"
+    served.service.catalog.encoders.activate(pair.new.model_id)
+    wait_for(lambda: serves(served) == pair.new.model_id)
+    assert calibration(served)["shares"] == "fitted"
+    kept = ("model_id", "decision", "p_value", "sources", "calibration", "other_share")
+    asked = [variation(3), variation(500)]
+    changed = [{key: served.ask(data)[key] for key in kept} for data in asked]
+    served.service.snapshots.save()
+    settings = pair.settings.model_copy(update={"data": pair.settings.data.with_name("copy")})
+    shutil.copytree(pair.settings.data, settings.data, ignore=lambda *_: {"service.lock"})
+    with serving(settings, None) as again:
+        assert [{key: again.ask(data)[key] for key in kept} for data in asked] == changed
+
+
+def test_new_sources_get_an_embedding_of_each_encoder(pair, served):
+    prepare(pair, served.service.catalog)
+    wait_for(lambda: loaded(served, pair.new.model_id))
+    for seed in (50, 51):
+        served.add(seed)
+    batch = [("files", (f"{seed}.jpg", jpeg(picture(seed)))) for seed in (60, 61, 62)]
+    assert served.client.post("/v1/sources/batch", files=batch).status_code == 200
+    encoders = served.client.get("/v1/index").json()["encoders"]
+    total = SOURCES + 5
+    assert {row["model_id"]: (row["embedded"], row["sources"]) for row in encoders} == {
+        pair.old.model_id: (total, total),
+        pair.new.model_id: (total, total),
+    }
+    states = {row["model_id"]: (row["active"], row["serving"], row["name"]) for row in encoders}
+    assert states[pair.old.model_id] == (True, True, "old")
+    assert states[pair.new.model_id] == (False, False, "new")
+    served.service.catalog.encoders.activate(pair.new.model_id)
+    wait_for(lambda: serves(served) == pair.new.model_id)
+    assert served.ask(variation(61))["sources"][0]["uri"] == "61.jpg"
+
+
+def test_a_further_encoder_that_hangs_is_seen_as_the_first_would_be(pair, monkeypatch):
+    free = threading.Event()
+    with serving(pair.settings.model_copy(update={"hang_seconds": 0.3}), None) as served:
+        served.add(1)
+        prepare(pair, served.service.catalog)
+        wait_for(lambda: loaded(served, pair.new.model_id))
+        further = served.service.now().companions[pair.new.model_id].vision.encoder
+        prepared = further.preprocess
+        monkeypatch.setattr(further, "preprocess", lambda it: (free.wait(60), prepared(it))[1])
+        adding = threading.Thread(target=served.add, args=(2,))
+        adding.start()
+        try:
+            wait_for(lambda: "does not come back" in served.client.get("/readyz").text)
+        finally:
+            free.set()
+            adding.join()
+        wait_for(lambda: served.client.get("/readyz").status_code == 200)
+
+
+def test_an_encoder_that_cannot_be_loaded_delays_activation_and_nothing_else(
+    pair, served, monkeypatch
+):
+    monkeypatch.setattr("app.switching._RETRY_SECONDS", 0.1)
+    catalog = served.service.catalog
+    prepare(pair, catalog)
+    wait_for(lambda: loaded(served, pair.new.model_id))
+    elsewhere = shutil.move(pair.new.name, f"{pair.new.name}-elsewhere")
+    moved = RegisteredEncoder(pair.new.model_id, f"{pair.new.name}-nowhere", None)
+    catalog.encoders.drop(pair.new.model_id)
+    wait_for(lambda: not served.client.get("/v1/index").json()["encoders"][1:])
+    catalog.encoders.register(moved)
+    wait_for(lambda: served.service.now().failures)
+    assert "cannot be loaded" in served.service.now().failures[pair.new.model_id]
+    assert served.add(70)["created"]
+    assert not catalog.encoders.coverage(pair.new.model_id).full
+    with pytest.raises(CoverageIncomplete):
+        catalog.encoders.activate(pair.new.model_id)
+    assert served.ask(variation(70))["sources"][0]["uri"] == "70.jpg"
+    catalog.encoders.register(RegisteredEncoder(pair.new.model_id, str(elsewhere), None))
+    wait_for(lambda: loaded(served, pair.new.model_id))
+    fill_embeddings(catalog, load_encoder(str(elsewhere)))
+    assert catalog.encoders.activate(pair.new.model_id).active == pair.new.model_id
+    wait_for(lambda: serves(served) == pair.new.model_id)
+
+
+def test_a_service_without_the_active_encoder_goes_on_and_refuses_what_none_would_find(
+    pair, served, monkeypatch
+):
+    monkeypatch.setattr("app.switching._RETRY_SECONDS", 0.1)
+    catalog = served.service.catalog
+    encoder = load_encoder(pair.new.name)
+    hidden = shutil.move(pair.new.name, f"{pair.new.name}-hidden")
+    catalog.encoders.register(pair.old)
+    catalog.encoders.activate(pair.old.model_id)
+    catalog.encoders.register(pair.new)
+    fill_embeddings(catalog, encoder)
+    catalog.encoders.activate(pair.new.model_id)
+    wait_for(lambda: served.service.now().failures)
+    answer = served.ask(variation(3))
+    assert (answer["model_id"], answer["sources"][0]["uri"]) == (pair.old.model_id, "3.jpg")
+    refused = served.client.post("/v1/sources", files={"file": jpeg(picture(80))})
+    assert refused.status_code == 503
+    assert refused.json()["type"] == "/problems/catalog-unavailable"
+    assert pair.new.model_id in refused.json()["detail"]
+    assert int(refused.headers["retry-after"]) > 0
+    shutil.move(hidden, pair.new.name)
+    wait_for(lambda: serves(served) == pair.new.model_id)
+    assert served.add(80)["created"]
+    assert catalog.encoders.coverage(pair.old.model_id).full
+
+
+def test_who_began_before_the_change_ends_as_it_began(pair, served):
+    catalog = served.service.catalog
+    prepare(pair, catalog)
+    before = served.service.pinned()
+    old_index = before.index
+    [row] = load_encoder(pair.old.name).encode([picture(4)], domain="query")[None]
+    catalog.encoders.activate(pair.new.model_id)
+    wait_for(lambda: serves(served) == pair.new.model_id)
+    generation = served.add(90)["generation"]
+    [answer] = before.attributor.attribute(row)
+    assert answer.model_id == pair.old.model_id
+    assert answer.sources[0].source.uri == "4.jpg"
+    wait_for(lambda: old_index.generation >= generation)
+    assert count_threads("index-follower") == 2
+    del before
+    wait_for(lambda: count_threads("index-follower") == 1)
+    assert served.service.embedder.alive
+
+
+def count_threads(name: str) -> int:
+    return sum(thread.name == name for thread in threading.enumerate())
+
+
+def test_a_job_goes_on_through_the_change(pair, served):
+    prepare(pair, served.service.catalog)
+    wait_for(lambda: loaded(served, pair.new.model_id))
+    files = [("files", (f"{at}.jpg", variation(at % SOURCES))) for at in range(150)]
+    location = served.client.post("/v1/jobs", files=files).headers["location"]
+    served.service.catalog.encoders.activate(pair.new.model_id)
+    wait_for(lambda: served.client.get(location).json()["state"] == "finished")
+    wait_for(lambda: serves(served) == pair.new.model_id)
+    state = served.client.get(location).json()
+    assert (state["completed"], state["failed"]) == (150, 0)
+
+
+def test_the_catalog_decides_at_a_start_and_the_settings_where_it_does_not(pair, served, caplog):
+    assert serves(served) == pair.old.model_id
+    assert served.client.get("/v1/index").json()["encoders"] == []
+    prepare(pair, served.service.catalog)
+    served.service.catalog.encoders.activate(pair.new.model_id)
+    wait_for(lambda: serves(served) == pair.new.model_id)
+    settings = pair.settings.model_copy(update={"data": pair.settings.data.with_name("copy")})
+    shutil.copytree(pair.settings.data, settings.data, ignore=lambda *_: {"service.lock"})
+    with serving(settings, None) as again:
+        assert serves(again) == pair.new.model_id
+        assert loaded(again, pair.old.model_id)
+    assert "is used, not" in caplog.text

@@ -1,0 +1,121 @@
+"""Processes killed while the encoder changes: a start always answers by the one that is active."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+import app
+from attribution.catalog import Catalog
+from tests.app.conftest import jpeg, picture, variation
+from tests.app.small_encoders import make_encoder
+
+ROOT = Path(app.__file__).parents[1]
+PATIENCE = 300.0
+
+
+class Service:
+    """`attribution serve` in a process of its own, with the encoder `old` in its settings."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        inherited = {name: value for name, value in os.environ.items() if "ATTRIBUTION" not in name}
+        self.environment = inherited | {
+            "OMP_NUM_THREADS": "1",
+            "ATTRIBUTION_DATA": str(folder / "data"),
+            "ATTRIBUTION_ENCODER": str(folder / "old"),
+            "ATTRIBUTION_FOLLOW_SECONDS": "0.05",
+            "ATTRIBUTION_LOG_LEVEL": "error",
+        }
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=120
+        )
+        self.start()
+
+    def run(self, *arguments: object) -> subprocess.Popen[bytes]:
+        """A command beside the service."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "app.cli.main", *map(str, arguments)],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def start(self) -> None:
+        self.process = self.run("serve", "--port", self.port)
+        self.until(lambda: self.client.get("/readyz").status_code == 200)
+
+    def until(self, condition) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                if condition():
+                    return
+            except httpx.TransportError:
+                assert self.process.poll() is None, "the service has ended"
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.05)
+
+    def until_it_serves(self, model_id: str) -> None:
+        self.until(lambda: self.client.get("/v1/index").json()["model_id"] == model_id)
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def check(self, model_id: str, seeds: range) -> None:
+        """Every source is found, by this encoder."""
+        for seed in seeds:
+            response = self.client.post("/v1/attributions", files={"file": variation(seed)})
+            assert response.status_code == 200, response.text
+            answer = response.json()
+            assert answer["model_id"] == model_id
+            assert answer["sources"][0]["uri"] == f"{seed}.jpg"
+
+
+@pytest.fixture
+def service(tmp_path) -> Iterator[Service]:
+    for number, name in enumerate(("old", "new"), start=1):
+        make_encoder(tmp_path / name, number)
+    started = Service(tmp_path)
+    yield started
+    if started.process.poll() is None:
+        started.kill()
+    started.client.close()
+
+
+def test_killed_in_the_middle_of_a_change_it_starts_with_the_active_encoder(service, tmp_path):
+    for seed in range(6):
+        file = (f"{seed}.jpg", jpeg(picture(seed)))
+        assert service.client.post("/v1/sources", files={"file": file}).status_code == 201
+    old = service.client.get("/v1/index").json()["model_id"]
+    assert service.run("reembed", tmp_path / "new").wait(PATIENCE) == 0
+    with Catalog.open(tmp_path / "data") as catalog:
+        [new] = {encoder.model_id for encoder in catalog.encoders.registry().encoders} - {old}
+        assert catalog.encoders.coverage(new).full
+        for wanted, other in ((new, old), (old, new)):
+            catalog.encoders.activate(wanted)
+            service.kill()  # somewhere between having read the row and serving by it
+            service.start()
+            service.check(wanted, range(6))
+            catalog.encoders.activate(other)
+            service.until_it_serves(other)
+            service.check(other, range(6))
+        command = service.run("reembed", new, "--activate")
+        service.until(lambda: catalog.encoders.registry().active == new)
+        command.send_signal(signal.SIGKILL)
+        command.wait()
+        assert catalog.encoders.registry().active == new
+        service.until_it_serves(new)
+        service.check(new, range(6))
