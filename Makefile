@@ -27,8 +27,8 @@ demo: $(INSTALLED)  ## Real photographs, synthetic images of them, answers over 
 serve: $(INSTALLED)  ## The service on http://127.0.0.1:8000
 	$(BIN)/attribution serve $(ARGS)
 
-test: $(INSTALLED)  ## The whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED)  ## The whole test suite, on every core up to four
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 soak: $(INSTALLED)  ## Faults for hours; ARGS="--kills 50 --minutes 5 --seed 1" for less
 	$(BIN)/python -m pytest tests/soak $(ARGS)

@@ -7,7 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
-from app.settings import PREFIX, Settings
+from app.limits import PREFIX
+from app.settings import Settings
 from attribution.catalog import Catalog, IssuedKey
 
 logger = logging.getLogger(__name__)

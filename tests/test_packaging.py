@@ -13,7 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from app.cli.main import COMMANDS
-from app.settings import PREFIX, Settings
+from app.limits import PREFIX
+from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("app", "attribution", "models")

@@ -104,7 +104,7 @@ def calibrate_command(
             on_progress=lambda done: bar.update(asked, completed=done),
         )
         outcome = _fitted(found, default_shares(vision.encoder.card))
-        stored = gallery.catalog.add_calibration(
+        stored = gallery.catalog.calibrations.add(
             vision.encoder.model_id,
             KIND,
             outcome.model.parameters,

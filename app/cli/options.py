@@ -9,7 +9,8 @@ import typer
 from pydantic import ValidationError
 
 from app.cli.failures import BadInvocation
-from app.settings import PREFIX, Settings
+from app.limits import PREFIX
+from app.settings import Settings
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -66,7 +66,7 @@ class NewestShares:
     def _look(self) -> None:
         """Read what is newer than the one in use; what cannot be used is said once and left."""
         try:
-            newer = self._catalog.newest_calibration(self._model_id, KIND, after=self._number)
+            newer = self._catalog.calibrations.newest(self._model_id, KIND, after=self._number)
         except CatalogError as error:
             logger.warning("could not look for a newer calibration of shares: %s", error)
             return

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from attribution.catalog import (
     additions,
-    calibrations,
     changes,
     collections,
     embeddings,
@@ -22,6 +21,7 @@ from attribution.catalog import (
     schema,
     sources,
 )
+from attribution.catalog.calibrations import Calibrations
 from attribution.catalog.checks import Checks
 from attribution.catalog.compaction import Compaction
 from attribution.catalog.copies import Copies
@@ -37,7 +37,6 @@ from attribution.catalog.records import (
     Collection,
     Deleted,
     EmbeddingPage,
-    FittedCalibration,
     NewSource,
     Page,
     Source,
@@ -70,6 +69,7 @@ class Catalog:
         self.checks = Checks(database, store)
         self.copies = Copies(database, store)
         self.encoders = Encoders(database)
+        self.calibrations = Calibrations(database)
 
     @classmethod
     def open(cls, folder: Path, *, url: str | None = None) -> Self:
@@ -283,32 +283,6 @@ class Catalog:
         """The encoders that have embeddings here, by ``model_id``."""
         with self._database.read() as connection:
             return embeddings.models(connection)
-
-    # Calibrations
-
-    def add_calibration(
-        self,
-        model_id: str,
-        kind: str,
-        parameters: Mapping[str, float],
-        figures: Mapping[str, Any],
-    ) -> FittedCalibration:
-        """Keep what was fitted for an encoder; a running service takes it up by itself."""
-        with self._database.write() as connection:
-            return calibrations.add(
-                connection,
-                model_id=model_id,
-                kind=kind,
-                parameters=parameters,
-                figures=figures,
-            )
-
-    def newest_calibration(
-        self, model_id: str, kind: str, *, after: int = 0
-    ) -> FittedCalibration | None:
-        """The newest calibration; None where there is none with an id above ``after``."""
-        with self._database.read() as connection:
-            return calibrations.newest(connection, model_id, kind, after=after)
 
     def _finish_deletions(self) -> None:
         """Remove previews that a committed deletion has left without a source.

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.settings import PREFIX, Settings
+from app.limits import PREFIX
+from app.settings import Settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "settings.md"
 

@@ -18,7 +18,7 @@ def test_a_calibration_stored_beside_the_service_is_taken_up(running, settings, 
 
     generous = ShareModel(offset=-5.0, scale=20.0, exponent=0.2)
     with Catalog.open(settings.data) as beside:
-        beside.add_calibration(encoder.model_id, KIND, generous.parameters, {})
+        beside.calibrations.add(encoder.model_id, KIND, generous.parameters, {})
     deadline = time.monotonic() + 20
     while running.client.get("/v1/index").json()["calibration"]["shares"] != "fitted":
         assert time.monotonic() < deadline, "never taken up"

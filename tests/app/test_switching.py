@@ -164,7 +164,7 @@ def test_there_and_back_without_a_gap_and_without_a_wrong_answer(pair, served):
 def test_what_is_answered_after_the_change_is_what_a_new_start_answers(pair, served):
     prepare(pair, served.service.catalog)
     fitted = ShareModel(offset=-5.0, scale=20.0, exponent=0.2)  # of one encoder, not of both
-    served.service.catalog.add_calibration(pair.new.model_id, KIND, fitted.parameters, {})
+    served.service.catalog.calibrations.add(pair.new.model_id, KIND, fitted.parameters, {})
     assert calibration(served)["shares"] == "default"
     served.service.catalog.encoders.activate(pair.new.model_id)
     wait_for(lambda: serves(served) == pair.new.model_id)

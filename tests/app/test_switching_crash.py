@@ -68,7 +68,12 @@ class Service:
             time.sleep(0.05)
 
     def until_it_serves(self, model_id: str) -> None:
-        self.until(lambda: self.client.get("/v1/index").json()["model_id"] == model_id)
+        self.until(lambda: self.index()["model_id"] == model_id)
+
+    def index(self) -> dict[str, object]:
+        response = self.client.get("/v1/index")
+        assert response.status_code == 200, response.text
+        return response.json()
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -99,7 +104,7 @@ def test_killed_in_the_middle_of_a_change_it_starts_with_the_active_encoder(serv
     for seed in range(6):
         file = (f"{seed}.jpg", jpeg(picture(seed)))
         assert service.client.post("/v1/sources", files={"file": file}).status_code == 201
-    old = service.client.get("/v1/index").json()["model_id"]
+    old = service.index()["model_id"]
     assert service.run("reembed", tmp_path / "new").wait(PATIENCE) == 0
     with Catalog.open(tmp_path / "data") as catalog:
         [new] = {encoder.model_id for encoder in catalog.encoders.registry().encoders} - {old}

@@ -33,7 +33,7 @@ def _small_queries(monkeypatch):
 def stored(data):
     with Catalog.open(data) as catalog:
         [model_id] = catalog.models()
-        return catalog.newest_calibration(model_id, KIND)
+        return catalog.calibrations.newest(model_id, KIND)
 
 
 def test_a_fit_to_the_sources_held_is_stored(attribution, data):

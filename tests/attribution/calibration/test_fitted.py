@@ -26,44 +26,44 @@ def card(shares=None):
 def test_the_default_serves_until_something_is_stored(catalog):
     shares = NewestShares(catalog, "small", ShareModel(offset=1.0), interval=0)
     assert shares.current() == Shares(ShareModel(offset=1.0), None)
-    catalog.add_calibration("another", KIND, FITTED.parameters, {})
+    catalog.calibrations.add("another", KIND, FITTED.parameters, {})
     assert shares.current().fitted_at is None
-    stored = catalog.add_calibration("small", KIND, FITTED.parameters, {})
+    stored = catalog.calibrations.add("small", KIND, FITTED.parameters, {})
     assert shares.current() == Shares(FITTED, stored.created_at)
-    newer = catalog.add_calibration("small", KIND, ShareModel(offset=3.0).parameters, {})
+    newer = catalog.calibrations.add("small", KIND, ShareModel(offset=3.0).parameters, {})
     assert shares.current() == Shares(ShareModel(offset=3.0), newer.created_at)
 
 
 def test_what_another_process_stored_is_there_at_the_start(catalog, tmp_path):
     with Catalog.open(tmp_path / "data") as beside:
-        beside.add_calibration("small", KIND, FITTED.parameters, {})
+        beside.calibrations.add("small", KIND, FITTED.parameters, {})
     assert NewestShares(catalog, "small").current().model == FITTED
 
 
 def test_the_catalog_is_not_asked_at_every_query(catalog):
     shares = NewestShares(catalog, "small", interval=3600)
     assert shares.current().fitted_at is None
-    catalog.add_calibration("small", KIND, FITTED.parameters, {})
+    catalog.calibrations.add("small", KIND, FITTED.parameters, {})
     assert shares.current().fitted_at is None
 
 
 def test_a_fit_of_another_kind_is_not_used(catalog):
-    catalog.add_calibration("small", "shares-0", FITTED.parameters, {})
+    catalog.calibrations.add("small", "shares-0", FITTED.parameters, {})
     assert NewestShares(catalog, "small").current().fitted_at is None
 
 
 def test_unusable_parameters_are_said_once_and_the_last_good_ones_serve(catalog, caplog):
-    catalog.add_calibration("small", KIND, FITTED.parameters, {})
+    catalog.calibrations.add("small", KIND, FITTED.parameters, {})
     shares = NewestShares(catalog, "small", interval=0)
     assert shares.current().model == FITTED
-    catalog.add_calibration("small", KIND, {"temperature": 1.0}, {})
+    catalog.calibrations.add("small", KIND, {"temperature": 1.0}, {})
     with caplog.at_level(logging.WARNING):
         assert shares.current().model == shares.current().model == FITTED
     assert caplog.text.count("cannot be used") == 1
 
 
 def test_a_catalog_that_cannot_be_read_leaves_what_serves(catalog, caplog):
-    catalog.add_calibration("small", KIND, FITTED.parameters, {})
+    catalog.calibrations.add("small", KIND, FITTED.parameters, {})
     shares = NewestShares(catalog, "small", interval=0)
     shares.current()
     catalog.close()
