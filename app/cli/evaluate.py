@@ -21,6 +21,7 @@ from app.cli.evaluation_methods import (
 )
 from app.cli.evaluation_tables import difference_table, pairs_table, summary_table
 from app.cli.failures import BadInvocation
+from app.cli.recipes import refuse_device
 from attribution.evaluation.baselines import NAMES
 from attribution.evaluation.cases import Benchmark
 from attribution.evaluation.diagnostics import CrossCovariance, cross_covariance
@@ -134,6 +135,7 @@ def evaluate_command(
     """
     started = time.perf_counter()
     conditions = _conditions(condition)
+    refuse_device(device)
     if gallery is not None and not decisions:
         raise BadInvocation("--gallery holds what is searched with --decisions: give both")
     if decisions:

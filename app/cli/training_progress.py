@@ -20,7 +20,12 @@ from models.backbones.residual import ResidualNet
 from models.encoder import Encoder
 
 
-def _names(path: Path | None) -> frozenset[str]:
+def names_in(path: Path | None) -> frozenset[str]:
+    """The image names of a text file, one a line; none without a file.
+
+    Raises:
+        BadInvocation: it is no text.
+    """
     if path is None:
         return frozenset()
     try:
@@ -32,7 +37,7 @@ def _names(path: Path | None) -> frozenset[str]:
 
 def names_kept_out(background: Path | None, images: Sequence[Path]) -> frozenset[str]:
     """Names to keep out of training. What matches no image is better said before than after."""
-    wanted = _names(background)
+    wanted = names_in(background)
     found = wanted & member_names(images)
     if background is not None and not found:
         raise BadInvocation(

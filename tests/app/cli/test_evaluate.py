@@ -144,6 +144,8 @@ def test_models_of_abc_compete_with_distractors_only(evaluate, data, tmp_path):
         (("--baseline", "sift"), "--baseline sift: choose from colour-histogram"),
         (("--baseline", "cca"), "cca are fitted on images: give --fit-images"),
         (("--against", "nobody"), "--against nobody: the methods are small"),
+        (("--device", "tpu"), "device 'tpu' is none that can be used: give cpu or cuda"),
+        (("--decisions", "--device", "meta"), "device 'meta' is none that can be used"),
     ],
 )
 def test_a_bad_option_is_refused_before_anything_is_described(evaluate, data, options, says):
@@ -168,9 +170,11 @@ def test_bad_data_is_named(evaluate, data, tmp_path):
 def test_names_of_the_background_are_kept_out_of_fitting(evaluate, data, draw_pictures):
     held_out = data / "held-out.txt"
     held_out.write_text("".join(f"{n:03d}.jpg\n" for n in range(20, 28)))
-    done = evaluate(
-        *(data, "--baseline", "whiten", "--fit-images", data / "distractors"),
-        *("--background", held_out),
-    )
+    asked = ("--baseline", "whiten", "--fit-images", data / "distractors", "--background", held_out)
+    done = evaluate(data, *asked)
     assert done.code == 2
     assert "no images in" in done.err
+    held_out.write_bytes(b"\xff\xd8\xff\xe0 a picture")
+    done = evaluate(data, *asked)
+    assert done.code == 2
+    assert "give a text file of image names" in done.err
