@@ -5,6 +5,7 @@ from attribution.calibration.calibration import (
     Calibrated,
     Calibration,
     CalibrationReport,
+    background_id,
 )
 from attribution.calibration.null import Null, StratumNull
 
@@ -15,4 +16,5 @@ __all__ = [
     "CalibrationReport",
     "Null",
     "StratumNull",
+    "background_id",
 ]
