@@ -72,7 +72,7 @@ def calibrate_command(
             help="Share of the queries you expect that come from no source you hold.",
         ),
     ] = NO_SOURCE,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same fit.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same fit.")] = 0,
     data: DataOption = None,
     encoder: EncoderOption = None,
     weights: WeightsOption = None,

@@ -25,6 +25,7 @@ from app.cli.recipes import refuse_device
 from attribution.evaluation.baselines import NAMES
 from attribution.evaluation.cases import Benchmark
 from attribution.evaluation.diagnostics import CrossCovariance, cross_covariance
+from attribution.evaluation.folds import require_groups
 from attribution.evaluation.formats import read_benchmark
 from attribution.evaluation.laundering import CONDITIONS
 from attribution.evaluation.methods import Method, PooledDescriber, Rows, under_head
@@ -164,6 +165,8 @@ def evaluate_command(
     wanted = wanted_baselines(baseline, everything=baselines)
     fitting = fitting_images(wanted, fit_images, background, head_images)
     benchmark = read_benchmark(data, kind=kind, root=root, distractors=distractors)
+    if "supervised" in wanted:  # better said now than when every image has been described
+        require_groups([[truth.key for truth in case.truths] for case in benchmark.ranked])
     if out_folder is not None:
         out_folder.mkdir(parents=True, exist_ok=True)
     encoders = load_encoders(encoder or ["bundled"], device)

@@ -167,6 +167,19 @@ def test_bad_data_is_named(evaluate, data, tmp_path):
     assert "give --distractors" in done.err
 
 
+def test_too_few_sources_for_supervision_are_said_before_images_are_described(
+    evaluate, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("app.cli.evaluate.load_encoders", lambda *_: pytest.fail("too late"))
+    rows = (data / "manifest.jsonl").read_text().splitlines()[:3]
+    for name in ("queries", "sources"):
+        (tmp_path / name).symlink_to(data / name)
+    (tmp_path / "manifest.jsonl").write_text("\n".join(rows))
+    done = evaluate(tmp_path, "--baselines", "--fit-images", data / "distractors")
+    assert done.code == 1
+    assert "form 3 groups without a source in common" in done.err
+
+
 def test_names_of_the_background_are_kept_out_of_fitting(evaluate, data, draw_pictures):
     held_out = data / "held-out.txt"
     held_out.write_text("".join(f"{n:03d}.jpg\n" for n in range(20, 28)))
