@@ -5,14 +5,16 @@ Knows files and encoders; how a background is made is known where it is made.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from app.settings import Settings
 from models.background import Background, merge, read_background, set_apart, write_background
 from models.checkpoints import BadCheckpoint
 from models.encoder import Encoder
-from models.loading import load_encoder_background
+from models.loading import encoder_folder, load_encoder_background
 
+Stamp = tuple[int, ...]
 FEWEST_APART = 200
 """Added images of a kind from which they are judged apart from those that ship with the encoder.
 Twice what a stratum needs for an alpha of 0.01, so that a hundred copies of sources among them do
@@ -64,13 +66,15 @@ def load_whole_background(settings: Settings, encoder: Encoder) -> Background | 
     """What ships with the encoder of these settings, with what was added to it.
 
     Raises:
-        BadCheckpoint: a file is damaged, or of another encoder.
+        BadCheckpoint: a file is damaged, of another encoder, or gone with the encoder's folder.
     """
+    if os.sep in settings.encoder and encoder_folder(settings.encoder) is None:
+        raise BadCheckpoint(f"{settings.encoder} holds no encoder any more")
     shipped = load_encoder_background(settings.encoder, encoder)
     return extended(shipped, load_extension(settings.data, encoder))
 
 
-def extension_stamp(data: Path, model_id: str) -> tuple[int, ...] | None:
+def extension_stamp(data: Path, model_id: str) -> Stamp | None:
     """Changes whenever another file lies there; None for none."""
     try:
         found = extension_path(data, model_id).stat()

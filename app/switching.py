@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from app.activities import Activities
-from app.backgrounds import extension_stamp, load_whole_background
+from app.backgrounds import Stamp, extension_stamp, load_whole_background
 from app.choosing import EncoderUnavailable, load_registered, settings_for
 from app.current import Current, Serving, Sight, begin_serving, begin_sight
 from app.metrics import Metrics
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 30.0  # until an encoder that could not be loaded is tried again
 _LONGEST_PAUSE_SECONDS = 30.0
+_UNKNOWN: Stamp = ()  # of no file
 
 
 class NotCalibrated(RuntimeError):
@@ -78,9 +79,11 @@ class Switch:
         except BaseException:
             sight.embedder.close()
             raise
-        stamp = extension_stamp(settings.data, vision.encoder.model_id)
-        # One that is there may be newer than what was loaded.
-        self._background_seen = None if stamp else (vision.encoder.model_id, stamp)
+        # By encoder, the file of added background images that it was loaded with. One that is
+        # there now may be newer than what was loaded before.
+        self._backgrounds: dict[str, Stamp | None] = {}
+        if extension_stamp(settings.data, vision.encoder.model_id) is not None:
+            self._backgrounds[vision.encoder.model_id] = _UNKNOWN
         self._turn = threading.Lock()  # one thread at a time replaces the reference
         self._retry_at: dict[RegisteredEncoder, float] = {}
         self._past: list[weakref.ref[Current]] = []
@@ -154,8 +157,8 @@ class Switch:
     def _follow_background(self, serving: Serving, registry: Registry) -> None:
         """Serve by the same encoder with the background that now lies in the data folder."""
         model_id, encoder = serving.model_id, serving.sight.vision.encoder
-        place = model_id, extension_stamp(self._settings.data, model_id)
-        if place == self._background_seen:
+        stamp = extension_stamp(self._settings.data, model_id)
+        if stamp == self._backgrounds.get(model_id):
             return
         registered = registry.find(model_id)
         named = self._settings if registered is None else settings_for(self._settings, registered)
@@ -163,16 +166,17 @@ class Switch:
             background = load_whole_background(named, encoder)
         except BadCheckpoint as error:
             logger.warning("the background stays as it is: %s", error)
-            self._background_seen = place
+            self._backgrounds[model_id] = stamp
             return
         unchanged = serving.calibration.id == (background and background_id(background))
         sight = replace(serving.sight, vision=Vision(encoder, background))
         if unchanged or self._change_to(sight):
-            self._background_seen = place
+            self._backgrounds[model_id] = stamp
 
     def _load(self, encoder: RegisteredEncoder) -> Sight:
         if self._retry_at.get(encoder, 0.0) > time.monotonic():
             raise _TooSoon
+        self._backgrounds[encoder.model_id] = extension_stamp(self._settings.data, encoder.model_id)
         try:
             vision = Vision(*load_registered(self._settings, encoder))
         except EncoderUnavailable as error:

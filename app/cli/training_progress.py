@@ -10,6 +10,7 @@ from rich.progress import Progress, TaskID
 
 from app.cli.console import out, progress, warn
 from app.cli.failures import BadInvocation
+from attribution.calibration import SMALLEST_STRATUM
 from attribution.training.building import Description
 from attribution.training.config import TrainingConfig
 from attribution.training.distributed import rank
@@ -46,6 +47,11 @@ def names_kept_out(background: Path | None, images: Sequence[Path]) -> frozenset
         )
     if found != wanted:
         warn(f"{background}: {len(wanted - found)} names are not among the images")
+    if found and len(found) < SMALLEST_STRATUM:
+        warn(
+            f"{background}: {len(found)} background images bear out no alpha below "
+            f"{1 / (len(found) + 1):.2g}, and smaller ones are refused: give 1,000 or more"
+        )
     return found
 
 

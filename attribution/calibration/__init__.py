@@ -7,9 +7,10 @@ from attribution.calibration.calibration import (
     CalibrationReport,
     background_id,
 )
-from attribution.calibration.null import Null, StratumNull
+from attribution.calibration.null import SMALLEST_STRATUM, Null, StratumNull
 
 __all__ = [
+    "SMALLEST_STRATUM",
     "AlphaTooSmall",
     "Calibrated",
     "Calibration",

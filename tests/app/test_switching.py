@@ -209,6 +209,14 @@ def test_a_background_that_is_added_serves_without_a_gap_and_is_undone_with_its_
     path.write_bytes(b"damaged")
     time.sleep(0.5)
     assert calibration(served)["id"] == extended["id"]
+    away = shutil.move(pair.old.name, f"{pair.old.name}-away")
+    path.unlink()
+    time.sleep(0.5)
+    assert calibration(served)["id"] == extended["id"], "what shipped is not to be had"
+    shutil.move(away, pair.old.name)
+    add_background(pair, range(30_000, 30_020))
+    wait_for(lambda: calibration(served)["id"] not in (before["id"], extended["id"]))
+    assert [row["images"] for row in calibration(served)["background"]] == [170]
     path.unlink()
     wait_for(lambda: calibration(served)["id"] == before["id"])
     assert served.ask(variation(200))["sources"][0]["uri"] == "200.jpg"
@@ -217,7 +225,7 @@ def test_a_background_that_is_added_serves_without_a_gap_and_is_undone_with_its_
 def test_an_added_background_is_compared_once_at_a_start(pair, monkeypatch):
     add_background(pair, range(30_000, 30_020))
     with serving(pair.settings, None) as served:
-        wait_for(lambda: served.service.switch._background_seen is not None)
+        wait_for(lambda: all(served.service.switch._backgrounds.values()))
         assert (
             served.service.now().serving.calibration.id == calibration(served)["id"].split("-")[0]
         )
