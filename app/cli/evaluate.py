@@ -137,6 +137,8 @@ def evaluate_command(
     started = time.perf_counter()
     conditions = _conditions(condition)
     refuse_device(device)
+    if out_folder is not None:  # hours before there is something to write
+        out_folder.mkdir(parents=True, exist_ok=True)
     if gallery is not None and not decisions:
         raise BadInvocation("--gallery holds what is searched with --decisions: give both")
     if decisions:
@@ -167,8 +169,6 @@ def evaluate_command(
     benchmark = read_benchmark(data, kind=kind, root=root, distractors=distractors)
     if "supervised" in wanted:  # better said now than when every image has been described
         require_groups([[truth.key for truth in case.truths] for case in benchmark.ranked])
-    if out_folder is not None:
-        out_folder.mkdir(parents=True, exist_ok=True)
     encoders = load_encoders(encoder or ["bundled"], device)
     with progress() as bar:
         task = bar.add_task("Fitting baselines", total=None)

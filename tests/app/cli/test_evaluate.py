@@ -154,6 +154,17 @@ def test_a_bad_option_is_refused_before_anything_is_described(evaluate, data, op
     assert says in done.err
 
 
+@pytest.mark.parametrize("mode", [(), ("--decisions",)])
+def test_where_nothing_can_be_written_is_said_before_images_are_read(
+    evaluate, data, tmp_path, mode, monkeypatch
+):
+    monkeypatch.setattr("app.cli.evaluate.read_benchmark", lambda *_, **__: pytest.fail("too late"))
+    (tmp_path / "taken").write_text("a file")
+    done = evaluate(data, *mode, "--out", tmp_path / "taken")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "File exists" in done.err
+
+
 def test_bad_data_is_named(evaluate, data, tmp_path):
     done = evaluate(tmp_path)
     assert done.code == 1
