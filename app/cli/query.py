@@ -88,7 +88,8 @@ def _read_all(paths: list[Path], limits: DecodingLimits) -> tuple[list[_Read], i
 
 
 def _show(path: Path, answer: Attribution) -> None:
-    table = Table(title=f"{path}: {verdict(answer)}", title_justify="left", title_style="bold")
+    out.print(f"{path}: {verdict(answer)}", style="bold", soft_wrap=True)  # one line to grep
+    table = Table()
     for column in ("rank", "source", "score", "p-value", "share", "attributed"):
         table.add_column(column, justify="left" if column == "source" else "right")
     for ranked in answer.sources:

@@ -79,8 +79,8 @@ def test_bodies_beyond_the_room_for_all_of_them_are_refused_unread(tmp_path, enc
         first, second = (stack.enter_context(connected(served.url)) for _ in range(2))
         for raw in (first, second):
             raw.sendall(head(45_000) + image)
-        metrics = served.client.get("/metrics").text
-        assert "attribution_received_bytes 90000.0" in metrics
+        held = "attribution_received_bytes 90000.0"
+        wait_for(lambda: held in served.client.get("/metrics").text)
         third = stack.enter_context(connected(served.url))
         third.sendall(head(45_000, "/v1/attributions", "Expect: 100-continue"))
         assert read_response(third)[0] == 503

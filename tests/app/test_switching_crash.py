@@ -109,14 +109,13 @@ def test_killed_in_the_middle_of_a_change_it_starts_with_the_active_encoder(serv
     with Catalog.open(tmp_path / "data") as catalog:
         [new] = {encoder.model_id for encoder in catalog.encoders.registry().encoders} - {old}
         assert catalog.encoders.coverage(new).full
-        for wanted, other in ((new, old), (old, new)):
-            catalog.encoders.activate(wanted)
-            service.kill()  # somewhere between having read the row and serving by it
-            service.start()
-            service.check(wanted, range(6))
-            catalog.encoders.activate(other)
-            service.until_it_serves(other)
-            service.check(other, range(6))
+        catalog.encoders.activate(new)
+        service.kill()  # somewhere between having read the row and serving by it
+        service.start()
+        service.check(new, range(6))
+        catalog.encoders.activate(old)
+        service.until_it_serves(old)
+        service.check(old, range(6))
         command = service.run("reembed", new, "--activate")
         service.until(lambda: catalog.encoders.registry().active == new)
         command.send_signal(signal.SIGKILL)

@@ -26,8 +26,9 @@ def data(gallery, tmp_path):
 
 @pytest.fixture(autouse=True)
 def _small_queries(monkeypatch):
-    """Synthetic queries of 40 pixels instead of 128: a tenth of the time."""
+    """Synthetic images of 40 pixels instead of 128 and more: a tenth of the time."""
     monkeypatch.setattr("attribution.rehearsal.rehearsal.SIZE", 40)
+    monkeypatch.setattr("attribution.synthesis.background.GENERATED_SIDE", 40)
 
 
 def stored(data):
