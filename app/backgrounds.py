@@ -5,11 +5,20 @@ Knows files and encoders; how a background is made is known where it is made.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from models.background import Background, merge, read_background, write_background
+from app.settings import Settings
+from models.background import Background, merge, read_background, set_apart, write_background
 from models.checkpoints import BadCheckpoint
 from models.encoder import Encoder
+from models.loading import encoder_folder, load_encoder_background
+
+Stamp = tuple[int, ...]
+FEWEST_APART = 200
+"""Added images of a kind from which they are judged apart from those that ship with the encoder.
+Twice what a stratum needs for an alpha of 0.01, so that a hundred copies of sources among them do
+not forbid every decision."""
 
 
 def extension_path(data: Path, model_id: str) -> Path:
@@ -39,7 +48,7 @@ def load_extension(data: Path, encoder: Encoder) -> Background | None:
 def save_extension(data: Path, added: Background) -> Path:
     """Put rows in the place of what was added before; returns where they are.
 
-    A running service goes on with what it has opened.
+    A running service takes them up.
     """
     path = extension_path(data, added.model_id)
     write_background(path, added)
@@ -50,4 +59,25 @@ def extended(shipped: Background | None, added: Background | None) -> Background
     """The encoder's own background with what was added, or whichever there is."""
     if shipped is None or added is None:
         return added or shipped
-    return merge(shipped, added)
+    return merge(shipped, set_apart(added, FEWEST_APART))
+
+
+def load_whole_background(settings: Settings, encoder: Encoder) -> Background | None:
+    """What ships with the encoder of these settings, with what was added to it.
+
+    Raises:
+        BadCheckpoint: a file is damaged, of another encoder, or gone with the encoder's folder.
+    """
+    if os.sep in settings.encoder and encoder_folder(settings.encoder) is None:
+        raise BadCheckpoint(f"{settings.encoder} holds no encoder any more")
+    shipped = load_encoder_background(settings.encoder, encoder)
+    return extended(shipped, load_extension(settings.data, encoder))
+
+
+def extension_stamp(data: Path, model_id: str) -> Stamp | None:
+    """Changes whenever another file lies there; None for none."""
+    try:
+        found = extension_path(data, model_id).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from app.backgrounds import extended, load_extension
+from app.backgrounds import load_whole_background
 from app.settings import Settings
 from attribution.catalog import Catalog, CatalogError, RegisteredEncoder
 from attribution.catalog.copies import FILE
 from models.background import Background
 from models.encoder import Encoder
-from models.loading import encoder_folder, load_encoder, load_encoder_background
+from models.loading import encoder_folder, load_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +86,7 @@ def load_named(settings: Settings) -> tuple[Encoder, Background | None]:
     loaded = load_encoder(
         settings.encoder, weights=settings.encoder_weights, device=settings.device
     )
-    shipped = load_encoder_background(settings.encoder, loaded)
-    return loaded, extended(shipped, load_extension(settings.data, loaded))
+    return loaded, load_whole_background(settings, loaded)
 
 
 def registered_name(name: str) -> str:

@@ -13,9 +13,11 @@ from typing import Any
 from app.documents import thumbnail_url
 from app.schemas.attribution import AttributionDocument
 from attribution.answer import Attribution
+from attribution.calibration.discoveries import q_values
 from attribution.catalog import Catalog, JobNotFound, JobResult, Source
 
 _PAGE = 200
+_Page = tuple[tuple[JobResult, ...], Mapping[int, Source]]
 _OF_THE_SOURCE = {"source_id", "uri", "title", "creator", "licence", "thumbnail_url"}
 
 
@@ -31,12 +33,21 @@ def stored(document: AttributionDocument, attribution: Attribution) -> dict[str,
 
 
 def lines(
-    catalog: Catalog, job_id: str, *, after: int, shown: Callable[[int], int]
+    catalog: Catalog, job_id: str, *, after: int, shown: Callable[[int], int], ended: bool
 ) -> Iterator[str]:
     """JSON Lines of the results that follow `after`, page by page; ends where there are no more.
 
-    `shown` turns a generation of the catalog into that of the reader.
+    `shown` turns a generation of the catalog into that of the reader. Each line has its q-value
+    among all images of the job once that has `ended`, whatever part of them is asked for.
     """
+    found = _q_values(catalog, job_id) if ended else {}
+    for page, sources in _pages(catalog, job_id, after):
+        rows = (_line(result, sources, shown, found.get(result.sequence)) for result in page)
+        yield "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def _pages(catalog: Catalog, job_id: str, after: int) -> Iterator[_Page]:
+    """Results in order, with the sources that they name and that are still held."""
     while True:
         try:
             page = catalog.jobs.results(job_id, after=after, limit=_PAGE)
@@ -44,9 +55,20 @@ def lines(
             return
         if not page:
             return
-        sources = catalog.by_vector_ids(_vector_ids(page))
-        yield "".join(json.dumps(_line(result, sources, shown)) + "\n" for result in page)
+        yield page, catalog.by_vector_ids(_vector_ids(page))
         after = page[-1].sequence
+
+
+def _q_values(catalog: Catalog, job_id: str) -> dict[int, float]:
+    """By `sequence`, of the answers that have a p-value now."""
+    p_values = {
+        result.sequence: p_value
+        for page, sources in _pages(catalog, job_id, 0)
+        for result in page
+        if not result.failed
+        and (p_value := _shown(result.document["attribution"], sources)["p_value"]) is not None
+    }
+    return dict(zip(p_values, q_values(list(p_values.values())).tolist(), strict=True))
 
 
 def _vector_ids(page: tuple[JobResult, ...]) -> list[int]:
@@ -60,7 +82,10 @@ def _vector_ids(page: tuple[JobResult, ...]) -> list[int]:
 
 
 def _line(
-    result: JobResult, sources: Mapping[int, Source], shown: Callable[[int], int]
+    result: JobResult,
+    sources: Mapping[int, Source],
+    shown: Callable[[int], int],
+    q_value: float | None,
 ) -> dict[str, Any]:
     line: dict[str, Any] = {
         "sequence": result.sequence,
@@ -71,7 +96,7 @@ def _line(
         return line | dict(result.document)
     answer = _shown(result.document["attribution"], sources)
     answer["index_generation"] = shown(answer["index_generation"])
-    return line | {"attribution": answer}
+    return line | {"attribution": answer, "q_value": q_value}
 
 
 def _shown(kept: Mapping[str, Any], sources: Mapping[int, Source]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -62,10 +63,12 @@ async def report_response(
     """The report of an answer. Drawn in the service's one thread for it, so that answers go on."""
     reporter, request_id = service.reporter, request_id_of(request.scope)
     maps = None if answered.explained is None else answered.explained.explanation
+    # As the caller counts: the catalog's own number would tell of writes elsewhere.
+    attribution = replace(answered.attribution, index_generation=answered.generation)
 
     def draw() -> tuple[Report, bytes]:
         report = reporter.report(
-            answered.attribution,
+            attribution,
             answered.embedded.decoded,
             collections=question.collections,
             request_id=request_id,

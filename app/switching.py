@@ -1,6 +1,7 @@
 """Changes the encoder while it serves, to the one that the catalog makes active; knows no route.
 
-New sources are embedded under every encoder that the catalog registers, so those are loaded too.
+New sources are embedded under every encoder that the catalog registers, so those are loaded too. A
+background that an operator has extended is taken up in the same way, under the same encoder.
 
 The index and the null of the next encoder are made aside, in this thread, while the present one
 answers. Then one reference is replaced. Whoever took the old one keeps it: its index goes on
@@ -14,20 +15,24 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.activities import Activities
-from app.choosing import EncoderUnavailable, load_registered
+from app.backgrounds import Stamp, extension_stamp, load_whole_background
+from app.choosing import EncoderUnavailable, load_registered, settings_for
 from app.current import Current, Serving, Sight, begin_serving, begin_sight
 from app.metrics import Metrics
 from app.opening import Vision
 from app.settings import Settings
+from attribution.calibration import background_id
 from attribution.catalog import Catalog, RegisteredEncoder, Registry
+from models.checkpoints import BadCheckpoint
 
 logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 30.0  # until an encoder that could not be loaded is tried again
 _LONGEST_PAUSE_SECONDS = 30.0
+_UNKNOWN: Stamp = ()  # of no file
 
 
 class NotCalibrated(RuntimeError):
@@ -74,6 +79,11 @@ class Switch:
         except BaseException:
             sight.embedder.close()
             raise
+        # By encoder, the file of added background images that it was loaded with. One that is
+        # there now may be newer than what was loaded before.
+        self._backgrounds: dict[str, Stamp | None] = {}
+        if extension_stamp(settings.data, vision.encoder.model_id) is not None:
+            self._backgrounds[vision.encoder.model_id] = _UNKNOWN
         self._turn = threading.Lock()  # one thread at a time replaces the reference
         self._retry_at: dict[RegisteredEncoder, float] = {}
         self._past: list[weakref.ref[Current]] = []
@@ -138,16 +148,35 @@ class Switch:
 
     def follow(self) -> None:
         """Look into the catalog once, and change to the encoder that it has made active."""
-        active = self.load().active
-        current = self._current
-        if active is None or active == current.serving.model_id:
+        registry, current = self.load(), self._current
+        if registry.active in (None, current.serving.model_id):
+            self._follow_background(current.serving, registry)
+        elif registry.active in current.companions:
+            self._change_to(current.companions[registry.active])
+
+    def _follow_background(self, serving: Serving, registry: Registry) -> None:
+        """Serve by the same encoder with the background that now lies in the data folder."""
+        model_id, encoder = serving.model_id, serving.sight.vision.encoder
+        stamp = extension_stamp(self._settings.data, model_id)
+        if stamp == self._backgrounds.get(model_id):
             return
-        if active in current.companions:
-            self._change_to(current.companions[active])
+        registered = registry.find(model_id)
+        named = self._settings if registered is None else settings_for(self._settings, registered)
+        try:
+            background = load_whole_background(named, encoder)
+        except BadCheckpoint as error:
+            logger.warning("the background stays as it is: %s", error)
+            self._backgrounds[model_id] = stamp
+            return
+        unchanged = serving.calibration.id == (background and background_id(background))
+        sight = replace(serving.sight, vision=Vision(encoder, background))
+        if unchanged or self._change_to(sight):
+            self._backgrounds[model_id] = stamp
 
     def _load(self, encoder: RegisteredEncoder) -> Sight:
         if self._retry_at.get(encoder, 0.0) > time.monotonic():
             raise _TooSoon
+        self._backgrounds[encoder.model_id] = extension_stamp(self._settings.data, encoder.model_id)
         try:
             vision = Vision(*load_registered(self._settings, encoder))
         except EncoderUnavailable as error:
@@ -161,8 +190,8 @@ class Switch:
     def _begin_sight(self, vision: Vision) -> Sight:
         return begin_sight(self._settings, vision, self._metrics, self._activities)
 
-    def _change_to(self, sight: Sight) -> None:
-        logger.info("encoder %s is active: making its index and its null", sight.model_id)
+    def _change_to(self, sight: Sight) -> bool:
+        logger.info("making the index and the null of encoder %s", sight.model_id)
         following = begin_serving(self._settings, self._catalog, sight, self._metrics)
         changed = False
         try:
@@ -171,6 +200,7 @@ class Switch:
         finally:
             if not changed:
                 following.stop()
+        return changed
 
     def _replace(self, following: Serving) -> bool:
         """Make `following` current; False where the catalog has thought better of it meanwhile."""
@@ -178,7 +208,8 @@ class Switch:
             raise NotCalibrated(following.model_id)
         with self._turn:
             now, registry = self._current, self._catalog.encoders.registry()
-            if registry.active != following.model_id:
+            another = now.serving.model_id != following.model_id
+            if another and registry.active != following.model_id:
                 return False
             companions = {
                 model_id: sight
@@ -186,9 +217,9 @@ class Switch:
                 if model_id != following.model_id
             }
             closing = [now.serving.stop]
-            if registry.find(now.serving.model_id) is None:
+            if another and registry.find(now.serving.model_id) is None:
                 closing.append(now.serving.sight.embedder.close)
-            else:
+            elif another:
                 companions[now.serving.model_id] = now.serving.sight
             # Held still, so that no answer can be of an earlier generation than one before it.
             with now.serving.follower.hold():

@@ -7,6 +7,7 @@ from pathlib import Path
 from models.background import Background, load_background
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard
 from models.checkpoints import CARD, BadCheckpoint, load_encoder_folder
+from models.devices import require_device
 from models.encoder import Encoder
 from models.heads.affine import Head
 
@@ -28,7 +29,9 @@ def load_encoder(
         UnknownBackbone: no such name.
         WeightsUnavailable: nothing cached and no way to download; says how to provide the file.
         BadCheckpoint: the folder is damaged or of another kind.
+        UnusableDevice: torch does not see the device.
     """
+    require_device(device)
     folder = encoder_folder(name)
     if folder is not None:
         if weights is not None:

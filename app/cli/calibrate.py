@@ -10,7 +10,8 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from app.cli.background_making import add_background
+from app.backgrounds import extended
+from app.cli.background_making import keep_addition, make_addition
 from app.cli.console import out, print_json, progress
 from app.cli.options import (
     DataOption,
@@ -19,13 +20,14 @@ from app.cli.options import (
     WeightsOption,
     encoder_settings_from,
 )
-from app.opening import Gallery, load_vision, open_gallery
+from app.opening import Gallery, Vision, load_vision, open_gallery
 from attribution.calibration.fitted import default_shares
 from attribution.calibration.fitting import Examples, Figures, cross_validated, fit, score
 from attribution.calibration.shares import KIND, ShareModel
 from attribution.rehearsal.examples import NO_SOURCE, Known, examples
 from attribution.rehearsal.labelled import labelled
 from attribution.rehearsal.rehearsal import QUERIES, rehearsal
+from models.loading import load_encoder_background
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def calibrate_command(
             help="Share of the queries you expect that come from no source you hold.",
         ),
     ] = NO_SOURCE,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same fit.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same fit.")] = 0,
     data: DataOption = None,
     encoder: EncoderOption = None,
     weights: WeightsOption = None,
@@ -87,11 +89,15 @@ def calibrate_command(
     background, which --background extends.
     """
     settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
-    vision = load_vision(settings)
+    vision, added = load_vision(settings), None
     if background is not None:
-        vision = add_background(settings, vision, background)
+        added = make_addition(vision, background)
+        shipped = load_encoder_background(settings.encoder, vision.encoder)
+        vision = Vision(vision.encoder, extended(shipped, added))
     with open_gallery(settings, vision) as gallery, progress() as bar:
         _build(gallery, bar)
+        if added is not None and background is not None:
+            keep_addition(settings, added, gallery.calibration.report().strata, background)
         if manifest is None:
             known = _rehearsal(gallery, bar, queries, seed)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -16,16 +17,34 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 WIDTH = 110
 """Columns where there is no terminal to ask, such as in a log."""
+
+
+class _Printable(Console):
+    """A console on which other people's text moves no cursor and turns no letters round."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """As `Console`, with controls spelt out: a title must not overwrite what is said of it."""
+        return super().render_str(printable(text), **options)
+
+
+def printable(text: str) -> str:
+    """The text with control and reordering characters spelt out, but for line ends and tabs."""
+    return _CONTROLS.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
+
+
+# C0 and C1 controls, line separators, and what changes the direction of the letters after it.
+_CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def _console(*, stderr: bool) -> Console:
     # Titles and paths are other people's text: "[/b]" in one of them is no markup.
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else WIDTH
-    return Console(stderr=stderr, width=width, markup=False, emoji=False)
+    return _Printable(stderr=stderr, width=width, markup=False, emoji=False)
 
 
 out = _console(stderr=False)

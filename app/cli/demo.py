@@ -91,7 +91,7 @@ def demo_command(
     singles: Annotated[int, typer.Option(min=1, max=18, help="Images made from one source.")] = 8,
     pairs: Annotated[int, typer.Option(min=0, max=8, help="Images made from two.")] = 4,
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
-    seed: Annotated[int, typer.Option(help="Other images for another seed.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Other images for another seed.")] = 0,
     encoder: EncoderOption = None,
 ) -> None:
     """See the whole thing work on real photographs, with nothing downloaded.

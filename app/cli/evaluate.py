@@ -21,9 +21,11 @@ from app.cli.evaluation_methods import (
 )
 from app.cli.evaluation_tables import difference_table, pairs_table, summary_table
 from app.cli.failures import BadInvocation
+from app.cli.recipes import refuse_device
 from attribution.evaluation.baselines import NAMES
 from attribution.evaluation.cases import Benchmark
 from attribution.evaluation.diagnostics import CrossCovariance, cross_covariance
+from attribution.evaluation.folds import require_groups
 from attribution.evaluation.formats import read_benchmark
 from attribution.evaluation.laundering import CONDITIONS
 from attribution.evaluation.methods import Method, PooledDescriber, Rows, under_head
@@ -134,6 +136,9 @@ def evaluate_command(
     """
     started = time.perf_counter()
     conditions = _conditions(condition)
+    refuse_device(device)
+    if out_folder is not None:  # hours before there is something to write
+        out_folder.mkdir(parents=True, exist_ok=True)
     if gallery is not None and not decisions:
         raise BadInvocation("--gallery holds what is searched with --decisions: give both")
     if decisions:
@@ -162,8 +167,8 @@ def evaluate_command(
     wanted = wanted_baselines(baseline, everything=baselines)
     fitting = fitting_images(wanted, fit_images, background, head_images)
     benchmark = read_benchmark(data, kind=kind, root=root, distractors=distractors)
-    if out_folder is not None:
-        out_folder.mkdir(parents=True, exist_ok=True)
+    if "supervised" in wanted:  # better said now than when every image has been described
+        require_groups([[truth.key for truth in case.truths] for case in benchmark.ranked])
     encoders = load_encoders(encoder or ["bundled"], device)
     with progress() as bar:
         task = bar.add_task("Fitting baselines", total=None)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from app.cli.failures import BadInvocation
+from app.cli.training_progress import names_in
 from attribution.evaluation.baselines import FITTED, NAMES, make
 from attribution.evaluation.methods import Method, PooledDescriber, encoder_method
 from attribution.training.images import member_names, read_pictures
@@ -51,8 +52,7 @@ def fitting_images(
         return None
     if not paths:
         raise BadInvocation(f"{', '.join(needed)} are fitted on images: give --fit-images")
-    kept_out = set() if background is None else set(background.read_text().splitlines())
-    names = sorted(member_names(paths) - kept_out)
+    names = sorted(member_names(paths) - names_in(background))
     if not names:
         raise BadInvocation(f"--fit-images: no images in {', '.join(map(str, paths))}")
     chosen = np.random.default_rng(0).permutation(len(names))[:limit]

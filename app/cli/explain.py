@@ -12,12 +12,14 @@ from rich.table import Table
 from app.cli.console import out, print_json
 from app.cli.explained import explained
 from app.cli.explanation_picture import Row, explanation_picture
+from app.cli.failures import BadInvocation
 from app.cli.options import (
     DataOption,
     EncoderOption,
     JsonOption,
     WeightsOption,
     encoder_settings_from,
+    require_folder,
 )
 from app.cli.query import verdict
 from app.opening import decoding_limits, load_vision, open_gallery
@@ -51,6 +53,9 @@ def explain_command(
     Where no source is attributed, the first 3 listed are drawn, which accuses nobody, and no
     region is assigned. Resemblance of a region is not proof that it was taken from there.
     """
+    require_folder(out_file)
+    if out_file.suffix.lower() != ".png":
+        raise BadInvocation(f"--out {out_file}: a PNG is written, so its name ends in .png")
     settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
     decoded = decode(image.read_bytes(), limits=decoding_limits(settings))
     vision = load_vision(settings)

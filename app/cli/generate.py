@@ -26,7 +26,7 @@ def generate_command(
     ] = 10,
     limit: Annotated[int, typer.Option(min=1, help="Read at most so many sources.")] = 200,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Long side in pixels.")] = 192,
-    seed: Annotated[int, typer.Option(help="The same seed writes the same images.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same images.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Make synthetic images from the patches of real ones.

@@ -79,3 +79,15 @@ def _explained(problem: ErrorDetails) -> str:
         return message
     variable = f"{PREFIX}{problem['loc'][0]}".upper()
     return f"{variable} is {problem['input']!r}: {message} (docs/settings.md)"
+
+
+def require_folder(path: Path) -> None:
+    """Find out before the work whether a file can be written where `--out` says.
+
+    Raises:
+        BadInvocation: its folder does not exist, or it is a folder itself.
+    """
+    if not path.parent.is_dir():
+        raise BadInvocation(f"--out {path}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise BadInvocation(f"--out {path} is a folder: name a file")

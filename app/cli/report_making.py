@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.cli.explained import explained
 from app.cli.failures import BadInvocation
+from app.cli.options import require_folder
 from app.opening import decoding_limits, load_vision, open_gallery
 from app.reporting import PDF, SUFFIXES, Reporter, check_reports
 from app.settings import Settings
@@ -31,6 +32,8 @@ def make_report(
         ImportError: PDF or a signature without the extra `report`.
     """
     forms = {path: _form(path) for path in outputs}
+    for path in outputs:
+        require_folder(path)
     check_reports(settings)
     if PDF in forms.values():
         import attribution.report.pdf  # noqa: F401, PLC0415  # says which extra is missing

@@ -10,6 +10,7 @@ from rich.progress import Progress, TaskID
 
 from app.cli.console import out, progress, warn
 from app.cli.failures import BadInvocation
+from attribution.calibration import SMALLEST_STRATUM
 from attribution.training.building import Description
 from attribution.training.config import TrainingConfig
 from attribution.training.distributed import rank
@@ -20,7 +21,12 @@ from models.backbones.residual import ResidualNet
 from models.encoder import Encoder
 
 
-def _names(path: Path | None) -> frozenset[str]:
+def names_in(path: Path | None) -> frozenset[str]:
+    """The image names of a text file, one a line; none without a file.
+
+    Raises:
+        BadInvocation: it is no text.
+    """
     if path is None:
         return frozenset()
     try:
@@ -32,7 +38,7 @@ def _names(path: Path | None) -> frozenset[str]:
 
 def names_kept_out(background: Path | None, images: Sequence[Path]) -> frozenset[str]:
     """Names to keep out of training. What matches no image is better said before than after."""
-    wanted = _names(background)
+    wanted = names_in(background)
     found = wanted & member_names(images)
     if background is not None and not found:
         raise BadInvocation(
@@ -41,6 +47,11 @@ def names_kept_out(background: Path | None, images: Sequence[Path]) -> frozenset
         )
     if found != wanted:
         warn(f"{background}: {len(wanted - found)} names are not among the images")
+    if found and len(found) < SMALLEST_STRATUM:
+        warn(
+            f"{background}: {len(found)} background images bear out no alpha below "
+            f"{1 / (len(found) + 1):.2g}, and smaller ones are refused: give 1,000 or more"
+        )
     return found
 
 

@@ -116,7 +116,8 @@ def get_job(job: JobDependency, service: ServiceDependency) -> JobDocument:
     responses={
         200: {
             "description": "One JSON object a line: `sequence`, `index` and `filename` of the "
-            "image, and its `attribution` or `problem`",
+            "image, and its `attribution` or `problem`; beside an `attribution` its `q_value` "
+            "among all images of the job, null until that has ended",
             "content": {_JSON_LINES: {"schema": {"type": "string"}}},
         },
         **problems("job-not-found"),
@@ -131,7 +132,13 @@ def get_job_results(
 
     Ask again with the last `sequence` as `after` for those that come later.
     """
-    rows = lines(holdings.service.catalog, job.job_id, after=parameters.after, shown=holdings.shown)
+    rows = lines(
+        holdings.service.catalog,
+        job.job_id,
+        after=parameters.after,
+        shown=holdings.shown,
+        ended=job.ended_at is not None,
+    )
     return StreamingResponse(rows, media_type=_JSON_LINES)
 
 

@@ -7,12 +7,13 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.schemas.attribution import Calibration
+from models.background import Stratum
 
 
 class StratumDocument(BaseModel):
     """Background images of one kind."""
 
-    stratum: Literal["photo", "generated", "laundered"]
+    stratum: Stratum
     images: int = Field(description="Images that the null is made of.")
     copies: int = Field(description="Images left out because a source here shows the same.")
 

@@ -5,14 +5,17 @@ from attribution.calibration.calibration import (
     Calibrated,
     Calibration,
     CalibrationReport,
+    background_id,
 )
-from attribution.calibration.null import Null, StratumNull
+from attribution.calibration.null import SMALLEST_STRATUM, Null, StratumNull
 
 __all__ = [
+    "SMALLEST_STRATUM",
     "AlphaTooSmall",
     "Calibrated",
     "Calibration",
     "CalibrationReport",
     "Null",
     "StratumNull",
+    "background_id",
 ]

@@ -85,7 +85,7 @@ class Calibration:
         self.id: str | None = None
         self._scored: ScoredBackground | None = None
         if background is not None:
-            self.id = _identify(background)
+            self.id = background_id(background)
             warn_of_small_strata(background.strata)
             self._scored = ScoredBackground(background, self.reference, catalog)
             self._filters = FilteredNulls(self._scored, index)
@@ -195,7 +195,8 @@ class Calibration:
         return self._followed is not None and self._followed.generation >= generation
 
 
-def _identify(background: Background) -> str:
+def background_id(background: Background) -> str:
+    """Short digest of what a null is made of; equal backgrounds have equal ids."""
     digest = hashlib.sha256(background.model_id.encode())
     digest.update(np.ascontiguousarray(background.rows).tobytes())
     digest.update(background.strata.tobytes())

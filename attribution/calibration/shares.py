@@ -18,6 +18,7 @@ KIND = "shares-1"
 """Of these parameters, on this statistic; a change of either makes older fits unusable."""
 _FAR = -30.0  # from here down log(1 + e^x) is e^x to the last bit
 _LOG_LOG_2 = float(np.log(np.log(2.0)))
+_LARGEST = 1e6  # of any parameter, and its inverse the smallest: beyond, a division may overflow
 LEVEL_ALPHA = 0.01  # the null's quantile that statistics are measured from
 
 
@@ -67,9 +68,9 @@ class ShareModel:
     hidden: float = 0.3
 
     def __post_init__(self) -> None:
-        if not np.isfinite([*asdict(self).values()]).all():
-            raise BadParameters(f"{self}: parameters must be finite numbers")
-        if min(self.scale, self.exponent, self.breadth) <= 0 or self.lapse < 0:
+        if not (np.abs([*asdict(self).values()]) <= _LARGEST).all():
+            raise BadParameters(f"{self}: parameters must be finite numbers up to {_LARGEST:g}")
+        if min(self.scale, self.exponent, self.breadth) < 1 / _LARGEST or self.lapse < 0:
             raise BadParameters(
                 f"{self}: scale, exponent and breadth must be above 0, lapse at least 0"
             )
@@ -89,7 +90,11 @@ class ShareModel:
                 f"a share model has the parameters {', '.join(sorted(names))}, "
                 f"not {', '.join(sorted(parameters)) or 'none'}"
             )
-        return cls(**{name: float(value) for name, value in parameters.items()})
+        try:
+            numbers = {name: float(value) for name, value in parameters.items()}
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadParameters(f"parameters of shares are numbers: {error}") from error
+        return cls(**numbers)
 
     @property
     def parameters(self) -> dict[str, float]:

@@ -56,7 +56,7 @@ def _entries(file: Path) -> list[dict[str, Any]]:
         entries = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BadBenchmark(f"{file}: no such file") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadBenchmark(f"{file}: not valid JSON ({error})") from error
     if not isinstance(entries, list) or not entries:
         raise BadBenchmark(f"{file}: needs a list of entries, one a model")

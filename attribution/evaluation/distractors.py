@@ -53,12 +53,12 @@ def _files(folder: Path) -> list[Picture]:
 def _marked(index: Path) -> frozenset[str]:
     """Names of the files that the index marks as distractors."""
     marked = set()
-    for number, line in enumerate(index.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(index.read_bytes().splitlines(), start=1):
         try:
             row = json.loads(line)
             if row["distractor"]:
                 marked.add(str(row["file"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BadBenchmark(
                 f'{index}, line {number}: needs an object with "file" and "distractor"'
             ) from error

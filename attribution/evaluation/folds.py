@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,20 +27,30 @@ def components(truth: Truth) -> Labels:
     return np.unique(np.array(named, np.int64), return_inverse=True)[1].reshape(-1)
 
 
+def require_groups(truth: Sequence[Sequence[Hashable]]) -> int:
+    """How many groups of queries have labels, by their true sources however these are named.
+
+    Raises:
+        TooFewGroups: fewer than four.
+    """
+    labelled = len(set(leaders(truth)) - {None})
+    if labelled < LEAST_GROUPS:
+        raise TooFewGroups(
+            f"the labelled queries form {labelled} groups without a source in common, but a "
+            f"supervised baseline needs {LEAST_GROUPS}: leave it out, or add cases of other sources"
+        )
+    return labelled
+
+
 def folds_of(truth: Truth, folds: int, seed: int) -> Labels:
     """Fold of each query: whole groups, with about as many labelled pairs in each fold.
 
     Raises:
         TooFewGroups: fewer than four groups have labels.
     """
+    labelled = require_groups(truth)
     groups = components(truth)
     pairs = np.bincount(groups, weights=[len(columns) for columns in truth])
-    labelled = int((pairs > 0).sum())
-    if labelled < LEAST_GROUPS:
-        raise TooFewGroups(
-            f"the labelled queries form {labelled} groups without a source in common, but a "
-            f"supervised baseline needs {LEAST_GROUPS}: leave it out, or add cases of other sources"
-        )
     order = np.random.default_rng(seed).permutation(len(pairs))
     load = np.zeros(min(folds, labelled))
     fold_of_group = np.zeros(len(pairs), np.int64)

@@ -42,14 +42,14 @@ def manifest_rows(manifest: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         BadBenchmark: a line that is no JSON object.
     """
-    with manifest.open(encoding="utf-8") as lines:
+    with manifest.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             place = f"{manifest}, line {number}"
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except ValueError as error:
+                row = json.loads(line.decode("utf-8-sig"))
+            except (ValueError, RecursionError) as error:
                 raise BadBenchmark(f"{place}: not valid JSON ({error})") from error
             if not isinstance(row, dict):
                 raise BadBenchmark(f"{place}: not a JSON object")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,15 @@ from attribution.training.precision import Precision
 from models.backbones.residual import ResidualNet
 
 CHECKPOINT = "checkpoint.pt"
+# What torch raises on files that are none of its own, or cut short.
+_UNREADABLE = (
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+)
 
 
 class ForeignRun(ValueError):
@@ -102,7 +112,7 @@ def resume_run(run: Run, folder: Path, device: str) -> int:
 def _read(path: Path, device: str) -> dict[str, Any]:
     try:
         kept = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         raise DamagedRun(f"{path} is damaged: delete it to start over") from error
     if not isinstance(kept, dict) or not {"config", "images", "step", "net"} <= kept.keys():
         raise DamagedRun(f"{path} is no checkpoint of a run: choose another --out, or delete it")

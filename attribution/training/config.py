@@ -22,7 +22,7 @@ class BadRecipe(ValueError):
 class ResolutionStage(BaseModel):
     """A stretch of training at one image size."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     size: int = Field(ge=32, multiple_of=16, description="Side of a view in pixels.")
     steps: int = Field(ge=1, description="Optimiser steps at this size.")
@@ -35,9 +35,11 @@ class TrainingConfig(BaseModel):
     means what runs did before, so that an older run resumes.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    seed: int = Field(0, description="Everything random follows from it and the step number.")
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="Everything random follows from it and the step number."
+    )
     initial: str = Field(
         "", description="Digest of the weights that the run starts from; empty from scratch."
     )
@@ -233,7 +235,7 @@ def _parse(path: Path) -> Any:
     if path.suffix == ".json":
         try:
             return json.loads(text)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise BadRecipe(f"{path}: {error}") from error
     try:
         import yaml  # noqa: PLC0415  (the extra `train`)
@@ -243,5 +245,5 @@ def _parse(path: Path) -> Any:
         ) from error
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise BadRecipe(f"{path}: {error}") from error

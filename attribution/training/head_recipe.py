@@ -13,9 +13,9 @@ ONE_EACH = 2000
 class HeadRecipe(BaseModel):
     """Recipe of a head on top of a backbone that stays as it is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    seed: int = Field(0, description="Everything random follows from it.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Everything random follows from it.")
     views_per_image: float = Field(
         0.6,
         gt=0,

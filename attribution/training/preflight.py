@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-
 from attribution.training.config import TrainingConfig
 from attribution.training.scope import learning_blocks
+from models.devices import UnusableDevice, require_device
 
 
 class UnfitRun(ValueError):
@@ -44,13 +43,9 @@ def check_device(device: str) -> None:
         UnfitRun: with what to give.
     """
     try:
-        kind, index = torch.device(device).type, torch.device(device).index or 0
-    except RuntimeError:
-        kind, index = "", 0
-    if kind not in ("cpu", "cuda"):
-        raise UnfitRun(f"--device {device} is none: give cpu or cuda")
-    if kind == "cuda" and index >= torch.cuda.device_count():
-        raise UnfitRun(f"no GPU for --device {device} is seen by torch here: give --device cpu")
+        require_device(device, kinds=("cpu", "cuda"))
+    except UnusableDevice as error:
+        raise UnfitRun(f"--device: {error}") from error
 
 
 def _check_scope(config: TrainingConfig) -> None:

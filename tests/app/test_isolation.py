@@ -165,6 +165,8 @@ def reading(world):
         yield world.ask("POST", "/v1/attributions?top_k=5&collection=a", files=file)
         yield world.ask("POST", "/v1/attributions?collection=a&collection=b", files=file)
         yield world.ask("POST", "/v1/attributions?collection=c", files=file)
+        report = {"Accept": "application/vnd.attribution.report+json"}
+        yield world.ask("POST", "/v1/attributions?top_k=2", files=file, headers=report)
     files = [("files", variation(seed)) for seed in ASKED]
     yield world.ask("POST", "/v1/attributions/batch?top_k=3&min_generation=5", files=files)
     yield world.ask("POST", "/v1/attributions?min_generation=4000", files={"file": variation(1)})

@@ -7,7 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from app.job_results import lines
 from app.settings import Settings
+from attribution.calibration.discoveries import q_values
 from models.encoder import Encoder
 from tests.app.conftest import (
     Running,
@@ -119,6 +121,31 @@ def test_each_image_has_its_answer_and_a_bad_one_its_problem(running, settings):
                 "share": pytest.approx(expected["share"], abs=1e-3),
             }
     assert inputs(settings) == []
+
+
+def test_q_values_are_those_of_the_whole_job_and_come_with_its_end(running, monkeypatch):
+    monkeypatch.setattr("app.job_results._PAGE", 2)
+    held = [running.add(seed)["source"]["source_id"] for seed in range(3)]
+    queries = (variation(0), NOT_AN_IMAGE, variation(1), variation(50), variation(51))
+    job = submit(running, *queries)
+    finished(running, job)
+
+    def p_values_checked():
+        answers = [line for line in read(running, job) if "attribution" in line]
+        p_values = [line["attribution"]["p_value"] for line in answers]
+        assert [line["q_value"] for line in answers] == pytest.approx(q_values(p_values))
+        assert read(running, job, after=3) == read(running, job)[3:]
+        return p_values
+
+    before = p_values_checked()
+    assert len(before) == 4
+    assert not any("q_value" in line for line in read(running, job) if "problem" in line)
+    running.client.delete(f"/v1/sources/{held[0]}")
+    assert p_values_checked() != before
+    catalog = running.service.catalog
+    unfinished = lines(catalog, job["job_id"], after=0, shown=int, ended=False)
+    kept = [json.loads(line) for text in unfinished for line in text.splitlines()]
+    assert [line["q_value"] for line in kept if "attribution" in line] == [None] * 4
 
 
 def test_results_are_readable_while_it_runs_and_resumable(tmp_path, gate, gated, monkeypatch):

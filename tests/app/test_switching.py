@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
+import numpy as np
 import pytest
 
+from app.backgrounds import extension_path, save_extension
 from app.settings import Settings
 from attribution.calibration.shares import KIND, ShareModel
 from attribution.catalog import Catalog, CoverageIncomplete, RegisteredEncoder
 from attribution.maintenance import fill_embeddings
 from models import load_encoder
+from models.background import Background, thumbnail
 from tests.app.conftest import Running, jpeg, picture, serving, variation
 from tests.app.small_encoders import make_encoder
 
@@ -177,6 +180,56 @@ def test_what_is_answered_after_the_change_is_what_a_new_start_answers(pair, ser
     shutil.copytree(pair.settings.data, settings.data, ignore=lambda *_: {"service.lock"})
     with serving(settings, None) as again:
         assert [{key: again.ask(data)[key] for key in kept} for data in asked] == changed
+
+
+def add_background(pair: Pair, pictures: range) -> None:
+    """What `attribution calibrate --background` does."""
+    encoder = load_encoder(pair.old.name)
+    images = [picture(seed) for seed in pictures]
+    rows = encoder.encode(images, domain="query")
+    thumbnails = np.stack([thumbnail(image) for image in images])
+    save_extension(pair.settings.data, Background(encoder.model_id, rows, thumbnails))
+
+
+def test_a_background_that_is_added_serves_without_a_gap_and_is_undone_with_its_file(pair, served):
+    before = calibration(served)
+    with asked_all_the_time(served) as asking:
+        add_background(pair, range(30_000, 30_200))
+        wait_for(lambda: len(calibration(served)["background"]) == 2)
+        extended = calibration(served)
+        served.add(200)
+    for one in asking:
+        assert one.failures == []
+        ids = [answer["calibration"]["id"] for answer in one.answers]
+        assert ids == sorted(ids, key=[before["id"], extended["id"]].index), "never back"
+        assert all(answer["calibration"]["state"] == "fresh" for answer in one.answers)
+        assert all(a["sources"][0]["uri"] == a["asked"] for a in one.answers)
+    assert [row["stratum"] for row in extended["background"]] == ["photo", "added-photo"]
+    path = extension_path(pair.settings.data, pair.old.model_id)
+    path.write_bytes(b"damaged")
+    time.sleep(0.5)
+    assert calibration(served)["id"] == extended["id"]
+    away = shutil.move(pair.old.name, f"{pair.old.name}-away")
+    path.unlink()
+    time.sleep(0.5)
+    assert calibration(served)["id"] == extended["id"], "what shipped is not to be had"
+    shutil.move(away, pair.old.name)
+    add_background(pair, range(30_000, 30_020))
+    wait_for(lambda: calibration(served)["id"] not in (before["id"], extended["id"]))
+    assert [row["images"] for row in calibration(served)["background"]] == [170]
+    path.unlink()
+    wait_for(lambda: calibration(served)["id"] == before["id"])
+    assert served.ask(variation(200))["sources"][0]["uri"] == "200.jpg"
+
+
+def test_an_added_background_is_compared_once_at_a_start(pair, monkeypatch):
+    add_background(pair, range(30_000, 30_020))
+    with serving(pair.settings, None) as served:
+        wait_for(lambda: all(served.service.switch._backgrounds.values()))
+        assert (
+            served.service.now().serving.calibration.id == calibration(served)["id"].split("-")[0]
+        )
+        assert not served.service.switch._retired
 
 
 def test_new_sources_get_an_embedding_of_each_encoder(pair, served):

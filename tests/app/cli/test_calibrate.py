@@ -87,11 +87,21 @@ def test_a_background_is_added_and_serves_from_then_on(attribution, data, draw_p
     assert attribution(*asked).document["calibration"]["id"] != before
 
 
-def test_a_background_of_nothing_is_refused(attribution, data, draw_pictures, tmp_path):
+def test_a_background_of_nothing_is_refused(
+    attribution, data, draw_pictures, tmp_path, monkeypatch
+):
     few = draw_pictures(tmp_path / "few", range(3))
     done = attribution("calibrate", "--data", data, "--background", few)
     assert done.code == 2
     assert "3 images are too few" in done.err.replace("\n", " ")
     done = attribution("calibrate", "--data", data, "--background", tmp_path / "gone")
     assert "no such folder" in done.err.replace("\n", " ")
+    one = draw_pictures(tmp_path / "one", range(1))
+    for number in range(25):
+        (one / f"again-{number}.jpg").write_bytes((one / "000.jpg").read_bytes())
+        (one / f"broken-{number}.jpg").write_bytes(b"\xff\xd8\xff\xe0 and then nothing")
+    monkeypatch.setattr("attribution.synthesis.background.GENERATED_SIDE", 32)
+    done = attribution("calibrate", "--data", data, "--background", one)
+    assert done.code == 2
+    assert "1 different images that can be read are too few" in done.err.replace("\n", " ")
     assert not (data / "background").exists()

@@ -144,12 +144,25 @@ def test_models_of_abc_compete_with_distractors_only(evaluate, data, tmp_path):
         (("--baseline", "sift"), "--baseline sift: choose from colour-histogram"),
         (("--baseline", "cca"), "cca are fitted on images: give --fit-images"),
         (("--against", "nobody"), "--against nobody: the methods are small"),
+        (("--device", "tpu"), "device 'tpu' is none that can be used: give cpu or cuda"),
+        (("--decisions", "--device", "meta"), "device 'meta' is none that can be used"),
     ],
 )
 def test_a_bad_option_is_refused_before_anything_is_described(evaluate, data, options, says):
     done = evaluate(data, *options)
     assert done.code == 2
     assert says in done.err
+
+
+@pytest.mark.parametrize("mode", [(), ("--decisions",)])
+def test_where_nothing_can_be_written_is_said_before_images_are_read(
+    evaluate, data, tmp_path, mode, monkeypatch
+):
+    monkeypatch.setattr("app.cli.evaluate.read_benchmark", lambda *_, **__: pytest.fail("too late"))
+    (tmp_path / "taken").write_text("a file")
+    done = evaluate(data, *mode, "--out", tmp_path / "taken")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "File exists" in done.err
 
 
 def test_bad_data_is_named(evaluate, data, tmp_path):
@@ -165,12 +178,27 @@ def test_bad_data_is_named(evaluate, data, tmp_path):
     assert "give --distractors" in done.err
 
 
+def test_too_few_sources_for_supervision_are_said_before_images_are_described(
+    evaluate, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("app.cli.evaluate.load_encoders", lambda *_: pytest.fail("too late"))
+    rows = (data / "manifest.jsonl").read_text().splitlines()[:3]
+    for name in ("queries", "sources"):
+        (tmp_path / name).symlink_to(data / name)
+    (tmp_path / "manifest.jsonl").write_text("\n".join(rows))
+    done = evaluate(tmp_path, "--baselines", "--fit-images", data / "distractors")
+    assert done.code == 1
+    assert "form 3 groups without a source in common" in done.err
+
+
 def test_names_of_the_background_are_kept_out_of_fitting(evaluate, data, draw_pictures):
     held_out = data / "held-out.txt"
     held_out.write_text("".join(f"{n:03d}.jpg\n" for n in range(20, 28)))
-    done = evaluate(
-        *(data, "--baseline", "whiten", "--fit-images", data / "distractors"),
-        *("--background", held_out),
-    )
+    asked = ("--baseline", "whiten", "--fit-images", data / "distractors", "--background", held_out)
+    done = evaluate(data, *asked)
     assert done.code == 2
     assert "no images in" in done.err
+    held_out.write_bytes(b"\xff\xd8\xff\xe0 a picture")
+    done = evaluate(data, *asked)
+    assert done.code == 2
+    assert "give a text file of image names" in done.err

@@ -53,6 +53,18 @@ def test_an_empty_catalog_still_has_a_picture(attribution, held, tmp_path):
     assert done.document["none_fraction"] == 1
 
 
+def test_where_nothing_can_be_written_is_said_before_the_work(attribution, held, tmp_path):
+    image = held.parent / "000.jpg"
+    for target, says in (
+        (tmp_path / "gone" / "where.png", "there is no folder"),
+        (tmp_path / "where.xyz", "its name ends in .png"),
+        (tmp_path, "is a folder"),
+    ):
+        done = attribution("explain", image, "--data", held, "--out", target)
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert says in done.err
+
+
 def test_what_is_no_image_is_one_line_and_writes_nothing(attribution, held, pictures, tmp_path):
     target = tmp_path / "where.png"
     for path in (pictures / "broken.jpg", pictures / "absent.jpg"):

@@ -81,6 +81,9 @@ def test_mistakes_are_one_line_before_any_work(attribution, made, held, tmp_path
     done = attribution("report", image, "--out", tmp_path / "a.docx", "--data", held)
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert ".json, .html, .pdf" in done.err
+    done = attribution("report", image, "--out", tmp_path / "gone" / "a.pdf", "--data", held)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "there is no folder" in done.err
     done = attribution("report", image, "-o", tmp_path / "a.json", "--signing-key", tmp_path / "no")
     assert (done.code, done.err.count("\n")) == (1, 1)
     done = attribution("report", "new-key", made / "key.pem")

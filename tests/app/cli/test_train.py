@@ -44,6 +44,7 @@ def test_a_run_leaves_an_encoder_and_says_how_to_use_it(trained, folder):
     assert trained.code == 0, trained.err
     encoder = folder / "run" / "encoder"
     assert trained.out.startswith("45 images to train on, 15 ")
+    assert "15 background images bear out no alpha below 0.062" in trained.err.replace("\n", " ")
     assert f"--encoder {encoder}" in trained.out
     card = json.loads((encoder / "card.json").read_text())
     assert card["name"] == "tiny"

@@ -141,8 +141,27 @@ def test_other_parameters_are_refused_by_name(parameters):
         {"lapse": -0.1},
         {"breadth": 0},
         {"offset": float("nan")},
+        {"offset": -1e300},
+        {"scale": 1e-300},
+        {"lapse": 1e308},
+        {"exponent": 1e300},
     ],
 )
 def test_numbers_that_make_no_model_are_refused(bad):
     with pytest.raises(BadParameters):
         ShareModel(**bad)
+
+
+@pytest.mark.parametrize("value", [None, "wide", [1.0], 10**400])
+def test_parameters_that_are_no_numbers_are_refused(value):
+    with pytest.raises(BadParameters, match="numbers"):
+        ShareModel.of(ShareModel().parameters | {"scale": value})
+
+
+@pytest.mark.parametrize("value", [1e-6, 1e6])
+@pytest.mark.parametrize("name", ["scale", "exponent", "breadth"])
+def test_the_most_extreme_parameters_still_divide_one(name, value):
+    statistics = np.array([[1e30, 9.0, -50.0], [5.0, -np.inf, -np.inf]])
+    divided = ShareModel(**{name: value}).divide(statistics, 2.0)
+    assert (divided >= 0).all()
+    assert divided.sum(axis=1) == pytest.approx([1, 1])

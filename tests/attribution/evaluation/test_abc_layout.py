@@ -111,7 +111,10 @@ def test_a_bad_entry_is_named_by_file_and_number(publish, change, says):
     assert says in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "says"), [("{", "not valid JSON"), ("[]", "list of entries")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("{", "not valid JSON"), ("[" * 100_000, "not valid JSON"), ("[]", "list of entries")],
+)
 def test_a_file_that_is_no_list_of_entries_is_named(tmp_path, text, says):
     file = tmp_path / "test.json"
     with pytest.raises(BadBenchmark, match="no such file"):

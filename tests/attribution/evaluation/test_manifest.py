@@ -56,6 +56,7 @@ def test_rows_become_cases_and_their_sources_the_gallery(folder):
     ("line", "says"),
     [
         ("{", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
         ("[]", "not a JSON object"),
         ("{}", 'needs "query"'),
         ('{"query": "images/q0.jpg"}', '"sources", a list'),
@@ -73,6 +74,17 @@ def test_a_bad_row_is_named_by_file_and_line(folder, line, says):
         read_manifest_folder(folder)
     assert str(caught.value).startswith(f"{manifest}, line 3: ")
     assert says in str(caught.value)
+
+
+def test_a_line_in_another_encoding_is_named_and_a_mark_of_utf_8_is_read_over(folder):
+    write(folder, [row("q0", ("s0", "style"))])
+    manifest = folder / "manifest.jsonl"
+    rows = b"\xef\xbb\xbf" + manifest.read_bytes()
+    manifest.write_bytes(rows)
+    assert len(read_manifest_folder(folder).cases) == 1
+    manifest.write_bytes(rows + b'{"query": "\xe9t\xe9.jpg", "sources": []}\n')
+    with pytest.raises(BadBenchmark, match=r"line 2: not valid JSON \('utf-8'"):
+        read_manifest_folder(folder)
 
 
 def test_no_manifest_and_an_empty_one_are_named(tmp_path):

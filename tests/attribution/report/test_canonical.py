@@ -44,7 +44,9 @@ def test_numbers_are_written_as_in_appendix_b(number, written):
     assert canonical(float(number)) == written.encode()
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, "\ud800"])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), 2**53, "\ud800", {"\ud800": 1}, {"\udfff": 1, "a": 2}]
+)
 def test_what_has_no_canonical_form_is_refused(value):
     with pytest.raises(NotAReport, match="no canonical form"):
         canonical([value])

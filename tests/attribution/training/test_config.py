@@ -43,6 +43,16 @@ def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path):
         assert str(caught.value) == f"{path}: {says}"
 
 
+@pytest.mark.parametrize(
+    "recipe", ["[" * 5_000, "seed: -1", f"seed: {2**63}", "disentanglement_weight: .inf"]
+)
+def test_what_would_fail_later_is_refused_with_the_file(tmp_path, recipe):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe)
+    with pytest.raises(BadRecipe, match=r"recipe\.yaml: "):
+        read_config(path)
+
+
 def test_a_recipe_shrinks_with_its_steps():
     assert SHORT.scaled(14).steps == 14
     short = TrainingConfig().scaled(TrainingConfig().steps // 10)

@@ -112,7 +112,7 @@ def test_a_damaged_checkpoint_is_said_with_what_to_do(tmp_path):
         trainer.run(killed_after(4))
     path = tmp_path / CHECKPOINT
     whole = path.read_bytes()
-    for damaged in (whole[: len(whole) // 2], b"", b"not a checkpoint"):
+    for damaged in (whole[: len(whole) // 2], b"", b"junk", b"not a checkpoint"):
         path.write_bytes(damaged)
         with pytest.raises(DamagedRun, match="delete it to start over"):
             Trainer(TINY, image_set(), tmp_path)
