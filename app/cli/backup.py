@@ -21,14 +21,15 @@ def backup_command(
 ) -> None:
     """Write a backup of one moment of the data folder, while others read and write.
 
-    Catalog and previews, with the digests of API keys and the tombstones; no encoder, no index and
-    no file that a job waits to work on. Once it has its name it is whole and on the disk.
+    Catalog and previews, with the digests of API keys and the tombstones, and what was added to
+    the background; no encoder, no index and no file that a job waits to work on. Once it has its
+    name it is whole and on the disk.
 
     Exits with 1 when a preview could not be copied; its source is in the backup all the same.
     """
     settings = settings_from(data=data)
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
-        report = back_up(catalog, destination)
+        report = back_up(catalog, settings.data, destination)
     if as_json:
         print_json(asdict(report))
     else:

@@ -5,6 +5,7 @@ Layout::
     manifest.json       what it holds, with the sha256 of the database
     catalog.sqlite3     a copy of the catalog as of one moment, without what was deleted before
     previews/ab/ab….jpg each named by its own sha256
+    background/…        vectors of added background images, one file an encoder, if there are any
 
 It is written under another name, flushed, and renamed at the end: a process killed on the way
 leaves a folder `….partial`, which the next backup to that place removes.
@@ -16,13 +17,15 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from attribution.catalog import Catalog
 from attribution.catalog.copies import FILE, copy_previews
+from attribution.maintenance.backgrounds import FOLDER as BACKGROUNDS
+from attribution.maintenance.backgrounds import altered, copy_backgrounds
 from attribution.maintenance.files import flush, sha256_of, write_flushed
 
 FORMAT = 1
@@ -42,6 +45,7 @@ class BackupReport:
     generation: int
     sources: int
     previews: int
+    backgrounds: int
     size: int
     damaged: tuple[str, ...]
 
@@ -57,6 +61,7 @@ class Manifest:
     previews: int
     previews_sha256: str
     catalog_sha256: str
+    backgrounds: dict[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The JSON object in the file."""
@@ -64,8 +69,13 @@ class Manifest:
         return {"format": FORMAT, **fields}
 
 
-def back_up(catalog: Catalog, destination: Path) -> BackupReport:
+def back_up(catalog: Catalog, folder: Path, destination: Path) -> BackupReport:
     """Write a backup into a folder that does not exist yet, while others read and write.
+
+    Args:
+        catalog: of the data folder.
+        folder: the data folder.
+        destination: the folder to make.
 
     A source deleted after the copy of the database was taken is left out of it again, so that no
     restore brings back what was gone before the backup was finished.
@@ -88,6 +98,7 @@ def back_up(catalog: Catalog, destination: Path) -> BackupReport:
         names = sorted(copy.checks.preview_users())
         total = sum(collection.sources for collection in copy.collections())
     flush(aside / FILE)
+    backgrounds = copy_backgrounds(folder / BACKGROUNDS, aside / BACKGROUNDS)
     manifest = Manifest(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         epoch=epoch,
@@ -96,17 +107,18 @@ def back_up(catalog: Catalog, destination: Path) -> BackupReport:
         previews=len(names),
         previews_sha256=digest_of_names(names),
         catalog_sha256=sha256_of(aside / FILE),
+        backgrounds=backgrounds,
     )
     write_flushed(aside / MANIFEST, json.dumps(manifest.document(), indent=1).encode())
     flush(aside)
     aside.rename(destination)
     flush(destination.parent)
     size = sum(path.stat().st_size for path in destination.rglob("*") if path.is_file())
-    return BackupReport(destination, generation, total, len(names), size, damaged)
+    return BackupReport(destination, generation, total, len(names), len(backgrounds), size, damaged)
 
 
 def read_manifest(source: Path) -> Manifest:
-    """The manifest of a backup, whose database is checked against it.
+    """The manifest of a backup, whose database and backgrounds are checked against it.
 
     Raises:
         BackupRefused: there is no backup here, or it is damaged or of a later format.
@@ -126,6 +138,10 @@ def read_manifest(source: Path) -> Manifest:
         raise BackupRefused(f"{source / FILE} cannot be read: {error}") from error
     if found != manifest.catalog_sha256:
         raise BackupRefused(f"{source / FILE} is not what was backed up: use another backup")
+    if names := altered(source / BACKGROUNDS, manifest.backgrounds):
+        raise BackupRefused(
+            f"{source / BACKGROUNDS / names[0]} is not what was backed up: use another backup"
+        )
     return manifest
 
 

@@ -1,8 +1,8 @@
 """Bringing a backup back: into an empty data folder, or in place of what a folder holds.
 
 Whatever was taken down in the target stays down, and whatever key was revoked there stays revoked.
-Indexes made before are never trusted again: the
-restored catalog begins a new epoch.
+Indexes made before are never trusted again: the restored catalog begins a new epoch. Added
+background images of encoders that the backup has none for stay.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from attribution.catalog.copies import (
 from attribution.catalog.keys import KeyRecord
 from attribution.catalog.previews import PreviewStore
 from attribution.index import remove_snapshots
+from attribution.maintenance.backgrounds import FOLDER as BACKGROUNDS
+from attribution.maintenance.backgrounds import copy_backgrounds
 from attribution.maintenance.backup import PREVIEWS, read_manifest
 from attribution.maintenance.files import flush
 from attribution.maintenance.folder_lock import folder_lock
@@ -94,6 +96,7 @@ def restore(
         try:
             taken_down = _prepare(backup, aside, tombstones or (), keys)
             without_preview = _bring_previews(backup, aside, folder)
+            copy_backgrounds(backup / BACKGROUNDS, folder / BACKGROUNDS)
             remove_snapshots(snapshots)
             if there and tombstones is not None:
                 replace_database(aside / FILE, folder / FILE)

@@ -135,7 +135,7 @@ if action == "takedown":
         erase(catalog, folder, folder / "index")
 elif action == "backup":
     with Catalog.open(folder) as catalog:
-        back_up(catalog, Path(given[1]))
+        back_up(catalog, folder, Path(given[1]))
 else:
     restore(Path(given[1]), folder, snapshots=folder / "index", force=True)
 """

@@ -35,7 +35,7 @@ def held(folder):
 @pytest.fixture
 def backup(folder, tmp_path):
     with Catalog.open(folder) as catalog:
-        return back_up(catalog, tmp_path / "backup").path
+        return back_up(catalog, folder, tmp_path / "backup").path
 
 
 def bring_back(backup, folder, **options):
@@ -56,6 +56,26 @@ def test_everything_comes_back_in_a_new_epoch(folder, backup, tmp_path):
     assert not list(target.glob("*.partial"))
 
 
+def test_added_backgrounds_come_back_and_others_stay(folder, tmp_path):
+    kept = folder / "background"
+    kept.mkdir()
+    (kept / "one.safetensors").write_bytes(b"rows of one")
+    (kept / "one.safetensors.partial").write_bytes(b"half")
+    with Catalog.open(folder) as catalog:
+        report = back_up(catalog, folder, tmp_path / "backup")
+    assert report.backgrounds == 1
+    (kept / "one.safetensors").write_bytes(b"others since")
+    (kept / "two.safetensors").write_bytes(b"rows of two")
+    bring_back(report.path, folder, force=True)
+    assert (kept / "one.safetensors").read_bytes() == b"rows of one"
+    assert (kept / "two.safetensors").read_bytes() == b"rows of two"
+    bring_back(report.path, tmp_path / "fresh")
+    assert files_with(tmp_path / "fresh", b"rows of one")
+    (report.path / "background" / "one.safetensors").write_bytes(b"rows of 0ne")
+    with pytest.raises(BackupRefused, match=r"one\.safetensors is not what was backed up"):
+        bring_back(report.path, folder, force=True)
+
+
 def test_a_backup_is_made_while_others_write_and_is_of_one_moment(folder, tmp_path):
     stop = threading.Event()
 
@@ -71,7 +91,7 @@ def test_a_backup_is_made_while_others_write_and_is_of_one_moment(folder, tmp_pa
     writer.start()
     try:
         with Catalog.open(folder) as catalog:
-            reports = [back_up(catalog, tmp_path / f"backup-{n}") for n in range(3)]
+            reports = [back_up(catalog, folder, tmp_path / f"backup-{n}") for n in range(3)]
     finally:
         stop.set()
         writer.join()
@@ -93,7 +113,7 @@ def test_what_is_deleted_while_the_backup_is_made_is_not_in_it(folder, tmp_path,
             catalog.delete(sha256s=[sha256_of(5)])
 
         monkeypatch.setattr(catalog.copies, "write", write_then_delete)
-        report = back_up(catalog, tmp_path / "backup")
+        report = back_up(catalog, folder, tmp_path / "backup")
     assert (report.sources, report.damaged) == (11, ())
     assert files_with(report.path, b"number-5.jpg") == []
     assert sha256_of(5) not in held(report.path)
@@ -105,7 +125,7 @@ def test_a_preview_that_is_damaged_is_reported_and_not_copied(folder, tmp_path):
     path.write_bytes(path.read_bytes()[:-9] + b"overwrite")
     with Catalog.open(folder) as catalog:
         [source] = [one for one in catalog.sources().items if one.sha256 == sha256_of(3)]
-        report = back_up(catalog, tmp_path / "backup")
+        report = back_up(catalog, folder, tmp_path / "backup")
     assert report.damaged == (source.source_id,)
     restored = bring_back(report.path, tmp_path / "fresh")
     assert (restored.sources, restored.without_preview) == (12, (source.source_id,))
@@ -162,7 +182,7 @@ def test_another_process_with_the_catalog_open_writes_into_the_restored_one(fold
 
 def test_a_backup_that_is_none_or_damaged_is_refused_and_the_folder_kept(folder, backup, tmp_path):
     with pytest.raises(BackupRefused, match="exists"), Catalog.open(folder) as catalog:
-        back_up(catalog, backup)
+        back_up(catalog, folder, backup)
     with pytest.raises(BackupRefused, match="holds no backup"):
         bring_back(tmp_path / "nowhere", tmp_path / "fresh")
     manifest = json.loads((backup / "manifest.json").read_bytes())
@@ -205,7 +225,7 @@ def test_a_backup_killed_half_way_is_not_there_and_the_next_one_is(
     with pytest.raises(BackupRefused):
         bring_back(tmp_path / "backup", tmp_path / "fresh")
     with Catalog.open(folder) as catalog:
-        assert back_up(catalog, tmp_path / "backup").sources == 12
+        assert back_up(catalog, folder, tmp_path / "backup").sources == 12
     assert not list(tmp_path.glob("*.partial"))
 
 

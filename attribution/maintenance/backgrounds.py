@@ -1,0 +1,38 @@
+"""The added background images' vectors in backups: files that go along; knows no encoder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from attribution.maintenance.files import flush, sha256_of
+
+FOLDER = "background"
+_PATTERN = "*.safetensors"
+_ASIDE = ".partial"
+
+
+def copy_backgrounds(source: Path, target: Path) -> dict[str, str]:
+    """Copy the files of `source`, where there are any, into `target`; hex sha256 by name.
+
+    Each takes the place of one of its name in one step; `target`'s others stay.
+    """
+    digests: dict[str, str] = {}
+    for path in sorted(source.glob(_PATTERN)):
+        target.mkdir(parents=True, exist_ok=True)
+        aside = target / f"{path.name}{_ASIDE}"
+        shutil.copyfile(path, aside)
+        flush(aside)
+        digests[path.name] = sha256_of(aside)
+        aside.replace(target / path.name)
+    if digests:
+        flush(target)
+        flush(target.parent)
+    return digests
+
+
+def altered(folder: Path, digests: Mapping[str, str]) -> tuple[str, ...]:
+    """Names in `digests` whose file is not there or not as it was, and files that are not named."""
+    found = {path.name: sha256_of(path) for path in folder.glob(_PATTERN)}
+    return tuple(sorted(name for name, _ in found.items() ^ digests.items()))
