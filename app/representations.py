@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -63,9 +64,12 @@ async def report_response(
     reporter, request_id = service.reporter, request_id_of(request.scope)
     maps = None if answered.explained is None else answered.explained.explanation
 
+    # A report names the last write that the answer has seen as its reader counts, too.
+    attribution = replace(answered.attribution, index_generation=answered.generation)
+
     def draw() -> tuple[Report, bytes]:
         report = reporter.report(
-            answered.attribution,
+            attribution,
             answered.embedded.decoded,
             collections=question.collections,
             request_id=request_id,
