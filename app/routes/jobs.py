@@ -25,6 +25,7 @@ from app.routes.job_access import JobDependency, OwnerDependency
 from app.schemas.attribution import AttributionParameters
 from app.schemas.job import JobDocument, JobQuestion, ResultParameters
 from app.service import Service, ServiceDependency
+from app.streaming import begun
 from attribution.calibration import AlphaTooSmall
 from attribution.catalog import Created, Job, NewJob, TooManyJobs
 from attribution.catalog.job_inputs import Incoming
@@ -132,7 +133,7 @@ def get_job_results(
     Ask again with the last `sequence` as `after` for those that come later.
     """
     rows = lines(holdings.service.catalog, job.job_id, after=parameters.after, shown=holdings.shown)
-    return StreamingResponse(rows, media_type=_JSON_LINES)
+    return StreamingResponse(begun(rows), media_type=_JSON_LINES)
 
 
 @router.post(
