@@ -16,7 +16,7 @@ from typing import BinaryIO
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from attribution.catalog import job_rows
+from attribution.catalog import compaction, job_rows
 from attribution.catalog.database import Database
 from attribution.catalog.errors import IdempotencyKeyReused, TooManyJobs
 from attribution.catalog.job_inputs import Incoming, JobInputs, storage_errors
@@ -198,20 +198,29 @@ class Jobs:
             self._inputs.sweep(lambda job_id: job_rows.waiting(connection, job_id))
             forgotten = job_rows.taken_down_since(connection)
         for job_id, digests in forgotten.items():
-            self._inputs.erase_bytes(digests, [job_id])
+            self._forget(digests, [job_id])
 
     def forget(self, sha256s: Collection[str]) -> int:
         """Erase the files with these bytes that jobs wait to work on; how many there were.
 
-        Their items end with a problem. What is sent afterwards is another query, and kept as long
-        as any.
+        Their items lose the name of the file, and end with a problem. What is sent afterwards is
+        another query, and kept as long as any.
 
         Raises:
             OSError: one of them cannot be erased.
         """
         with self._database.read() as connection:
             waiting = job_rows.active_ids(connection)
-        return self._inputs.erase_bytes(frozenset(sha256s), waiting)
+        return self._forget(frozenset(sha256s), waiting)
+
+    def _forget(self, sha256s: frozenset[str], job_ids: Sequence[str]) -> int:
+        erased = self._inputs.erase_bytes(sha256s, job_ids)
+        if erased:
+            with self._database.write() as connection:
+                for job_id, positions in erased.items():
+                    job_rows.forget_waiting(connection, job_id, positions)
+                compaction.again(connection)
+        return sum(map(len, erased.values()))
 
     def _erase(self, job: Job, positions: Sequence[int]) -> None:
         try:
