@@ -204,6 +204,15 @@ def waiting_items(connection: Connection, number: int, limit: int) -> tuple[JobI
     return tuple(JobItem(*row) for row in rows)
 
 
+def count_attempts(connection: Connection, number: int, positions: Sequence[int], by: int) -> None:
+    """Add to the attempts of some items of a job."""
+    connection.execute(
+        sa.update(job_items)
+        .where(job_items.c.job == number, job_items.c.position.in_(positions))
+        .values(attempts=job_items.c.attempts + by)
+    )
+
+
 def waiting(connection: Connection, job_id: str) -> set[int] | None:
     """Positions of a job that have not ended; None where there is no such job."""
     number = connection.execute(

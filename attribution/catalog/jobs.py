@@ -158,7 +158,7 @@ class Jobs:
             if number is None:
                 return None
             items = _to_try(connection, number, limit)
-            _count_attempts(connection, number, [item.position for item in items], 1)
+            job_rows.count_attempts(connection, number, [item.position for item in items], 1)
             connection.execute(
                 sa.update(jobs)
                 .where(jobs.c.number == number, jobs.c.state == "queued")
@@ -175,7 +175,7 @@ class Jobs:
         if not positions:
             return
         with self._database.write() as connection:
-            _count_attempts(connection, claimed.job.number, positions, -1)
+            job_rows.count_attempts(connection, claimed.job.number, positions, -1)
 
     def complete(self, job: Job, ended: Sequence[Ended]) -> int:
         """Record how items ended and erase their files; how many of them had not ended before."""
@@ -215,10 +215,11 @@ class Jobs:
 
     def _forget(self, sha256s: frozenset[str], job_ids: Sequence[str]) -> int:
         erased = self._inputs.erase_bytes(sha256s, job_ids)
-        if erased:
-            with self._database.write() as connection:
-                for job_id, positions in erased.items():
-                    job_rows.forget_waiting(connection, job_id, positions)
+        with self._database.write() as connection:
+            for job_id, positions in erased.items():
+                job_rows.forget_waiting(connection, job_id, positions)
+            # One that was answered since the takedown has no file any more, but a name.
+            if job_rows.forget_answered(connection, sha256s) or erased:
                 compaction.again(connection)
         return sum(map(len, erased.values()))
 
@@ -248,14 +249,6 @@ def _to_try(connection: Connection, number: int, limit: int) -> tuple[JobItem, .
     items = job_rows.waiting_items(connection, number, limit)
     untried = tuple(item for item in items if item.attempts == 1)
     return untried or items[:1]
-
-
-def _count_attempts(connection: Connection, number: int, positions: Sequence[int], by: int) -> None:
-    connection.execute(
-        sa.update(job_items)
-        .where(job_items.c.job == number, job_items.c.position.in_(positions))
-        .values(attempts=job_items.c.attempts + by)
-    )
 
 
 def _end_item(connection: Connection, number: int, position: int) -> bool:
