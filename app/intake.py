@@ -7,6 +7,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import anyio
+import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
@@ -62,8 +64,20 @@ async def add_sources(service: Service, arrivals: Sequence[Arrival], collection:
         return await _add_sources(service, arrivals, collection, deadline)
     except ActiveEncoderLeftOut:
         # Activated since this service last looked: look now, and begin again with what it says.
-        await run_in_threadpool(service.switch.load)
+        await _look_for_encoders(service, deadline)
         return await _add_sources(service.pinned(), arrivals, collection, deadline)
+
+
+async def _look_for_encoders(service: Service, deadline: float) -> None:
+    """Have what the catalog registers loaded, which takes as long as a model does to load.
+
+    Whoever else waits for it does so without a thread: queries need those.
+    """
+    try:
+        async with asyncio.timeout_at(deadline):
+            await anyio.to_thread.run_sync(service.switch.load, limiter=service.looking)
+    except TimeoutError:
+        raise too_late(service.settings.answer_seconds) from None
 
 
 async def _add_sources(

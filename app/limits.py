@@ -60,13 +60,14 @@ class Limits(BaseSettings):
         default=20.0,
         gt=0,
         le=3600,
-        description="Longest silence in the middle of a body; after it the request gets 408.",
+        description="Longest silence in the middle of a body; after it the request gets 408. An "
+        "answer that waits to be read is given up after it, too.",
     )
     body_rate: int = Field(
         default=10_000,
         ge=0,
         description="Fewest bytes a second at which a body must arrive on average, after "
-        "`body_silence_seconds`; 0 for no such limit.",
+        "`body_silence_seconds`, or a waiting answer be read; 0 for no such limit.",
     )
     answer_seconds: float = Field(
         default=60.0,

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Annotated, cast
 
 import torch
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
@@ -56,6 +57,7 @@ class Service:
     catalog: Catalog
     switch: Switch
     now: Callable[[], Current]
+    looking: CapacityLimiter
     watchdog: Watchdog
     searching: ThreadPoolExecutor
     snapshots: SnapshotSaver
@@ -215,6 +217,7 @@ def running_service(
             catalog=catalog,
             switch=switch,
             now=switch.current,
+            looking=CapacityLimiter(1),
             watchdog=watchdog,
             searching=searching,
             snapshots=snapshots,

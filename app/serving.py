@@ -1,13 +1,17 @@
 """How the service listens: the server's options, and what one connection may cost before it asks.
 
 A request that has come is the business of middleware. Here are those that never come: connections
-that send nothing, or a byte now and then, and more of them than there are descriptors for.
+that send nothing, or a byte now and then, and more of them than there are descriptors for. And
+those that ask and do not read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import struct
+import termios
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -28,15 +32,25 @@ _MOST_LINGERING = 64
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """How many connections there may be, and the seconds that the head of a request may take."""
+    """How many connections there may be, and how slow those may be.
+
+    Attributes:
+        most: connections.
+        head_seconds: that the head of a request may take.
+        unread_seconds: within which some of an answer that waits must be read.
+        unread_bytes: as many, or all that waits.
+    """
 
     most: int
     head_seconds: float
+    unread_seconds: float
+    unread_bytes: int
 
 
 class LimitedProtocol(H11Protocol):
     """One connection, closed when it is one too many or its next request does not come.
 
+    And when nobody reads what it is answered: what the system's buffers do not take waits here.
     Between requests of a connection the server's own limit for idle ones holds.
     """
 
@@ -46,11 +60,14 @@ class LimitedProtocol(H11Protocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._head_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
+        self._resumed = False
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Part of `asyncio.Protocol`."""
         super().connection_made(transport)
+        self._expect_reading(None)
         if len(self.connections) > self.limits.most:
             self._refuse()
         else:
@@ -72,8 +89,15 @@ class LimitedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of `asyncio.Protocol`."""
         self._forget_head()
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
         self.lingering.discard(self)
         super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._resumed = True
+        super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP as every other error is answered."""
@@ -105,6 +129,29 @@ class LimitedProtocol(H11Protocol):
             self.transport.write(_response(problem))
         self.transport.close()
 
+    def _expect_reading(self, waiting: int | None) -> None:
+        self._resumed = False
+        self._unread_timer = self.loop.call_later(
+            self.limits.unread_seconds, self._look_whether_read, waiting
+        )
+
+    def _look_whether_read(self, before: int | None) -> None:
+        """Cut the connection where less has been read of what waited before than must have been."""
+        waiting = self._waiting
+        if before is None or waiting is None or self._resumed:
+            self._expect_reading(waiting)
+        elif before - waiting < min(before, max(1, self.limits.unread_bytes)):
+            self.transport.abort()
+        else:
+            self._expect_reading(waiting)
+
+    @property
+    def _waiting(self) -> int | None:
+        """Bytes that the client has not taken; None unless all there is waits for just that."""
+        if not (self.flow.write_paused or self.transport.is_closing()):
+            return None
+        return self.transport.get_write_buffer_size() + _queued(self.transport)
+
     def _refuse(self) -> None:
         """Say that it is one too many, in time for a client that speaks first to read it."""
         self._refused = True
@@ -124,6 +171,19 @@ class LimitedProtocol(H11Protocol):
         self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
 
+def _queued(transport: asyncio.Transport) -> int:
+    """Bytes in the system's buffer that the other end has not acknowledged, where it tells.
+
+    It takes more in steps as large as itself, between which a slow reader would look like none.
+    """
+    held = transport.get_extra_info("socket")
+    try:
+        [queued] = struct.unpack("i", fcntl.ioctl(held.fileno(), termios.TIOCOUTQ, b"\0" * 4))
+    except (AttributeError, OSError):
+        return 0
+    return int(queued)
+
+
 def run(app: FastAPI, settings: Settings) -> None:
     """Serve until a signal says to stop; what was accepted is finished first.
 
@@ -139,7 +199,13 @@ def run(app: FastAPI, settings: Settings) -> None:
 
 def server_config(app: FastAPI, settings: Settings, **options: Any) -> uvicorn.Config:
     """The server's configuration; `options` are further ones of uvicorn."""
-    limits = ConnectionLimits(settings.max_connections, settings.head_seconds)
+    patience = settings.body_silence_seconds
+    limits = ConnectionLimits(
+        settings.max_connections,
+        settings.head_seconds,
+        unread_seconds=patience,
+        unread_bytes=int(patience * settings.body_rate),
+    )
     lingering: set[LimitedProtocol] = set()
 
     class Protocol(LimitedProtocol):

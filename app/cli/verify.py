@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
+from app.choosing import load_registered
 from app.cli.console import out, print_json, warn
-from app.cli.options import (
-    DataOption,
-    EncoderOption,
-    JsonOption,
-    WeightsOption,
-    encoder_settings_from,
-)
+from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
+from app.settings import Settings
+from attribution.catalog import Catalog
 from attribution.maintenance import verify
+from models.encoder import Encoder
 from models.loading import load_encoder
 
 
@@ -34,13 +32,11 @@ def verify_command(
 
     Exits with 1 when something is wrong, or still is after --repair.
     """
-    settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
-    loaded = load_encoder(
-        settings.encoder, weights=settings.encoder_weights, device=settings.device
-    )
+    settings = settings_from(data=data, encoder=encoder, weights=weights)
+    named = encoder is not None or weights is not None
     verdict = verify(
         settings.data,
-        loaded,
+        lambda catalog: _encoder_of(settings, catalog, named=named),
         snapshots=settings.snapshots,
         url=settings.database_url,
         repair=repair,
@@ -55,3 +51,19 @@ def verify_command(
         out.print("all sound" if verdict.sound else "not sound")
     if not verdict.sound:
         raise typer.Exit(1)
+
+
+def _encoder_of(settings: Settings, catalog: Catalog, *, named: bool) -> Encoder:
+    """The encoder named on the command line, else the catalog's active one or the settings'.
+
+    Asked of a catalog that is open already: opening it drops the trace of a damaged log, which is
+    looked for before.
+
+    Raises:
+        EncoderUnavailable: the active one cannot be loaded.
+    """
+    registry = catalog.encoders.registry()
+    active = None if registry.active is None else registry.find(registry.active)
+    if active is not None and not named:
+        return load_registered(settings, active)[0]
+    return load_encoder(settings.encoder, weights=settings.encoder_weights, device=settings.device)

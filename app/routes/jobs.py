@@ -25,6 +25,7 @@ from app.routes.job_access import JobDependency, OwnerDependency
 from app.schemas.attribution import AttributionParameters
 from app.schemas.job import JobDocument, JobQuestion, ResultParameters
 from app.service import Service, ServiceDependency
+from app.streaming import begun
 from attribution.calibration import AlphaTooSmall
 from attribution.catalog import Created, Job, NewJob, TooManyJobs
 from attribution.catalog.job_inputs import Incoming
@@ -139,7 +140,7 @@ def get_job_results(
         shown=holdings.shown,
         ended=job.ended_at is not None,
     )
-    return StreamingResponse(rows, media_type=_JSON_LINES)
+    return StreamingResponse(begun(rows), media_type=_JSON_LINES)
 
 
 @router.post(

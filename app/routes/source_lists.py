@@ -29,6 +29,7 @@ from app.schemas.source import (
     SourceParameters,
 )
 from app.service import Service, ServiceDependency
+from app.streaming import begun
 from app.uploads import several_images
 from attribution.catalog import Added, Source, SourceFilter
 
@@ -133,7 +134,7 @@ def export_sources(
     parameters: Annotated[SourceParameters, Query()], holdings: HoldingsDependency
 ) -> StreamingResponse:
     """Write every source as a line of a manifest, which `attribution ingest` reads."""
-    rows = _rows(holdings, source_filter(parameters))
+    rows = begun(_rows(holdings, source_filter(parameters)))
     return StreamingResponse(rows, media_type="application/jsonl")
 
 

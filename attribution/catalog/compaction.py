@@ -106,3 +106,8 @@ def want(connection: Connection, generation: int) -> None:
     connection.execute(
         sa.update(compaction).where(compaction.c.wanted < generation).values(wanted=generation)
     )
+
+
+def again(connection: Connection) -> None:
+    """Make compaction due for what was erased without a change; part of that transaction."""
+    connection.execute(sa.update(compaction).values(done=compaction.c.wanted - 1))

@@ -97,17 +97,17 @@ class JobInputs:
         """Remove a job's folder; none there is fine."""
         shutil.rmtree(self._folder / job_id, ignore_errors=True)
 
-    def erase_bytes(self, sha256s: frozenset[str], job_ids: Iterable[str]) -> int:
-        """Remove the files of these jobs that have one of these digests; how many.
+    def erase_bytes(self, sha256s: frozenset[str], job_ids: Iterable[str]) -> dict[str, list[int]]:
+        """Remove the files of these jobs that have one of these digests; their positions by job.
 
         Reads them all: takedowns are rare, and what arrives is not slowed down for them.
         """
-        erased = 0
+        erased: dict[str, list[int]] = {}
         for job_id in job_ids if sha256s else ():
             for path in (self._folder / job_id).glob("[0-9]*"):
                 if _digest(path) in sha256s:
                     path.unlink(missing_ok=True)
-                    erased += 1
+                    erased.setdefault(job_id, []).append(int(path.name))
         return erased
 
     def sweep(self, waiting: Callable[[str], set[int] | None]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -134,6 +134,34 @@ def taken_down_since(connection: Connection) -> dict[str, frozenset[str]]:
     return {job_id: frozenset(digests) for job_id, digests in found.items()}
 
 
+def forget_answered(connection: Connection, sha256s: Collection[str]) -> int:
+    """Empty the file names of items that were answered and had these bytes; how many."""
+    told = job_results.c.document["attribution"]["query"]["sha256"].as_string()
+    forgotten = 0
+    for some in in_statements(sorted(sha256s)):
+        answered = sa.select(job_results.c.job, job_results.c.position).where(told.in_(some))
+        forgotten += connection.execute(
+            sa.update(job_items)
+            .where(
+                sa.tuple_(job_items.c.job, job_items.c.position).in_(answered),
+                job_items.c.filename.is_not(None),
+            )
+            .values(filename=None)
+        ).rowcount
+    return forgotten
+
+
+def forget_waiting(connection: Connection, job_id: str, positions: Sequence[int]) -> None:
+    """Empty the file names of some items of a job."""
+    number = sa.select(jobs.c.number).where(jobs.c.job_id == job_id).scalar_subquery()
+    for some in in_statements(positions):
+        connection.execute(
+            sa.update(job_items)
+            .where(job_items.c.job == number, job_items.c.position.in_(some))
+            .values(filename=None)
+        )
+
+
 def next_active(connection: Connection, after: int) -> int | None:
     """The number of the active job that follows ``after``, beginning again behind the last."""
     statement = (
@@ -174,6 +202,15 @@ def waiting_items(connection: Connection, number: int, limit: int) -> tuple[JobI
         .limit(limit)
     )
     return tuple(JobItem(*row) for row in rows)
+
+
+def count_attempts(connection: Connection, number: int, positions: Sequence[int], by: int) -> None:
+    """Add to the attempts of some items of a job."""
+    connection.execute(
+        sa.update(job_items)
+        .where(job_items.c.job == number, job_items.c.position.in_(positions))
+        .values(attempts=job_items.c.attempts + by)
+    )
 
 
 def waiting(connection: Connection, job_id: str) -> set[int] | None:

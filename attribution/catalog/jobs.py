@@ -16,7 +16,7 @@ from typing import BinaryIO
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from attribution.catalog import job_rows
+from attribution.catalog import compaction, job_rows
 from attribution.catalog.database import Database
 from attribution.catalog.errors import IdempotencyKeyReused, TooManyJobs
 from attribution.catalog.job_inputs import Incoming, JobInputs, storage_errors
@@ -158,7 +158,7 @@ class Jobs:
             if number is None:
                 return None
             items = _to_try(connection, number, limit)
-            _count_attempts(connection, number, [item.position for item in items], 1)
+            job_rows.count_attempts(connection, number, [item.position for item in items], 1)
             connection.execute(
                 sa.update(jobs)
                 .where(jobs.c.number == number, jobs.c.state == "queued")
@@ -175,7 +175,7 @@ class Jobs:
         if not positions:
             return
         with self._database.write() as connection:
-            _count_attempts(connection, claimed.job.number, positions, -1)
+            job_rows.count_attempts(connection, claimed.job.number, positions, -1)
 
     def complete(self, job: Job, ended: Sequence[Ended]) -> int:
         """Record how items ended and erase their files; how many of them had not ended before."""
@@ -198,20 +198,30 @@ class Jobs:
             self._inputs.sweep(lambda job_id: job_rows.waiting(connection, job_id))
             forgotten = job_rows.taken_down_since(connection)
         for job_id, digests in forgotten.items():
-            self._inputs.erase_bytes(digests, [job_id])
+            self._forget(digests, [job_id])
 
     def forget(self, sha256s: Collection[str]) -> int:
         """Erase the files with these bytes that jobs wait to work on; how many there were.
 
-        Their items end with a problem. What is sent afterwards is another query, and kept as long
-        as any.
+        Their items lose the name of the file, and end with a problem. What is sent afterwards is
+        another query, and kept as long as any.
 
         Raises:
             OSError: one of them cannot be erased.
         """
         with self._database.read() as connection:
             waiting = job_rows.active_ids(connection)
-        return self._inputs.erase_bytes(frozenset(sha256s), waiting)
+        return self._forget(frozenset(sha256s), waiting)
+
+    def _forget(self, sha256s: frozenset[str], job_ids: Sequence[str]) -> int:
+        erased = self._inputs.erase_bytes(sha256s, job_ids)
+        with self._database.write() as connection:
+            for job_id, positions in erased.items():
+                job_rows.forget_waiting(connection, job_id, positions)
+            # One that was answered since the takedown has no file any more, but a name.
+            if job_rows.forget_answered(connection, sha256s) or erased:
+                compaction.again(connection)
+        return sum(map(len, erased.values()))
 
     def _erase(self, job: Job, positions: Sequence[int]) -> None:
         try:
@@ -239,14 +249,6 @@ def _to_try(connection: Connection, number: int, limit: int) -> tuple[JobItem, .
     items = job_rows.waiting_items(connection, number, limit)
     untried = tuple(item for item in items if item.attempts == 1)
     return untried or items[:1]
-
-
-def _count_attempts(connection: Connection, number: int, positions: Sequence[int], by: int) -> None:
-    connection.execute(
-        sa.update(job_items)
-        .where(job_items.c.job == number, job_items.c.position.in_(positions))
-        .values(attempts=job_items.c.attempts + by)
-    )
 
 
 def _end_item(connection: Connection, number: int, position: int) -> bool:

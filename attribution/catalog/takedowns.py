@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from attribution.catalog import compaction, removals, validation
+from attribution.catalog import compaction, job_rows, removals, validation
 from attribution.catalog.database import Database, in_statements
 from attribution.catalog.errors import InvalidField, SourceTakenDown
-from attribution.catalog.records import TakenDown
+from attribution.catalog.records import Deleted, TakenDown
 from attribution.catalog.schema import sources, takedowns
 from attribution.catalog.sources import is_source_id
 
@@ -69,8 +69,7 @@ class Takedowns:
             wanted = list(dict.fromkeys([*digests, *named.values()]))
             deleted = removals.delete(connection, source_ids=(), sha256s=wanted, within=None)
             _bury(connection, [Tombstone(digest, datetime.now(UTC), reason) for digest in wanted])
-            if deleted.source_ids:
-                compaction.want(connection, deleted.generation)
+            _erase(connection, wanted, deleted)
         self._finish_deletions()
         self._forget(wanted)
         unknown = [name for name in dict.fromkeys(source_ids) if name not in named]
@@ -97,8 +96,7 @@ class Takedowns:
             digests = [item.sha256 for item in tombstones]
             deleted = removals.delete(connection, source_ids=(), sha256s=digests, within=None)
             _bury(connection, tombstones)
-            if deleted.source_ids:
-                compaction.want(connection, deleted.generation)
+            _erase(connection, digests, deleted)
         self._finish_deletions()
         self._forget(digests)
         return TakenDown(deleted.generation, deleted.source_ids, (), tuple(digests))
@@ -136,6 +134,14 @@ def refuse(connection: Connection, sha256s: Iterable[str]) -> None:
     """Raise SourceTakenDown where one of the digests was taken down."""
     if refused := among(connection, sha256s):
         raise SourceTakenDown(sorted(refused))
+
+
+def _erase(connection: Connection, sha256s: Sequence[str], deleted: Deleted) -> None:
+    """Have what is gone leave the disk, and the names under which jobs were asked about it."""
+    if deleted.source_ids:
+        compaction.want(connection, deleted.generation)
+    if job_rows.forget_answered(connection, sha256s):
+        compaction.again(connection)
 
 
 def _bury(connection: Connection, tombstones: Sequence[Tombstone]) -> None:

@@ -58,7 +58,15 @@ class Companions:
             encoder = self._encoder(registered)
             if encoder is None:
                 continue
-            vectors = encoder.encode(images)
+            try:
+                vectors = encoder.encode(images)
+            except Exception:
+                # Of whatever kind, it must not keep out what the encoder that serves can take.
+                logger.warning(
+                    "encoder %s failed: %d new sources get no row of it",
+                    registered.model_id, len(images), exc_info=True,
+                )  # fmt: skip
+                continue
             if vectors.shape != (len(images), encoder.dimension) or not np.isfinite(vectors).all():
                 logger.warning("encoder %s gave vectors that are unusable", registered.model_id)
                 continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -43,7 +44,7 @@ class _Trouble:
 
 def verify(
     folder: Path,
-    encoder: Encodes,
+    encoder_of: Callable[[Catalog], Encodes],
     *,
     snapshots: Path,
     url: str | None = None,
@@ -53,7 +54,8 @@ def verify(
 
     Args:
         folder: the data folder.
-        encoder: the one that serves: every source needs a row of it.
+        encoder_of: loads the encoder that serves, of which every source needs a row; the open
+            catalog may say which that is. What it raises of CatalogError becomes a finding.
         snapshots: the folder of index snapshots.
         url: of the catalog's database, where it is no file of the folder.
         repair: write; without it nothing is changed but what opening a catalog changes.
@@ -62,14 +64,27 @@ def verify(
     findings = [_settled(trouble, repair=repair) for trouble in _write_ahead_log(folder)]
     try:
         with Catalog.open(folder, url=url) as catalog:
-            inspection = _Inspection(catalog, encoder, folder, snapshots)
-            for look in inspection.looks():
+            encoder = _loaded(encoder_of, catalog, findings)
+            for look in _Inspection(catalog, encoder, folder, snapshots).looks():
                 findings.extend(_settled(trouble, repair=repair) for trouble in look())
             held = sum(collection.sources for collection in catalog.collections())
             return Verdict(held, catalog.generation(), tuple(findings))
     except CatalogUnusable as error:
         findings.append(Finding("catalog-unusable", str(error), "beyond-repair", _RESTORE))
         return Verdict(0, 0, tuple(findings))
+
+
+def _loaded(
+    encoder_of: Callable[[Catalog], Encodes], catalog: Catalog, findings: list[Finding]
+) -> Encodes | None:
+    """The encoder; None where it cannot be had, which is a finding of its own."""
+    try:
+        return encoder_of(catalog)
+    except CatalogUnusable:
+        raise
+    except CatalogError as error:
+        findings.append(Finding("encoder-unavailable", str(error), "beyond-repair"))
+        return None
 
 
 def _settled(trouble: _Trouble, *, repair: bool) -> Finding:
@@ -100,13 +115,24 @@ def _write_ahead_log(folder: Path) -> Iterator[_Trouble]:
 class _Inspection:
     """The checks of an open catalog, in an order in which a mended one helps the next."""
 
-    def __init__(self, catalog: Catalog, encoder: Encodes, folder: Path, snapshots: Path) -> None:
+    def __init__(
+        self, catalog: Catalog, encoder: Encodes | None, folder: Path, snapshots: Path
+    ) -> None:
         self._catalog, self._encoder = catalog, encoder
         self._folder, self._snapshots = folder, snapshots
 
     def looks(self) -> tuple[Callable[[], Iterator[_Trouble]], ...]:
         """One call a thing to look at."""
-        return (self._database, self._previews, self._embeddings, self._change_log, self._snapshot)
+        encoder = self._encoder
+        if encoder is None:
+            return (self._database, self._previews, self._change_log)
+        return (
+            self._database,
+            self._previews,
+            partial(self._embeddings, encoder),
+            self._change_log,
+            partial(self._snapshot, encoder),
+        )
 
     def _database(self) -> Iterator[_Trouble]:
         found = self._catalog.checks.database()
@@ -143,27 +169,27 @@ class _Inspection:
                 self._catalog.compaction.run,
             )
 
-    def _embeddings(self) -> Iterator[_Trouble]:
-        model_id = self._encoder.model_id
-        facts = self._catalog.checks.embeddings(model_id, self._encoder.dimension)
+    def _embeddings(self, encoder: Encodes) -> Iterator[_Trouble]:
+        model_id = encoder.model_id
+        facts = self._catalog.checks.embeddings(model_id, encoder.dimension)
         if facts.damaged:
             yield _Trouble(
                 "embedding-damaged",
                 f"{len(facts.damaged)} sources have a row of encoder {model_id} that is not "
-                f"{self._encoder.dimension} finite numbers: {some(facts.damaged)}",
-                lambda: self._embed_again(facts.damaged),
+                f"{encoder.dimension} finite numbers: {some(facts.damaged)}",
+                lambda: self._embed_again(encoder, facts.damaged),
             )
         if facts.missing:
             yield _Trouble(
                 "embedding-missing",
                 f"{len(facts.missing)} sources have no row of encoder {model_id}, so no query "
                 f"finds them: {some(facts.missing)}",
-                lambda: self._embed_again(()),
+                lambda: self._embed_again(encoder, ()),
             )
 
-    def _embed_again(self, damaged: tuple[str, ...]) -> None:
-        self._catalog.encoders.drop_rows(self._encoder.model_id, damaged)
-        report = fill_embeddings(self._catalog, self._encoder)
+    def _embed_again(self, encoder: Encodes, damaged: tuple[str, ...]) -> None:
+        self._catalog.encoders.drop_rows(encoder.model_id, damaged)
+        report = fill_embeddings(self._catalog, encoder)
         if report.lacking:
             raise _NotMended(
                 f"{len(report.lacking)} of them have no readable preview ({some(report.lacking)}): "
@@ -185,8 +211,8 @@ class _Inspection:
                 "a running service must be restarted: its index follows another history",
             )
 
-    def _snapshot(self) -> Iterator[_Trouble]:
-        trouble = snapshot_trouble(self._catalog, self._encoder, self._snapshots)
+    def _snapshot(self, encoder: Encodes) -> Iterator[_Trouble]:
+        trouble = snapshot_trouble(self._catalog, encoder, self._snapshots)
         if trouble is not None:
             yield _Trouble(
                 "snapshot-unusable",

@@ -1,8 +1,10 @@
 """Bounds: what is refused before it is read, and clients that are slow, silent or too many."""
 
+import socket
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -190,6 +192,45 @@ def test_a_body_that_nobody_reads_does_not_hold_the_connection(tmp_path, encoder
             return False
 
         wait_for(closed, timeout=30)
+
+
+@contextmanager
+def asking_for_much(url):
+    """A connection with a small window that has asked for more than any buffer takes."""
+    address = urlsplit(url)
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.settimeout(30)
+        raw.connect((address.hostname, address.port))
+        raw.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 200)
+        yield raw
+
+
+def test_an_answer_that_nobody_reads_does_not_hold_its_connection(tmp_path, encoder):
+    settings = Settings(data=tmp_path, body_silence_seconds=0.5)
+    with serving(settings, encoder) as served, asking_for_much(served.url) as raw:
+        whole = 200 * len(served.client.get("/openapi.json").content)
+        time.sleep(4)
+        received = 0
+        with suppress(ConnectionResetError):
+            while received < whole and (data := raw.recv(1_000_000)):
+                received += len(data)
+        assert received < whole / 2
+
+
+def test_an_answer_that_is_read_slowly_is_finished(tmp_path, encoder):
+    settings = Settings(data=tmp_path, body_silence_seconds=0.5, body_rate=1000)
+    with serving(settings, encoder) as served, asking_for_much(served.url) as raw:
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            assert raw.recv(2048)
+            time.sleep(0.005)
+        whole = 100 * len(served.client.get("/openapi.json").content)
+        received = 0
+        while received < whole:
+            data = raw.recv(1_000_000)
+            assert data
+            received += len(data)
 
 
 def test_connections_beyond_the_limit_get_503_and_are_closed(tmp_path, encoder):

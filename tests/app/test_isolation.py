@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import pytest
 import sqlalchemy as sa
 
+from app.reporting import REPORT_JSON
 from app.settings import Settings
 from tests.app.conftest import jpeg, picture, serving, variation
 
@@ -165,8 +166,9 @@ def reading(world):
         yield world.ask("POST", "/v1/attributions?top_k=5&collection=a", files=file)
         yield world.ask("POST", "/v1/attributions?collection=a&collection=b", files=file)
         yield world.ask("POST", "/v1/attributions?collection=c", files=file)
-        report = {"Accept": "application/vnd.attribution.report+json"}
-        yield world.ask("POST", "/v1/attributions?top_k=2", files=file, headers=report)
+        for form in (REPORT_JSON, "application/json"):
+            path, headers = "/v1/attributions?top_k=4&explain=true", {"Accept": form}
+            yield world.ask("POST", path, files=file, headers=headers)
     files = [("files", variation(seed)) for seed in ASKED]
     yield world.ask("POST", "/v1/attributions/batch?top_k=3&min_generation=5", files=files)
     yield world.ask("POST", "/v1/attributions?min_generation=4000", files={"file": variation(1)})

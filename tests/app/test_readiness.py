@@ -175,3 +175,20 @@ def test_without_a_deadline_the_watchdog_ends_nothing():
         assert watchdog.hung is not None
     watchdog.close()
     assert ended == []
+
+
+def test_lists_that_cannot_be_begun_are_problems_and_no_cut_connections(running, monkeypatch):
+    running.add(1)
+    files = [("files", ("1.jpg", variation(1)))]
+    location = running.client.post("/v1/jobs", files=files).headers["location"]
+
+    def broken(*_arguments, **_options):
+        raise CatalogUnusable("disk I/O error")
+
+    catalog = running.service.catalog
+    monkeypatch.setattr(catalog, "sources", broken)
+    monkeypatch.setattr(catalog.jobs, "results", broken)
+    for path in ("/v1/sources/export", f"{location}/results"):
+        response = running.client.get(path)
+        assert response.status_code == 503, path
+        assert response.json()["type"] == "/problems/catalog-unavailable"

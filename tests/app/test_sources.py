@@ -230,6 +230,12 @@ def test_bad_deletions(shared, body):
     assert shared.client.post("/v1/sources/delete", json=body).status_code == 422
 
 
+def test_what_keeps_an_export_from_being_made_is_a_problem_and_no_cut_connection(shared):
+    response = shared.client.get("/v1/sources/export", params={"uri": "\0"})
+    assert response.status_code == 422
+    assert response.json()["type"] == "/problems/invalid-request"
+
+
 def test_an_export_is_a_manifest(running, tmp_path):
     running.client.put("/v1/collections/art")
     for seed in range(3):

@@ -324,6 +324,42 @@ def test_a_service_without_the_active_encoder_goes_on_and_refuses_what_none_woul
     assert catalog.encoders.coverage(pair.old.model_id).full
 
 
+def test_queries_go_on_while_many_sources_wait_for_the_active_encoder_to_load(
+    pair, served, monkeypatch
+):
+    catalog, switch = served.service.catalog, served.service.switch
+    began, free = threading.Event(), threading.Event()
+    load = switch._load
+
+    def slowly(encoder):
+        began.set()
+        assert free.wait(120)
+        return load(encoder)
+
+    monkeypatch.setattr(switch, "_load", slowly)
+    prepare(pair, catalog)
+    assert began.wait(60)
+    catalog.encoders.activate(pair.new.model_id)
+    created = []
+    adding = [
+        threading.Thread(target=lambda at=at: created.append(served.add(at)["created"]))
+        for at in range(200, 260)
+    ]
+    try:
+        for thread in adding:
+            thread.start()
+        time.sleep(3)
+        started = time.monotonic()
+        assert served.ask(variation(3))["sources"][0]["uri"] == "3.jpg"
+        assert time.monotonic() - started < 10
+    finally:
+        free.set()
+        for thread in adding:
+            thread.join()
+    assert created == [True] * len(adding)
+    assert catalog.encoders.coverage(pair.new.model_id).full
+
+
 def test_who_began_before_the_change_ends_as_it_began(pair, served):
     catalog = served.service.catalog
     prepare(pair, catalog)

@@ -105,6 +105,30 @@ def test_what_waits_in_a_job_leaves_the_disk_with_it(settings, monkeypatch):
             assert results[at]["problem"]["type"] == "/problems/input-missing"
 
 
+def test_the_names_under_which_jobs_were_asked_about_it_leave_the_disk_too(settings, monkeypatch):
+    monkeypatch.setattr("app.worker._CLAIM", 1)
+    held, image = Held(), jpeg(picture(41))
+    with serving(settings, thumbnail_encoder(held)) as running:
+        source = running.add(41)["source"]
+        running.add(2)
+        files = [("files", ("its-name.jpg", image)), ("files", ("kept.jpg", variation(2)))]
+        answered = running.client.post("/v1/jobs", files=files).headers["location"]
+        wait_for(lambda: running.client.get(answered).json()["state"] == "finished", timeout=60)
+        held.free.clear()
+        waits = running.client.post("/v1/jobs", files=[*files[1:], files[0]]).headers["location"]
+        assert files_with(settings.data, b"its-name")
+        take_down(running, source_ids=[source["source_id"]], reason="a test")
+        wait_for(lambda: not files_with(settings.data, b"its-name"))
+        held.free.set()
+        wait_for(lambda: running.client.get(waits).json()["state"] == "finished", timeout=60)
+        names = [
+            {result["index"]: result["filename"] for result in results_of(running, location)}
+            for location in (answered, waits)
+        ]
+        assert names == [{0: None, 1: "kept.jpg"}, {0: "kept.jpg", 1: None}]
+        assert not files_with(settings.data, b"its-name")
+
+
 def test_a_takedown_that_no_source_has_reaches_what_waits_too(settings):
     held, image = Held(), jpeg(picture(41))
     with serving(settings, thumbnail_encoder(held)) as running:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from attribution.catalog import Catalog, RegisteredEncoder
 from attribution.maintenance import folder_lock
 
 
@@ -88,6 +89,40 @@ def test_verify_tells_what_it_can_and_cannot_mend(attribution, data):
     broken = attribution("verify", "--data", data, "--repair")
     assert broken.code == 1
     assert "beyond-repair: preview-missing" in broken.err
+
+
+def test_verify_looks_at_the_log_before_anything_opens_the_catalog(attribution, data, tmp_path):
+    with Catalog.open(data) as catalog:
+        for number in range(12):
+            catalog.put_collection(f"c{number}")
+        crashed = shutil.copytree(data, tmp_path / "crashed")  # as a killed process leaves it
+    log = crashed / "catalog.sqlite3-wal"
+    damaged = bytearray(log.read_bytes())
+    damaged[32 + 6 * 4120 + 500] ^= 0x10
+    log.write_bytes(damaged)
+    done = attribution("verify", "--data", crashed, "--json")
+    assert done.code == 1
+    assert "log-damaged" in {finding["kind"] for finding in done.document["findings"]}
+
+
+def test_verify_tells_of_an_unusable_catalog_as_of_everything_else(attribution, data):
+    (data / "catalog.sqlite3").write_bytes(b"no database at all" * 1000)
+    done = attribution("verify", "--data", data, "--json")
+    assert done.code == 1
+    [finding] = done.document["findings"]
+    assert (finding["kind"], finding["state"]) == ("catalog-unusable", "beyond-repair")
+
+
+def test_verify_looks_at_the_rest_where_the_active_encoder_is_gone(attribution, data):
+    with Catalog.open(data) as catalog:
+        [model_id] = catalog.models()
+        catalog.encoders.register(RegisteredEncoder(model_id, "/nowhere/encoder", None))
+        catalog.encoders.activate(model_id)
+    next((data / "previews").glob("*/*.jpg")).unlink()
+    done = attribution("verify", "--data", data, "--json")
+    assert done.code == 1
+    kinds = {finding["kind"] for finding in done.document["findings"]}
+    assert kinds == {"encoder-unavailable", "preview-missing"}
 
 
 def test_restore_and_a_saved_index_wait_for_the_service_to_stop(attribution, data, tmp_path):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.catalog import Catalog, CatalogClosed, SourceFilter
+from attribution.catalog import Catalog, CatalogClosed, RegisteredEncoder, SourceFilter
 from attribution.ingestion import ManifestRow, Progress, ingest, make_preview, read_manifest
 from models.decoding import DecodingLimits
 
@@ -342,6 +342,23 @@ def test_unusable_vectors_are_refused_before_they_are_stored(catalog, folder, ve
     with pytest.raises(ValueError, match="check its weights"):
         ingest(catalog, encoder, read_manifest(folder))
     assert held(catalog) == ()
+
+
+def test_a_further_encoder_that_fails_keeps_nothing_out(catalog, folder, caplog):
+    save_photographs(folder, 3)
+    catalog.encoders.register(RegisteredEncoder("another", "somewhere", None))
+
+    def broken(_images):
+        raise RuntimeError("out of memory")
+
+    further = OtherEncoder()
+    further.encode = broken
+    report = ingest(
+        catalog, ThumbnailEncoder(), read_manifest(folder), load=lambda registered: further
+    )
+    assert counts(report) == (3, 0, 0, 0)
+    assert catalog.models() == ("thumbnail-8",)
+    assert "encoder another failed" in caplog.text
 
 
 def test_a_source_deleted_meanwhile_is_skipped(catalog, folder):

@@ -16,7 +16,7 @@ from tests.attribution.maintenance.conftest import PixelEncoder, fill, save_inde
 
 
 def look(folder, *, repair=False):
-    return verify(folder, PixelEncoder(), snapshots=folder / "index", repair=repair)
+    return verify(folder, lambda _: PixelEncoder(), snapshots=folder / "index", repair=repair)
 
 
 def kinds(verdict):
