@@ -28,7 +28,7 @@ serve: $(INSTALLED)  ## The service on http://127.0.0.1:8000
 	$(BIN)/attribution serve $(ARGS)
 
 test: $(INSTALLED)  ## The whole test suite, on every core up to four
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(INSTALLED)  ## Faults for hours; ARGS="--kills 50 --minutes 5 --seed 1" for less
 	$(BIN)/python -m pytest tests/soak $(ARGS)

@@ -63,7 +63,7 @@ def read_images(
     """Read every image of the given folders and tar files, in the order of their names.
 
     Args:
-        paths: folders (searched recursively), `.tar` files or single images.
+        paths: folders (searched recursively, tar files in them too), `.tar` files or single images.
         side: each image is squashed to `side x side` pixels.
         exclude: names (within its folder or tar) that are left out, to hold images out.
         on_read: called with the number of images read so far.
@@ -89,7 +89,7 @@ def read_set(
     """Read the wanted images of folders and tar files; those that cannot be read are left out.
 
     Args:
-        paths: folders (searched recursively), `.tar` files or single images.
+        paths: folders (searched recursively, tar files in them too), `.tar` files or single images.
         wanted: by name within its folder or tar.
         convert: a file's bytes to `(3, height, width)` uint8; raises ImageError.
         on_read: called with the number of images read so far.
@@ -131,6 +131,7 @@ def member_names(paths: Sequence[Path]) -> frozenset[str]:
                 names.update(member.name for member in archive if member.isfile())
         elif path.is_dir():
             names.update(file.relative_to(path).as_posix() for file in _files(path))
+            names.update(member_names(_archives_of(path)))
         else:
             names.add(path.name)
     return frozenset(name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES)
@@ -149,15 +150,20 @@ def read_pictures(paths: Sequence[Path], only: frozenset[str]) -> Iterator[Image
 
 
 def members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of the image files in a folder or tar file, in the order they are read."""
+    """Names and bytes of the image files in a folder or tar file, in the order they are read.
+
+    Those of a folder's tar files follow its own.
+    """
     if path.is_dir():
         for file in _files(path):
             yield file.relative_to(path).as_posix(), file.read_bytes()
+        for archive in _archives_of(path):
+            yield from members(archive)
     elif path.suffix == ".tar":
-        with _archive(path) as archive:
-            files = sorted((m for m in archive if m.isfile()), key=lambda member: member.name)
+        with _archive(path) as opened:
+            files = sorted((m for m in opened if m.isfile()), key=lambda member: member.name)
             for member in files:
-                stream = archive.extractfile(member)
+                stream = opened.extractfile(member)
                 if stream is not None and Path(member.name).suffix.lower() in IMAGE_SUFFIXES:
                     yield member.name, stream.read()
     elif path.is_file():
@@ -170,6 +176,10 @@ def _files(folder: Path) -> list[Path]:
     """By name; a folder called `a.png` is none, nor is a link that leads nowhere."""
     images = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     return sorted(path for path in images if path.is_file())
+
+
+def _archives_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.tar") if path.is_file())
 
 
 @contextmanager

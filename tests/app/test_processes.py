@@ -85,16 +85,13 @@ def test_sigterm_finishes_the_request_and_the_next_start_the_job(start, tmp_path
 
 
 def test_a_hung_forward_pass_is_told_and_then_ends_the_process(start):
-    service = start(ATTRIBUTION_HANG_SECONDS="0.5", ATTRIBUTION_HANG_EXIT_SECONDS="6")
-    added = service.client.post("/v1/sources", files={"file": jpeg(picture(1))}).json()
+    service = start(ATTRIBUTION_HANG_SECONDS="0.5", ATTRIBUTION_HANG_EXIT_SECONDS="3")
     service.hold()
     asking = threading.Thread(target=_ask_in_vain, args=(service.url,))
     asking.start()
-    seen = []
 
     def told():
         response = service.client.get("/readyz")
-        seen.append(response.status_code)
         return response.status_code == 503 and "come back" in response.json()["detail"]
 
     wait_for(told)
@@ -104,14 +101,9 @@ def test_a_hung_forward_pass_is_told_and_then_ends_the_process(start):
     assert "has not come back for" in service.log
     assert "forward" in service.log, "where the threads were"
 
-    service.release()
-    again = start()
-    sources = again.client.get("/v1/sources").json()["items"]
-    assert [source["source_id"] for source in sources] == [added["source"]["source_id"]]
-
 
 def test_a_process_that_hangs_while_it_stops_ends_nevertheless(start):
-    service = start(ATTRIBUTION_HANG_EXIT_SECONDS="6", ATTRIBUTION_SHUTDOWN_SECONDS="1")
+    service = start(ATTRIBUTION_HANG_EXIT_SECONDS="3", ATTRIBUTION_SHUTDOWN_SECONDS="1")
     service.hold()
     asking = threading.Thread(target=_ask_in_vain, args=(service.url,))
     asking.start()

@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 import app
-from attribution.catalog import Catalog
+from attribution.catalog import Catalog, RegisteredEncoder
+from attribution.maintenance import fill_embeddings
+from models import load_encoder
 from tests.app.conftest import jpeg, picture, variation
 from tests.app.small_encoders import make_encoder
 
@@ -104,10 +106,14 @@ def test_killed_in_the_middle_of_a_change_it_starts_with_the_active_encoder(serv
     for seed in range(6):
         file = (f"{seed}.jpg", jpeg(picture(seed)))
         assert service.client.post("/v1/sources", files={"file": file}).status_code == 201
-    old = service.index()["model_id"]
-    assert service.run("reembed", tmp_path / "new").wait(PATIENCE) == 0
+    old, new = (load_encoder(str(tmp_path / name)) for name in ("old", "new"))
     with Catalog.open(tmp_path / "data") as catalog:
-        [new] = {encoder.model_id for encoder in catalog.encoders.registry().encoders} - {old}
+        for name, encoder in (("old", old), ("new", new)):
+            registered = RegisteredEncoder(encoder.model_id, str(tmp_path / name), None)
+            catalog.encoders.register(registered)
+            catalog.encoders.activate(old.model_id)
+        fill_embeddings(catalog, new)
+        old, new = old.model_id, new.model_id
         assert catalog.encoders.coverage(new).full
         catalog.encoders.activate(new)
         service.kill()  # somewhere between having read the row and serving by it
@@ -116,10 +122,3 @@ def test_killed_in_the_middle_of_a_change_it_starts_with_the_active_encoder(serv
         catalog.encoders.activate(old)
         service.until_it_serves(old)
         service.check(old, range(6))
-        command = service.run("reembed", new, "--activate")
-        service.until(lambda: catalog.encoders.registry().active == new)
-        command.send_signal(signal.SIGKILL)
-        command.wait()
-        assert catalog.encoders.registry().active == new
-        service.until_it_serves(new)
-        service.check(new, range(6))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attribution.catalog import Catalog, Ended, NewItem, NewJob, NewSource
+from attribution.catalog import Catalog, Ended, NewItem, NewJob, NewSource, RegisteredEncoder
 from attribution.index import open_index, save_snapshot
 from attribution.maintenance import erase, verify
 from tests.attribution.maintenance.conftest import (
@@ -51,6 +51,9 @@ def held(tmp_path_factory) -> Held:
         catalog.put_collection("other")
         fill(catalog, range(3))
         fill(catalog, [3], collection="other")
+        catalog.encoders.register(RegisteredEncoder("next", "/next", None))
+        rows = {source.vector_id: np.ones(8, np.float32) for source in catalog.sources().items}
+        catalog.encoders.fill("next", rows)
         key_id = catalog.keys.create("one", scopes=["query"]).key.key_id
         jobs = [_new_job(catalog, images=2) for _ in range(3)]
         for job_id, results in ((jobs[0], 1), (jobs[1], 2)):
@@ -114,6 +117,7 @@ ACTIONS: dict[str, Action] = {
     ),
     "erase": lambda catalog, _, folder: erase(catalog, folder, folder / "index"),
     "save index": lambda catalog, _, folder: _snapshot(catalog, folder),
+    "change encoder": lambda catalog, *_: catalog.encoders.activate("next"),
     "make key": lambda catalog, *_: catalog.keys.create("two", scopes=["curate"]),
     "revoke key": lambda catalog, held, _: catalog.keys.revoke(held.key_id),
     "make job": lambda catalog, *_: _new_job(catalog, images=2),
@@ -151,6 +155,7 @@ def state(catalog: Catalog, folder: Path) -> dict[str, Any]:
         "rows": {model: len(catalog.live_embeddings(model)) for model in catalog.models()},
         "collections": [(item.name, item.description) for item in catalog.collections()],
         "generation": catalog.generation(),
+        "encoder": catalog.encoders.registry().active,
         "keys": [(key.name, key.state) for key in catalog.keys.every()],
         "takedowns": [(item.sha256, item.reason) for item in catalog.takedowns.every()],
         "active jobs": catalog.jobs.count_active(),

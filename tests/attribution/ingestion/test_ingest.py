@@ -361,20 +361,21 @@ def test_a_further_encoder_that_fails_keeps_nothing_out(catalog, folder, caplog)
     assert "encoder another failed" in caplog.text
 
 
-def test_a_source_deleted_meanwhile_is_skipped(catalog, folder):
+def test_a_source_deleted_meanwhile_is_skipped(catalog, folder, monkeypatch):
     save_photographs(folder, 2)
     path = manifest(folder, {"path": "000.png", "title": "a"}, {"path": "001.png", "title": "a"})
     ingest(catalog, ThumbnailEncoder(), read_manifest(path))
-    second = held(catalog)[1].source_id
+    second = held(catalog)[1]
+    embeddings = catalog.embeddings
 
-    report = ingest(
-        catalog,
-        ThumbnailEncoder(),
-        read_manifest(path),
-        workers=2,
-        on_progress=lambda _: catalog.delete(source_ids=[second]),
-    )
+    def found_then_deleted(model_id, vector_ids):
+        found = embeddings(model_id, vector_ids)
+        if vector_ids == [second.vector_id]:
+            catalog.delete(source_ids=[second.source_id])
+        return found
 
+    monkeypatch.setattr(catalog, "embeddings", found_then_deleted)
+    report = ingest(catalog, ThumbnailEncoder(), read_manifest(path), workers=2)
     assert counts(report) == (0, 1, 0, 1)
     assert "deleted meanwhile" in report.skipped[0].reason
 

@@ -156,7 +156,7 @@ def test_what_cannot_run_is_refused_before_anything_is_read(tmp_path):
     refused("from scratch", scope="last-1")
     refused("has 5 blocks", scope="last-6", initial="given")
     if not torch.cuda.is_available():
-        with pytest.raises(UnfitRun, match="--device cpu"):
+        with pytest.raises(UnfitRun, match="give cpu"):
             Trainer(TINY, None, tmp_path, "cuda")
 
 

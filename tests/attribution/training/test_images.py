@@ -1,0 +1,48 @@
+"""Images of folders and tar files are found wherever they lie, by the same names."""
+
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attribution.training.images import NoImages, member_names, members, read_images
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """`deep/a.png` in a folder, `b.png` in a tar file below it, and what is no image."""
+    place = tmp_path / "photos"
+    (place / "deep").mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for path in (place / "deep" / "a.png", tmp_path / "b.png"):
+        Image.fromarray(generator.integers(256, size=(20, 30, 3), dtype=np.uint8)).save(path)
+    (place / "notes.txt").write_text("no image")
+    with tarfile.open(place / "deep" / "shard.tar", "w") as archive:
+        archive.add(tmp_path / "b.png", "b.png")
+        archive.add(place / "notes.txt", "notes.txt")
+    return place
+
+
+def test_a_folder_holds_its_own_images_and_those_of_its_tar_files(folder, tmp_path):
+    found = dict(members(folder))
+    assert list(found) == ["deep/a.png", "b.png"]
+    assert found["b.png"] == (tmp_path / "b.png").read_bytes()
+    assert member_names([folder]) == found.keys()
+    assert dict(members(folder / "deep" / "shard.tar")) == {"b.png": found["b.png"]}
+
+
+def test_what_is_excluded_is_left_out_wherever_it_lies(folder):
+    assert read_images([folder], side=8).names == ("deep/a.png", "b.png")
+    left = read_images([folder], side=8, exclude=frozenset({"deep/a.png"}))
+    assert left.names == ("b.png",)
+    assert left.pixels.shape == (1, 3, 8, 8)
+    with pytest.raises(NoImages, match="no readable image"):
+        read_images([folder], side=8, exclude=member_names([folder]))
+
+
+def test_a_damaged_tar_file_is_named(folder):
+    (folder / "deep" / "shard.tar").write_bytes(b"no archive")
+    with pytest.raises(NoImages, match=r"shard\.tar is no tar file, or damaged"):
+        list(members(folder))
