@@ -48,6 +48,8 @@ def choose_recipe(
         }
     with complaints_by_option():
         recipe = TrainingConfig.model_validate(stated.model_dump() | changes)
+    if changes.get("disentanglement_weight") and recipe.disentanglement == "none":
+        raise BadInvocation("--disentanglement-weight is of nothing: give --disentanglement too")
     return recipe if steps is None else recipe.scaled(steps)
 
 

@@ -116,7 +116,10 @@ def train_command(
     ] = None,
     disentanglement: Annotated[
         Literal["logdet", "koleo", "ica", "none"] | None,
-        typer.Option(help="Term that spreads information over all directions."),
+        typer.Option(
+            help="Term that spreads information over all directions; a head of `cca` does so "
+            "without.  [default: none]"
+        ),
     ] = None,
     disentanglement_weight: Annotated[
         float | None, typer.Option(min=0, help="Its weight; 0.1 for `logdet` is a good start.")

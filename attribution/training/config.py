@@ -104,9 +104,10 @@ class TrainingConfig(BaseModel):
         0.5, ge=0, description="Weight of the structure term and of the appearance term."
     )
     disentanglement: Literal["logdet", "koleo", "ica", "none"] = Field(
-        "logdet",
+        "none",
         description="Infomax term on the pooled features: log-determinant of their covariance, "
-        "distance to the nearest neighbour, independence of unmixed columns, or none.",
+        "distance to the nearest neighbour, independence of unmixed columns, or none, for none "
+        "was worth anything before a head of CCA.",
     )
     disentanglement_weight: float = Field(0.1, ge=0, description="Its weight; was `logdet_weight`.")
     disentanglement_batches: int = Field(
@@ -141,7 +142,10 @@ class TrainingConfig(BaseModel):
         for former, name in FORMER_NAMES.items():
             if former in fields and name in fields:
                 raise ValueError(f"{former} is the former name of {name}: give one of them")
-        return {FORMER_NAMES.get(name, name): value for name, value in fields.items()}
+        renamed = {FORMER_NAMES.get(name, name): value for name, value in fields.items()}
+        if fields.keys() & FORMER_NAMES.keys():
+            renamed.setdefault("disentanglement", "logdet")
+        return renamed
 
     @model_validator(mode="after")
     def _blocks_of_every_stage(self) -> TrainingConfig:

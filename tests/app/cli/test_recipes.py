@@ -42,6 +42,7 @@ def test_options_change_the_file_and_only_where_given(tmp_path):
     [
         ({"disentanglement": "none", "disentanglement_weight": 0.5}, "give one"),
         ({"disentanglement": "ica", "disentanglement_weight": 0.0}, "--disentanglement none"),
+        ({"disentanglement_weight": 0.5}, "give --disentanglement too"),
         ({"scope": "last-0"}, "--scope: String should match"),
         ({"batch": 9}, "--batch: Input should be a multiple of 2"),
     ],

@@ -67,7 +67,7 @@ def test_former_names_mean_what_they_did(tmp_path):
     assert (recipe.disentanglement, recipe.disentanglement_weight) == ("logdet", 0.3)
     assert recipe.disentanglement_batches == 2
     path.write_text("{}")
-    assert read_config(path) == TrainingConfig(disentanglement_weight=0.1, held_out=0)
+    assert read_config(path) == TrainingConfig(disentanglement="none", held_out=0)
     assert not TrainingConfig.model_validate({"logdet_weight": 0}).disentangles
     path.write_text(json.dumps({"logdet_weight": 0.3, "disentanglement_weight": 0.3}))
     with pytest.raises(BadRecipe, match="former name"):

@@ -18,6 +18,7 @@ TINY = TrainingConfig(
     blocks=(0, 0, 0, 0),
     batch=N,
     projection=16,
+    disentanglement="logdet",
     temperature=0.3,
     queue=20,
     prototypes=12,

@@ -22,6 +22,7 @@ TINY = TrainingConfig(
     stages=(ResolutionStage(size=32, steps=4),),
     warmup=2,
     projection=16,
+    disentanglement="logdet",
     disentanglement_batches=2,
     queue=24,
     prototypes=20,

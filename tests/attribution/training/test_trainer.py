@@ -20,6 +20,7 @@ TINY = TrainingConfig(
     stages=(ResolutionStage(size=32, steps=4), ResolutionStage(size=48, steps=3)),
     warmup=2,
     projection=16,
+    disentanglement="logdet",
     disentanglement_batches=3,
     queue=24,
     prototypes=20,
