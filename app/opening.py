@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -35,6 +35,16 @@ class Gallery:
     index: FaissIndex
     calibration: Calibration
     attributor: Attributor
+
+    def prepare(self, collections: Iterable[str] = ()) -> None:
+        """Calibrate, once it is known that the collections to be asked are there.
+
+        Raises:
+            CollectionNotFound: one of them is not.
+        """
+        for name in collections:
+            self.catalog.collection(name)
+        self.calibration.build()
 
 
 def load_vision(settings: Settings) -> Vision:

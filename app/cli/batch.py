@@ -16,7 +16,14 @@ from app.cli.batch_question import BatchQuestion
 from app.cli.batch_remote import answer_remotely
 from app.cli.console import fail, out, progress, warn
 from app.cli.failures import BadInvocation
-from app.cli.options import DataOption, EncoderOption, WeightsOption, encoder_settings_from
+from app.cli.options import (
+    AlphaOption,
+    CollectionsOption,
+    DataOption,
+    EncoderOption,
+    WeightsOption,
+    encoder_settings_from,
+)
 from attribution.ingestion import ManifestProblem, read_manifest
 from models.decoding import IMAGE_SUFFIXES
 
@@ -36,14 +43,8 @@ def batch_command(
         Path | None, typer.Option(help="File that holds the API key of that service.")
     ] = None,
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=100)] = 10,
-    collection: Annotated[
-        list[str] | None,
-        typer.Option("--collection", "-c", help="Search only this one; repeat for several."),
-    ] = None,
-    alpha: Annotated[
-        float | None,
-        typer.Option(min=1e-9, max=0.5, help="Rate of false attributions to accept."),
-    ] = None,
+    collection: CollectionsOption = None,
+    alpha: AlphaOption = None,
     data: DataOption = None,
     encoder: EncoderOption = None,
     weights: WeightsOption = None,

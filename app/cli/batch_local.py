@@ -32,9 +32,7 @@ def answer_locally(settings: Settings, paths: Sequence[Path], question: BatchQue
     """
     vision = load_vision(settings)
     with open_gallery(settings, vision) as gallery:
-        for name in question.collections:
-            gallery.catalog.collection(name)
-        gallery.calibration.build()
+        gallery.prepare(question.collections)
         alpha = settings.alpha if question.alpha is None else question.alpha
         waiting = iter(paths)
         while some := list(islice(waiting, _AT_ONCE)):

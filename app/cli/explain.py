@@ -14,6 +14,8 @@ from app.cli.explained import explained
 from app.cli.explanation_picture import Row, explanation_picture
 from app.cli.failures import BadInvocation
 from app.cli.options import (
+    AlphaOption,
+    CollectionsOption,
     DataOption,
     EncoderOption,
     JsonOption,
@@ -33,14 +35,8 @@ def explain_command(
     out_file: Annotated[
         Path, typer.Option("--out", "-o", help="PNG to write; its folder must exist.")
     ] = Path("explanation.png"),
-    collection: Annotated[
-        list[str] | None,
-        typer.Option("--collection", "-c", help="Search only this one; repeat for several."),
-    ] = None,
-    alpha: Annotated[
-        float | None,
-        typer.Option(min=1e-9, max=0.5, help="Rate of false attributions to accept."),
-    ] = None,
+    collection: CollectionsOption = None,
+    alpha: AlphaOption = None,
     data: DataOption = None,
     encoder: EncoderOption = None,
     weights: WeightsOption = None,
@@ -60,9 +56,7 @@ def explain_command(
     decoded = decode(image.read_bytes(), limits=decoding_limits(settings))
     vision = load_vision(settings)
     with open_gallery(settings, vision) as gallery:
-        for name in collection or ():
-            gallery.catalog.collection(name)
-        gallery.calibration.build()
+        gallery.prepare(collection or ())
         [answer] = gallery.attributor.attribute(
             vision.encoder.encode([decoded.image], domain="query"),
             collections=frozenset(collection) if collection else None,

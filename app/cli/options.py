@@ -31,6 +31,14 @@ WeightsOption = Annotated[
     Path | None,
     typer.Option("--weights", help="Official weights file of a backbone, instead of a download."),
 ]
+CollectionsOption = Annotated[
+    list[str] | None,
+    typer.Option("--collection", "-c", help="Search only this one; repeat for several."),
+]
+AlphaOption = Annotated[
+    float | None,
+    typer.Option("--alpha", min=1e-9, max=0.5, help="Rate of false attributions to accept."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
 
 

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from app.cli.console import fail, out, print_json
 from app.cli.options import (
+    AlphaOption,
+    CollectionsOption,
     DataOption,
     EncoderOption,
     JsonOption,
@@ -31,14 +33,8 @@ class _Read:
 def query_command(
     images: Annotated[list[Path], typer.Argument(help="Images to attribute.")],
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=100)] = 5,
-    collection: Annotated[
-        list[str] | None,
-        typer.Option("--collection", "-c", help="Search only this one; repeat for several."),
-    ] = None,
-    alpha: Annotated[
-        float | None,
-        typer.Option(min=1e-9, max=0.5, help="Rate of false attributions to accept."),
-    ] = None,
+    collection: CollectionsOption = None,
+    alpha: AlphaOption = None,
     data: DataOption = None,
     encoder: EncoderOption = None,
     weights: WeightsOption = None,
@@ -56,9 +52,7 @@ def query_command(
         raise typer.Exit(1)
     vision = load_vision(settings)
     with open_gallery(settings, vision) as gallery:
-        for name in collection or ():
-            gallery.catalog.collection(name)
-        gallery.calibration.build()
+        gallery.prepare(collection or ())
         rows = vision.encoder.encode([item.decoded.image for item in read], domain="query")
         answers = gallery.attributor.attribute(
             rows,

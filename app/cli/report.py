@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 
 from app.cli.console import fail, out, print_json
 from app.cli.options import (
+    AlphaOption,
+    CollectionsOption,
     DataOption,
     EncoderOption,
     JsonOption,
@@ -42,14 +44,8 @@ def report_command(
         ),
     ],
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=100)] = 10,
-    collection: Annotated[
-        list[str] | None,
-        typer.Option("--collection", "-c", help="Search only this one; repeat for several."),
-    ] = None,
-    alpha: Annotated[
-        float | None,
-        typer.Option(min=1e-9, max=0.5, help="Rate of false attributions to accept."),
-    ] = None,
+    collection: CollectionsOption = None,
+    alpha: AlphaOption = None,
     signing_key: Annotated[
         Path | None,
         typer.Option(help="Key to sign with.  [default: $ATTRIBUTION_SIGNING_KEY, or unsigned]"),

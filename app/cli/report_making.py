@@ -40,9 +40,7 @@ def make_report(
     decoded = _read(image, decoding_limits(settings))
     vision = load_vision(settings)
     with open_gallery(settings, vision) as gallery:
-        for name in sorted(collections or ()):
-            gallery.catalog.collection(name)
-        gallery.calibration.build()
+        gallery.prepare(sorted(collections or ()))
         [answer] = gallery.attributor.attribute(
             vision.encoder.encode([decoded.image], domain="query"),
             top_k=top_k,

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,8 +13,11 @@ import pytest
 from app.pacing import Pace
 from app.settings import Settings
 from app.slots import Slots
+from tests.app import waiting
 from tests.app.clients import connected, head, read_response
 from tests.app.conftest import ThumbnailBackbone, serving, thumbnail_encoder, variation
+
+wait_for = partial(waiting.wait_for, timeout=60.0)
 
 
 class Held(ThumbnailBackbone):
@@ -27,13 +31,6 @@ class Held(ThumbnailBackbone):
     def forward(self, images):
         assert self.free.wait(60)
         return super().forward(images)
-
-
-def wait_for(condition, timeout=60.0):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def test_a_request_holds_its_slot_before_its_body_is_read(tmp_path, encoder):

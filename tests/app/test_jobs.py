@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from app.job_results import lines
 from app.settings import Settings
 from attribution.calibration.discoveries import q_values
 from models.encoder import Encoder
+from tests.app import waiting
 from tests.app.conftest import (
     Running,
     ThumbnailBackbone,
@@ -21,6 +23,8 @@ from tests.app.conftest import (
     thumbnail_encoder,
     variation,
 )
+
+wait_for = partial(waiting.wait_for, timeout=20.0)
 
 NOT_AN_IMAGE = b"no image at all"
 UNFINISHED = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
@@ -77,15 +81,8 @@ def state(served: Running, job: dict) -> dict:
 
 
 def finished(served: Running, job: dict, timeout: float = 20.0) -> dict:
-    wait_for(lambda: state(served, job)["ended_at"] is not None, timeout)
+    wait_for(lambda: state(served, job)["ended_at"] is not None, timeout=timeout)
     return state(served, job)
-
-
-def wait_for(condition, timeout: float = 20.0):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def inputs(settings: Settings) -> list[str]:

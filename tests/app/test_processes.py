@@ -3,14 +3,17 @@
 import json
 import signal
 import threading
-import time
+from functools import partial
 
 import httpx
 import pytest
 
 from app.watchdog import EXIT_CODE
+from tests.app import waiting
 from tests.app.conftest import jpeg, picture, variation
 from tests.app.processes import ServiceProcess
+
+wait_for = partial(waiting.wait_for, timeout=120.0)
 
 
 @pytest.fixture
@@ -29,13 +32,6 @@ def start(tmp_path):
 def results(service, location):
     lines = service.client.get(f"{location}/results").text.splitlines()
     return [json.loads(line) for line in lines]
-
-
-def wait_for(condition, timeout=120.0):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_sigterm_finishes_the_request_and_the_next_start_the_job(start, tmp_path):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -9,7 +10,10 @@ from app.activities import Activities
 from app.settings import Settings
 from app.watchdog import Watchdog
 from attribution.catalog import CatalogUnusable
+from tests.app import waiting
 from tests.app.conftest import ThumbnailBackbone, serving, thumbnail_encoder, variation
+
+wait_for = partial(waiting.wait_for, timeout=60.0)
 
 
 class Moody(ThumbnailBackbone):
@@ -35,13 +39,6 @@ class Moody(ThumbnailBackbone):
 @pytest.fixture
 def moody():
     return Moody()
-
-
-def wait_for(condition, timeout=60.0):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def readiness(served):

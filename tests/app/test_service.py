@@ -2,7 +2,7 @@
 
 import re
 import threading
-import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -12,6 +12,7 @@ from app.opening import Vision
 from app.problem_types import PROBLEM_TYPES
 from app.service import running_service
 from app.settings import Settings
+from tests.app import waiting
 from tests.app.conftest import (
     ThumbnailBackbone,
     jpeg,
@@ -20,6 +21,8 @@ from tests.app.conftest import (
     thumbnail_encoder,
     variation,
 )
+
+wait_for = partial(waiting.wait_for, timeout=10.0)
 
 API_REFERENCE = Path(__file__).parents[2] / "docs" / "api.md"
 
@@ -272,13 +275,6 @@ def test_the_description_has_ids_and_examples_everywhere(shared):
 
 def open_descriptors():
     return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def wait_for(condition, timeout=10.0):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def test_uploads_do_not_outlive_their_request(shared):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import httpx
 import numpy as np
@@ -18,8 +19,11 @@ from attribution.catalog import Catalog, CoverageIncomplete, RegisteredEncoder
 from attribution.maintenance import fill_embeddings
 from models import load_encoder
 from models.background import Background, thumbnail
+from tests.app import waiting
 from tests.app.conftest import Running, jpeg, picture, serving, variation
 from tests.app.small_encoders import make_encoder
+
+wait_for = partial(waiting.wait_for, timeout=180.0)
 
 SOURCES = 12
 
@@ -78,13 +82,6 @@ def loaded(served: Running, model_id: str) -> bool:
         row["model_id"] == model_id and row["loaded"]
         for row in served.client.get("/v1/index").json()["encoders"]
     )
-
-
-def wait_for(condition, timeout=180.0):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def serves(served: Running) -> str:

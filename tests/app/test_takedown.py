@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-import time
+from functools import partial
 
 import pytest
 
@@ -11,6 +11,7 @@ from app.opening import Vision
 from app.service import running_service
 from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import FolderInUse, erase
+from tests.app import waiting
 from tests.app.conftest import (
     ThumbnailBackbone,
     jpeg,
@@ -20,6 +21,8 @@ from tests.app.conftest import (
     variation,
 )
 
+wait_for = partial(waiting.wait_for, timeout=20.0)
+
 
 def take_down(running, **body):
     return running.client.post("/v1/sources/delete", json={"takedown": True, **body})
@@ -28,13 +31,6 @@ def take_down(running, **body):
 def files_with(folder, needle):
     paths = (path for path in folder.rglob("*") if path.is_file())
     return [path for path in paths if needle in path.read_bytes()]
-
-
-def wait_for(condition, timeout=20.0):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_it_is_in_no_answer_and_no_file_and_cannot_come_back(running, settings):

@@ -1,0 +1,12 @@
+"""Waiting for what another thread or process does."""
+
+import time
+from collections.abc import Callable
+
+
+def wait_for(condition: Callable[[], object], timeout: float) -> None:
+    """Ask until it is so; an AssertionError where that takes more seconds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
