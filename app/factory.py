@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from app import describing, errors, pages
-from app.access import AccessMiddleware, Doors
-from app.admission import BodyLimitMiddleware
-from app.cors import CorsMiddleware
-from app.envelope import EnvelopeMiddleware
+from app.access.rates import Rates
+from app.encoders.gallery import Vision
 from app.lifespan import lifespan_of
-from app.metrics import Metrics
-from app.opening import Vision
-from app.pacing import Pace
-from app.rates import Rates
-from app.reporting import check_reports
+from app.middleware.access import AccessMiddleware, Doors
+from app.middleware.bodies import BodyLimitMiddleware
+from app.middleware.cors import CorsMiddleware
+from app.middleware.envelope import EnvelopeMiddleware
+from app.middleware.pacing import Pace
+from app.middleware.telemetry import TelemetryMiddleware, Tracer
+from app.problems import mapping as errors
+from app.reports import check_reports
+from app.requests.slots import Slots
 from app.routes import (
     attributions,
     collections,
@@ -22,13 +23,14 @@ from app.routes import (
     index,
     jobs,
     metrics,
+    pages,
     report_key,
     source_lists,
     sources,
 )
+from app.routes import openapi as describing
 from app.settings import Settings
-from app.slots import Slots
-from app.telemetry import TelemetryMiddleware, Tracer
+from app.telemetry.metrics import Metrics
 from app.version import service_version
 from models.background import Background
 from models.encoder import Encoder
@@ -112,6 +114,6 @@ def create_app(
 def _tracer(settings: Settings) -> Tracer | None:
     if not settings.tracing:
         return None
-    from app.tracing import RequestTracer  # noqa: PLC0415 (an extra, needed only here)
+    from app.telemetry.tracing import RequestTracer  # noqa: PLC0415 (an extra, needed only here)
 
     return RequestTracer()

@@ -8,11 +8,11 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app.metrics import Metrics
-from app.opening import Vision
-from app.service import running_service
+from app.encoders.gallery import Vision
+from app.middleware.telemetry import Tracer
+from app.service.service import running_service
 from app.settings import Settings
-from app.telemetry import Tracer
+from app.telemetry.metrics import Metrics
 
 
 def lifespan_of(

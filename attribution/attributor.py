@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from attribution.answer import Attribution, CalibrationState, RankedSource
 from attribution.calibration import AlphaTooSmall, Calibrated, Calibration
-from attribution.calibration.fitted import NewestShares
 from attribution.calibration.groups import groups_of
-from attribution.calibration.shares import LEVEL_ALPHA
+from attribution.calibration.shares.fitted import NewestShares
+from attribution.calibration.shares.shares import LEVEL_ALPHA
 from attribution.calibration.statistic import (
     DEPTH,
     Scores,
@@ -20,7 +20,7 @@ from attribution.calibration.statistic import (
 )
 from attribution.catalog import Catalog, Source
 from attribution.index import Hits, Index
-from attribution.retrieval import Rows, retrieve
+from attribution.retrieval.retrieval import Rows, retrieve
 from models.encoder import Encoder
 
 DEFAULT_ALPHA = 0.01

@@ -27,25 +27,25 @@ import numpy as np
 import torch
 from bundled_encoder import held_out
 
-from attribution.evaluation.baselines import HeadScorer
-from attribution.evaluation.bootstrap import mean_intervals, paired_difference
-from attribution.evaluation.cases import Benchmark
-from attribution.evaluation.formats import read_benchmark
-from attribution.evaluation.laundering import CONDITIONS
-from attribution.evaluation.methods import Method, PooledDescriber
-from attribution.evaluation.metrics import average_precision
-from attribution.evaluation.protocol import evaluate
-from attribution.evaluation.results import distinct_ranks
-from attribution.training.config import ResolutionStage, TrainingConfig
-from attribution.training.fitting import fit_parts
-from attribution.training.images import ImageSet, read_images
-from attribution.training.plans import PartPlan
-from attribution.training.trainer import Trainer
+from attribution.evaluation.benchmark.cases import Benchmark
+from attribution.evaluation.benchmark.formats import read_benchmark
+from attribution.evaluation.benchmark.laundering import CONDITIONS
+from attribution.evaluation.ranks.baselines import HeadScorer
+from attribution.evaluation.ranks.methods import Method, PooledDescriber
+from attribution.evaluation.ranks.protocol import evaluate
+from attribution.evaluation.ranks.results import distinct_ranks
+from attribution.evaluation.statistics.bootstrap import mean_intervals, paired_difference
+from attribution.measures import average_precision
+from attribution.training.data.images import ImageSet, read_images
+from attribution.training.heads.fitting import fit_parts
+from attribution.training.recipe.config import ResolutionStage, TrainingConfig
+from attribution.training.recipe.plans import PartPlan
+from attribution.training.run.trainer import Trainer
 from models.backbones.residual import ResidualNet
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard
 from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
-from models.preprocessing import Preprocessing
+from models.images.preprocessing import Preprocessing
 
 Views = Literal["plain", "synthesis-aware"]
 Loss = Literal["none", "logdet", "ica"]

@@ -29,7 +29,7 @@ from attribution.synthesis.background import (
     making,
     planned,
 )
-from attribution.training.images import read_pictures
+from attribution.training.data.images import read_pictures
 from models.background import BACKGROUND, PHOTO, STRATA, load_background
 from models.checkpoints import quantise_rows
 from models.encoder import Encoder

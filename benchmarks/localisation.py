@@ -21,7 +21,7 @@ import numpy as np
 
 from attribution.evaluation.composites import KINDS, make_composites
 from attribution.evaluation.localisation import FIGURES, intervals, localise
-from attribution.training.images import member_names, read_pictures
+from attribution.training.data.images import member_names, read_pictures
 from models import load_encoder
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from attribution.attributor import Attributor
-from attribution.calibration.fitting import Examples
-from attribution.calibration.scoring import log_score
+from attribution.calibration.shares.fitting import Examples
+from attribution.calibration.shares.scoring import log_score
 from attribution.rehearsal.decomposition import non_negative_least_squares
 
 DECOMPOSED = 12  # candidates that a query is decomposed into

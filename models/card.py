@@ -18,7 +18,7 @@ class BackboneCard(BaseModel):
 
 
 class PreprocessingCard(BaseModel):
-    """See `models.preprocessing.Preprocessing`."""
+    """See `models.images.preprocessing.Preprocessing`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -120,7 +120,7 @@ def _network(folder: Path, card: Card) -> Backbone:
     """The network that a card names, its weights still to be loaded."""
     if card.backbone.name == "residual":
         return ResidualNet(card.backbone.widths, card.backbone.blocks)
-    from models import registry  # noqa: PLC0415  (timm takes seconds to import)
+    from models.published import registry  # noqa: PLC0415  (timm takes seconds to import)
 
     try:
         return registry.without_weights(card.backbone.name)

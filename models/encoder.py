@@ -16,8 +16,8 @@ from torch.nn import functional
 from models.backbones.features import Backbone
 from models.card import Card
 from models.heads.affine import Domain, Head
+from models.images.preprocessing import Preprocessing
 from models.parts import Part
-from models.preprocessing import Preprocessing
 
 
 class Encoder:

@@ -65,7 +65,7 @@ def encoder_folder(name: str) -> Path | None:
 
 
 def _from_registry(name: str, weights: Path | None, device: str) -> Encoder:
-    from models import registry  # noqa: PLC0415  (timm takes seconds to import)
+    from models.published import registry  # noqa: PLC0415  (timm takes seconds to import)
 
     spec = registry.spec(name)
     backbone = registry.build(name, weights=weights, device=device)

@@ -14,7 +14,7 @@ from app.cli.console import out, print_json, progress, warn
 from app.cli.options import JsonOption
 from attribution.ingestion import ManifestRow, read_manifest
 from attribution.synthesis import generate
-from models.decoding import ImageError, decode
+from models.images.decoding import ImageError, decode
 
 
 def generate_command(

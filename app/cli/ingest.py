@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.choosing import load_registered
 from app.cli.console import out, print_json, progress, warn
 from app.cli.options import (
     DataOption,
@@ -18,7 +17,8 @@ from app.cli.options import (
     WeightsOption,
     encoder_settings_from,
 )
-from app.opening import decoding_limits
+from app.encoders.gallery import decoding_limits
+from app.encoders.load import load_registered
 from attribution.catalog import Catalog
 from attribution.ingestion import IngestReport, Progress, ingest, read_manifest
 from models.loading import load_encoder

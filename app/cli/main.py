@@ -10,6 +10,7 @@ import importlib
 import io
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -18,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from app.cli.console import fail, warn
 from app.cli.failures import INTERRUPTED, exit_code, is_expected
 
-# Name and first line of help; each lives in the module of its name, as NAME_command.
+# Name and first line of help; each lives in the module or folder of its name, as NAME_command.
 COMMANDS = {
     "demo": "See the whole thing work on real photographs, with nothing downloaded.",
     "ingest": "Add images to the catalog as sources.",
@@ -49,8 +50,12 @@ override them."""
 
 
 def whole_command(name: str) -> Any:
-    """Import a command: the function NAME_command, or NAME_group where it has commands itself."""
-    module = importlib.import_module(f"app.cli.{name}")
+    """Import a command: the function NAME_command, or NAME_group where it has commands itself.
+
+    A command that is more than a file is a folder of its name, with the function in `command`.
+    """
+    is_folder = (Path(__file__).parent / name).is_dir()
+    module = importlib.import_module(f"app.cli.{name}.command" if is_folder else f"app.cli.{name}")
     group = getattr(module, f"{name}_group", None)
     if group is None:
         group = typer.Typer(

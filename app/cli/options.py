@@ -9,8 +9,8 @@ import typer
 from pydantic import ValidationError
 
 from app.cli.failures import BadInvocation
-from app.limits import PREFIX
 from app.settings import Settings
+from app.settings.limits import PREFIX
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -76,7 +76,7 @@ def encoder_settings_from(
     settings = settings_from(data=data, encoder=encoder, weights=weights, **others)
     if encoder is not None or weights is not None:
         return settings
-    from app.choosing import active_settings_of_folder  # noqa: PLC0415  # torch takes seconds
+    from app.encoders.load import active_settings_of_folder  # noqa: PLC0415  # torch takes seconds
 
     return active_settings_of_folder(settings)
 

@@ -19,9 +19,9 @@ from app.cli.options import (
     WeightsOption,
     encoder_settings_from,
 )
-from app.opening import decoding_limits, load_vision, open_gallery
+from app.encoders.gallery import decoding_limits, load_vision, open_gallery
 from attribution.answer import Attribution, RankedSource
-from models.decoding import DecodedImage, DecodingLimits, ImageError, ImageTooLarge, decode
+from models.images.decoding import DecodedImage, DecodingLimits, ImageError, ImageTooLarge, decode
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from app.choosing import active_settings, load_named, registered_name, registered_weights
 from app.cli.console import out, print_json, progress, warn
 from app.cli.failures import BadInvocation
 from app.cli.options import DataOption, JsonOption, WeightsOption, settings_from
+from app.encoders.load import active_settings, load_named, registered_name, registered_weights
 from app.settings import Settings
 from attribution.catalog import Catalog, CatalogError, CoverageIncomplete, RegisteredEncoder
 from attribution.maintenance import ReembedReport, fill_embeddings

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
+from app.access.first_key import guard
 from app.cli.options import DataOption, EncoderOption, WeightsOption, settings_from
+from app.encoders.gallery import vision_of
 from app.factory import create_app
-from app.guarding import guard
-from app.logs import configure
-from app.opening import vision_of
-from app.serving import run
+from app.server import run
+from app.telemetry.logs import configure
 from attribution.catalog import Catalog
 from attribution.maintenance import folder_lock
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from app.choosing import load_registered
 from app.cli.console import out, print_json, warn
 from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
+from app.encoders.load import load_registered
 from app.settings import Settings
 from attribution.catalog import Catalog
 from attribution.maintenance import verify

@@ -7,16 +7,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.answered import Answered
-from app.caller import CallerDependency
-from app.describing import image_problems, many_images, one_image
-from app.disconnects import unless_disconnected
-from app.discoveries import with_q_values
-from app.documents import attribution_document, problem_document
-from app.negotiation import ANSWERS_JSON
-from app.querying import answer, make_ready, question_of
-from app.representations import ANSWERS, JSON, VARY, ChosenForm, report_response
-from app.request_id import request_id_of
+from app.access.caller import CallerDependency
+from app.answers import Answered
+from app.requests.disconnects import unless_disconnected
+from app.requests.negotiation import ANSWERS_JSON
+from app.requests.uploads import several_images, single_image
+from app.routes.openapi import image_problems, many_images, one_image
+from app.routes.report_forms import ANSWERS, JSON, VARY, ChosenForm, report_response
 from app.schemas.attribution import (
     AttributedItem,
     AttributionBatch,
@@ -24,8 +21,11 @@ from app.schemas.attribution import (
     ExplainableParameters,
     ProblemItem,
 )
-from app.service import ServiceDependency
-from app.uploads import several_images, single_image
+from app.schemas.discoveries import with_q_values
+from app.schemas.documents import attribution_document, problem_document
+from app.service.attribute import answer, make_ready, question_of
+from app.service.service import ServiceDependency
+from app.telemetry.request_id import request_id_of
 
 router = APIRouter(prefix="/v1/attributions", tags=["attributions"])
 

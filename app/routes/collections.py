@@ -6,9 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from app.describing import problems
-from app.holdings import HoldingsDependency
-from app.negotiation import NO_PARAMETERS, TAKES_JSON
+from app.requests.negotiation import NO_PARAMETERS, TAKES_JSON
+from app.routes.openapi import problems
 from app.schemas.collection import (
     CollectionDocument,
     CollectionPage,
@@ -16,6 +15,7 @@ from app.schemas.collection import (
     PutCollection,
 )
 from app.schemas.text import CollectionName
+from app.service.reach import HoldingsDependency
 from attribution.catalog import Collection, CollectionNotFound
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"], dependencies=[NO_PARAMETERS])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.describing import problems
-from app.negotiation import NO_PARAMETERS
-from app.readiness import require_ready
+from app.requests.negotiation import NO_PARAMETERS
+from app.routes.openapi import problems
 from app.schemas.index import Health
-from app.service import ServiceDependency
+from app.service.readiness import require_ready
+from app.service.service import ServiceDependency
 
 router = APIRouter(tags=["health"], dependencies=[NO_PARAMETERS])
 

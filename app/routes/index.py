@@ -7,12 +7,12 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
-from app.caller import CallerDependency
-from app.describing import problems
-from app.documents import calibration_document
-from app.negotiation import NO_PARAMETERS
+from app.access.caller import CallerDependency
+from app.requests.negotiation import NO_PARAMETERS
+from app.routes.openapi import problems
+from app.schemas.documents import calibration_document
 from app.schemas.index import EncoderDocument, IndexDocument, SnapshotDocument
-from app.service import Service, ServiceDependency
+from app.service.service import Service, ServiceDependency
 
 router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[NO_PARAMETERS])
 

@@ -1,6 +1,6 @@
 """Who may see and end a job: the one place that every endpoint of a job asks.
 
-Which scope the endpoints need is said in `app/policy.py`.
+Which scope the endpoints need is said in `app/access/scopes.py`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Annotated
 
 from fastapi import Depends, Path
 
-from app.caller import Caller, CallerDependency
-from app.service import ServiceDependency
+from app.access.caller import Caller, CallerDependency
+from app.service.service import ServiceDependency
 from attribution.catalog import Job, JobNotFound
 
 

@@ -11,24 +11,24 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from app.answered import Question
-from app.archives import ArchiveLimits
-from app.caller import CallerDependency
-from app.describing import image_problems, many_images, problems
-from app.holdings import HoldingsDependency
-from app.job_answering import question_document
-from app.job_results import lines
-from app.negotiation import NO_PARAMETERS
-from app.querying import make_ready, question_of
-from app.receiving import ARCHIVE, Received, folder_for, receive
+from app.access.caller import CallerDependency
+from app.answers import Question
+from app.jobs.answerer import question_document
+from app.jobs.archive import ArchiveLimits
+from app.jobs.body import ARCHIVE, Received, folder_for, receive
+from app.jobs.results import lines
+from app.requests.negotiation import NO_PARAMETERS
 from app.routes.job_access import JobDependency, OwnerDependency
+from app.routes.openapi import image_problems, many_images, problems
+from app.routes.streaming import begun
 from app.schemas.attribution import AttributionParameters
 from app.schemas.job import JobDocument, JobQuestion, ResultParameters
-from app.service import Service, ServiceDependency
-from app.streaming import begun
+from app.service.attribute import make_ready, question_of
+from app.service.reach import HoldingsDependency
+from app.service.service import Service, ServiceDependency
 from attribution.calibration import AlphaTooSmall
 from attribution.catalog import Created, Job, NewJob, TooManyJobs
-from attribution.catalog.job_inputs import Incoming
+from attribution.catalog.jobs.inputs import Incoming
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.problems import FieldError, Problem, invalid
+from app.problems.problem import FieldError, Problem, invalid
 from app.schemas.source import SourceMetadata
 
 _EXAMPLE = {"uri": "photos/lighthouse.jpg", "title": "Lighthouse", "licence": "CC-BY-4.0"}

@@ -6,10 +6,10 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Header, Request, Response
 
-from app.describing import problems
-from app.metrics import Metrics
-from app.negotiation import NO_PARAMETERS
-from app.service import ServiceDependency
+from app.requests.negotiation import NO_PARAMETERS
+from app.routes.openapi import problems
+from app.service.service import ServiceDependency
+from app.telemetry.metrics import Metrics
 
 router = APIRouter(tags=["health"], dependencies=[NO_PARAMETERS])
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.describing import problems
-from app.negotiation import NO_PARAMETERS
-from app.problems import Problem
+from app.problems.problem import Problem
+from app.requests.negotiation import NO_PARAMETERS
+from app.routes.openapi import problems
 from app.schemas.report_key import ReportKey
-from app.service import ServiceDependency
+from app.service.service import ServiceDependency
 
 router = APIRouter(prefix="/v1/report-key", tags=["attributions"], dependencies=[NO_PARAMETERS])
 

@@ -10,15 +10,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from app.describing import image_problems, many_images, problems
-from app.disconnects import unless_disconnected
-from app.documents import problem_document, source_document
-from app.holdings import Holdings, HoldingsDependency
-from app.intake import Arrival, add_sources
-from app.negotiation import NO_PARAMETERS, TAKES_JSON
-from app.request_id import request_id_of
+from app.requests.disconnects import unless_disconnected
+from app.requests.negotiation import NO_PARAMETERS, TAKES_JSON
+from app.requests.uploads import several_images
 from app.routes.metadata import METADATA_OF_MANY, read_metadata_list
+from app.routes.openapi import image_problems, many_images, problems
 from app.routes.sources import source_filter
+from app.routes.streaming import begun
+from app.schemas.documents import problem_document, source_document
 from app.schemas.source import (
     AddedBatch,
     AddedItem,
@@ -28,9 +27,10 @@ from app.schemas.source import (
     RefusedItem,
     SourceParameters,
 )
-from app.service import Service, ServiceDependency
-from app.streaming import begun
-from app.uploads import several_images
+from app.service.add_sources import Arrival, add_sources
+from app.service.reach import Holdings, HoldingsDependency
+from app.service.service import Service, ServiceDependency
+from app.telemetry.request_id import request_id_of
 from attribution.catalog import Added, Source, SourceFilter
 
 router = APIRouter(prefix="/v1/sources", tags=["sources"])

@@ -10,14 +10,12 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
-from app.describing import image_problems, one_image, problems
-from app.disconnects import unless_disconnected
-from app.documents import source_document
-from app.holdings import HoldingsDependency
-from app.intake import Arrival, add_sources
-from app.negotiation import NO_PARAMETERS, TAKES_JSON
-from app.patching import patch_source
+from app.requests.disconnects import unless_disconnected
+from app.requests.negotiation import NO_PARAMETERS, TAKES_JSON
+from app.requests.uploads import single_image
 from app.routes.metadata import METADATA_OF_ONE, read_metadata
+from app.routes.openapi import image_problems, one_image, problems
+from app.schemas.documents import source_document
 from app.schemas.source import (
     AddedSource,
     AddParameters,
@@ -29,8 +27,10 @@ from app.schemas.source import (
     SourcePatch,
     ThumbnailParameters,
 )
-from app.service import ServiceDependency
-from app.uploads import single_image
+from app.service.add_sources import Arrival, add_sources
+from app.service.patch import patch_source
+from app.service.reach import HoldingsDependency
+from app.service.service import ServiceDependency
 from attribution.catalog import SourceFilter, SourceNotFound
 
 router = APIRouter(prefix="/v1/sources", tags=["sources"])

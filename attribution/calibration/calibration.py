@@ -17,7 +17,7 @@ from attribution.calibration.null import Null, StratumNull, warn_of_small_strata
 from attribution.calibration.reference import Reference
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
-from attribution.retrieval import Fusion
+from attribution.retrieval.retrieval import Fusion
 from models.background import Background
 
 logger = logging.getLogger(__name__)

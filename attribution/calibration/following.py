@@ -6,9 +6,9 @@ import logging
 
 import numpy as np
 
-from attribution.calibration.copies import CopyTest, thumbnails_of
 from attribution.calibration.neighbours import BackgroundNeighbours
 from attribution.calibration.null import Null, null_of
+from attribution.calibration.picture_copies import CopyTest, thumbnails_of
 from attribution.calibration.reference import Reference
 from attribution.calibration.statistic import Groups, Scores, TooFewNeighbours
 from attribution.catalog import Catalog

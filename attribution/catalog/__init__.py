@@ -26,7 +26,8 @@ from attribution.catalog.errors import (
     StorageFull,
     TooManyJobs,
 )
-from attribution.catalog.job_records import (
+from attribution.catalog.jobs.jobs import Jobs
+from attribution.catalog.jobs.records import (
     Claimed,
     Created,
     Ended,
@@ -37,7 +38,6 @@ from attribution.catalog.job_records import (
     NewItem,
     NewJob,
 )
-from attribution.catalog.jobs import Jobs
 from attribution.catalog.records import (
     SCOPES,
     Added,

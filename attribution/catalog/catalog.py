@@ -24,11 +24,11 @@ from attribution.catalog import (
 from attribution.catalog.calibrations import Calibrations
 from attribution.catalog.checks import Checks
 from attribution.catalog.compaction import Compaction
-from attribution.catalog.copies import Copies
+from attribution.catalog.copying import Copies
 from attribution.catalog.database import Database
 from attribution.catalog.encoders import Encoders
 from attribution.catalog.errors import CatalogError, PreviewMissing
-from attribution.catalog.jobs import Jobs
+from attribution.catalog.jobs.jobs import Jobs
 from attribution.catalog.keys import Keys
 from attribution.catalog.previews import PreviewStore
 from attribution.catalog.records import (

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from attribution.catalog import compaction, job_rows, removals, validation
+from attribution.catalog import compaction, removals, validation
 from attribution.catalog.database import Database, in_statements
 from attribution.catalog.errors import InvalidField, SourceTakenDown
+from attribution.catalog.jobs import rows as job_rows
 from attribution.catalog.records import Deleted, TakenDown
 from attribution.catalog.schema import sources, takedowns
 from attribution.catalog.sources import is_source_id

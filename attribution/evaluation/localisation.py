@@ -10,9 +10,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.evaluation.bootstrap import Interval, mean_intervals
-from attribution.evaluation.cases import Case, Truth
+from attribution.evaluation.benchmark.cases import Case, Truth
 from attribution.evaluation.composites import Composite, Labels
+from attribution.evaluation.statistics.bootstrap import Interval, mean_intervals
 from attribution.explanation.explanation import assigned
 from attribution.explanation.matching import Map, comparable, match
 from attribution.explanation.previews import views_of_query

@@ -1,6 +1,6 @@
 """Nearest vectors, in step with the catalog: the index, who feeds it, and its snapshots."""
 
-from attribution.index.faiss import FaissIndex
+from attribution.index.embedded import FaissIndex
 from attribution.index.follower import Follower
 from attribution.index.opening import EmbeddingSpace, live_contents, open_index, rebuild
 from attribution.index.protocol import (

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from attribution.catalog import Catalog
-from attribution.index.faiss import FaissIndex
+from attribution.index.embedded import FaissIndex
 from attribution.index.follower import Follower
 from attribution.index.sizing import DEFAULT_SIZING, Sizing
 from attribution.index.snapshot import Owner, SnapshotAbsent, SnapshotRefused, load_snapshot

@@ -28,10 +28,10 @@ from typing import Any
 
 import numpy as np
 
-from attribution.index.faiss import FaissIndex
+from attribution.index.embedded import FaissIndex
+from attribution.index.faiss_structure import Structure
 from attribution.index.segment import Segment
 from attribution.index.sizing import DEFAULT_SIZING, Sizing
-from attribution.index.structure import Structure
 from attribution.index.view import View
 from models.parts import Part
 

@@ -11,11 +11,11 @@ from typing import Self
 
 import numpy as np
 
+from attribution.index.faiss_structure import Structure
 from attribution.index.protocol import ChangeBatch, Hits, Ids, Mask, Vectors, VectorsMissing
 from attribution.index.scan import Candidates, exact_scores, rank, scan
 from attribution.index.segment import Codes, Segment
 from attribution.index.sizing import Sizing, fetched
-from attribution.index.structure import Structure
 from models.parts import Part
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from models.decoding import IMAGE_SUFFIXES
+from models.images.decoding import IMAGE_SUFFIXES
 
 _TEXTS = ("path", "uri", "title", "creator", "licence", "collection")
 _FIELDS = (*_TEXTS, "metadata")

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from attribution.maintenance.files import flush, sha256_of
+from attribution.files import flush, sha256_of
 
 FOLDER = "background"
 _PATTERN = "*.safetensors"

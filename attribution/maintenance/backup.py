@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from attribution.catalog import Catalog
-from attribution.catalog.copies import FILE, copy_previews
+from attribution.catalog.copying import FILE, copy_previews
+from attribution.files import flush, sha256_of, write_flushed
 from attribution.maintenance.backgrounds import FOLDER as BACKGROUNDS
 from attribution.maintenance.backgrounds import altered, copy_backgrounds
-from attribution.maintenance.files import flush, sha256_of, write_flushed
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from attribution.catalog import Catalog, PreviewMissing, SourceNotFound
 from attribution.catalog.encoders import Lacking
 from attribution.ingestion.companions import ImageEncoder
-from models.decoding import ImageError, decode
+from models.images.decoding import ImageError, decode
 
 BATCH = 64
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attribution.catalog import Catalog, CatalogError, Tombstone
-from attribution.catalog.copies import (
+from attribution.catalog.copying import (
     FILE,
     copy_previews,
     install_database,
@@ -22,11 +22,11 @@ from attribution.catalog.copies import (
 )
 from attribution.catalog.keys import KeyRecord
 from attribution.catalog.previews import PreviewStore
+from attribution.files import flush
 from attribution.index import remove_snapshots
 from attribution.maintenance.backgrounds import FOLDER as BACKGROUNDS
 from attribution.maintenance.backgrounds import copy_backgrounds
 from attribution.maintenance.backup import PREVIEWS, read_manifest
-from attribution.maintenance.files import flush
 from attribution.maintenance.folder_lock import folder_lock
 
 ASIDE = "restore.partial"

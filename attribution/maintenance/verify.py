@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from attribution.catalog import Catalog, CatalogError, CatalogUnusable
-from attribution.catalog.copies import FILE
+from attribution.catalog.copying import FILE
 from attribution.index import EmbeddingSpace, remove_snapshots
 from attribution.ingestion.companions import ImageEncoder
 from attribution.maintenance.findings import Finding, Verdict, some

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attribution.attributor import Attributor, Ranking
-from attribution.calibration.fitting import Examples
+from attribution.calibration.shares.fitting import Examples
 
 NO_SOURCE = 0.5
 """Share of queries, where nobody says otherwise, that come from no source held."""

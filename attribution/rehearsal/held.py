@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from attribution.attributor import Attributor
-from attribution.calibration.copies import is_copy
+from attribution.calibration.picture_copies import is_copy
 from attribution.catalog import Catalog, CatalogError, Source, SourceFilter
 from attribution.rehearsal.examples import UnreadablePicture
 from models.background import thumbnail
-from models.decoding import ImageError, decode
+from models.images.decoding import ImageError, decode
 
 logger = logging.getLogger(__name__)
 _LOOKED_AT = 16  # nearest sources among which copies of a source are looked for

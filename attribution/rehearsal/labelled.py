@@ -15,12 +15,12 @@ from typing import Any
 from PIL import Image
 
 from attribution.catalog import Catalog, SourceFilter
-from attribution.evaluation.cases import BadBenchmark
-from attribution.evaluation.grouping import leaders
-from attribution.evaluation.manifest import manifest_rows
+from attribution.evaluation.benchmark.cases import BadBenchmark
+from attribution.evaluation.benchmark.manifest import manifest_rows
+from attribution.evaluation.statistics.grouping import leaders
 from attribution.rehearsal.examples import Known, UnreadablePicture
 from attribution.rehearsal.queries import FOLDS
-from models.decoding import ImageError, decode
+from models.images.decoding import ImageError, decode
 
 FEWEST_QUERIES = 20
 _SOME = 100  # copies of one picture that are looked for; nobody holds more

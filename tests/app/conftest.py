@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from app.factory import create_app
-from app.service import Service
-from app.serving import server_config
+from app.server import server_config
+from app.service.service import Service
 from app.settings import Settings
 from models.backbones.features import Backbone, Features
 from models.background import Background, thumbnail

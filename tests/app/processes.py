@@ -17,8 +17,8 @@ ROOT = Path(app.__file__).parents[1]
 SERVICE = """
 import sys, time
 from pathlib import Path
-import app.factory, app.serving
-from app.logs import configure
+import app.factory, app.server
+from app.telemetry.logs import configure
 from app.settings import Settings
 from tests.app.conftest import ThumbnailBackbone, thumbnail_encoder
 
@@ -37,7 +37,7 @@ encoder = thumbnail_encoder(backbone)
 backbone.pause = float(sys.argv[2])
 settings = Settings(port=0, data=folder / "data", inference_threads=1)
 configure("text", "info")
-app.serving.run(app.factory.create_app(settings, encoder=encoder), settings)
+app.server.run(app.factory.create_app(settings, encoder=encoder), settings)
 """
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from app.policy import PUBLIC, RULES, is_public, rule_of
+from app.access.scopes import PUBLIC, RULES, is_public, rule_of
 from app.settings import Settings
 from tests.app.conftest import jpeg, picture, serving, variation
 

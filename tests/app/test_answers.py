@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.report import EXIT_CODES
+from app.cli.report.command import EXIT_CODES
 from app.schemas.attribution import (
     AttributedItem,
     AttributionDocument,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.backgrounds import (
+from app.encoders.background import (
     FEWEST_APART,
     extended,
     extension_path,

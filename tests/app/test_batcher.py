@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.batcher import Batcher, BatcherClosedError, InferenceError
+from app.inference.batcher import Batcher, BatcherClosedError, InferenceError
 
 POISON = 13.0
 NAN = 14.0

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app.pacing import Pace
+from app.middleware.pacing import Pace
+from app.requests.slots import Slots
 from app.settings import Settings
-from app.slots import Slots
 from tests.app import waiting
 from tests.app.clients import connected, head, read_response
 from tests.app.conftest import ThumbnailBackbone, serving, thumbnail_encoder, variation

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from attribution.calibration.discoveries import q_values
+from attribution.calibration.false_discovery import q_values
 from models.background import Background
 from tests.app.conftest import jpeg, picture, serving, variation
 

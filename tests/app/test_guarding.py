@@ -6,11 +6,11 @@ import stat
 import pytest
 from fastapi import FastAPI
 
-from app.guarding import Unguarded, guard
+from app.access.first_key import Unguarded, guard
+from app.encoders.gallery import Vision
 from app.lifespan import lifespan_of
-from app.metrics import Metrics
-from app.opening import Vision
 from app.settings import Settings
+from app.telemetry.metrics import Metrics
 from attribution.catalog import Catalog
 from tests.app.conftest import serving
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import pytest
 import sqlalchemy as sa
 
-from app.reporting import REPORT_JSON
+from app.reports import REPORT_JSON
 from app.settings import Settings
 from tests.app.conftest import jpeg, picture, serving, variation
 

@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from app.job_results import lines
+from app.jobs.results import lines
 from app.settings import Settings
-from attribution.calibration.discoveries import q_values
+from attribution.calibration.false_discovery import q_values
 from models.encoder import Encoder
 from tests.app import waiting
 from tests.app.conftest import (
@@ -121,7 +121,7 @@ def test_each_image_has_its_answer_and_a_bad_one_its_problem(running, settings):
 
 
 def test_q_values_are_those_of_the_whole_job_and_come_with_its_end(running, monkeypatch):
-    monkeypatch.setattr("app.job_results._PAGE", 2)
+    monkeypatch.setattr("app.jobs.results._PAGE", 2)
     held = [running.add(seed)["source"]["source_id"] for seed in range(3)]
     queries = (variation(0), NOT_AN_IMAGE, variation(1), variation(50), variation(51))
     job = submit(running, *queries)
@@ -146,7 +146,7 @@ def test_q_values_are_those_of_the_whole_job_and_come_with_its_end(running, monk
 
 
 def test_results_are_readable_while_it_runs_and_resumable(tmp_path, gate, gated, monkeypatch):
-    monkeypatch.setattr("app.worker._CLAIM", 2)
+    monkeypatch.setattr("app.jobs.worker._CLAIM", 2)
     with serving(Settings(data=tmp_path), gated) as served:
         gate.open.clear()
         job = submit(served, *(variation(seed) for seed in range(5)))
@@ -182,7 +182,7 @@ def test_a_deleted_source_leaves_the_results(running):
 
 
 def test_cancel_keeps_results_and_erases_what_waits(tmp_path, gate, gated, monkeypatch):
-    monkeypatch.setattr("app.worker._CLAIM", 2)
+    monkeypatch.setattr("app.jobs.worker._CLAIM", 2)
     settings = Settings(data=tmp_path)
     with serving(settings, gated) as served:
         gate.open.clear()
@@ -217,7 +217,7 @@ def test_delete_purges_whatever_the_state(tmp_path, gate, gated):
 
 
 def test_ended_jobs_are_purged_after_their_time(tmp_path, encoder, monkeypatch):
-    monkeypatch.setattr("app.worker._TIDY_SECONDS", 0.0)
+    monkeypatch.setattr("app.jobs.worker._TIDY_SECONDS", 0.0)
     with serving(Settings(data=tmp_path, job_retention_hours=1.0), encoder) as served:
         job = submit(served, variation(1))
         done = finished(served, job)
@@ -306,7 +306,7 @@ def test_interactive_requests_come_before_jobs(tmp_path, gate, gated):
 
 
 def test_jobs_take_turns(tmp_path, gate, gated, monkeypatch):
-    monkeypatch.setattr("app.worker._CLAIM", 1)
+    monkeypatch.setattr("app.jobs.worker._CLAIM", 1)
     with serving(Settings(data=tmp_path), gated) as served:
         gate.open.clear()
         long = submit(served, *(variation(seed) for seed in range(30)))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.negotiation import acceptable, accepts
-from app.reporting import HTML, PDF, REPORT_JSON
-from app.representations import OFFERED
+from app.reports import HTML, PDF, REPORT_JSON
+from app.requests.negotiation import acceptable, accepts
+from app.routes.report_forms import OFFERED
 
 JSON = "application/json"
 

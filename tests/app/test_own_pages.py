@@ -3,7 +3,7 @@
 import pytest
 from starlette.datastructures import Headers
 
-from app.own_pages import reason_to_refuse
+from app.access.origins import reason_to_refuse
 from app.settings import Settings
 
 

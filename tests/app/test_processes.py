@@ -8,7 +8,7 @@ from functools import partial
 import httpx
 import pytest
 
-from app.watchdog import EXIT_CODE
+from app.inference.watchdog import EXIT_CODE
 from tests.app import waiting
 from tests.app.conftest import jpeg, picture, variation
 from tests.app.processes import ServiceProcess

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.rates import Rates
+from app.access.rates import Rates
 
 
 class Clock:

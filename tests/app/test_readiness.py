@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from app.activities import Activities
+from app.inference.activities import Activities
+from app.inference.watchdog import Watchdog
 from app.settings import Settings
-from app.watchdog import Watchdog
 from attribution.catalog import CatalogUnusable
 from tests.app import waiting
 from tests.app.conftest import ThumbnailBackbone, serving, thumbnail_encoder, variation

@@ -10,7 +10,7 @@ import pypdf
 import pytest
 from PIL import Image
 
-from app.reporting import HTML, PDF, REPORT_JSON
+from app.reports import HTML, PDF, REPORT_JSON
 from app.settings import Settings
 from attribution.report.document import Report
 from attribution.report.html import CONTENT_SECURITY_POLICY, render_html
@@ -141,7 +141,7 @@ def test_a_form_that_there_is_not_is_406_and_names_those_there_are(signing):
 
 
 def test_without_the_extra_pdf_says_what_to_install_and_second_best_is_served(signing, monkeypatch):
-    monkeypatch.setattr("app.representations.pdf_available", lambda: False)
+    monkeypatch.setattr("app.routes.report_forms.pdf_available", lambda: False)
     response = ask(signing, PDF)
     assert (response.status_code, response.json()["type"]) == (406, "/problems/pdf-unavailable")
     assert "attribution[report]" in response.json()["detail"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.opening import Vision
-from app.problem_types import PROBLEM_TYPES
-from app.service import running_service
+from app.encoders.gallery import Vision
+from app.problems.types import PROBLEM_TYPES
+from app.service.service import running_service
 from app.settings import Settings
 from tests.app import waiting
 from tests.app.conftest import (
@@ -79,7 +79,7 @@ def test_a_start_that_fails_closes_what_it_opened(settings, encoder, monkeypatch
     with running_service(settings, Vision(encoder, None)):
         pass
     descriptors = open_descriptors()
-    monkeypatch.setattr("app.opening.open_index", refuse)
+    monkeypatch.setattr("app.encoders.gallery.open_index", refuse)
     with pytest.raises(OSError, match="no index"), running_service(settings, Vision(encoder, None)):
         pass
     assert open_descriptors() <= descriptors

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.limits import PREFIX
 from app.settings import Settings
+from app.settings.limits import PREFIX
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "settings.md"
 

@@ -12,9 +12,9 @@ import httpx
 import numpy as np
 import pytest
 
-from app.backgrounds import extension_path, save_extension
+from app.encoders.background import extension_path, save_extension
 from app.settings import Settings
-from attribution.calibration.shares import KIND, ShareModel
+from attribution.calibration.shares.shares import KIND, ShareModel
 from attribution.catalog import Catalog, CoverageIncomplete, RegisteredEncoder
 from attribution.maintenance import fill_embeddings
 from models import load_encoder
@@ -272,7 +272,7 @@ def test_a_further_encoder_that_hangs_is_seen_as_the_first_would_be(pair, monkey
 def test_an_encoder_that_cannot_be_loaded_delays_activation_and_nothing_else(
     pair, served, monkeypatch
 ):
-    monkeypatch.setattr("app.switching._RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("app.encoders.switch._RETRY_SECONDS", 0.1)
     catalog = served.service.catalog
     prepare(pair, catalog)
     wait_for(lambda: loaded(served, pair.new.model_id))
@@ -298,7 +298,7 @@ def test_an_encoder_that_cannot_be_loaded_delays_activation_and_nothing_else(
 def test_a_service_without_the_active_encoder_goes_on_and_refuses_what_none_would_find(
     pair, served, monkeypatch
 ):
-    monkeypatch.setattr("app.switching._RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("app.encoders.switch._RETRY_SECONDS", 0.1)
     catalog = served.service.catalog
     encoder = load_encoder(pair.new.name)
     hidden = shutil.move(pair.new.name, f"{pair.new.name}-hidden")

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from app.opening import Vision
-from app.service import running_service
+from app.encoders.gallery import Vision
+from app.service.service import running_service
 from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import FolderInUse, erase
 from tests.app import waiting
@@ -81,7 +81,7 @@ def results_of(running, location):
 
 
 def test_what_waits_in_a_job_leaves_the_disk_with_it(settings, monkeypatch):
-    monkeypatch.setattr("app.worker._CLAIM", 1)
+    monkeypatch.setattr("app.jobs.worker._CLAIM", 1)
     held, image = Held(), jpeg(picture(41))
     with serving(settings, thumbnail_encoder(held)) as running:
         source = running.add(41)["source"]
@@ -102,7 +102,7 @@ def test_what_waits_in_a_job_leaves_the_disk_with_it(settings, monkeypatch):
 
 
 def test_the_names_under_which_jobs_were_asked_about_it_leave_the_disk_too(settings, monkeypatch):
-    monkeypatch.setattr("app.worker._CLAIM", 1)
+    monkeypatch.setattr("app.jobs.worker._CLAIM", 1)
     held, image = Held(), jpeg(picture(41))
     with serving(settings, thumbnail_encoder(held)) as running:
         source = running.add(41)["source"]

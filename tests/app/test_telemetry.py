@@ -13,9 +13,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.logs import JsonFormatter, configure
-from app.telemetry import route_of
-from app.tracing import RequestTracer
+from app.middleware.telemetry import route_of
+from app.telemetry.logs import JsonFormatter, configure
+from app.telemetry.tracing import RequestTracer
 from tests.app.conftest import jpeg, picture, serving, variation
 
 DOCS = Path(__file__).parents[2] / "docs"

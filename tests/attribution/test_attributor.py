@@ -6,7 +6,7 @@ import pytest
 from attribution.attributor import Attributor
 from attribution.calibration import AlphaTooSmall, Calibration
 from attribution.index import FaissIndex, Follower
-from attribution.retrieval import Fusion
+from attribution.retrieval.retrieval import Fusion
 from models.background import Background
 from tests.attribution.conftest import SmallSpace
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import gumbel_r
 
 from attribution.index import FaissIndex, change_batch
-from attribution.retrieval import Fusion, retrieve, unique_per_row
+from attribution.retrieval.retrieval import Fusion, retrieve, unique_per_row
 from models.parts import consecutive_parts
 
 PARTS = consecutive_parts([("structure", 4), ("appearance", 6)])

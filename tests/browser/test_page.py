@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.problem_types import PROBLEM_TYPES
+from app.problems.types import PROBLEM_TYPES
 from app.settings import Settings
 from tests.app.conftest import Running, jpeg, picture, serving, variation
 

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from models.decoding import DecodingLimits, ImageError, decode
+from models.images.decoding import DecodingLimits, ImageError, decode
 from tests.fault.image_mutations import corpus, mutated
 
 LIMITS = DecodingLimits(max_bytes=1_000_000, max_pixels=1_000_000)

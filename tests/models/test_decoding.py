@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from PIL.JpegImagePlugin import JpegImageFile
 
-from models.decoding import (
+from models.images.decoding import (
     CorruptImage,
     DecodingLimits,
     EmptyImage,

@@ -15,8 +15,8 @@ from models.card import BackboneCard, Card, PartCard, PreprocessingCard
 from models.checkpoints import BadCheckpoint, load_encoder_folder, save_encoder
 from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
+from models.images.preprocessing import Preprocessing
 from models.loading import load_encoder_background
-from models.preprocessing import Preprocessing
 
 
 def picture(seed=0, size=(90, 60)):

@@ -11,8 +11,8 @@ import torch
 
 from models.backbones.resnet import ResNet50
 from models.backbones.vit import VisionTransformer
-from models.official import LayoutMismatch, load_official, read_official
-from models.safe_reading import UnreadableCheckpoint, UnsafeCheckpoint, read_checkpoint
+from models.published.layouts import LayoutMismatch, load_official, read_official
+from models.published.untrusted import UnreadableCheckpoint, UnsafeCheckpoint, read_checkpoint
 
 DEPTH = 2
 

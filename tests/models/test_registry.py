@@ -15,11 +15,10 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from models import registry
-from models.backbones import timm_hub
 from models.backbones.vit import VisionTransformer
-from models.official import LayoutMismatch
-from models.registry import UnknownBackbone, WeightsUnavailable
+from models.published import registry, timm_hub
+from models.published.layouts import LayoutMismatch
+from models.published.registry import UnknownBackbone, WeightsUnavailable
 
 NAMES = {
     *("dino-vits16", "dino-vits8", "dino-vitb16", "dino-vitb8", "dino-resnet50"),
@@ -201,7 +200,7 @@ class TestOffline:
 
     def test_the_licence_is_shown_before_the_download(self, cache, monkeypatch, caplog):
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-        with caplog.at_level(logging.WARNING, logger="models.registry"):
+        with caplog.at_level(logging.WARNING, logger="models.published.registry"):
             self.expect_advice("dinov3-vits16")
         assert "DINOv3 License" in caplog.text
         assert "https://" in caplog.text

@@ -6,11 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models import registry
-from models.backbones import timm_hub
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard
 from models.checkpoints import BadCheckpoint, load_backbone, load_encoder_folder, save_encoder
 from models.heads import AffineMap, HeadPart
+from models.published import registry, timm_hub
 
 
 @pytest.fixture

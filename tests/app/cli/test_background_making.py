@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from app.backgrounds import load_extension
-from app.cli.background_making import _each_once, keep_addition
+from app.cli.calibrate.background import _each_once, keep_addition
 from app.cli.failures import BadInvocation
+from app.encoders.background import load_extension
 from app.settings import Settings
 from attribution.calibration import StratumNull
 from models import load_encoder

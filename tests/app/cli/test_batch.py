@@ -41,7 +41,7 @@ def test_run_again_it_asks_only_for_what_is_missing(
     assert attribution("batch", pictures, "--out", results, "--data", held).code == 0
     assert len(lines(results)) == 6
     assert results.read_bytes().startswith(first)
-    monkeypatch.setattr("app.cli.batch_local.load_vision", pytest.fail)
+    monkeypatch.setattr("app.cli.batch.local.load_vision", pytest.fail)
     assert attribution("batch", pictures, "--out", results, "--data", held).code == 0
     assert len(lines(results)) == 6
 
@@ -57,7 +57,7 @@ def test_a_file_of_something_else_is_left_alone(attribution, held, pictures, res
 
 @pytest.fixture
 def service(tmp_path, encoder, monkeypatch):
-    monkeypatch.setattr("app.cli.batch_remote._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("app.cli.batch.remote._POLL_SECONDS", 0.01)
     with serving(Settings(data=tmp_path / "service"), encoder) as running:
         yield running
 
@@ -72,7 +72,7 @@ def many(tmp_path):
 
 
 def test_a_service_answers_by_jobs_and_keeps_none(attribution, service, many, results, monkeypatch):
-    monkeypatch.setattr("app.cli.batch_remote.LOT_IMAGES", 4)
+    monkeypatch.setattr("app.cli.batch.remote.LOT_IMAGES", 4)
     for seed in range(9):
         service.add(seed)
     (many / "3.jpg").write_bytes(b"no image")
@@ -108,7 +108,7 @@ def test_an_interrupted_run_finds_the_job_that_it_has_sent(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.cli.batch_remote._results", interrupt)
+        patch.setattr("app.cli.batch.remote._results", interrupt)
         done = attribution("batch", many, "--out", results, "--url", service.url)
     assert done.code == 130
     assert lines(results) == []
@@ -127,7 +127,7 @@ def test_a_service_that_refuses_says_why(attribution, service, many, results):
 
 
 def test_a_service_out_of_reach(attribution, many, results, monkeypatch):
-    monkeypatch.setattr("app.cli.batch_remote._PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("app.cli.batch.remote._PATIENCE_SECONDS", 0.1)
     done = attribution("batch", many, "--out", results, "--url", "http://127.0.0.1:9")
     assert done.code == 1
     assert "cannot be reached" in done.err

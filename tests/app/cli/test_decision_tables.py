@@ -5,11 +5,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.cli.decision_tables import decision_tables
-from attribution.evaluation.answers import Answers, Decisions, Judged
-from attribution.evaluation.cases import Benchmark, Case, Truth
-from attribution.evaluation.decision_results import report_decisions
-from attribution.evaluation.gallery import GalleryPlan
+from app.cli.evaluate.decision_tables import decision_tables
+from attribution.evaluation.benchmark.cases import Benchmark, Case, Truth
+from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
+from attribution.evaluation.decisions.gallery import GalleryPlan
+from attribution.evaluation.decisions.results import report_decisions
 
 
 def shown(*answers):

@@ -158,7 +158,9 @@ def test_a_bad_option_is_refused_before_anything_is_described(evaluate, data, op
 def test_where_nothing_can_be_written_is_said_before_images_are_read(
     evaluate, data, tmp_path, mode, monkeypatch
 ):
-    monkeypatch.setattr("app.cli.evaluate.read_benchmark", lambda *_, **__: pytest.fail("too late"))
+    monkeypatch.setattr(
+        "app.cli.evaluate.command.read_benchmark", lambda *_, **__: pytest.fail("too late")
+    )
     (tmp_path / "taken").write_text("a file")
     done = evaluate(data, *mode, "--out", tmp_path / "taken")
     assert (done.code, done.err.count("\n")) == (1, 1)
@@ -181,7 +183,9 @@ def test_bad_data_is_named(evaluate, data, tmp_path):
 def test_too_few_sources_for_supervision_are_said_before_images_are_described(
     evaluate, data, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("app.cli.evaluate.load_encoders", lambda *_: pytest.fail("too late"))
+    monkeypatch.setattr(
+        "app.cli.evaluate.command.load_encoders", lambda *_: pytest.fail("too late")
+    )
     rows = (data / "manifest.jsonl").read_text().splitlines()[:3]
     for name in ("queries", "sources"):
         (tmp_path / name).symlink_to(data / name)

@@ -166,7 +166,9 @@ def test_pictures_are_written(document, kept):
 def test_a_kept_gallery_is_used_again_and_gives_the_same_answers(
     document, evaluate, kept, monkeypatch
 ):
-    monkeypatch.setattr("attribution.evaluation.gallery.ingest", None)  # nothing to ingest
+    monkeypatch.setattr(
+        "attribution.evaluation.decisions.gallery.ingest", None
+    )  # nothing to ingest
     again = evaluate("--out", kept / "again")
     assert again.code == 0, again.err
     found = json.loads((kept / "again" / "decisions.json").read_text())

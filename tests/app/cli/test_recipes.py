@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.cli.failures import BadInvocation
-from app.cli.recipes import (
+from app.cli.train.recipes import (
     choose_recipe,
     given,
     images_to_hold_out,
@@ -17,7 +17,7 @@ from app.cli.recipes import (
     refuse_unfit,
     refuse_without_head_scope,
 )
-from attribution.training.config import TrainingConfig
+from attribution.training.recipe.config import TrainingConfig
 from models.backbones.residual import ResidualNet
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from attribution.calibration import Calibration
 from attribution.calibration.neighbours import BackgroundNeighbours
 from attribution.index import FaissIndex, Follower, change_batch
-from attribution.retrieval import Fusion
+from attribution.retrieval.retrieval import Fusion
 from models.background import Background, thumbnail
 from tests.attribution.conftest import SmallSpace
 

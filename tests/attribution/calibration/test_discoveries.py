@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.calibration.discoveries import q_values
+from attribution.calibration.false_discovery import q_values
 
 
 def rejected(p_values, level):

@@ -11,7 +11,7 @@ from attribution.calibration.filtering import FilteredNulls
 from attribution.calibration.following import FollowedNull, ScoredBackground
 from attribution.calibration.reference import Reference
 from attribution.index import FaissIndex, change_batch
-from attribution.retrieval import Fusion
+from attribution.retrieval.retrieval import Fusion
 from models.background import GENERATED, LAUNDERED, PHOTO, Background
 from tests.attribution.conftest import SmallSpace, rows_of
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.calibration.scoring import (
+from attribution.calibration.shares.scoring import (
     binary_brier_score,
     binary_log_score,
     brier_score,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution.calibration.copies import is_copy
+from attribution.calibration.picture_copies import is_copy
 from attribution.calibration.statistic import (
     DEPTH,
     NEIGHBOURS,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.evaluation.methods import Rows
+from attribution.evaluation.ranks.methods import Rows
 
 
 def draw_picture(path: Path, seed: int) -> Path:

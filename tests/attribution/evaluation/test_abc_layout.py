@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from attribution.evaluation.abc_layout import read_abc_layout
-from attribution.evaluation.cases import BadBenchmark
+from attribution.evaluation.benchmark.abc_layout import read_abc_layout
+from attribution.evaluation.benchmark.cases import BadBenchmark
 
 
 def entry(name, exemplars=2, samples=2):

@@ -8,7 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from attribution.evaluation.baselines import FITTED, NAMES, UnfitBaseline, colour_histogram, make
+from attribution.evaluation.ranks.baselines import (
+    FITTED,
+    NAMES,
+    UnfitBaseline,
+    colour_histogram,
+    make,
+)
 from models.backbones.features import Backbone, Features
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard
 from models.encoder import Encoder

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.evaluation.bootstrap import (
+from attribution.evaluation.benchmark.cases import Case, Truth
+from attribution.evaluation.statistics.bootstrap import (
     Interval,
     components,
     mean_intervals,
     paired_difference,
 )
-from attribution.evaluation.cases import Case, Truth
 
 
 def case(keys, in_set="a", excluded=()):

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from attribution.evaluation.cases import BadBenchmark, file_picture, open_image
+from attribution.evaluation.benchmark.cases import BadBenchmark, file_picture, open_image
 
 
 def test_an_image_is_upright_and_rgb(tmp_path):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.evaluation import curves as module
-from attribution.evaluation.canvas import WRITTEN, shortened, text_width
-from attribution.evaluation.curves import (
+from attribution.evaluation.pictures import curves as module
+from attribution.evaluation.pictures.canvas import WRITTEN, shortened, text_width
+from attribution.evaluation.pictures.curves import (
     HIGH,
     LEFT,
     PALETTE,

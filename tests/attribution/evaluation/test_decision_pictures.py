@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.evaluation.canvas import WRITTEN
-from attribution.evaluation.curves import (
+from attribution.evaluation.pictures.canvas import WRITTEN
+from attribution.evaluation.pictures.curves import (
     HIGH,
     LEFT,
     PALETTE,

@@ -11,11 +11,17 @@ from torch.nn import functional
 from attribution.attributor import Attributor
 from attribution.calibration import AlphaTooSmall, Calibration
 from attribution.catalog import Catalog
-from attribution.evaluation.cases import BadBenchmark, Benchmark, Case, Truth, file_picture
-from attribution.evaluation.decisions import decide
-from attribution.evaluation.gallery import GalleryPlan, fill_gallery, plan_gallery
+from attribution.evaluation.benchmark.cases import (
+    BadBenchmark,
+    Benchmark,
+    Case,
+    Truth,
+    file_picture,
+)
+from attribution.evaluation.decisions.decisions import decide
+from attribution.evaluation.decisions.gallery import GalleryPlan, fill_gallery, plan_gallery
 from attribution.index import open_index
-from attribution.retrieval import fusion_of
+from attribution.retrieval.retrieval import fusion_of
 from models.backbones.features import Backbone, Features
 from models.background import Background, thumbnail
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard

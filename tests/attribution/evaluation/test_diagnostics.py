@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from attribution.evaluation.diagnostics import cross_covariance
+from attribution.evaluation.ranks.diagnostics import cross_covariance
 
 
 def unit_rows(n, d, seed):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.evaluation.cases import BadBenchmark
-from attribution.evaluation.distractors import read_distractors
+from attribution.evaluation.benchmark.cases import BadBenchmark
+from attribution.evaluation.benchmark.distractors import read_distractors
 
 
 @pytest.fixture

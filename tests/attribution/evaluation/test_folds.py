@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.evaluation.folds import LEAST_GROUPS, TooFewGroups, components, folds_of
+from attribution.evaluation.statistics.folds import LEAST_GROUPS, TooFewGroups, components, folds_of
 
 truths = st.lists(
     st.lists(st.integers(0, 30), max_size=3, unique=True).map(tuple), min_size=1, max_size=40

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from attribution.evaluation.cases import BadBenchmark
-from attribution.evaluation.formats import detect, read_benchmark
+from attribution.evaluation.benchmark.cases import BadBenchmark
+from attribution.evaluation.benchmark.formats import detect, read_benchmark
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from attribution.catalog import Catalog
-from attribution.evaluation.cases import BadBenchmark
-from attribution.evaluation.formats import read_benchmark
-from attribution.evaluation.gallery import DISTRACTORS, fill_gallery, plan_gallery
+from attribution.evaluation.benchmark.cases import BadBenchmark
+from attribution.evaluation.benchmark.formats import read_benchmark
+from attribution.evaluation.decisions.gallery import DISTRACTORS, fill_gallery, plan_gallery
 
 
 class Brightness:

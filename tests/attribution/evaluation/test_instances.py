@@ -2,8 +2,8 @@
 
 import pytest
 
-from attribution.evaluation.cases import BadBenchmark
-from attribution.evaluation.instances import read_instances
+from attribution.evaluation.benchmark.cases import BadBenchmark
+from attribution.evaluation.benchmark.instances import read_instances
 
 
 def test_each_image_looks_for_the_others_of_its_subject(tmp_path, draw):

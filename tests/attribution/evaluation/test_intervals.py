@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from attribution.evaluation.intervals import (
+from attribution.evaluation.statistics.intervals import (
     beta_cdf,
     beta_quantile,
     clopper_pearson,

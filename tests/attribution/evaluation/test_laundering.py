@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.evaluation.laundering import CONDITIONS, disguise, launder
+from attribution.evaluation.benchmark.laundering import CONDITIONS, disguise, launder
 
 
 @pytest.fixture

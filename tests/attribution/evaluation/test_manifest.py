@@ -5,8 +5,8 @@ import json
 import pytest
 from PIL import Image
 
-from attribution.evaluation.cases import BadBenchmark, Truth
-from attribution.evaluation.manifest import read_manifest_folder
+from attribution.evaluation.benchmark.cases import BadBenchmark, Truth
+from attribution.evaluation.benchmark.manifest import read_manifest_folder
 from attribution.synthesis import generate
 
 

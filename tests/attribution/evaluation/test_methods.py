@@ -5,13 +5,13 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from attribution.evaluation.methods import (
+from attribution.evaluation.ranks.methods import (
     FusedScorer,
     PooledDescriber,
     encoder_method,
     under_head,
 )
-from attribution.retrieval import Fusion
+from attribution.retrieval.retrieval import Fusion
 from models.backbones.residual import ResidualNet
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard
 from models.encoder import Encoder
@@ -77,7 +77,7 @@ def test_an_encoder_of_two_views_is_mirrored_as_the_service_does():
 
 
 def test_images_are_read_as_they_are_needed(encoder, monkeypatch):
-    monkeypatch.setattr("attribution.evaluation.methods.BATCH", 2)
+    monkeypatch.setattr("attribution.evaluation.ranks.methods.BATCH", 2)
     describe = PooledDescriber(encoder)
     rows = describe(pictures(range(5)))
     assert rows.shape == (5, encoder.backbone.dimension)
@@ -95,7 +95,7 @@ def test_a_gallery_goes_through_the_head_once(encoder, monkeypatch):
         domains.append(domain)
         return under_head(encoder, descriptors, domain)
 
-    monkeypatch.setattr("attribution.evaluation.methods.under_head", watched)
+    monkeypatch.setattr("attribution.evaluation.ranks.methods.under_head", watched)
     first = scorer(queries, gallery, [])
     assert (scorer(queries, gallery, []) == first).all()
     assert domains == ["source", "query", "query"]

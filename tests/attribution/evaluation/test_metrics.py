@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.evaluation.metrics import (
+from attribution.measures import (
     RECALL_GRID,
     average_precision,
     average_precision_ceiling,

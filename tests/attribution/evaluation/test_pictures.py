@@ -5,12 +5,17 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from attribution.evaluation.canvas import WRITTEN
-from attribution.evaluation.cases import Benchmark, Case, Truth, file_picture
-from attribution.evaluation.grid import BREAK, CELL, GAP, QUERY, RIGHT, TOP
-from attribution.evaluation.methods import Method
-from attribution.evaluation.pictures import GridCell, GridRow, grid_picture, write_pictures
-from attribution.evaluation.protocol import evaluate
+from attribution.evaluation.benchmark.cases import Benchmark, Case, Truth, file_picture
+from attribution.evaluation.pictures.canvas import WRITTEN
+from attribution.evaluation.pictures.grid import BREAK, CELL, GAP, QUERY, RIGHT, TOP
+from attribution.evaluation.pictures.rank_pictures import (
+    GridCell,
+    GridRow,
+    grid_picture,
+    write_pictures,
+)
+from attribution.evaluation.ranks.methods import Method
+from attribution.evaluation.ranks.protocol import evaluate
 
 COLOURS = {"red": (200, 0, 0), "grey": (120, 120, 120), "violet": (120, 0, 160)}
 

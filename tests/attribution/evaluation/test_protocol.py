@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import ImageOps
 
-from attribution.evaluation import protocol as module
-from attribution.evaluation.cases import (
+from attribution.evaluation.benchmark.cases import (
     BadBenchmark,
     Benchmark,
     Case,
@@ -15,9 +14,10 @@ from attribution.evaluation.cases import (
     file_picture,
     open_image,
 )
-from attribution.evaluation.laundering import CONDITIONS
-from attribution.evaluation.methods import Method
-from attribution.evaluation.protocol import evaluate, treated_queries
+from attribution.evaluation.benchmark.laundering import CONDITIONS
+from attribution.evaluation.ranks import protocol as module
+from attribution.evaluation.ranks.methods import Method
+from attribution.evaluation.ranks.protocol import evaluate, treated_queries
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attribution.evaluation.answers import Answers, Decisions, Judged
-from attribution.evaluation.cases import Case, Truth
-from attribution.evaluation.intervals import clopper_pearson
-from attribution.evaluation.rates import (
+from attribution.evaluation.benchmark.cases import Case, Truth
+from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
+from attribution.evaluation.decisions.rates import (
     PREVALENCES,
     false_attributions,
     false_discoveries,
     false_discovery_proportion,
     powers,
 )
+from attribution.evaluation.statistics.intervals import clopper_pearson
 
 
 def judged(p_value, *, right=False, wrong=1.0, sourceless=False):

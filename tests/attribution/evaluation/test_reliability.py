@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attribution.calibration.scoring import (
+from attribution.calibration.shares.scoring import (
     binary_brier_score,
     binary_log_score,
     equal_mass_calibration_error,
 )
-from attribution.evaluation.answers import Answers, Decisions, Judged
-from attribution.evaluation.cases import Case, Truth
-from attribution.evaluation.reliability import equal_mass_bins, reliabilities
+from attribution.evaluation.benchmark.cases import Case, Truth
+from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
+from attribution.evaluation.decisions.reliability import equal_mass_bins, reliabilities
 
 
 def drawn(claim, n=600, seed=0):

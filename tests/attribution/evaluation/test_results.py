@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from attribution.evaluation.cases import Case, Truth
-from attribution.evaluation.results import (
+from attribution.evaluation.benchmark.cases import Case, Truth
+from attribution.evaluation.ranks.results import (
     Evaluation,
     Ranking,
     difference,

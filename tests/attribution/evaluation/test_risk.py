@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution.evaluation.risk import risk_coverage
+from attribution.evaluation.decisions.risk import risk_coverage
 
 
 def slow_area(p_values, wrong):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.evaluation.folds import TooFewGroups, folds_of
-from attribution.evaluation.supervised import (
+from attribution.evaluation.ranks.supervised import (
     Recipe,
     SupervisedScorer,
     contrastive_both_ways,
 )
+from attribution.evaluation.statistics.folds import TooFewGroups, folds_of
 
 GROUPS, EACH, COLUMNS = 40, 5, 16
 
@@ -95,7 +95,7 @@ def test_a_fold_that_trains_on_its_own_source_would_show(monkeypatch):
     """The test above fails for folds of queries in place of folds of sources."""
     queries, gallery, truth = two_domains()
     monkeypatch.setattr(
-        "attribution.evaluation.supervised.folds_of",
+        "attribution.evaluation.ranks.supervised.folds_of",
         lambda truth, folds, seed: np.arange(len(truth)) % folds,
     )
     changed = list(truth)

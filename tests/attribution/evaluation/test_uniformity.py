@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attribution.evaluation.uniformity import QUANTILES, band, cumulative, uniformity
+from attribution.evaluation.decisions.uniformity import QUANTILES, band, cumulative, uniformity
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])

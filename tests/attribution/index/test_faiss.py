@@ -20,7 +20,7 @@ from attribution.index import (
     load_snapshot,
     save_snapshot,
 )
-from attribution.index.structure import Structure
+from attribution.index.faiss_structure import Structure
 from models.parts import Part, consecutive_parts
 
 PARTS = consecutive_parts([("structure", 6), ("appearance", 10)])

@@ -16,7 +16,7 @@ from PIL import Image
 
 from attribution.catalog import Catalog, CatalogClosed, RegisteredEncoder, SourceFilter
 from attribution.ingestion import ManifestRow, Progress, ingest, make_preview, read_manifest
-from models.decoding import DecodingLimits
+from models.images.decoding import DecodingLimits
 
 ROOT = Path(__file__).parents[3]
 

@@ -16,7 +16,7 @@ from PIL import Image
 import attribution.catalog
 from attribution.catalog import Catalog, NewSource
 from attribution.index import open_index, save_snapshot
-from models.decoding import decode
+from models.images.decoding import decode
 from models.parts import Part, consecutive_parts
 
 ROOT = Path(attribution.catalog.__file__).parents[2]

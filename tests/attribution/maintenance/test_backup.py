@@ -212,7 +212,7 @@ def test_a_catalog_too_damaged_to_name_its_takedowns_is_replaced_only_on_request
 @pytest.mark.parametrize(
     "point",
     [
-        "attribution.catalog.copies:Copies.write",
+        "attribution.catalog.copying:Copies.write",
         "attribution.maintenance.backup:_copy_previews",
         "attribution.maintenance.backup:write_flushed",
     ],

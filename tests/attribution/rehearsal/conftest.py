@@ -15,7 +15,7 @@ from attribution.calibration import Calibration
 from attribution.catalog import Catalog, NewSource
 from attribution.index import FaissIndex, Follower
 from attribution.ingestion.previews import make_preview
-from attribution.retrieval import fusion_of
+from attribution.retrieval.retrieval import fusion_of
 from models.backbones.features import Backbone, Features
 from models.background import Background, thumbnail
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard

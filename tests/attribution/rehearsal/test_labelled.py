@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from attribution.evaluation.cases import BadBenchmark
+from attribution.evaluation.benchmark.cases import BadBenchmark
 from attribution.rehearsal.labelled import TooFewLabels, labelled
 from tests.attribution.rehearsal.conftest import picture
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution.calibration.fitting import cross_validated
+from attribution.calibration.shares.fitting import cross_validated
 from attribution.rehearsal.examples import examples
 from attribution.rehearsal.held import choose, with_copies
 from attribution.rehearsal.rehearsal import TooFewSources, rehearsal

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.training.alignment import (
+from attribution.training.losses.contrast import (
     KeyQueue,
     contrastive,
     momentum_contrastive,

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from attribution.training.cached import cache_rows
-from attribution.training.images import ImageSet
-from attribution.training.plans import UnfitHead
+from attribution.training.data.images import ImageSet
+from attribution.training.heads.cached import cache_rows
+from attribution.training.recipe.plans import UnfitHead
 from models.backbones.features import Backbone, Features
-from models.preprocessing import Preprocessing
+from models.images.preprocessing import Preprocessing
 
 SIDE, SHAPE = 32, Preprocessing(32, 32)
 

@@ -6,10 +6,19 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from attribution.training.config import BadRecipe, ResolutionStage, TrainingConfig, read_config
-from attribution.training.precision import Precision
-from attribution.training.preflight import UnfitRun, check_run
-from attribution.training.schedule import learning_rate, teacher_momentum, teacher_temperature
+from attribution.training.recipe.config import (
+    BadRecipe,
+    ResolutionStage,
+    TrainingConfig,
+    read_config,
+)
+from attribution.training.recipe.precision import Precision
+from attribution.training.recipe.preflight import UnfitRun, check_run
+from attribution.training.recipe.schedule import (
+    learning_rate,
+    teacher_momentum,
+    teacher_temperature,
+)
 from models.backbones.residual import ResidualNet
 
 SHORT = TrainingConfig(

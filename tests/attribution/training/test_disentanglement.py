@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.training.disentanglement import ica, koleo
+from attribution.training.losses.information import ica, koleo
 
 
 def unit_rows(n, d, seed):

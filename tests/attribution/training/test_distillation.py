@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from attribution.training.distillation import dino_loss, next_centre
+from attribution.training.losses.distillation import dino_loss, next_centre
 
 
 def logits(*shape, seed):

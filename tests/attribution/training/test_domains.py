@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy.linalg import sqrtm
 
-from attribution.training.domains import map_for_queries
+from attribution.training.heads.domains import map_for_queries
 from models.heads import AffineMap, Moments, linear_identity, whiten
 
 

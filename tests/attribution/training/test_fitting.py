@@ -9,21 +9,21 @@ import torch
 from PIL import Image
 
 from attribution.synthesis.background import StrataSizes
-from attribution.training.building import Description, build_encoder, reference_places
-from attribution.training.config import TrainingConfig
-from attribution.training.fitting import fit_parts
-from attribution.training.images import (
+from attribution.training.data.images import (
     ImageSet,
     NoImages,
     member_names,
     read_images,
     read_pictures,
 )
-from attribution.training.plans import PartPlan, UnfitHead, check_plans, plans_for
+from attribution.training.heads.fitting import fit_parts
+from attribution.training.recipe.config import TrainingConfig
+from attribution.training.recipe.plans import PartPlan, UnfitHead, check_plans, plans_for
+from attribution.training.run.building import Description, build_encoder, reference_places
 from models.backbones.residual import ResidualNet
+from models.images.preprocessing import Preprocessing
 from models.loading import load_encoder, load_encoder_background
 from models.parts import consecutive_parts
-from models.preprocessing import Preprocessing
 
 
 def net():

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from attribution.training.framing import read_framed
-from attribution.training.images import NoImages
-from models.preprocessing import Preprocessing
+from attribution.training.data.framing import read_framed
+from attribution.training.data.images import NoImages
+from models.images.preprocessing import Preprocessing
 
 CROPPED = Preprocessing(
     32, 32, "centre-crop", 0.875, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

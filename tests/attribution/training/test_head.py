@@ -8,19 +8,19 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from attribution.training.building import Description, build_encoder
-from attribution.training.cached import CachedRows, cache_rows
-from attribution.training.framing import read_framed
-from attribution.training.head import HeadProgress, head_plans, train_head
-from attribution.training.head_recipe import HeadRecipe
-from attribution.training.images import ImageSet
-from attribution.training.linear import train_linear
-from attribution.training.plans import UnfitHead
-from models import load_encoder, registry
-from models.backbones import timm_hub
+from attribution.training.data.framing import read_framed
+from attribution.training.data.images import ImageSet
+from attribution.training.heads.cached import CachedRows, cache_rows
+from attribution.training.heads.head import HeadProgress, head_plans, train_head
+from attribution.training.heads.linear import train_linear
+from attribution.training.recipe.head_recipe import HeadRecipe
+from attribution.training.recipe.plans import UnfitHead
+from attribution.training.run.building import Description, build_encoder
+from models import load_encoder
 from models.backbones.features import Backbone, Features
 from models.backbones.vit import VisionTransformer
-from models.preprocessing import Preprocessing
+from models.images.preprocessing import Preprocessing
+from models.published import registry, timm_hub
 
 SHAPE = Preprocessing(32, 32)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.training.images import NoImages, member_names, members, read_images
+from attribution.training.data.images import NoImages, member_names, members, read_images
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from attribution.training.alignment import contrastive, momentum_contrastive
-from attribution.training.disentanglement import koleo
-from attribution.training.distillation import dino_loss, next_centre
-from attribution.training.teacher import cosine_momentum
+from attribution.training.losses.contrast import contrastive, momentum_contrastive
+from attribution.training.losses.distillation import dino_loss, next_centre
+from attribution.training.losses.information import koleo
+from attribution.training.objective.teacher import cosine_momentum
 
 oracle = pytest.importorskip("lightly.loss")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.training.alignment import contrastive
-from attribution.training.disentanglement import RecentRows, effective_rank, log_determinant
+from attribution.training.losses.contrast import contrastive
+from attribution.training.losses.information import RecentRows, effective_rank, log_determinant
 
 
 def unit_rows(n, d, seed):

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from attribution.training.metrics import alignment, uniformity
+from attribution.training.run.uniformity import alignment, uniformity
 
 
 def unit_rows(n, d, seed):

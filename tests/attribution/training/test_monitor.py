@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.training import monitor as module
-from attribution.training.config import ResolutionStage, TrainingConfig
-from attribution.training.images import ImageSet
-from attribution.training.journal import METRICS, TENSORBOARD, Journal
-from attribution.training.monitor import Monitor, rank_sources, split
-from attribution.training.trainer import Trainer
+from attribution.training.data.images import ImageSet
+from attribution.training.recipe.config import ResolutionStage, TrainingConfig
+from attribution.training.run import monitor as module
+from attribution.training.run.journal import METRICS, TENSORBOARD, Journal
+from attribution.training.run.monitor import Monitor, rank_sources, split
+from attribution.training.run.trainer import Trainer
 from models.backbones.residual import ResidualNet
 
 WIDTHS, BLOCKS = (8, 16, 16, 32), (0, 0, 0, 0)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from attribution.training.config import TrainingConfig
-from attribution.training.disentanglement import ica, koleo, log_determinant
-from attribution.training.objective import Objective, Views
+from attribution.training.losses.information import ica, koleo, log_determinant
+from attribution.training.objective.objective import Objective, Views
+from attribution.training.recipe.config import TrainingConfig
 from models.backbones.residual import ResidualNet
 
 N, HALF, WHOLE = 16, 8, 1  # of 8 mixed views, one is a collage

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from attribution.training.config import ResolutionStage, TrainingConfig
-from attribution.training.distributed import process_group, rank, world_size
-from attribution.training.images import ImageSet
-from attribution.training.trainer import Trainer
+from attribution.training.data.images import ImageSet
+from attribution.training.recipe.config import ResolutionStage, TrainingConfig
+from attribution.training.run.distributed import process_group, rank, world_size
+from attribution.training.run.trainer import Trainer
 
 TINY = TrainingConfig(
     widths=(8, 8, 16, 16),

@@ -2,7 +2,7 @@
 
 import torch
 
-from attribution.training.projection import PrototypeHead
+from attribution.training.objective.projection import PrototypeHead
 
 
 def head():

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from attribution.training.teacher import cosine_momentum, update_teacher
+from attribution.training.objective.teacher import cosine_momentum, update_teacher
 
 
 def network():

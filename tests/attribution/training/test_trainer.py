@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from attribution.training.checkpoint import CHECKPOINT, DamagedRun, ForeignRun
-from attribution.training.config import ResolutionStage, TrainingConfig
-from attribution.training.images import ImageSet, NoImages
-from attribution.training.preflight import UnfitRun
-from attribution.training.trainer import Trainer, TrainingCollapsed
+from attribution.training.data.images import ImageSet, NoImages
+from attribution.training.recipe.config import ResolutionStage, TrainingConfig
+from attribution.training.recipe.preflight import UnfitRun
+from attribution.training.run.checkpoint import CHECKPOINT, DamagedRun, ForeignRun
+from attribution.training.run.trainer import Trainer, TrainingCollapsed
 from models.backbones.residual import ResidualNet
 
 TINY = TrainingConfig(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.training import mixing, views
-from attribution.training.objective import make_views
+from attribution.training.data import mixing, views
+from attribution.training.objective.objective import make_views
 
 
 def generator(seed=0):

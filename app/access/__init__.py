@@ -1,0 +1,1 @@
+"""Who may call, and what: keys, scopes, rates, and pages of other sites."""

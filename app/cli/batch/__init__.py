@@ -1,0 +1,1 @@
+"""`attribution batch`: many images, here or against a running service."""

@@ -1,0 +1,1 @@
+"""`attribution calibrate`: shares and background of one's own sources."""

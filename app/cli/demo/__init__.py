@@ -1,0 +1,1 @@
+"""`attribution demo`: the whole thing on real photographs."""

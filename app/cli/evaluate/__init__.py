@@ -1,0 +1,1 @@
+"""`attribution evaluate`: ranks and decisions, measured and shown."""

@@ -1,0 +1,120 @@
+"""The tables of `attribution evaluate`: figures, differences and diagnostics for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from attribution.evaluation.ranks.diagnostics import CrossCovariance
+from attribution.evaluation.ranks.results import DEPTHS, Difference, Figures, Summary
+from attribution.evaluation.statistics.bootstrap import Interval
+
+_LISTED = tuple(depth for depth in DEPTHS if depth > 1)
+
+
+def summary_table(condition: str, summaries: Sequence[Summary]) -> Table:
+    """Figures of every method under one condition; first what is attainable where that is less."""
+    table = Table(title=f"{condition} queries", title_justify="left", title_style="bold")
+    table.add_column("method")
+    table.add_column("set")
+    for name in ("n", "hit@1", *(f"R@{depth}" for depth in _LISTED), "mAP", "95 %"):
+        table.add_column(name, justify="right")
+    short = [row for row in summaries[0].rows if _below_one(row)]
+    for number, row in enumerate(short):
+        first = "(attainable)" if number == 0 else ""
+        table.add_row(first, _part(row), *_ceilings(row), end_section=row is short[-1])
+    for summary in summaries:
+        for number, row in enumerate(summary.rows):
+            table.add_row(summary.method if number == 0 else "", _part(row), *_cells(row))
+        blank = [""] * (2 + len(_LISTED))
+        mean = summary.mean
+        table.add_row("", "mean of sets", *blank, _figure(mean.value), _range(mean))
+        table.add_section()
+    return table
+
+
+def difference_table(against: str, differences: Sequence[Difference]) -> Table:
+    """Paired differences in mean average precision."""
+    table = Table(
+        title=f"mAP minus that of {against}, same queries",
+        title_justify="left",
+        title_style="bold",
+    )
+    for name in ("queries", "method", "set"):
+        table.add_column(name)
+    for name in ("difference", "95 %", "excludes 0"):
+        table.add_column(name, justify="right")
+    for each in differences:
+        rows = [*each.intervals.sets.items(), ("mean of sets", each.intervals.mean)]
+        for number, (name, interval) in enumerate(rows):
+            first = (each.condition, each.method) if number == 0 else ("", "")
+            excludes = "yes" if interval.excludes_zero else "no"
+            table.add_row(
+                *first, name, f"{interval.value:+.3f}", _range(interval, signed=True), excludes
+            )
+        table.add_section()
+    return table
+
+
+def pairs_table(found: Mapping[str, CrossCovariance]) -> Table:
+    """Cross-covariance of true pairs, clean; see docs/evaluation.md."""
+    table = Table(
+        title="clean true pairs, whitened cross-covariance C",
+        title_justify="left",
+        title_style="bold",
+    )
+    table.add_column("encoder")
+    for name in (
+        "pairs",
+        "directions",
+        "|C - C'| / |C|",
+        "off-diagonal",
+        "tr C / |C|*",
+        "mean rho",
+    ):
+        table.add_column(name, justify="right")
+    for name, each in found.items():
+        figures = (each.asymmetry, each.off_diagonal, each.positivity, each.correlation)
+        table.add_row(name, str(each.pairs), str(each.directions), *map(_figure, figures))
+    return table
+
+
+def _part(row: Figures) -> str:
+    if row.role:
+        return f"  {row.role}"
+    return f"  by {row.made_by}" if row.made_by else row.set
+
+
+def _cells(row: Figures) -> list[str]:
+    recalls = [_figure(row.recall[depth]) for depth in _LISTED]
+    precision = row.precision
+    return [
+        str(row.queries),
+        _figure(row.hit),
+        *recalls,
+        _figure(precision.value),
+        _range(precision),
+    ]
+
+
+def _ceilings(row: Figures) -> list[str]:
+    recalls = [_figure(row.recall_ceiling[depth]) for depth in _LISTED]
+    return [str(row.queries), _figure(1.0), *recalls, _figure(row.precision_ceiling), ""]
+
+
+def _below_one(row: Figures) -> bool:
+    whole = not row.role and not row.made_by
+    return whole and min(row.precision_ceiling, *(row.recall_ceiling[k] for k in _LISTED)) < 1
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _range(interval: Interval, *, signed: bool = False) -> str:
+    """The interval, or a dash where one component leaves it unknown."""
+    if interval.low is None or interval.high is None:
+        return "-"
+    sign = "+" if signed else ""
+    return f"{interval.low:{sign}.3f} to {interval.high:{sign}.3f}"

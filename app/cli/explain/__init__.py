@@ -1,0 +1,1 @@
+"""`attribution explain`: a picture of where an image resembles its sources."""

@@ -1,0 +1,1 @@
+"""`attribution report`: the answer about one image as a document."""

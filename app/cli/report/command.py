@@ -1,0 +1,173 @@
+"""`attribution report`: an answer as a document to keep, its keys, and the check of a signature.
+
+It imports nothing heavy: whoever checks a signature needs no encoder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from app.cli.console import fail, out, print_json
+from app.cli.options import (
+    AlphaOption,
+    CollectionsOption,
+    DataOption,
+    EncoderOption,
+    JsonOption,
+    WeightsOption,
+    encoder_settings_from,
+    settings_from,
+)
+
+EXIT_CODES = {
+    "valid": 0,
+    "altered": 3,
+    "other-key": 4,
+    "unsigned": 5,
+    "reformatted": 6,
+    "intact": 7,
+}
+"""Of `attribution report verify`; 1 is a file that is no report, 2 a misspelt command."""
+
+
+def report_command(
+    image: Annotated[Path, typer.Argument(help="Image to attribute.", show_default=False)],
+    outputs: Annotated[
+        list[Path],
+        typer.Option(
+            "--out", "-o", show_default=False,
+            help="File to write: .json, .html or .pdf; repeat it for several forms of one report.",
+        ),
+    ],
+    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=100)] = 10,
+    collection: CollectionsOption = None,
+    alpha: AlphaOption = None,
+    signing_key: Annotated[
+        Path | None,
+        typer.Option(help="Key to sign with.  [default: $ATTRIBUTION_SIGNING_KEY, or unsigned]"),
+    ] = None,
+    data: DataOption = None,
+    encoder: EncoderOption = None,
+    weights: WeightsOption = None,
+) -> None:  # fmt: skip
+    """Put the answer about one image into a document: JSON, HTML or PDF, signed if you have a key.
+
+    The document holds what a reader needs later: the image's hash, the ranked sources with licence
+    and thumbnail, p-values and shares, how they were found, and what the figures mean and do not
+    mean. The JSON is canonical (RFC 8785); HTML and PDF carry it inside. A report of an image
+    without source says so: it is no accusation (docs/answers.md).
+    """
+    from app.cli.report.making import make_report  # noqa: PLC0415  # torch; `verify` needs none
+
+    settings = encoder_settings_from(
+        data=data, encoder=encoder, weights=weights, signing_key=signing_key
+    )
+    made = make_report(
+        settings,
+        image,
+        outputs,
+        top_k=top_k,
+        collections=frozenset(collection) if collection else None,
+        alpha=settings.alpha if alpha is None else alpha,
+    )
+    out.print(f"{image}: {made.headline.lower()}. {made.reason}", soft_wrap=True)
+    for path in outputs:
+        out.print(str(path), soft_wrap=True)
+
+
+def verify_command(
+    file: Annotated[Path, typer.Argument(help="The JSON form of a report.", show_default=False)],
+    public_key: Annotated[
+        str | None,
+        typer.Option(
+            help="Key that it should be signed by: a PEM file, or base64 of the 32 bytes.  "
+            "[default: that of $ATTRIBUTION_SIGNING_KEY]"
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that a report is as its signer made it, byte for byte.
+
+    Take the public key from its owner (`GET /v1/report-key`, or the .pub file beside the key), not
+    from the report: anybody can sign a forgery with a key of their own.
+
+    Exit code 0: valid. 3: altered. 4: signed by another key. 5: unsigned. 6: same content, written
+    anew by some program. 7: unchanged, but no key was given to check the signer by. 1: no report.
+    """
+    from attribution.report.canonical import NotAReport  # noqa: PLC0415  # quick --help
+    from attribution.report.signing import load_key, load_public_key  # noqa: PLC0415
+    from attribution.report.verification import verify  # noqa: PLC0415
+
+    data = file.read_bytes()
+    own = settings_from().signing_key
+    trusted = None
+    if public_key is not None:
+        trusted = load_public_key(public_key)
+    elif own is not None:
+        trusted = load_key(own).public
+    try:
+        verification = verify(data, trusted)
+    except NotAReport as error:
+        fail(f"{file}: {error}{_where_the_json_is(data)}")
+        raise typer.Exit(1) from error
+    key_id = None if verification.key is None else verification.key.id
+    if as_json:
+        print_json({"file": str(file), "verdict": verification.verdict, "key_id": key_id})
+    else:
+        named = "" if key_id is None else f" (key {key_id})"
+        out.print(f"{file}: {verification.verdict}{named}: {verification.meaning}", soft_wrap=True)
+    raise typer.Exit(EXIT_CODES[verification.verdict])
+
+
+def new_key_command(
+    path: Annotated[Path, typer.Argument(help="File to write.", show_default=False)],
+) -> None:
+    """Make a key to sign reports with: PATH for you alone, PATH.pub for everybody.
+
+    Then set ATTRIBUTION_SIGNING_KEY to PATH. Whoever has PATH can sign as you; an existing file is
+    never overwritten.
+    """
+    from attribution.report.signing import new_key  # noqa: PLC0415  # quick --help
+
+    key = new_key(path).public
+    out.print(f"{path}: private, keep it. {path}.pub: key {key.id}, {key.base64}", soft_wrap=True)
+
+
+class _ImageOrCommand(TyperGroup):
+    """A first word that names no command is the image to report on."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the command in front that was left out."""
+        if args and args[0] not in (*self.commands, "--help"):
+            args = ["make", *args]
+        return super().parse_args(ctx, args)
+
+
+report_group = typer.Typer(
+    cls=_ImageOrCommand,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help=f"""{report_command.__doc__}
+
+    `attribution report IMAGE --out FILE.pdf` is short for `attribution report make`, whose options
+    `attribution report make --help` lists.
+    """,
+)
+report_group.command("make")(report_command)
+report_group.command("verify")(verify_command)
+report_group.command("new-key")(new_key_command)
+
+
+def _where_the_json_is(data: bytes) -> str:
+    start = data[:200].lstrip().lower()
+    if start.startswith(b"%pdf"):
+        return "; the signed form of a PDF is the JSON attached to it: save that and verify it"
+    if start.startswith(b"<!doctype html"):
+        return "; the signed form of a page is the JSON that it links to: save that and verify it"
+    return ""

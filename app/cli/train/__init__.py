@@ -1,0 +1,1 @@
+"""`attribution train`: an encoder from scratch or further, or a head alone."""

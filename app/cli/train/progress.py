@@ -1,0 +1,142 @@
+"""What runs of `attribution train` read and show: names held out, images, progress, the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.progress import Progress, TaskID
+
+from app.cli.console import out, progress, warn
+from app.cli.failures import BadInvocation
+from attribution.calibration import SMALLEST_STRATUM
+from attribution.training.data.images import ImageSet, member_names, read_images
+from attribution.training.recipe.config import TrainingConfig
+from attribution.training.run.building import Description
+from attribution.training.run.distributed import rank
+from attribution.training.run.monitor import HeldOutMetrics
+from attribution.training.run.trainer import StepReport, Trainer
+from models.backbones.residual import ResidualNet
+from models.encoder import Encoder
+
+
+def names_in(path: Path | None) -> frozenset[str]:
+    """The image names of a text file, one a line; none without a file.
+
+    Raises:
+        BadInvocation: it is no text.
+    """
+    if path is None:
+        return frozenset()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise BadInvocation(f"{path}: give a text file of image names, one a line") from error
+    return frozenset(line.strip() for line in lines if line.strip())
+
+
+def names_kept_out(background: Path | None, images: Sequence[Path]) -> frozenset[str]:
+    """Names to keep out of training. What matches no image is better said before than after."""
+    wanted = names_in(background)
+    found = wanted & member_names(images)
+    if background is not None and not found:
+        raise BadInvocation(
+            f"{background}: none of its {len(wanted)} names is among the images. Names are paths "
+            "within the folder or tar file given, such as deep/photo.jpg"
+        )
+    if found != wanted:
+        warn(f"{background}: {len(wanted - found)} names are not among the images")
+    if found and len(found) < SMALLEST_STRATUM:
+        warn(
+            f"{background}: {len(found)} background images bear out no alpha below "
+            f"{1 / (len(found) + 1):.2g}, and smaller ones are refused: give 1,000 or more"
+        )
+    return found
+
+
+def read_training_images(paths: Sequence[Path], side: int, kept_out: frozenset[str]) -> ImageSet:
+    """Squashed to `side`, with progress."""
+    with first_process_bar() as bar:
+        task = bar.add_task("Reading images", total=None)
+        images = read_images(
+            paths,
+            side=side,
+            exclude=kept_out,
+            on_read=lambda count: bar.update(task, completed=count),
+        )
+        bar.update(task, total=len(images))
+    return images
+
+
+def run_trainer(trainer: Trainer, recipe: TrainingConfig) -> ResidualNet:
+    """Train to the end, with progress, and say what held-out images showed last."""
+    columns = {
+        "loss": "loss {task.fields[loss]}",
+        "rank": "rank {task.fields[rank]}",
+        "held_out": "{task.fields[held_out]}",
+    }
+    measured: list[HeldOutMetrics] = []
+    with first_process_bar(**columns) as bar:
+        task = bar.add_task(
+            "Training",
+            total=recipe.steps,
+            completed=trainer.step,
+            loss="-",
+            rank="-",
+            held_out="",
+        )
+
+        def show(report: StepReport) -> None:
+            bar.update(task, completed=report.step, loss=f"{report.loss:.3f}")
+            if report.effective_rank is not None:
+                bar.update(task, rank=f"{report.effective_rank:.0f}")
+            if report.held_out is not None:
+                measured.append(report.held_out)
+                bar.update(task, held_out=f"mAP {report.held_out.mean_average_precision:.3f}")
+
+        net = trainer.run(show)
+    if measured:
+        last = measured[-1]
+        out.print(
+            f"Images held out: alignment {last.alignment:.3f}, uniformity {last.uniformity:.2f}, "
+            f"effective rank {last.effective_rank:.0f}, log-determinant "
+            f"{last.log_determinant:.2f}; mixtures of two find both with mAP "
+            f"{last.mean_average_precision:.3f}, one at once {last.hit_at_1:.3f}"
+        )
+    return net
+
+
+def background_progress(bar: Progress, total: int) -> Callable[[int], None]:
+    """Shows a task for the background once its first rows are made."""
+    tasks: list[TaskID] = []
+
+    def show(done: int) -> None:
+        if not tasks:
+            tasks.append(bar.add_task("Making the background", total=total))
+        bar.update(tasks[0], completed=done)
+
+    return show
+
+
+def describe_run(name: str, data_note: str, images: int, paths: Sequence[Path]) -> Description:
+    """What the card says of a run in words; of its data by default how many and from where."""
+    return Description(
+        name=name,
+        data=data_note or f"{images} images of {', '.join(path.name for path in paths)}",
+        command=" ".join(["attribution", *sys.argv[1:]]),
+    )
+
+
+def report_encoder(folder: Path, encoder: Encoder) -> None:
+    """What has been made and how to use it."""
+    parts = ", ".join(f"{part.name} ({part.head}, {part.dimension})" for part in encoder.card.parts)
+    out.print(f"{folder}: model_id {encoder.model_id}, parts: {parts}")
+    out.print(f"Use it: attribution ingest PHOTOS --encoder {folder}")
+
+
+def first_process_bar(**columns: str) -> Progress:
+    """A progress bar in the first of several processes."""
+    bar = progress(**columns)
+    bar.disable = bar.disable or rank() > 0
+    return bar

@@ -1,0 +1,1 @@
+"""Which encoder serves, with its gallery, and how the next one takes over."""

@@ -1,0 +1,117 @@
+"""One encoder with all that answers by it, opened and closed together; knows no route."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from app.encoders.gallery import Vision, decoding_limits, gallery_of
+from app.encoders.measuring import MeasuredAttributor
+from app.inference.activities import Activities
+from app.inference.embedder import Embedder
+from app.settings import Settings
+from app.telemetry.metrics import Metrics
+from attribution.attributor import Attributor
+from attribution.calibration import Calibration
+from attribution.catalog import Catalog
+from attribution.index import FaissIndex, Follower
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """A loaded encoder, ready to embed."""
+
+    vision: Vision
+    embedder: Embedder
+
+    @property
+    def model_id(self) -> str:
+        """Of the encoder."""
+        return self.vision.encoder.model_id
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Serving:
+    """What answers by one encoder; its index follows the catalog until `stop`."""
+
+    sight: Sight
+    index: FaissIndex
+    calibration: Calibration
+    calibrating: threading.Thread
+    attributor: Attributor
+    follower: Follower
+
+    @property
+    def model_id(self) -> str:
+        """Of the encoder."""
+        return self.sight.model_id
+
+    def stop(self) -> None:
+        """End following and calibrating. The encoder stays, which may embed for others."""
+        self.calibrating.join()
+        self.follower.stop()
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Current:
+    """What serves at one moment; a request keeps to one from its beginning to its end.
+
+    Attributes:
+        serving: answers.
+        companions: further encoders under which new sources are embedded, by `model_id`.
+        failures: registered encoders that cannot be loaded here, and why.
+    """
+
+    serving: Serving
+    companions: Mapping[str, Sight] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
+def begin_sight(
+    settings: Settings, vision: Vision, metrics: Metrics, activities: Activities
+) -> Sight:
+    """Start the threads that embed with an encoder; what they do is told to `activities`."""
+    embedder = Embedder(
+        vision.encoder,
+        limits=decoding_limits(settings),
+        decoding_threads=settings.decoding_threads,
+        max_batch=settings.max_inference_batch,
+        max_job_batch=settings.max_job_batch,
+        metrics=metrics,
+        activities=activities,
+    )
+    return Sight(vision, embedder)
+
+
+def begin_serving(settings: Settings, catalog: Catalog, sight: Sight, metrics: Metrics) -> Serving:
+    """Open the encoder's index, follow the catalog with it, and calibrate it in a thread."""
+    gallery = gallery_of(settings, catalog, sight.vision)
+    follower = Follower(catalog, gallery.index, sight.model_id)
+    follower.on_change(gallery.calibration.apply)
+    follower.start(settings.follow_seconds)
+    return Serving(
+        sight=sight,
+        index=gallery.index,
+        calibration=gallery.calibration,
+        calibrating=_in_background(gallery.calibration.build),
+        attributor=MeasuredAttributor(gallery.attributor, metrics),
+        follower=follower,
+    )
+
+
+def _in_background(build: Callable[[], None]) -> threading.Thread:
+    """Calibrate beside the first queries: until it is done they get ranks, but no decision."""
+
+    def run() -> None:
+        try:
+            build()
+        except Exception:
+            logger.exception("calibration failed: answers will have no decision")
+
+    thread = threading.Thread(target=run, name="calibration", daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,1 @@
+"""From bytes to rows: one thread at the encoder, and what watches it."""

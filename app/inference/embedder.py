@@ -1,0 +1,184 @@
+"""From uploaded bytes to an embedding, from pictures to patch maps: threads, then the batcher."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from app.inference.activities import Activities
+from app.inference.batcher import Batcher, Encoded, InferenceError
+from app.requests.uploads import Upload
+from app.telemetry.metrics import Metrics
+from models.encoder import Encoder
+from models.heads.affine import Domain
+from models.images.decoding import DecodedImage, DecodingLimits, decode
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """An image with its float32 row, of all views of a query, and the seconds each stage took."""
+
+    decoded: DecodedImage
+    embedding: NDArray[np.float32]
+    decode_seconds: float
+    queue_seconds: float
+    encode_seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Begun:
+    """An image that is decoded and waits for its turn, which `encoding` tells of."""
+
+    decoded: DecodedImage
+    encoding: Future[Encoded]
+    decode_seconds: float
+
+    def embedded(self) -> Embedded:
+        """The image with its embedding; blocks. Raises InferenceError, CancelledError."""
+        encoded = self.encoding.result()
+        return Embedded(
+            decoded=self.decoded,
+            embedding=encoded.embedding,
+            decode_seconds=self.decode_seconds,
+            queue_seconds=encoded.queue_seconds,
+            encode_seconds=encoded.encode_seconds,
+        )
+
+
+class Embedder:
+    """Decodes few images at a time, which bounds the pixels in memory, and encodes in batches."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        limits: DecodingLimits,
+        decoding_threads: int,
+        max_batch: int,
+        max_job_batch: int,
+        metrics: Metrics,
+        activities: Activities | None = None,
+    ) -> None:
+        self._encoder = encoder
+        self._activities = activities or Activities()
+        self._metrics = metrics
+        self._limits = limits
+        self._decoders = ThreadPoolExecutor(decoding_threads, thread_name_prefix="decoding")
+        self._batcher = Batcher(
+            encoder,
+            max_batch=max_batch,
+            max_job_batch=max_job_batch,
+            watcher=metrics,
+            activities=self._activities,
+        )
+
+    @property
+    def max_bytes(self) -> int:
+        """Largest image file that is decoded."""
+        return self._limits.max_bytes
+
+    @property
+    def waiting(self) -> int:
+        """Images that are decoded and wait for the encoder."""
+        return self._batcher.waiting
+
+    @property
+    def alive(self) -> bool:
+        """Whether an image that is sent now will be encoded."""
+        return self._batcher.alive
+
+    @property
+    def failing(self) -> bool:
+        """Whether the encoder fails on every image, not on some."""
+        return self._batcher.failing
+
+    async def embed(self, upload: Upload, *, domain: Domain) -> Embedded:
+        """Embed one image. Cancelling it drops what has not begun.
+
+        Raises:
+            ImageError: the bytes are not an image within the limits.
+            InferenceError: the encoder failed on this image.
+            BatcherClosedError: the service is stopping.
+        """
+        loop = asyncio.get_running_loop()
+        decoded, pixels, seconds = await loop.run_in_executor(self._decoders, self._prepare, upload)
+        encoded = await asyncio.wrap_future(self._batcher.submit(pixels, domain))
+        return Embedded(
+            decoded=decoded,
+            embedding=encoded.embedding,
+            decode_seconds=seconds,
+            queue_seconds=encoded.queue_seconds,
+            encode_seconds=encoded.encode_seconds,
+        )
+
+    async def embed_again(self, decoded: DecodedImage, *, domain: Domain) -> NDArray[np.float32]:
+        """The row of an image that another encoder has decoded. Cancelling it drops what waits.
+
+        Raises:
+            InferenceError: the encoder failed on this image.
+            BatcherClosedError: the service is stopping.
+        """
+        loop = asyncio.get_running_loop()
+        pixels = await loop.run_in_executor(self._decoders, self._pixels, decoded)
+        encoded = await asyncio.wrap_future(self._batcher.submit(pixels, domain))
+        return encoded.embedding
+
+    def begin(self, upload: Upload) -> Begun:
+        """Decode one query of a job in this thread, and queue it behind interactive images.
+
+        Raises:
+            ImageError: the bytes are not an image within the limits.
+            InferenceError: the encoder cannot prepare this image.
+            BatcherClosedError: the service is stopping.
+        """
+        decoded, pixels, seconds = self._prepare(upload)
+        return Begun(decoded, self._batcher.submit(pixels, "query", priority="job"), seconds)
+
+    async def patches(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """`(n, h, w, d)` patch vectors of a few small pictures; embeddings go first.
+
+        Raises:
+            InferenceError: the encoder failed on one of them.
+            BatcherClosedError: the service is stopping.
+        """
+        loop = asyncio.get_running_loop()
+        pixels = await loop.run_in_executor(
+            self._decoders, lambda: [self._encoder.preprocess_whole(image) for image in images]
+        )
+        futures = [self._batcher.submit_patches(each) for each in pixels]
+        try:
+            encoded = await asyncio.gather(*map(asyncio.wrap_future, futures))
+        finally:
+            for future in futures:  # one failed or nobody waits any more: drop what has not begun
+                future.cancel()
+        return np.stack([each.embedding for each in encoded])
+
+    def close(self) -> None:
+        """Finish what was accepted, then end all threads."""
+        self._decoders.shutdown(wait=True)
+        self._batcher.close()
+
+    def _prepare(self, upload: Upload) -> tuple[DecodedImage, torch.Tensor, float]:
+        started = time.perf_counter()
+        with self._activities.doing("decode"):
+            data = upload.read(max_bytes=self._limits.max_bytes)
+            decoded = decode(data, limits=self._limits)
+        pixels = self._pixels(decoded)
+        seconds = time.perf_counter() - started
+        self._metrics.stage("decode", seconds)
+        return decoded, pixels, seconds
+
+    def _pixels(self, decoded: DecodedImage) -> torch.Tensor:
+        with self._activities.doing("decode"):
+            try:
+                return self._encoder.preprocess(decoded.image)
+            except Exception as error:
+                raise InferenceError("the encoder could not prepare this image") from error

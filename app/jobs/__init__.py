@@ -1,0 +1,1 @@
+"""Large batches of images: how they arrive, are worked on and are read."""

@@ -1,0 +1,234 @@
+"""Answers some images of a job together; knows neither threads of its own nor HTTP."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from app.answers import Answered, Question
+from app.encoders.live import Current
+from app.inference.embedder import Begun, Embedded, Embedder
+from app.jobs.results import stored
+from app.problems.problem import Problem
+from app.requests.uploads import Upload
+from app.schemas.documents import attribution_document, problem_document
+from attribution.answer import Attribution
+from attribution.attributor import Attributor
+from attribution.calibration import AlphaTooSmall
+from attribution.catalog import Claimed, Ended, Job, JobItem, Jobs
+from models.images.decoding import ImageError
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 5
+"""How often an image is tried whose attempts come to nothing, the process's end included."""
+# What trying again cannot mend.
+_FINAL = (ImageError, AlphaTooSmall, Problem)
+_CALIBRATION_TRIES = 30  # a second apart: unlike a request, a job can wait for a decision
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    top_k: int
+    alpha: float
+    collections: frozenset[str] | None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a claim: items that ended, some to be given back, the rest to be retried."""
+
+    ended: list[Ended] = field(default_factory=list)
+    given_back: list[int] = field(default_factory=list)
+    retried: int = 0
+
+
+def question_document(question: Question) -> dict[str, Any]:
+    """A question as a job keeps it."""
+    collections = question.collections
+    return {
+        "top_k": question.top_k,
+        "alpha": question.alpha,
+        "collection": None if collections is None else sorted(collections),
+    }
+
+
+def _question_of(parameters: Mapping[str, Any]) -> _Question:
+    """The question that a job keeps. Its generation was waited for when it was made."""
+    collections = parameters["collection"]
+    return _Question(
+        top_k=parameters["top_k"],
+        alpha=parameters["alpha"],
+        collections=None if collections is None else frozenset(collections),
+    )
+
+
+class Answers(Protocol):
+    """Works on claims."""
+
+    def answer(self, claimed: Claimed, stopping: threading.Event) -> Outcome:
+        """Answer the items of a claim, or as many as are done when `stopping` is set."""
+
+
+class CurrentAnswerer:
+    """Answers each claim by what serves when it begins."""
+
+    def __init__(self, jobs: Jobs, current: Callable[[], Current]) -> None:
+        self._jobs, self._current = jobs, current
+
+    def answer(self, claimed: Claimed, stopping: threading.Event) -> Outcome:
+        """See `JobAnswerer`; what serves is held until the last item has ended."""
+        current = self._current()
+        serving = current.serving
+        answerer = JobAnswerer(self._jobs, serving.sight.embedder, serving.attributor)
+        outcome = answerer.answer(claimed, stopping)
+        del current  # only now may it be closed
+        return outcome
+
+
+class JobAnswerer:
+    """From claimed items to results. Encoding gives way to interactive requests."""
+
+    def __init__(self, jobs: Jobs, embedder: Embedder, attributor: Attributor) -> None:
+        self._jobs = jobs
+        self._embedder = embedder
+        self._attributor = attributor
+
+    def answer(self, claimed: Claimed, stopping: threading.Event) -> Outcome:
+        """Answer the items of a claim, or as many as are done when `stopping` is set."""
+        outcome = Outcome()
+        embedded = self._embed(claimed, outcome, stopping)
+        if not embedded:
+            return outcome
+        items = [item for item in claimed.items if item.position in embedded]
+        rows = [embedded[item.position] for item in items]
+        started = time.perf_counter()
+        with _failures_of(claimed.job, items, outcome):
+            answers = self._attribute(rows, _question_of(claimed.job.parameters), stopping)
+            if answers is None:
+                outcome.given_back += [item.position for item in items]
+                return outcome
+            seconds = time.perf_counter() - started
+            outcome.ended += [
+                # Kept as the catalog counts, and shown as its reader counts.
+                _success(
+                    claimed.job,
+                    item,
+                    Answered(row, attribution, seconds, attribution.index_generation),
+                )
+                for item, row, attribution in zip(items, rows, answers, strict=True)
+            ]
+        return outcome
+
+    def _embed(
+        self, claimed: Claimed, outcome: Outcome, stopping: threading.Event
+    ) -> dict[int, Embedded]:
+        begun: dict[int, Begun] = {}
+        for item in claimed.items:
+            if stopping.is_set():
+                outcome.given_back.append(item.position)
+                continue
+            with _failures_of(claimed.job, [item], outcome):
+                begun[item.position] = self._begin(claimed.job, item)
+        _wait([waiting.encoding for waiting in begun.values()], stopping)
+        embedded: dict[int, Embedded] = {}
+        for item in claimed.items:
+            waiting = begun.get(item.position)
+            if waiting is None:
+                continue
+            if waiting.encoding.cancelled():
+                outcome.given_back.append(item.position)
+                continue
+            with _failures_of(claimed.job, [item], outcome):
+                embedded[item.position] = waiting.embedded()
+        return embedded
+
+    def _begin(self, job: Job, item: JobItem) -> Begun:
+        if item.attempts > MAX_ATTEMPTS:
+            raise Problem(
+                "inference-failed",
+                f"This image was tried {MAX_ATTEMPTS} times, and each time the encoder failed or "
+                "the service ended in the middle.",
+            )
+        try:
+            file = self._jobs.open_input(job, item)
+        except FileNotFoundError:
+            if item.size <= self._embedder.max_bytes:
+                raise Problem("input-missing") from None
+            # Bytes beyond the limit are not kept; asking for them says what is wrong.
+            return self._embedder.begin(Upload(item.filename, item.size, None))
+        with file:
+            return self._embedder.begin(Upload(item.filename, item.size, file))
+
+    def _attribute(
+        self, rows: Sequence[Embedded], question: _Question, stopping: threading.Event
+    ) -> list[Attribution] | None:
+        """One answer for each row; None when the service stops before they can be decided."""
+        embeddings = np.stack([row.embedding for row in rows])
+        for attempt in range(1, _CALIBRATION_TRIES + 1):
+            answers = self._attributor.attribute(
+                embeddings,
+                top_k=question.top_k,
+                collections=question.collections,
+                alpha=question.alpha,
+            )
+            undecided = any(answer.calibration.state == "building" for answer in answers)
+            if not undecided or attempt == _CALIBRATION_TRIES:
+                return answers
+            if stopping.wait(1.0):
+                return None
+        raise AssertionError("the loop returns or raises")
+
+
+def _wait(encodings: Sequence[Any], stopping: threading.Event) -> None:
+    """Until all have ended; when the service stops, those that have not begun are called off."""
+    waiting = set(encodings)
+    while waiting:
+        _, waiting = wait(waiting, timeout=_POLL_SECONDS)
+        if stopping.is_set():
+            for encoding in waiting:
+                encoding.cancel()
+
+
+def _success(job: Job, item: JobItem, answered: Answered) -> Ended:
+    took = answered.embedded
+    document = attribution_document(
+        answered,
+        request_id=job.job_id,
+        total_seconds=took.decode_seconds
+        + took.queue_seconds
+        + took.encode_seconds
+        + answered.search_seconds,
+    )
+    return Ended(item.position, stored(document, answered.attribution), failed=False)
+
+
+@contextmanager
+def _failures_of(job: Job, items: Sequence[JobItem], outcome: Outcome) -> Iterator[None]:
+    """End items with a problem, or leave them waiting where another attempt may do better."""
+    try:
+        yield
+    except _FINAL as error:
+        outcome.ended += [_failure(job, item, error) for item in items]
+    except Exception as error:
+        names = ", ".join(str(item.position) for item in items)
+        logger.exception("items %s of job %s failed", names, job.job_id)
+        for item in items:
+            if item.attempts < MAX_ATTEMPTS:
+                outcome.retried += 1
+            else:
+                outcome.ended.append(_failure(job, item, error))
+
+
+def _failure(job: Job, item: JobItem, error: Exception) -> Ended:
+    problem = problem_document(error, job.job_id).model_dump(mode="json", exclude_defaults=True)
+    return Ended(item.position, {"problem": problem}, failed=True)

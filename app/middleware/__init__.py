@@ -1,0 +1,1 @@
+"""What every request passes before its route, in the order in which it meets it."""

@@ -1,0 +1,1 @@
+"""Every error that the service answers with, as RFC 9457 problem documents."""

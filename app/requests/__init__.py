@@ -1,0 +1,1 @@
+"""What a request brings and what it accepts; knows no route."""

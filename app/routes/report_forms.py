@@ -1,0 +1,85 @@
+"""The forms in which one attribution is answered, chosen by `Accept`: today's JSON or a report."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+
+from app.answers import Answered, Question
+from app.problems.problem import Problem
+from app.reports import HTML, PDF, REPORT_JSON, SUFFIXES, pdf_available
+from app.requests.negotiation import acceptable
+from app.service.service import Service
+from app.telemetry.request_id import request_id_of
+from attribution.report.document import Report
+from attribution.report.html import CONTENT_SECURITY_POLICY
+
+JSON = "application/json"
+OFFERED = (JSON, REPORT_JSON, HTML, PDF)
+VARY = {"Vary": "Accept"}
+
+_BINARY = {"type": "string", "format": "binary"}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The attribution, or the report of it where `Accept` asks for one",
+        "headers": {"Vary": {"description": "`Accept`", "schema": {"type": "string"}}},
+        "content": {
+            REPORT_JSON: {"schema": {"$ref": "#/components/schemas/Report"}},
+            HTML: {"schema": {"type": "string"}},
+            PDF: {"schema": _BINARY},
+        },
+    }
+}
+
+
+def chosen_form(request: Request) -> str:
+    """The media type to answer with, chosen before any work is done.
+
+    Raises:
+        Problem: none of the forms is accepted, or only PDF, which is not installed.
+    """
+    accepted = request.headers.get("accept", "*/*")
+    allowed = acceptable(accepted, OFFERED)
+    present = [form for form in allowed if form != PDF or pdf_available()]
+    if present:
+        return present[0]
+    if allowed:
+        raise Problem("pdf-unavailable")
+    raise Problem(
+        "not-acceptable",
+        f"This endpoint answers {', '.join(OFFERED)}, which Accept: {accepted[:200]!r} excludes.",
+    )
+
+
+ChosenForm = Annotated[str, Depends(chosen_form)]
+
+
+async def report_response(
+    request: Request, service: Service, answered: Answered, question: Question, form: str
+) -> Response:
+    """The report of an answer. Drawn in the service's one thread for it, so that answers go on."""
+    reporter, request_id = service.reporter, request_id_of(request.scope)
+    maps = None if answered.explained is None else answered.explained.explanation
+    # As the caller counts: the catalog's own number would tell of writes elsewhere.
+    attribution = replace(answered.attribution, index_generation=answered.generation)
+
+    def draw() -> tuple[Report, bytes]:
+        report = reporter.report(
+            attribution,
+            answered.embedded.decoded,
+            collections=question.collections,
+            request_id=request_id,
+            explanation=maps,
+        )
+        return report, reporter.render(report, form)
+
+    loop = asyncio.get_running_loop()
+    report, content = await loop.run_in_executor(service.drawing, draw)
+    name = f"{report.filename}{SUFFIXES[form]}"
+    headers = {**VARY, "Content-Disposition": f'inline; filename="{name}"'}
+    if form == HTML:
+        headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    return Response(content, media_type=form, headers=headers)

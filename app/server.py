@@ -1,0 +1,239 @@
+"""How the service listens: the server's options, and what one connection may cost before it asks.
+
+A request that has come is the business of middleware. Here are those that never come: connections
+that send nothing, or a byte now and then, and more of them than there are descriptors for. And
+those that ask and do not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import struct
+import termios
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar, cast
+
+import h11
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from app.problems.problem import MEDIA_TYPE, Problem
+from app.settings import Settings
+
+_DID_NOT_START = 3
+_LINGER_SECONDS = 1.0
+_MOST_LINGERING = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How many connections there may be, and how slow those may be.
+
+    Attributes:
+        most: connections.
+        head_seconds: that the head of a request may take.
+        unread_seconds: within which some of an answer that waits must be read.
+        unread_bytes: as many, or all that waits.
+    """
+
+    most: int
+    head_seconds: float
+    unread_seconds: float
+    unread_bytes: int
+
+
+class LimitedProtocol(H11Protocol):
+    """One connection, closed when it is one too many or its next request does not come.
+
+    And when nobody reads what it is answered: what the system's buffers do not take waits here.
+    Between requests of a connection the server's own limit for idle ones holds.
+    """
+
+    limits: ClassVar[ConnectionLimits]
+    lingering: ClassVar[set[LimitedProtocol]]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
+        self._resumed = False
+        self._refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Part of `asyncio.Protocol`."""
+        super().connection_made(transport)
+        self._expect_reading(None)
+        if len(self.connections) > self.limits.most:
+            self._refuse()
+        else:
+            self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Part of `asyncio.Protocol`."""
+        if self._refused:
+            return
+        super().data_received(data)
+        cycle = self._cycle
+        answered = cycle is not None and cycle.response_complete
+        # A body that nobody reads any more is followed by a request as well.
+        if self.conn.their_state is not h11.IDLE and not answered:
+            self._forget_head()
+        elif self._head_timer is None:
+            self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._forget_head()
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+        self.lingering.discard(self)
+        super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._resumed = True
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP as every other error is answered."""
+        cycle = self._cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            self.transport.write(_response(Problem("malformed-body", msg)))
+        self.transport.close()
+
+    @property
+    def _cycle(self) -> RequestResponseCycle | None:
+        """The latest request; None before the first."""
+        return cast("RequestResponseCycle | None", self.cycle)
+
+    def _expect_head(self) -> None:
+        self._head_timer = self.loop.call_later(self.limits.head_seconds, self._head_is_late)
+
+    def _forget_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            problem = Problem(
+                "request-timeout",
+                f"No whole request came within {self.limits.head_seconds:g} seconds.",
+            )
+            self.transport.write(_response(problem))
+        self.transport.close()
+
+    def _expect_reading(self, waiting: int | None) -> None:
+        self._resumed = False
+        self._unread_timer = self.loop.call_later(
+            self.limits.unread_seconds, self._look_whether_read, waiting
+        )
+
+    def _look_whether_read(self, before: int | None) -> None:
+        """Cut the connection where less has been read of what waited before than must have been."""
+        waiting = self._waiting
+        if before is None or waiting is None or self._resumed:
+            self._expect_reading(waiting)
+        elif before - waiting < min(before, max(1, self.limits.unread_bytes)):
+            self.transport.abort()
+        else:
+            self._expect_reading(waiting)
+
+    @property
+    def _waiting(self) -> int | None:
+        """Bytes that the client has not taken; None unless all there is waits for just that."""
+        if not (self.flow.write_paused or self.transport.is_closing()):
+            return None
+        return self.transport.get_write_buffer_size() + _queued(self.transport)
+
+    def _refuse(self) -> None:
+        """Say that it is one too many, in time for a client that speaks first to read it."""
+        self._refused = True
+        self.connections.discard(self)
+        problem = Problem(
+            "overloaded", f"{self.limits.most:,} connections are open, and no more may be.",
+            retry_after=1,
+        )  # fmt: skip
+        self.transport.write(_response(problem))
+        if len(self.lingering) >= _MOST_LINGERING:
+            self.transport.close()
+            return
+        # Closed at once, with a request of it unread, the connection would be reset, and the
+        # answer lost.
+        self.lingering.add(self)
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+
+
+def _queued(transport: asyncio.Transport) -> int:
+    """Bytes in the system's buffer that the other end has not acknowledged, where it tells.
+
+    It takes more in steps as large as itself, between which a slow reader would look like none.
+    """
+    held = transport.get_extra_info("socket")
+    try:
+        [queued] = struct.unpack("i", fcntl.ioctl(held.fileno(), termios.TIOCOUTQ, b"\0" * 4))
+    except (AttributeError, OSError):
+        return 0
+    return int(queued)
+
+
+def run(app: FastAPI, settings: Settings) -> None:
+    """Serve until a signal says to stop; what was accepted is finished first.
+
+    Raises:
+        SystemExit: the service could not start.
+    """
+    server = uvicorn.Server(server_config(app, settings, log_config=None))  # its lines go to ours
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise SystemExit(_DID_NOT_START)
+
+
+def server_config(app: FastAPI, settings: Settings, **options: Any) -> uvicorn.Config:
+    """The server's configuration; `options` are further ones of uvicorn."""
+    patience = settings.body_silence_seconds
+    limits = ConnectionLimits(
+        settings.max_connections,
+        settings.head_seconds,
+        unread_seconds=patience,
+        unread_bytes=int(patience * settings.body_rate),
+    )
+    lingering: set[LimitedProtocol] = set()
+
+    class Protocol(LimitedProtocol):
+        """The protocol of this server; connections are made by the class."""
+
+    Protocol.limits, Protocol.lingering = limits, lingering
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=Protocol,
+        ws="none",
+        server_header=False,
+        access_log=False,  # would write whole addresses, queries included
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+        **options,
+    )
+
+
+def _response(problem: Problem) -> bytes:
+    body = json.dumps(problem.document()).encode()
+    status = HTTPStatus(problem.status_code)
+    headers = {
+        **(problem.headers or {}),
+        "Content-Type": MEDIA_TYPE,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {status} {status.phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -1,0 +1,1 @@
+"""The parts of a running service, and what requests have them do."""

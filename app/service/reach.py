@@ -1,0 +1,111 @@
+"""What a caller may see and change of the catalog. Routes go through it, never past it.
+
+Beyond a caller's reach nothing exists: a collection or source there gets the answer, in the same
+words, that one gets which never was. No statement here asks for anything out of reach, so whether
+it exists can show in no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import Depends
+
+from app.access.caller import Caller, CallerDependency
+from app.service.service import Service, ServiceDependency
+from attribution.catalog import (
+    Collection,
+    CollectionNotFound,
+    Deleted,
+    Page,
+    Source,
+    SourceFilter,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Holdings:
+    """The catalog, as far as a caller reaches."""
+
+    service: Service
+    caller: Caller
+
+    def shown(self, generation: int) -> int:
+        """A generation of the catalog as this caller knows it."""
+        return self.service.numbering.shown(generation, self.caller.collections)
+
+    # Collections
+
+    def collections(self) -> tuple[Collection, ...]:
+        """All within reach, by name."""
+        if self.caller.collections is None:
+            return self.service.catalog.collections()
+        found = []
+        for name in sorted(self.caller.collections):
+            with suppress(CollectionNotFound):  # a key may be limited to what is yet to be made
+                found.append(self.service.catalog.collection(name))
+        return tuple(found)
+
+    def collection(self, name: str) -> Collection:
+        """One collection; raises CollectionNotFound."""
+        self.caller.require(name)
+        return self.service.catalog.collection(name)
+
+    def put_collection(self, name: str, description: str) -> Collection:
+        """Make or describe one; raises CollectionNotFound where the name is out of reach."""
+        self.caller.require(name)
+        return self.service.catalog.put_collection(name, description)
+
+    def delete_collection(self, name: str) -> Deleted:
+        """Delete one with its sources; raises CollectionNotFound, CollectionProtected."""
+        self.caller.require(name)
+        return self._applied(self.service.catalog.delete_collection(name))
+
+    # Sources
+
+    def source(self, source_id: str) -> Source:
+        """One source; raises SourceNotFound."""
+        return self.service.catalog.source(source_id, collections=self.caller.collections)
+
+    def sources(self, where: SourceFilter, *, limit: int, cursor: str | None = None) -> Page:
+        """List sources in order of addition; collections out of reach hold nothing."""
+        within = self.caller.listed(where.collections or ())
+        return self.service.catalog.sources(
+            replace(where, collections=within), limit=limit, cursor=cursor
+        )
+
+    def update(
+        self, source_id: str, changes: Mapping[str, Any], *, if_revision: int | None = None
+    ) -> Source:
+        """Change what is said about a source; raises SourceNotFound, RevisionMismatch."""
+        self.source(source_id)
+        return self.service.catalog.update(source_id, changes, if_revision=if_revision)
+
+    def delete(self, *, source_ids: Sequence[str] = (), sha256s: Sequence[str] = ()) -> Deleted:
+        """Delete by id and by digest; what is out of reach comes back as missing."""
+        return self._applied(
+            self.service.catalog.delete(
+                source_ids=source_ids, sha256s=sha256s, collections=self.caller.collections
+            )
+        )
+
+    def preview(self, source_id: str) -> bytes:
+        """JPEG of a source; raises SourceNotFound, PreviewMissing."""
+        self.source(source_id)
+        return self.service.catalog.preview(source_id)
+
+    def _applied(self, deleted: Deleted) -> Deleted:
+        """In no answer from now on, and numbered as this caller counts."""
+        self.service.apply_writes()
+        return replace(deleted, generation=self.shown(deleted.generation))
+
+
+def holdings_of(service: ServiceDependency, caller: CallerDependency) -> Holdings:
+    """What the sender of this request reaches."""
+    return Holdings(service, caller)
+
+
+HoldingsDependency = Annotated[Holdings, Depends(holdings_of)]

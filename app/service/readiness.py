@@ -1,0 +1,30 @@
+"""Whether the service would answer a query and work on a job, and if not, why."""
+
+from __future__ import annotations
+
+from app.problems.problem import Problem
+from app.service.service import Service
+
+
+def require_ready(service: Service) -> None:
+    """Refuse while something that the service cannot do without does not work.
+
+    Raises:
+        Problem: 503 `not-ready`, with the first reason found.
+        CatalogError: the catalog cannot be read.
+    """
+    for broken, reason in (
+        (not service.embedder.alive, "The inference thread does not run."),
+        (service.watchdog.hung is not None, "The encoder or a decoder does not come back."),
+        (service.embedder.failing, "The encoder fails on every image."),
+        (not service.worker.alive, "The thread that works on jobs does not run."),
+        (service.worker.failing, "Work on jobs fails again and again."),
+        (service.follower.failed is not None, "The index cannot follow the catalog."),
+    ):
+        if broken:
+            raise Problem("not-ready", reason, retry_after=5)
+    if service.calibrating.is_alive():
+        raise Problem(
+            "not-ready", "Calibration is under way; queries get no decision yet.", retry_after=1
+        )
+    service.catalog.generation()

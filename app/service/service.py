@@ -1,0 +1,231 @@
+"""The parts of a running service, opened and closed together; knows no route."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Annotated, cast
+
+import torch
+from anyio import CapacityLimiter
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from app.access.first_key import guard
+from app.encoders.gallery import Vision, vision_of
+from app.encoders.live import Current
+from app.encoders.switch import Switch
+from app.inference.activities import Activities
+from app.inference.embedder import Embedder
+from app.inference.watchdog import Watchdog
+from app.jobs.answerer import CurrentAnswerer
+from app.jobs.worker import JobWorker
+from app.problems.problem import Problem
+from app.reports import Reporter
+from app.requests.slots import Slots
+from app.service.compactor import Compactor
+from app.service.generations import Numbering
+from app.service.snapshots import SnapshotSaver
+from app.settings import Settings
+from app.telemetry.metrics import Metrics
+from attribution.attributor import Attributor
+from attribution.calibration import Calibration
+from attribution.catalog import Catalog
+from attribution.index import FaissIndex, Follower
+from attribution.maintenance import folder_lock, remove_leftovers
+
+logger = logging.getLogger(__name__)
+
+# Threads that search for requests: one that takes too long is not waited for, and not replaced.
+_SEARCHES = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Service:
+    """Everything that a request may need.
+
+    What depends on the encoder is asked of `now`: in the service that a request gets it stays the
+    same to the end of the request, elsewhere it is what serves at the moment.
+    """
+
+    settings: Settings
+    catalog: Catalog
+    switch: Switch
+    now: Callable[[], Current]
+    looking: CapacityLimiter
+    watchdog: Watchdog
+    searching: ThreadPoolExecutor
+    snapshots: SnapshotSaver
+    compactor: Compactor
+    slots: Slots
+    numbering: Numbering
+    receiving: Slots
+    worker: JobWorker
+    reports: Reporter
+    drawing: ThreadPoolExecutor
+
+    @property
+    def index(self) -> FaissIndex:
+        """What is searched."""
+        return self.now().serving.index
+
+    @property
+    def calibration(self) -> Calibration:
+        """Of that index."""
+        return self.now().serving.calibration
+
+    @property
+    def calibrating(self) -> threading.Thread:
+        """Alive until the null was first made."""
+        return self.now().serving.calibrating
+
+    @property
+    def attributor(self) -> Attributor:
+        """Answers by that index and calibration."""
+        return self.now().serving.attributor
+
+    @property
+    def embedder(self) -> Embedder:
+        """Makes what that attributor takes."""
+        return self.now().serving.sight.embedder
+
+    @property
+    def follower(self) -> Follower:
+        """Keeps that index in step with the catalog."""
+        return self.now().serving.follower
+
+    @property
+    def reporter(self) -> Reporter:
+        """Makes reports that name the encoder which answered."""
+        card = self.now().serving.sight.vision.encoder.card
+        return replace(self.reports, encoder=card.name)
+
+    def pinned(self) -> Service:
+        """The service as it is at this moment, for one piece of work."""
+        current = self.switch.current()
+        return replace(self, now=lambda: current)
+
+    async def reach(self, asked: int, *, within: frozenset[str] | None = None) -> None:
+        """Wait until the index has seen generation `asked`, counted in the changes `within`.
+
+        Raises:
+            Problem: 409 when the catalog has never been there, 503 when it takes too long.
+        """
+        generation: int | None = asked
+        if within is not None:
+            generation = await run_in_threadpool(self.numbering.meant, asked, within)
+        if generation is not None and self.index.generation >= generation:
+            return
+        latest = await run_in_threadpool(self.catalog.generation)
+        if generation is None or generation > latest:
+            shown = await run_in_threadpool(self.numbering.shown, latest, within)
+            raise Problem(
+                "generation-unknown",
+                f"min_generation is {asked}, but the catalog is at {shown}: "
+                "no write has returned that number.",
+            )
+        patience = self.settings.generation_wait_seconds
+        if not await run_in_threadpool(self.follower.wait_for, generation, patience):
+            raise Problem("generation-not-reached", retry_after=1)
+
+    def apply_writes(self) -> None:
+        """Bring this process's index up to the writes just made, so that its next answer has them.
+
+        They are committed already: should this fail, the follower's thread tries again, and no
+        answer shows what the catalog no longer holds.
+        """
+        try:
+            self.follower.catch_up()
+            self.switch.current().serving.follower.catch_up()  # another, where it has changed
+        except Exception:
+            logger.exception("the index could not follow the catalog at once")
+
+
+def service_of(request: Request) -> Service:
+    """The service that this application runs, as it is when the request first needs it."""
+    return cast("Service", request.app.state.service).pinned()
+
+
+ServiceDependency = Annotated[Service, Depends(service_of)]
+
+
+@contextmanager
+def running_service(
+    settings: Settings, vision: Vision | None = None, metrics: Metrics | None = None
+) -> Iterator[Service]:
+    """Open catalog, encoder, index and threads; on exit finish accepted work and save the index.
+
+    Raises:
+        FolderInUse: another service runs on the data folder.
+        Unguarded: other machines could reach it, and there are no keys.
+    """
+    metrics = metrics or Metrics()
+    if settings.inference_threads:
+        torch.set_num_threads(settings.inference_threads)
+    with ExitStack() as stack:
+        stack.enter_context(folder_lock(settings.data, "a service"))
+        remove_leftovers(settings.data)
+        catalog = stack.enter_context(Catalog.open(settings.data, url=settings.database_url))
+        guard(settings, catalog)
+        activities = Activities()
+        watchdog = Watchdog(
+            activities, patience=settings.hang_seconds, deadline=settings.hang_exit_seconds
+        )
+        watchdog.start()
+        stack.callback(watchdog.close)  # once all embedders have ended, for those may hang as well
+        switch = Switch(
+            settings,
+            catalog,
+            vision_of(settings, catalog, vision),
+            metrics=metrics,
+            activities=activities,
+        )
+        snapshots = SnapshotSaver(
+            lambda: switch.current().serving.index,
+            settings.snapshots,
+            interval=settings.snapshot_seconds,
+        )
+        stack.callback(snapshots.close)
+        stack.callback(switch.close)
+        switch.start()
+        compactor = Compactor(
+            catalog,
+            switch.reach,
+            snapshots.save_clean,
+            settings.snapshots,
+        )
+        compactor.start()
+        stack.callback(compactor.close)
+        searching = stack.enter_context(ThreadPoolExecutor(_SEARCHES, "searching"))
+        worker = JobWorker(
+            catalog.jobs,
+            CurrentAnswerer(catalog.jobs, switch.current),
+            calibrating=switch.current().serving.calibrating,
+            retention=timedelta(hours=settings.job_retention_hours),
+            watcher=metrics,
+        )
+        worker.start()
+        stack.callback(worker.close)
+        drawing = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drawing"))
+        yield Service(
+            settings=settings,
+            catalog=catalog,
+            switch=switch,
+            now=switch.current,
+            looking=CapacityLimiter(1),
+            watchdog=watchdog,
+            searching=searching,
+            snapshots=snapshots,
+            compactor=compactor,
+            slots=Slots(settings.queue_limit),
+            numbering=Numbering(catalog),
+            receiving=Slots(settings.max_active_jobs, unit="new jobs"),
+            worker=worker,
+            reports=Reporter.of(settings, catalog, switch.current().serving.sight.vision.encoder),
+            drawing=drawing,
+        )

@@ -1,0 +1,8 @@
+"""What operators set, and the limits that hold by default."""
+
+from __future__ import annotations
+
+from app.settings.limits import PREFIX
+from app.settings.settings import LogFormat, Settings
+
+__all__ = ["PREFIX", "LogFormat", "Settings"]

@@ -1,0 +1,221 @@
+"""Every setting of the service, read from `ATTRIBUTION_*` variables; no other module reads them.
+
+It imports nothing heavy, so that commands which only need settings start at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from app.settings.limits import PREFIX, Limits
+
+# What Kubernetes puts into every pod beside a service named `attribution` or `attribution-web`.
+_LINK = re.compile(r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
+_LINKED_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+LogFormat = Literal["text", "json"]
+
+
+class Settings(Limits):
+    """The service's settings; `docs/settings.md` is their reference.
+
+    A variable with the prefix that names no setting is refused rather than ignored: a misspelt
+    limit that silently keeps its default is worse than a service that does not start.
+    """
+
+    data: Path = Field(
+        default=Path("var"), description="Folder of the catalog, the previews and the snapshots."
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="SQLAlchemy URL of the catalog; unset: an SQLite file in the data folder.",
+    )
+
+    encoder: str = Field(
+        default="bundled",
+        description="Name of the encoder to load, in a catalog where `attribution reembed` has "
+        "activated none.",
+    )
+    encoder_weights: Path | None = Field(
+        default=None,
+        description="File with the encoder's weights; unset: those bundled, cached or downloaded.",
+    )
+    device: str = Field(default="cpu", description="PyTorch device that runs the encoder.")
+    inference_threads: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="CPU threads of one forward pass; 0 leaves PyTorch's default.",
+    )
+    decoding_threads: int = Field(
+        default=2, ge=1, le=64, description="Images that are decoded at the same time."
+    )
+
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to listen on. Any but a loopback address needs keys.",
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes one.")
+    cors_origins: str | None = Field(
+        default=None,
+        description="Origins whose pages may call, separated by spaces, such as "
+        "`https://shop.example`; unset: none but the service's own.",
+    )
+
+    admin_key_file: Path | None = Field(
+        default=None,
+        description="File into which a start without any key writes a new admin key; unset: none "
+        "is made.",
+    )
+    unguarded: bool = Field(
+        default=False,
+        description="Serve other machines although there are no keys: whoever reaches the port "
+        "may query, add and delete.",
+    )
+    query_rate: int = Field(
+        default=1200,
+        ge=0,
+        description="Requests a minute that one key may send under scope `query`; 0 for no limit.",
+    )
+    curate_rate: int = Field(
+        default=1200,
+        ge=0,
+        description="Requests a minute that one key may send under scope `curate`; 0 for no limit.",
+    )
+    admin_rate: int = Field(
+        default=120,
+        ge=0,
+        description="Requests a minute that one key may send under scope `admin`; 0 for no limit.",
+    )
+
+    alpha: float = Field(
+        default=0.01,
+        gt=0,
+        le=0.5,
+        description="Rate of false attributions that a query without its own `alpha` accepts.",
+    )
+    generation_wait_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        le=60,
+        description="How long a query waits for the index to reach its `min_generation`.",
+    )
+
+    signing_key: Path | None = Field(
+        default=None,
+        description="File with the Ed25519 private key that signs reports; unset: they are not "
+        "signed.",
+    )
+    report_font: Path | None = Field(
+        default=None,
+        description="Font file for what the bundled font of PDF reports lacks, such as Chinese, "
+        "Japanese and Korean.",
+    )
+
+    follow_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        le=3600,
+        description="How often the index looks for changes that other processes have written.",
+    )
+    snapshot_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        le=86_400,
+        description="How often a changed index is saved, besides at every clean stop.",
+    )
+    log_level: LogLevel = Field(default="info", description="Least severe log level written.")
+    log_format: LogFormat = Field(
+        default="text", description="`text` for people, `json` for machines: one object a line."
+    )
+    tracing: bool = Field(
+        default=False,
+        description="Send OpenTelemetry spans of requests where the `OTEL_*` variables say; needs "
+        "the extra `otel`.",
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_a_service_link(cls, value: object) -> object:
+        """Kubernetes sets the variable to an address for a service that is named like this one."""
+        linked = isinstance(value, str) and _LINKED_ADDRESS.match(value)
+        return cls.model_fields["port"].default if linked else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str | None) -> str | None:
+        for origin in (value or "").split():
+            parts = urlsplit(origin)
+            whole = f"{parts.scheme}://{parts.netloc}"
+            if parts.scheme not in ("http", "https") or not parts.hostname or origin != whole:
+                raise ValueError(
+                    f"{origin!r} is no origin: write scheme and host, such as https://shop.example"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _no_unknown_variable(self) -> Settings:
+        known = {PREFIX + name.upper() for name in type(self).model_fields}
+        linked = _service_links()
+        for name in sorted(os.environ):
+            variable = name.upper()
+            if variable.startswith(PREFIX) and variable not in known | linked:
+                near = difflib.get_close_matches(variable, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them all"
+                raise ValueError(f"the environment sets {name}, which is no setting; {hint}")
+        return self
+
+    @property
+    def snapshots(self) -> Path:
+        """Folder of the index's snapshots."""
+        return self.data / "index"
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Origins of other sites whose pages may call, in lower case."""
+        return frozenset((self.cors_origins or "").lower().split())
+
+    @property
+    def local_only(self) -> bool:
+        """Whether the service listens on loopback, where it can do without keys."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def _service_links() -> set[str]:
+    """Variables that Kubernetes has set for services whose names begin like this prefix.
+
+    They come in sets, of which `..._SERVICE_HOST` and `..._SERVICE_PORT` are always part. One that
+    stands alone is as suspect as any other variable that names no setting.
+    """
+    services = {
+        name.removesuffix("_SERVICE_HOST")
+        for name in os.environ
+        if name.endswith("_SERVICE_HOST")
+        and f"{name.removesuffix('_SERVICE_HOST')}_SERVICE_PORT" in os.environ
+    }
+    return {
+        name
+        for name in os.environ
+        for service in services
+        if name.startswith(f"{service}_") and _LINK.fullmatch(name.removeprefix(f"{service}_"))
+    }

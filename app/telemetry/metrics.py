@@ -1,0 +1,181 @@
+"""What the service counts and measures, in the Prometheus format; knows no route.
+
+Labels are few and bounded: a route's template, never a path; no id, no collection, no file name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from app.requests.slots import Slots
+from attribution.catalog import CatalogError
+
+if TYPE_CHECKING:
+    from app.service.service import Service
+
+Stage = Literal["decode", "queue", "encode", "search"]
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_STAGE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Metrics:
+    """The metrics of one application, in a registry of its own; safe for any thread."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=self._registry)
+        self._requests = Histogram(
+            "http_request_duration_seconds",
+            "Requests by the template of their route, until the last byte of the answer.",
+            ("method", "route", "status"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._stages = Histogram(
+            "attribution_stage_duration_seconds",
+            "Stages of an image's trip: decode, queue, encode; and search, once a request.",
+            ("stage",),
+            buckets=_STAGE_SECONDS,
+            registry=self._registry,
+        )
+        self._batches = Histogram(
+            "attribution_batch_size",
+            "Images in a forward pass of the encoder.",
+            buckets=_BATCHES,
+            registry=self._registry,
+        )
+        self._decisions = Counter(
+            "attribution_decisions",
+            "Answers by decision; none: calibration was not ready.",
+            ("decision",),
+            registry=self._registry,
+        )
+        for decision in ("attributed", "no_source_found", "none"):
+            self._decisions.labels(decision)
+
+        self._job_images = Counter(
+            "attribution_job_images",
+            "Images of jobs that have ended, by whether they were answered or got a problem.",
+            ("outcome",),
+            registry=self._registry,
+        )
+        for outcome in ("answered", "failed"):
+            self._job_images.labels(outcome)
+        self._job_retries = Counter(
+            "attribution_job_retries",
+            "Attempts at images of jobs that came to nothing and are made again.",
+            registry=self._registry,
+        )
+        self._received = Gauge(
+            "attribution_received_bytes",
+            "Bytes of request bodies that are held, jobs' aside.",
+            registry=self._registry,
+        )
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request has been answered."""
+        self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def stage(self, stage: Stage, seconds: float) -> None:
+        """A stage of an image's trip is over."""
+        self._stages.labels(stage).observe(seconds)
+
+    def forward_pass(self, images: int) -> None:
+        """The encoder has run on so many images."""
+        self._batches.observe(images)
+
+    def decided(self, decision: str | None) -> None:
+        """An answer was given."""
+        self._decisions.labels(decision or "none").inc()
+
+    def job_images(self, *, answered: int, failed: int, retried: int) -> None:
+        """Images of jobs have ended, or will be tried again."""
+        self._job_images.labels("answered").inc(answered)
+        self._job_images.labels("failed").inc(failed)
+        self._job_retries.inc(retried)
+
+    def watch_room(self, room: Slots) -> None:
+        """Show how many bytes of bodies are held, at every scrape."""
+        self._received.set_function(lambda: room.taken)
+
+    @contextmanager
+    def watching(self, service: Service) -> Iterator[None]:
+        """Show the state of a running service at every scrape within the block."""
+        state = _State(service)
+        self._registry.register(state)
+        try:
+            yield
+        finally:
+            self._registry.unregister(state)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """The metrics in the format that an Accept header asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+
+class _State(Collector):
+    """Gauges read from the service when they are asked for."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing beforehand: the names are fixed, and reading them costs a query."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """One sample each."""
+        service = self._service
+        stats = service.index.stats()
+        yield InfoMetricFamily(
+            "attribution_encoder", "What serves.", {"model_id": stats.model_id, "index": stats.kind}
+        )
+        yield _gauge("queue_depth", "Images that wait for the encoder.", service.embedder.waiting)
+        yield _gauge("images_in_flight", "Images accepted, not yet answered.", service.slots.taken)
+        failing = int(service.embedder.failing)
+        yield _gauge("encoder_failing", "Whether the encoder fails on every image.", failing)
+        failing = int(service.worker.failing)
+        yield _gauge("job_worker_failing", "Whether work on jobs fails repeatedly.", failing)
+        yield _gauge("index_vectors", "Sources that a query can find.", stats.vectors)
+        yield _gauge("index_removed", "Removed rows that wait for compaction.", stats.removed)
+        yield _gauge("index_generation", "The last change applied.", stats.generation)
+        if stats.recall_at_10 is not None:
+            yield _gauge("index_recall_at_10", "Against exact search.", stats.recall_at_10)
+        try:
+            yield _gauge("index_lag", "Changes that are not applied yet.", service.follower.lag)
+            yield from self._jobs()
+        except CatalogError:
+            yield _gauge("catalog_up", "Whether the catalog can be read.", 0)
+        else:
+            yield _gauge("catalog_up", "Whether the catalog can be read.", 1)
+        yield from self._calibration()
+
+    def _jobs(self) -> Iterator[Metric]:
+        load = self._service.catalog.jobs.load()
+        jobs = GaugeMetricFamily("attribution_jobs", "Jobs that have not ended.", labels=["state"])
+        jobs.add_metric(["queued"], load.queued)
+        jobs.add_metric(["running"], load.running)
+        yield jobs
+        yield _gauge("job_images_waiting", "Images of jobs without a result yet.", load.images)
+
+    def _calibration(self) -> Iterator[Metric]:
+        calibration = self._service.calibration
+        fresh = calibration.state().state == "fresh"
+        yield _gauge("calibration_fresh", "Whether a decision can be made now.", int(fresh))
+        age = calibration.age_seconds()
+        if age is not None:
+            yield _gauge("calibration_age_seconds", "Since the null was last computed.", age)
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"attribution_{name}", documentation, value=value)

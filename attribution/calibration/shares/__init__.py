@@ -1,0 +1,1 @@
+"""How an answer is divided among sources, and how that is fitted."""

@@ -1,0 +1,91 @@
+"""Which share model serves: the newest that was fitted on this catalog, else the encoder's own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from attribution.answer import CalibrationState
+from attribution.calibration.shares.shares import KIND, BadParameters, ShareModel
+from attribution.catalog import Catalog, CatalogError
+from models.card import Card
+
+logger = logging.getLogger(__name__)
+_INTERVAL = 2.0  # seconds for which a look into the catalog is good
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """A share model, and since when it has been fitted on this catalog; None: never."""
+
+    model: ShareModel
+    fitted_at: datetime | None = None
+
+    def name(self, state: CalibrationState) -> str | None:
+        """The id of a null and of this model together; None where there is no null."""
+        return None if state.id is None else f"{state.id}-{self.model.id}"
+
+
+class NewestShares:
+    """The share model to answer with; it takes up what `attribution calibrate` stores meanwhile.
+
+    Args:
+        catalog: where fitted ones are kept.
+        model_id: of the encoder.
+        default: for as long as none is.
+        interval: seconds for which a look into the catalog is good.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        model_id: str,
+        default: ShareModel | None = None,
+        *,
+        interval: float = _INTERVAL,
+    ) -> None:
+        self._catalog, self._model_id, self._interval = catalog, model_id, interval
+        self._current = Shares(default or ShareModel())
+        self._number = 0  # of the calibration in use
+        self._looking = threading.Lock()
+        self._look_again = -float("inf")
+
+    def current(self) -> Shares:
+        """The model to use now; one query in `interval` seconds looks for a newer one."""
+        if time.monotonic() >= self._look_again and self._looking.acquire(blocking=False):
+            try:
+                self._look()
+                self._look_again = time.monotonic() + self._interval
+            finally:
+                self._looking.release()
+        return self._current
+
+    def _look(self) -> None:
+        """Read what is newer than the one in use; what cannot be used is said once and left."""
+        try:
+            newer = self._catalog.calibrations.newest(self._model_id, KIND, after=self._number)
+        except CatalogError as error:
+            logger.warning("could not look for a newer calibration of shares: %s", error)
+            return
+        if newer is None:
+            return
+        self._number = newer.calibration_id
+        try:
+            self._current = Shares(ShareModel.of(newer.parameters), newer.created_at)
+        except (BadParameters, TypeError, ValueError) as error:
+            logger.warning("calibration %d cannot be used: %s", newer.calibration_id, error)
+
+
+def default_shares(card: Card) -> ShareModel:
+    """The share model on an encoder's card, or general constants where it has none of ours."""
+    declared = card.shares
+    if declared is None or declared.kind != KIND:
+        return ShareModel()
+    try:
+        return ShareModel.of(declared.parameters)
+    except BadParameters as error:
+        logger.warning("the shares on the card of %s cannot be used: %s", card.name, error)
+        return ShareModel()

@@ -1,0 +1,257 @@
+"""Jobs, their items and their results as rows: finding, listing, inserting and deleting."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection
+
+from attribution.catalog import validation
+from attribution.catalog.database import in_statements
+from attribution.catalog.errors import JobNotFound
+from attribution.catalog.jobs.records import ACTIVE, Job, JobItem, JobResult, Load, NewItem, NewJob
+from attribution.catalog.schema import job_items, job_results, jobs, takedowns
+
+_COLUMNS = [jobs.c[field.name] for field in fields(Job)]
+_INSERTED_AT_ONCE = 1000
+_LONGEST_NAME = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """The job that an idempotency key names, and the request that it was made by."""
+
+    number: int
+    fingerprint: str
+
+
+def insert(connection: Connection, job_id: str, new: NewJob) -> Job:
+    """Add a job with its items."""
+    row = {
+        "job_id": job_id,
+        "owner": new.owner,
+        "state": "queued",
+        "parameters": validation.json_object("parameters", new.parameters),
+        "total": len(new.items),
+        "completed": 0,
+        "failed": 0,
+        "idempotency_key": new.idempotency_key,
+        "fingerprint": new.fingerprint,
+        "created_at": datetime.now(UTC),
+    }
+    number = connection.execute(sa.insert(jobs).values(**row).returning(jobs.c.number)).scalar_one()
+    rows = [_item_row(number, position, item) for position, item in enumerate(new.items)]
+    for start in range(0, len(rows), _INSERTED_AT_ONCE):
+        connection.execute(sa.insert(job_items), rows[start : start + _INSERTED_AT_ONCE])
+    return by_number(connection, number)
+
+
+def _item_row(number: int, position: int, item: NewItem) -> dict[str, Any]:
+    name = item.filename
+    if name is not None:  # a name is for people: what no database holds must not fail the job
+        name = name.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+        name = name[:_LONGEST_NAME]
+    return {
+        "job": number,
+        "position": position,
+        "filename": name,
+        "size": item.size,
+        "state": "waiting",
+        "attempts": 0,
+    }
+
+
+def find(connection: Connection, job_id: str) -> Job:
+    """The job of this id; JobNotFound where there is none."""
+    # PostgreSQL refuses to look for a NUL; no id is longer than what is stored.
+    if "\0" not in job_id and len(job_id) <= 32 and job_id.isascii():
+        found = _select(connection, jobs.c.job_id == job_id)
+        if found:
+            return found[0]
+    raise JobNotFound(job_id)
+
+
+def by_number(connection: Connection, number: int) -> Job:
+    """The job of this number, which exists."""
+    [job] = _select(connection, jobs.c.number == number)
+    return job
+
+
+def find_number(connection: Connection, number: int) -> Job | None:
+    """The job of this number, if it is still there."""
+    found = _select(connection, jobs.c.number == number)
+    return found[0] if found else None
+
+
+def under_key(connection: Connection, owner: str, idempotency_key: str) -> Keyed | None:
+    """What the owner's idempotency key names."""
+    row = connection.execute(
+        sa.select(jobs.c.number, jobs.c.fingerprint).where(
+            jobs.c.owner == owner, jobs.c.idempotency_key == idempotency_key
+        )
+    ).first()
+    return None if row is None else Keyed(*row)
+
+
+def count_active(connection: Connection) -> int:
+    """How many jobs are unfinished."""
+    statement = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state.in_(ACTIVE))
+    return int(connection.execute(statement).scalar_one())
+
+
+def load(connection: Connection) -> Load:
+    """How much is to be done."""
+    statement = (
+        sa.select(jobs.c.state, sa.func.count(), sa.func.sum(jobs.c.total - jobs.c.completed))
+        .where(jobs.c.state.in_(ACTIVE))
+        .group_by(jobs.c.state)
+    )
+    rows = {state: (count, images) for state, count, images in connection.execute(statement)}
+    queued, running = rows.get("queued", (0, 0)), rows.get("running", (0, 0))
+    return Load(int(queued[0]), int(running[0]), int(queued[1] + running[1]))
+
+
+def active_ids(connection: Connection) -> list[str]:
+    """Ids of the jobs that have not ended."""
+    statement = sa.select(jobs.c.job_id).where(jobs.c.state.in_(ACTIVE))
+    return [str(job_id) for job_id in connection.execute(statement).scalars()]
+
+
+def taken_down_since(connection: Connection) -> dict[str, frozenset[str]]:
+    """By id of each job that has not ended, the digests taken down since it was made."""
+    statement = (
+        sa.select(jobs.c.job_id, takedowns.c.sha256)
+        .join(takedowns, takedowns.c.at >= jobs.c.created_at)
+        .where(jobs.c.state.in_(ACTIVE))
+    )
+    found: dict[str, set[str]] = {}
+    for job_id, digest in connection.execute(statement):
+        found.setdefault(str(job_id), set()).add(str(digest))
+    return {job_id: frozenset(digests) for job_id, digests in found.items()}
+
+
+def forget_answered(connection: Connection, sha256s: Collection[str]) -> int:
+    """Empty the file names of items that were answered and had these bytes; how many."""
+    told = job_results.c.document["attribution"]["query"]["sha256"].as_string()
+    forgotten = 0
+    for some in in_statements(sorted(sha256s)):
+        answered = sa.select(job_results.c.job, job_results.c.position).where(told.in_(some))
+        forgotten += connection.execute(
+            sa.update(job_items)
+            .where(
+                sa.tuple_(job_items.c.job, job_items.c.position).in_(answered),
+                job_items.c.filename.is_not(None),
+            )
+            .values(filename=None)
+        ).rowcount
+    return forgotten
+
+
+def forget_waiting(connection: Connection, job_id: str, positions: Sequence[int]) -> None:
+    """Empty the file names of some items of a job."""
+    number = sa.select(jobs.c.number).where(jobs.c.job_id == job_id).scalar_subquery()
+    for some in in_statements(positions):
+        connection.execute(
+            sa.update(job_items)
+            .where(job_items.c.job == number, job_items.c.position.in_(some))
+            .values(filename=None)
+        )
+
+
+def next_active(connection: Connection, after: int) -> int | None:
+    """The number of the active job that follows ``after``, beginning again behind the last."""
+    statement = (
+        sa.select(jobs.c.number)
+        .where(jobs.c.state.in_(ACTIVE))
+        .order_by(jobs.c.number <= after, jobs.c.number)
+        .limit(1)
+    )
+    number = connection.execute(statement).scalar_one_or_none()
+    return None if number is None else int(number)
+
+
+def ended_before(connection: Connection, moment: datetime) -> dict[int, str]:
+    """Ids by number of the jobs that ended before a moment."""
+    rows = connection.execute(
+        sa.select(jobs.c.number, jobs.c.job_id).where(jobs.c.ended_at < moment)
+    )
+    return {int(number): str(job_id) for number, job_id in rows}
+
+
+def delete(connection: Connection, numbers: Sequence[int]) -> None:
+    """Delete jobs; items and results go with them (ON DELETE CASCADE)."""
+    for some in in_statements(numbers):
+        connection.execute(sa.delete(jobs).where(jobs.c.number.in_(some)))
+
+
+def waiting_items(connection: Connection, number: int, limit: int) -> tuple[JobItem, ...]:
+    """Items of a job that have not ended, the least tried first; `attempts` counts the next one."""
+    rows = connection.execute(
+        sa.select(
+            job_items.c.position,
+            job_items.c.filename,
+            job_items.c.size,
+            job_items.c.attempts + 1,
+        )
+        .where(job_items.c.job == number, job_items.c.state == "waiting")
+        .order_by(job_items.c.attempts, job_items.c.position)
+        .limit(limit)
+    )
+    return tuple(JobItem(*row) for row in rows)
+
+
+def count_attempts(connection: Connection, number: int, positions: Sequence[int], by: int) -> None:
+    """Add to the attempts of some items of a job."""
+    connection.execute(
+        sa.update(job_items)
+        .where(job_items.c.job == number, job_items.c.position.in_(positions))
+        .values(attempts=job_items.c.attempts + by)
+    )
+
+
+def waiting(connection: Connection, job_id: str) -> set[int] | None:
+    """Positions of a job that have not ended; None where there is no such job."""
+    number = connection.execute(
+        sa.select(jobs.c.number).where(jobs.c.job_id == job_id)
+    ).scalar_one_or_none()
+    if number is None:
+        return None
+    statement = sa.select(job_items.c.position).where(
+        job_items.c.job == number, job_items.c.state == "waiting"
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def results(
+    connection: Connection, number: int, *, after: int, limit: int
+) -> tuple[JobResult, ...]:
+    """At most ``limit`` results that follow ``after``, in the order of ending."""
+    rows = connection.execute(
+        sa.select(
+            job_results.c.sequence,
+            job_results.c.position,
+            job_items.c.filename,
+            job_results.c.document,
+            job_results.c.failed,
+        )
+        .join(
+            job_items,
+            sa.and_(
+                job_items.c.job == job_results.c.job,
+                job_items.c.position == job_results.c.position,
+            ),
+        )
+        .where(job_results.c.job == number, job_results.c.sequence > after)
+        .order_by(job_results.c.sequence)
+        .limit(limit)
+    )
+    return tuple(JobResult(*row) for row in rows)
+
+
+def _select(connection: Connection, condition: ColumnElement[bool]) -> list[Job]:
+    rows = connection.execute(sa.select(*_COLUMNS).where(condition)).mappings()
+    return [Job(**row) for row in rows]

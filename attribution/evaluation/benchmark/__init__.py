@@ -1,0 +1,1 @@
+"""Queries whose sources are known: the formats they come in."""

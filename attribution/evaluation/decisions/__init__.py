@@ -1,0 +1,1 @@
+"""How often decisions and shares are right."""

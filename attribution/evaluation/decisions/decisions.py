@@ -1,0 +1,153 @@
+"""Asks the service's own attributor about every query, with and without a set's sources.
+
+Relies on nothing of an answer but its public fields, so that it measures whatever stands behind
+them. Knows no figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, starmap
+
+import numpy as np
+
+from attribution.answer import Attribution
+from attribution.attributor import Attributor
+from attribution.calibration import AlphaTooSmall
+from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark, Case
+from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
+from attribution.evaluation.decisions.gallery import GalleryPlan
+from attribution.evaluation.ranks.protocol import treated_queries
+from attribution.retrieval.retrieval import Rows
+from models.encoder import Encoder
+
+ALPHAS = (0.1, 0.05, 0.01)
+LISTED = 10
+"""Sources looked at of each answer."""
+OnSteps = Callable[[int, int], None]
+_BATCH = 64
+
+
+def decide(
+    benchmark: Benchmark,
+    attributor: Attributor,
+    plan: GalleryPlan,
+    *,
+    conditions: Sequence[str] = ("clean",),
+    on_steps: OnSteps | None = None,
+) -> Decisions:
+    """Ask about every query in the whole gallery, then about each set's without its sources.
+
+    Queries with sources come first, in the order of the benchmark, so that a treatment draws the
+    same pixels as in `protocol.evaluate`. A set is left out where that leaves anything to search.
+
+    Args:
+        benchmark: the queries.
+        attributor: of a gallery filled by this plan, calibrated.
+        plan: of the gallery.
+        conditions: names in `laundering.CONDITIONS`.
+        on_steps: called with the number of queries described and of answers so far, together, and
+            how many of both there will be.
+
+    Raises:
+        BadBenchmark: the encoder has no background, so nothing is decided.
+        AlphaTooSmall: the background is too small for any alpha.
+    """
+    cases = benchmark.ranked + tuple(case for case in benchmark.cases if not case.truths)
+    galleries: dict[str | None, frozenset[str] | None] = {None: None}
+    galleries |= {name: kept for name, kept in plan.without.items() if kept}
+    inside = {
+        name: [n for n, case in enumerate(cases) if name is None or _is_of(case, name)]
+        for name in galleries
+    }
+    steps = (len(cases) + sum(map(len, inside.values()))) * len(conditions)
+    counted = _Counted(steps, on_steps)
+    found: list[Answers] = []
+    alphas: tuple[float, ...] = ()
+    for condition in conditions:
+        rows = _described(attributor.encoder, cases, condition, counted)
+        alphas = alphas or _supported(attributor, rows[:1])
+        for name, collections in galleries.items():
+            chosen = tuple(cases[n] for n in inside[name])
+            truths = [
+                {plan.sha256s[truth.key] for truth in case.truths if name is None}
+                for case in chosen
+            ]
+            answers = _answers(attributor, rows[inside[name]], collections, counted)
+            judged = tuple(starmap(_judged, zip(answers, truths, strict=True)))
+            found.append(Answers(condition, name, chosen, judged))
+    return Decisions(alphas, tuple(found))
+
+
+class _Counted:
+    """Tells how many steps are done."""
+
+    def __init__(self, total: int, on_steps: OnSteps | None) -> None:
+        self._done, self._total, self._on_steps = 0, total, on_steps
+
+    def add(self, steps: int) -> None:
+        self._done += steps
+        if self._on_steps is not None:
+            self._on_steps(self._done, self._total)
+
+
+def _supported(attributor: Attributor, row: Rows) -> tuple[float, ...]:
+    supported = []
+    for alpha in ALPHAS:
+        try:
+            attributor.attribute(row, top_k=1, alpha=alpha)
+        except AlphaTooSmall:
+            if alpha == max(ALPHAS):
+                raise
+            continue
+        supported.append(alpha)
+    return tuple(supported)
+
+
+def _is_of(case: Case, name: str) -> bool:
+    return case.set == name and bool(case.truths)
+
+
+def _described(encoder: Encoder, cases: Sequence[Case], condition: str, counted: _Counted) -> Rows:
+    images = treated_queries(cases, condition)
+    blocks: list[Rows] = []
+    while block := list(islice(images, _BATCH)):
+        blocks.append(encoder.encode(block, domain="query"))
+        counted.add(len(block))
+    return np.concatenate(blocks)
+
+
+def _answers(
+    attributor: Attributor, rows: Rows, collections: frozenset[str] | None, counted: _Counted
+) -> Iterator[Attribution]:
+    for start in range(0, len(rows), _BATCH):
+        block = rows[start : start + _BATCH]
+        yield from attributor.attribute(
+            block, top_k=LISTED, collections=collections, alpha=max(ALPHAS)
+        )
+        counted.add(len(block))
+
+
+def _judged(answer: Attribution, truths: set[str]) -> Judged:
+    if answer.p_value is None:
+        raise BadBenchmark(
+            f"nothing is decided, calibration is {answer.calibration.state}: decisions need an "
+            "encoder with a background (`attribution train --background`)"
+        )
+    first = answer.sources[0] if answer.sources else None
+    wrong = [
+        ranked.p_value
+        for ranked in answer.sources
+        if ranked.p_value is not None and ranked.source.sha256 not in truths
+    ]
+    right = first is not None and first.source.sha256 in truths
+    return Judged(
+        p_value=answer.p_value,
+        first=None if first is None else first.source.uri,
+        right=right,
+        wrong_p_value=min(wrong, default=1.0),
+        share=0.0 if first is None else first.share,
+        unattributed_share=answer.unattributed_share,
+        credit=1 / len(truths) if right else 0.0,
+        sourceless=not truths,
+    )

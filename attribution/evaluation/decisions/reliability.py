@@ -1,0 +1,139 @@
+"""Are shares the probabilities that they claim to be? Knows no gallery and no picture.
+
+The share of rank 1 claims the probability that a source drawn from the query's true ones is that
+one; the unattributed share that there is none in the gallery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.calibration.shares.scoring import (
+    binary_brier_score,
+    binary_log_score,
+    equal_mass_calibration_error,
+)
+from attribution.evaluation.decisions.answers import Answers, Decisions
+from attribution.evaluation.statistics.bootstrap import Interval, clustered_mean
+
+Values = NDArray[np.float64]
+Kind = Literal["rank-1", "unattributed"]
+BINS = 10
+CLAIMS: dict[Kind, tuple[str, str]] = {
+    "rank-1": ("share", "credit"),
+    "unattributed": ("unattributed_share", "sourceless"),
+}
+"""Of each kind of share, what an answer said and what was true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Some queries of like share: how many, what was claimed on average, and what was true."""
+
+    queries: int
+    claimed: float
+    true: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A proper score beside that of the constant that fits best, which is told the mean outcome.
+
+    Attributes:
+        value: smaller is better.
+        constant: of the constant.
+        difference: value minus constant, with its 95 % interval over groups of queries; below
+            zero the shares know more than the mean.
+    """
+
+    value: float
+    constant: float
+    difference: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How one kind of share fares on some queries.
+
+    Attributes:
+        condition: what was done to the queries.
+        set: their set; empty: all queries of the benchmark.
+        kind: of share.
+        queries: number of them.
+        claimed: mean share.
+        true: mean of what it should be.
+        calibration_error: equal-mass, over `BINS` bins.
+        brier: mean squared difference.
+        log: mean negative log likelihood, nats.
+        bins: of the reliability diagram, by rising share.
+    """
+
+    condition: str
+    set: str
+    kind: Kind
+    queries: int
+    claimed: float
+    true: float
+    calibration_error: float
+    brier: Score
+    log: Score
+    bins: tuple[Bin, ...]
+
+
+def reliabilities(decisions: Decisions) -> tuple[Reliability, ...]:
+    """By condition and kind: all queries in the whole gallery, then each set."""
+    found = []
+    for condition in decisions.conditions:
+        answers = decisions.whole(condition)
+        for kind in CLAIMS:
+            found.append(_reliability(answers, "", kind))
+            found += [_reliability(answers.where(name), name, kind) for name in answers.sets]
+    return tuple(found)
+
+
+def _reliability(answers: Answers, name: str, kind: Kind) -> Reliability:
+    said, truth = CLAIMS[kind]
+    claimed, true = answers.values(said).clip(0, 1), answers.values(truth)
+    groups = answers.groups
+    return Reliability(
+        condition=answers.condition,
+        set=name,
+        kind=kind,
+        queries=len(answers),
+        claimed=float(claimed.mean()),
+        true=float(true.mean()),
+        calibration_error=equal_mass_calibration_error(claimed, true, bins=BINS),
+        brier=_score(binary_brier_score, claimed, true, groups),
+        log=_score(binary_log_score, claimed, true, groups),
+        bins=equal_mass_bins(claimed, true),
+    )
+
+
+def equal_mass_bins(claimed: Values, true: Values, bins: int = BINS) -> tuple[Bin, ...]:
+    """The bins of `equal_mass_calibration_error`, by rising share."""
+    order = np.argsort(claimed, kind="stable")
+    return tuple(
+        Bin(len(part), float(claimed[part].mean()), float(true[part].mean()))
+        for part in np.array_split(order, min(bins, len(order)))
+    )
+
+
+def _score(
+    score: Callable[[Values, Values], float],
+    claimed: Values,
+    true: Values,
+    groups: NDArray[np.intp],
+) -> Score:
+    constant = np.full(len(true), true.mean())
+    each = np.array(
+        [
+            score(claimed[n : n + 1], true[n : n + 1]) - score(constant[n : n + 1], true[n : n + 1])
+            for n in range(len(true))
+        ]
+    )
+    return Score(score(claimed, true), score(constant, true), clustered_mean(each, groups))

@@ -1,0 +1,1 @@
+"""How high true sources rank, for encoders and baselines."""

@@ -1,0 +1,137 @@
+"""A method: how images are described and how descriptors are compared. Knows no benchmark."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from attribution.retrieval.retrieval import fusion_of
+from models.encoder import Encoder
+from models.heads.affine import Domain
+
+Rows = NDArray[np.float32]
+BATCH = 64
+
+
+class Describer(Protocol):
+    """Images to descriptors; two describers of one name give the same rows."""
+
+    @property
+    def name(self) -> str:
+        """What it is, precisely enough to share its rows between methods."""
+
+    def __call__(self, images: Iterable[Image.Image]) -> Rows:
+        """Any number of RGB images to `(n, d)` rows; reads the images one by one."""
+
+
+class Scorer(Protocol):
+    """Descriptors to scores."""
+
+    def __call__(self, queries: Rows, gallery: Rows, truth: Sequence[tuple[int, ...]]) -> Rows:
+        """Score every query with every gallery row.
+
+        Args:
+            queries: `(n, d)`.
+            gallery: `(m, d)`; the same array at every call of a run.
+            truth: columns of each query's true sources, for scorers that learn from labels by
+                cross-validation; every other scorer must not look at it.
+
+        Returns:
+            `(n, m)` finite scores; larger is closer.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A describer and a scorer under a name.
+
+    Methods whose describers share a name share its rows: images are described once a run.
+
+    Attributes:
+        name: of the row in the table.
+        describer: images to rows.
+        scorer: rows to scores.
+        mirrored: a score is the larger one of the query's and its mirror image's.
+        blockwise: scores of a query do not depend on the other queries, so that they may be
+            computed for a few queries at a time. A cross-validated scorer sets it to False and
+            then sees all queries at once.
+    """
+
+    name: str
+    describer: Describer
+    scorer: Scorer
+    mirrored: bool = False
+    blockwise: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PooledDescriber:
+    """An encoder's pooled descriptor before any head, so that heads can be compared on it."""
+
+    encoder: Encoder
+
+    @property
+    def name(self) -> str:
+        """Tells encoders apart by their weights, not by what they are called."""
+        return f"pooled {self.encoder.model_id}"
+
+    def __call__(self, images: Iterable[Image.Image]) -> Rows:
+        """`(n, d)` descriptors, not normalised."""
+        encoder, waiting = self.encoder, iter(images)
+        rows: list[Rows] = []
+        with torch.inference_mode():
+            while block := list(islice(waiting, BATCH)):
+                batch = torch.stack([encoder.preprocess(image) for image in block])
+                batch = batch.to(encoder.device, memory_format=torch.channels_last)
+                rows.append(encoder.backbone(batch).pooled.float().cpu().numpy())
+        if not rows:
+            return np.zeros((0, encoder.backbone.dimension), np.float32)
+        return np.concatenate(rows)
+
+
+class FusedScorer:
+    """Scores as the service gives them: the encoder's head, then the fusion of its parts.
+
+    One view of a query at a time: `Method.mirrored` takes the larger of two. The gallery's rows
+    under the head are kept from call to call, since one gallery is scored with many blocks of
+    queries; the gallery itself is not kept alive.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._fusion = fusion_of(encoder, views=1)
+        self._gallery: weakref.ref[Rows] | None = None
+        self._rows: Rows = np.zeros((0, encoder.dimension), np.float32)
+
+    def __call__(self, queries: Rows, gallery: Rows, truth: Sequence[tuple[int, ...]]) -> Rows:
+        """See `Scorer`; `truth` is not looked at."""
+        del truth
+        if self._gallery is None or self._gallery() is not gallery:
+            self._gallery = weakref.ref(gallery)
+            self._rows = under_head(self._encoder, gallery, "source")
+        return self._fusion.scores(under_head(self._encoder, queries, "query"), self._rows)
+
+
+def under_head(encoder: Encoder, descriptors: Rows, domain: Domain) -> Rows:
+    """`(n, d)` pooled descriptors to the `(n, dimension)` rows that the encoder emits."""
+    with torch.inference_mode():
+        blocks = [
+            encoder.head(block.to(encoder.device), domain).float().cpu().numpy()
+            for block in torch.split(torch.from_numpy(descriptors), 4096)
+        ]
+    return np.concatenate(blocks)
+
+
+def encoder_method(encoder: Encoder, *, mirrored: bool = False) -> Method:
+    """The encoder as shipped; mirrored queries too if asked, or if its card says so."""
+    both = mirrored or encoder.views > 1
+    name = encoder.card.name + (", mirrored" if mirrored else "")
+    return Method(name, PooledDescriber(encoder), FusedScorer(encoder), mirrored=both)

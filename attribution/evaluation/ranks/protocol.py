@@ -1,0 +1,288 @@
+"""Runs methods over a benchmark: who competes in whose gallery. Knows no file format.
+
+`open`: every source of the benchmark and every distractor compete for every query, as in a gallery
+that serves many customers. `own-exemplars`: a query's gallery is the distractors and the exemplars
+of its own model only, the protocol of AbC (Wang et al., ICCV 2023, arXiv 2306.09345).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark, Case, open_image
+from attribution.evaluation.benchmark.laundering import CONDITIONS
+from attribution.evaluation.ranks.methods import Describer, Method, Rows
+from attribution.evaluation.ranks.results import Evaluation, Ranking
+from attribution.measures import best_columns, truth_ranks
+
+logger = logging.getLogger(__name__)
+Protocol = Literal["open", "own-exemplars"]
+OnImages = Callable[[int, int], None]
+OnPairs = Callable[[str, Rows, Rows], None]
+BEST = 10
+"""Gallery keys kept of each query, for pictures."""
+BLANK = (16, 16)
+_SCORES_AT_ONCE = 2**24  # bounds memory: 64 MB of scores, and as much again for temporaries
+_PAIRS_AT_MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One case in terms of columns of the gallery, whose first columns are the sources."""
+
+    truths: tuple[int, ...]
+    own: NDArray[np.intp] | None
+    """The only sources that compete for it; None: all of them."""
+    excluded: NDArray[np.intp]
+
+    def hide(self, scores: Rows, sources: int) -> None:
+        """Take what does not compete out of one row of scores, in place."""
+        if self.own is not None:
+            kept = scores[self.own]
+            scores[:sources] = -np.inf
+            scores[self.own] = kept
+        scores[self.excluded] = -np.inf
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """Rows of one describer: the gallery's, and the queries' under one condition."""
+
+    condition: str
+    gallery: Rows
+    queries: Rows
+    mirror: Rows | None
+    unreadable: NDArray[np.intp]
+    """Columns of distractors that could not be read, and do not compete."""
+
+    def pairs(self, tasks: Sequence[_Task]) -> tuple[Rows, Rows]:
+        """Rows of each query beside each of its sources; of many pairs, some spread evenly."""
+        pairs = [(number, column) for number, task in enumerate(tasks) for column in task.truths]
+        chosen = np.array(pairs)[:: -(-len(pairs) // _PAIRS_AT_MOST)]
+        return self.queries[chosen[:, 0]], self.gallery[chosen[:, 1]]
+
+
+def evaluate(
+    benchmark: Benchmark,
+    methods: Sequence[Method],
+    *,
+    conditions: Sequence[str] = ("clean",),
+    protocol: Protocol = "open",
+    on_images: OnImages | None = None,
+    on_pairs: OnPairs | None = None,
+) -> Evaluation:
+    """Rank the sources of every case by every method under every condition.
+
+    The gallery is described once for each describer and is never treated; only one describer's
+    rows are held at a time. A distractor that cannot be read is left out with a warning, for one
+    in a million must not end a night's run; a query or a source that cannot be read ends it.
+
+    Args:
+        benchmark: what to rank.
+        methods: of different names.
+        conditions: names in `CONDITIONS`. Treatments are seeded by the case's number, so every
+            method sees the same pixels.
+        protocol: who competes.
+        on_images: called with the number of images described and how many there will be.
+        on_pairs: called once for each describer, where clean queries are asked for, with its name
+            and the rows of true pairs: each query beside each of its sources, for diagnostics.
+
+    Raises:
+        BadBenchmark: nothing to rank, a query or a source that cannot be read, or the protocol
+            makes no sense of the data.
+        ValueError: unknown conditions, or methods that share a name.
+    """
+    _check(benchmark, methods, conditions)
+    tasks = _tasks(benchmark, protocol)
+    counted = _Counter(_images_to_describe(benchmark, methods, conditions), on_images)
+    found: dict[tuple[str, str], Ranking] = {}
+    unreadable: set[int] = set()
+    for describer in {method.describer.name: method.describer for method in methods}.values():
+        sharing = [method for method in methods if method.describer.name == describer.name]
+        described = _described(benchmark, describer, sharing, conditions, counted, unreadable)
+        for ranking in _rankings(benchmark, sharing, described, tasks, on_pairs):
+            found[ranking.method, ranking.condition] = ranking
+    return Evaluation(
+        benchmark=benchmark.name,
+        protocol=protocol,
+        cut=benchmark.cut,
+        sources=len(benchmark.sources),
+        distractors=len(benchmark.distractors) - len(unreadable),
+        cases=benchmark.ranked,
+        rankings=tuple(
+            found[method.name, condition] for method in methods for condition in conditions
+        ),
+    )
+
+
+def treated_queries(
+    cases: Sequence[Case], condition: str, *, mirrored: bool = False
+) -> Iterator[Image.Image]:
+    """The pixels that every method sees: each query under a condition, then mirrored if asked."""
+    for number, case in enumerate(cases):
+        image = CONDITIONS[condition](open_image(case.query), np.random.default_rng(number))
+        yield ImageOps.mirror(image) if mirrored else image
+
+
+class _Counter:
+    """Tells how many images have passed."""
+
+    def __init__(self, total: int, on_images: OnImages | None) -> None:
+        self._total = total
+        self._done = 0
+        self._on_images = on_images
+
+    def each(self, images: Iterable[Image.Image]) -> Iterator[Image.Image]:
+        for image in images:
+            yield image
+            self._done += 1
+            if self._on_images is not None:
+                self._on_images(self._done, self._total)
+
+
+def _images_to_describe(
+    benchmark: Benchmark, methods: Sequence[Method], conditions: Sequence[str]
+) -> int:
+    names = {method.describer.name for method in methods}
+    mirrored = {method.describer.name for method in methods if method.mirrored}
+    passes = (len(names) + len(mirrored)) * len(conditions)
+    return len(names) * len(benchmark.gallery) + passes * len(benchmark.ranked)
+
+
+def _check(benchmark: Benchmark, methods: Sequence[Method], conditions: Sequence[str]) -> None:
+    names = [method.name for method in methods]
+    if len(set(names)) < len(names):
+        raise ValueError(f"methods share a name: {', '.join(sorted(names))}")
+    unknown = [name for name in conditions if name not in CONDITIONS]
+    if unknown or not conditions:
+        raise ValueError(f"conditions {unknown}: known are {', '.join(CONDITIONS)}")
+    if not benchmark.ranked:
+        raise BadBenchmark(f"{benchmark.name}: no query has a true source, so nothing is ranked")
+
+
+def _tasks(benchmark: Benchmark, protocol: Protocol) -> list[_Task]:
+    columns = {picture.key: column for column, picture in enumerate(benchmark.gallery)}
+    if len(columns) < len(benchmark.gallery):
+        raise BadBenchmark(f"{benchmark.name}: two images of the gallery have the same key")
+    if protocol == "own-exemplars" and not benchmark.distractors:
+        raise BadBenchmark(
+            "own-exemplars ranks a model's exemplars against distractors only, and there are "
+            "none: give --distractors, or use --protocol open"
+        )
+
+    def of(keys: Iterable[str]) -> NDArray[np.intp]:
+        return np.array(sorted(columns[key] for key in keys), np.intp)
+
+    groups = {name: of(keys) for name, keys in benchmark.groups.items()}  # shared by many cases
+    tasks = []
+    for case in benchmark.ranked:
+        truths = tuple(columns[truth.key] for truth in case.truths)
+        own = None
+        if protocol == "own-exemplars":
+            # Where no model is named, its exemplars are what the query was made from.
+            own = np.array(sorted(truths)) if case.gallery is None else groups[case.gallery]
+        excluded = of(case.excluded)
+        if np.isin(truths, excluded).any() or (own is not None and not np.isin(truths, own).all()):
+            raise BadBenchmark(f"{case.query}: a true source of it is not in its own gallery")
+        tasks.append(_Task(truths, own, excluded))
+    return tasks
+
+
+def _described(
+    benchmark: Benchmark,
+    describer: Describer,
+    methods: Sequence[Method],
+    conditions: Sequence[str],
+    counted: _Counter,
+    unreadable: set[int],
+) -> Iterator[_Described]:
+    """The gallery once, then the queries under each condition; mirrored where a method asks."""
+    gallery = describer(counted.each(_gallery(benchmark, unreadable)))
+    hidden = np.array(sorted(unreadable), np.intp)
+    cases = benchmark.ranked
+    for condition in conditions:
+        queries = describer(counted.each(treated_queries(cases, condition)))
+        mirror = None
+        if any(method.mirrored for method in methods):
+            mirror = describer(counted.each(treated_queries(cases, condition, mirrored=True)))
+        yield _Described(condition, gallery, queries, mirror, hidden)
+
+
+def _gallery(benchmark: Benchmark, unreadable: set[int]) -> Iterator[Image.Image]:
+    """Sources, then distractors; a blank for one that cannot be read, whose column is noted."""
+    for picture in benchmark.sources:
+        yield picture.load()
+    for column, picture in enumerate(benchmark.distractors, start=len(benchmark.sources)):
+        try:
+            yield picture.load()
+        except BadBenchmark as error:
+            if column not in unreadable:  # else another describer has met it before
+                logger.warning("distractor left out: %s", error)
+            unreadable.add(column)
+            yield Image.new("RGB", BLANK)
+
+
+def _rankings(
+    benchmark: Benchmark,
+    methods: Sequence[Method],
+    described: Iterator[_Described],
+    tasks: Sequence[_Task],
+    on_pairs: OnPairs | None,
+) -> Iterator[Ranking]:
+    """Rankings of methods that share a describer; its rows are let go when this ends."""
+    for views in described:
+        if on_pairs is not None and views.condition == "clean":
+            on_pairs(methods[0].describer.name, *views.pairs(tasks))
+        for method in methods:
+            yield _rank(benchmark, method, views, tasks)
+
+
+def _rank(
+    benchmark: Benchmark, method: Method, described: _Described, tasks: Sequence[_Task]
+) -> Ranking:
+    """Ranks of the truths, and what was ranked first, of every case.
+
+    Equal scores rank in one random order, the same for all cases: sources stand before
+    distractors in the gallery, and by that order a method that sees no difference would find them.
+    """
+    pictures, sources = benchmark.gallery, len(benchmark.sources)
+    order = np.random.default_rng(0).permutation(len(pictures))
+    place = np.argsort(order)
+    step = max(1, _SCORES_AT_ONCE // len(pictures)) if method.blockwise else len(tasks)
+    ranks: list[tuple[int, ...]] = []
+    best: list[tuple[str, ...]] = []
+    for start in range(0, len(tasks), step):
+        block = tasks[start : start + step]
+        scores = _scores(method, described, block, slice(start, start + step))
+        for row, task in zip(scores, block, strict=True):
+            task.hide(row, sources)
+            row[described.unreadable] = -np.inf
+            shuffled = row[order]
+            ranks.append(truth_ranks(shuffled, place[list(task.truths)].tolist()))
+            first = order[best_columns(shuffled, BEST)]
+            best.append(tuple(pictures[column].key for column in first))
+    return Ranking(method.name, described.condition, tuple(ranks), tuple(best))
+
+
+def _scores(method: Method, described: _Described, tasks: Sequence[_Task], block: slice) -> Rows:
+    """`(n, m)` scores that may be written to."""
+    truth = [task.truths for task in tasks]
+    gallery, mirror = described.gallery, described.mirror
+    scores = np.array(method.scorer(described.queries[block], gallery, truth), dtype=np.float32)
+    if method.mirrored and mirror is not None:
+        np.maximum(scores, method.scorer(mirror[block], gallery, truth), out=scores)
+    if scores.shape != (len(tasks), len(gallery)):
+        raise ValueError(
+            f"{method.name} gave scores of shape {scores.shape} for {len(tasks)} queries and "
+            f"{len(gallery)} gallery images"
+        )
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{method.name} gave scores that are not finite")
+    return scores

@@ -1,0 +1,162 @@
+"""Intervals for means over queries that share sources. Knows no ranks and no methods.
+
+Queries made from one source rise and fall together, so what is resampled are not queries but the
+connected components of the graph that joins each query to its sources, within each set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.evaluation.benchmark.cases import Case
+from attribution.evaluation.statistics.grouping import leaders
+
+Values = NDArray[np.float64]
+DRAWS = 10_000
+_BLOCK = 1_000  # draws at once; bounds memory where there are thousands of components
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure and where it lies under resampling.
+
+    `low` and `high` are None where a set has fewer than two components: then nothing is known of
+    how the figure varies.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the whole interval is on one side of zero."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """One figure for each set, and the mean over the sets."""
+
+    sets: Mapping[str, Interval]
+    mean: Interval
+
+
+def components(cases: Sequence[Case]) -> NDArray[np.intp]:
+    """`(n,)` number of each case's connected component; cases of two sets are never joined.
+
+    Nodes are the sources, and images that are query and source at once (leave-one-out).
+    """
+    nodes = []
+    for case in cases:
+        keys = sorted({truth.key for truth in case.truths} | case.excluded)
+        if not keys:
+            raise ValueError(f"{case.query} has no true source, so nothing joins it to others")
+        nodes.append([(case.set, key) for key in keys])
+    numbers: dict[tuple[str, str] | None, int] = {}
+    return np.array([numbers.setdefault(node, len(numbers)) for node in leaders(nodes)], np.intp)
+
+
+def mean_intervals(
+    values: Values,
+    cases: Sequence[Case],
+    *,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Intervals:
+    """Percentile bootstrap of the mean of each set and of the mean over sets.
+
+    Args:
+        values: `(n,)` one figure a case, such as its average precision. Give the differences of
+            two methods on the same cases for the paired comparison.
+        cases: the cases.
+        level: of the interval.
+        draws: resamples.
+        seed: of the resampling; the same for every method, so that intervals can be compared.
+    """
+    joined = components(cases)
+    sets = np.array([case.set for case in cases])
+    rng = np.random.default_rng(seed)
+    names = list(dict.fromkeys(case.set for case in cases))
+    resampled = []
+    known = []
+    for name in names:
+        inside = sets == name
+        sums, counts = _totals(values[inside], joined[inside])
+        known.append(len(counts) > 1)
+        resampled.append(_resampled_means(sums, counts, draws, rng))
+    points = [float(values[sets == name].mean()) for name in names]
+    return Intervals(
+        {
+            name: _interval(point, found, level, known=enough)
+            for name, point, found, enough in zip(names, points, resampled, known, strict=True)
+        },
+        _interval(float(np.mean(points)), np.mean(resampled, axis=0), level, known=all(known)),
+    )
+
+
+def paired_difference(
+    first: Values,
+    second: Values,
+    cases: Sequence[Case],
+    *,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Intervals:
+    """Interval of `first - second`, both measured on the same cases, resampled together."""
+    if first.shape != second.shape:
+        raise ValueError(f"a paired comparison of {len(first)} with {len(second)} cases")
+    return mean_intervals(first - second, cases, level=level, draws=draws, seed=seed)
+
+
+def clustered_mean(
+    values: Values,
+    groups: NDArray[np.intp],
+    *,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Interval:
+    """Percentile bootstrap of a mean over queries of any sets, whose groups are given.
+
+    Args:
+        values: `(n,)` one figure a query.
+        groups: `(n,)` number of the group that each query belongs to.
+        level: of the interval.
+        draws: resamples.
+        seed: of the resampling.
+    """
+    sums, counts = _totals(values, groups)
+    resampled = _resampled_means(sums, counts, draws, np.random.default_rng(seed))
+    return _interval(float(values.mean()), resampled, level, known=len(counts) > 1)
+
+
+def _totals(values: Values, joined: NDArray[np.intp]) -> tuple[Values, Values]:
+    """Sum and count of each component."""
+    _, places = np.unique(joined, return_inverse=True)
+    sums: Values = np.bincount(places, weights=values).astype(np.float64)
+    return sums, np.bincount(places).astype(np.float64)
+
+
+def _resampled_means(sums: Values, counts: Values, draws: int, rng: np.random.Generator) -> Values:
+    """`(draws,)` means of as many components as there are, drawn with replacement."""
+    number = len(counts)
+    chances = np.full(number, 1.0 / number)
+    means = []
+    for start in range(0, draws, _BLOCK):
+        weights = rng.multinomial(number, chances, size=min(_BLOCK, draws - start))
+        means.append((weights @ sums) / (weights @ counts))
+    return np.concatenate(means)
+
+
+def _interval(point: float, resampled: Values, level: float, *, known: bool) -> Interval:
+    if not known:
+        return Interval(point, None, None)
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(point, float(low), float(high))

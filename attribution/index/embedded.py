@@ -1,0 +1,296 @@
+"""The embedded index: applies changes, publishes views, builds the next base aside.
+
+It must not know the catalog or files. Writers take a lock; a search takes the published view once
+and never waits, neither for a change nor for a compaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Self
+
+import numpy as np
+
+from attribution.index.faiss_structure import Structure
+from attribution.index.protocol import ChangeBatch, Hits, Ids, IndexStats, Vectors
+from attribution.index.segment import Codes, Segment, Tail
+from attribution.index.sizing import DEFAULT_SIZING, Sizing
+from attribution.index.view import Contents, View
+from models.parts import Part
+
+log = logging.getLogger(__name__)
+
+
+class FaissIndex:
+    """An immutable base, an exact tail and the rows removed since, published as one reference."""
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        dimension: int,
+        model_id: str,
+        epoch: str,
+        *,
+        sizing: Sizing = DEFAULT_SIZING,
+        compacts_itself: bool = True,
+        view: View | None = None,
+        clean_generation: int = 0,
+    ) -> None:
+        """An empty index at generation 0, or one that goes on from a view.
+
+        Args:
+            parts: slices of a row that can be searched.
+            dimension: floats a row.
+            model_id: the encoder that makes the vectors.
+            epoch: the catalog's epoch.
+            sizing: thresholds of structures and of compaction.
+            compacts_itself: build the next base in a background thread when it is due; otherwise
+                only `compact` does.
+            view: rows of the same dimension.
+            clean_generation: none of them was removed up to this change, not even the dead ones.
+
+        Raises:
+            ValueError: no parts, parts outside the row, or two of one name.
+        """
+        _check_parts(parts, dimension)
+        self.parts = tuple(parts)
+        self.dimension = dimension
+        self.model_id = model_id
+        self.epoch = epoch
+        self.sizing = sizing
+        self._compacts_itself = compacts_itself
+        self._view = View.empty(dimension) if view is None else view
+        self._clean = clean_generation
+        self._tail = Tail.holding(self._view.tail)
+        self._writing = threading.Lock()  # held to publish a view: milliseconds
+        self._compacting = threading.Lock()  # held to build a base: up to minutes
+        self._compactor: threading.Thread | None = None
+
+    @classmethod
+    def from_rows(
+        cls,
+        parts: Sequence[Part],
+        dimension: int,
+        model_id: str,
+        epoch: str,
+        contents: Contents,
+        *,
+        generation: int,
+        sizing: Sizing = DEFAULT_SIZING,
+    ) -> Self:
+        """An index whose base holds these rows, as of a generation."""
+        index = cls(parts, dimension, model_id, epoch, sizing=sizing)
+        codes, names = _coded(contents.collections, ())
+        rows = np.asarray(contents.vectors, dtype=np.float32)
+        base = Segment.by_id(contents.ids, rows, codes)
+        structure = index._structure(base.rows)
+        index._view = replace(
+            index._view, base=base, structure=structure, names=names, generation=generation
+        )
+        index._clean = generation
+        return index
+
+    @property
+    def view(self) -> View:
+        """The state that searches see now; it never changes, so it may be kept and read slowly."""
+        return self._view
+
+    @property
+    def generation(self) -> int:
+        """The last change applied."""
+        return self._view.generation
+
+    @property
+    def clean_generation(self) -> int:
+        """No row of what was removed up to this change is held, not even a dead one."""
+        return self._clean
+
+    def apply(self, batch: ChangeBatch) -> None:
+        """Publish a batch: every search sees all of it or none. See `Index.apply`."""
+        if len(batch.add_ids) and batch.add_vectors.shape[1] != self.dimension:
+            raise ValueError(
+                f"the index holds vectors of {self.dimension} floats, "
+                f"not {batch.add_vectors.shape[1]}: another encoder made these"
+            )
+        with self._writing:
+            if batch.generation < self._view.generation:
+                raise ValueError(
+                    f"the index stands at generation {self._view.generation}; "
+                    f"it cannot go back to {batch.generation}"
+                )
+            self._view = self._changed(self._view, batch)
+        self._compact_if_due()
+
+    def search(
+        self,
+        queries: Vectors,
+        k: int,
+        *,
+        part: str | None = None,
+        collections: frozenset[str] | None = None,
+    ) -> Hits:
+        """The k best of each query. See `Index.search`."""
+        chosen = self._part(part)
+        if k < 1:
+            raise ValueError(f"k is {k}: ask for at least one hit")
+        rows = np.asarray(queries, dtype=np.float32)
+        if rows.ndim != 2 or rows.shape[1] != self.dimension:
+            raise ValueError(f"queries must be (n, {self.dimension}) whole rows, not {rows.shape}")
+        if not np.isfinite(rows).all():
+            raise ValueError("queries hold NaN or infinity: encode the images again")
+        cut = np.ascontiguousarray(rows[:, chosen.columns])
+        return self._view.search(cut, chosen, k, collections, self.sizing)
+
+    def vectors(self, ids: Sequence[int] | Ids) -> Vectors:
+        """(m, d) float32 exact rows, in the order asked. See `Index.vectors`."""
+        return self._view.vectors(np.asarray(ids, dtype=np.int64))
+
+    def changed(self, collections: frozenset[str]) -> int:
+        """The last change of these collections since the index was opened. See `Index.changed`."""
+        touched = self._view.touched
+        return max((touched.get(name, 0) for name in collections), default=0)
+
+    def count(self, collections: frozenset[str]) -> int:
+        """How many vectors of these collections a search can find."""
+        return self._view.count(collections)
+
+    def contents(self) -> Contents:
+        """All live rows by ascending id."""
+        return self._view.contents()
+
+    def stats(self) -> IndexStats:
+        """Sizes, generation, and measured recall."""
+        view = self._view
+        removed = view.base.removed + view.tail.removed
+        return IndexStats(
+            kind="flat" if view.structure is None else view.structure.kind,
+            vectors=len(view.base) + len(view.tail) - removed,
+            base=len(view.base),
+            tail=len(view.tail),
+            removed=removed,
+            generation=view.generation,
+            epoch=self.epoch,
+            model_id=self.model_id,
+            dimension=self.dimension,
+            recall_at_10=None if view.structure is None else view.structure.recall_at_10,
+        )
+
+    def compact(self) -> None:
+        """Build the next base here and now; searches and changes go on meanwhile."""
+        with self._compacting:
+            before = self._view
+            base = before.compacted()
+            structure = self._structure(base.rows)
+            with self._writing:
+                self._view, self._tail = _rebased(before, self._view, base, structure)
+                self._clean = before.generation
+
+    def close(self) -> None:
+        """Wait for a compaction in the background to end. The index can still be searched."""
+        if self._compactor is not None:
+            self._compactor.join()
+
+    def _changed(self, view: View, batch: ChangeBatch) -> View:
+        """The view after a batch. Caller holds the writing lock: the tail's buffer grows."""
+        codes, names = _coded(batch.add_collections, view.names)
+        fresh = ~np.isin(batch.add_ids, batch.remove_ids) & ~view.holds(
+            batch.add_ids, batch.add_vectors, codes
+        )
+        gone = np.concatenate([batch.remove_ids, batch.add_ids[fresh]])
+        at_base, at_tail = view.base.locate(gone), view.tail.locate(gone)
+        tail = view.tail.without(at_tail[at_tail >= 0])
+        return replace(
+            view,
+            base=view.base.without(at_base[at_base >= 0]),
+            tail=self._tail.extend(
+                tail, batch.add_ids[fresh], batch.add_vectors[fresh], codes[fresh]
+            ),
+            names=names,
+            generation=batch.generation,
+            touched=view.touched_by(batch),
+        )
+
+    def _compact_if_due(self) -> None:
+        if not self._compacts_itself:
+            return
+        stats = self.stats()
+        with self._writing:
+            running = self._compactor is not None and self._compactor.is_alive()
+            if running or not self.sizing.compaction_due(
+                base=stats.base, tail=stats.tail, removed=stats.removed
+            ):
+                return
+            # A daemon: an unfinished base is worth nothing to a process that is ending.
+            self._compactor = threading.Thread(
+                target=self._compact_aside, name="index-compaction", daemon=True
+            )
+            self._compactor.start()
+
+    def _compact_aside(self) -> None:
+        try:
+            self.compact()
+        except Exception:
+            # The index is whole without it; the next change that finds it due tries again.
+            log.exception("compaction failed; the index goes on with a longer tail")
+
+    def _structure(self, rows: Vectors) -> Structure | None:
+        kind = self.sizing.kind(len(rows))
+        return None if kind == "flat" else Structure.build(kind, rows, self.parts, self.sizing)
+
+    def _part(self, name: str | None) -> Part:
+        names = ", ".join(part.name for part in self.parts)
+        if name is None:
+            if len(self.parts) > 1:
+                raise ValueError(f"this encoder has several parts: name one of {names}")
+            return self.parts[0]
+        for part in self.parts:
+            if part.name == name:
+                return part
+        raise ValueError(f"there is no part {name!r}: name one of {names}")
+
+
+def _check_parts(parts: Sequence[Part], dimension: int) -> None:
+    if not parts or len({part.name for part in parts}) != len(parts):
+        raise ValueError("an index needs at least one part, each of its own name")
+    for part in parts:
+        if not 0 <= part.start < part.stop <= dimension:
+            raise ValueError(
+                f"part {part.name!r} is columns {part.start}:{part.stop} of a row of {dimension}"
+            )
+
+
+def _coded(collections: Sequence[str], names: tuple[str, ...]) -> tuple[Codes, tuple[str, ...]]:
+    """The number of each collection, and the names extended by those not seen before."""
+    numbers = {name: number for number, name in enumerate(names)}
+    codes = [numbers.setdefault(name, len(numbers)) for name in collections]
+    return np.array(codes, dtype=np.int32), tuple(numbers)
+
+
+def _rebased(
+    before: View, now: View, base: Segment, structure: Structure | None
+) -> tuple[View, Tail]:
+    """The current view on a base that was built from an earlier one, and the tail's new buffer.
+
+    Only compaction changes the base and only one runs at a time, so the rows of `now` are those of
+    `before`, some of them dead since, and the tail's rows after them.
+    """
+    died = np.concatenate(
+        [
+            before.base.ids[before.base.live & ~now.base.live],
+            before.tail.ids[before.tail.live & ~now.tail.live[: len(before.tail)]],
+        ]
+    )
+    at = base.locate(died)
+    since = slice(len(before.tail), None)
+    live = now.tail.live[since]
+    tail = Tail(base.rows.shape[1])
+    kept = tail.extend(
+        View.empty(base.rows.shape[1]).tail,
+        now.tail.ids[since][live],
+        now.tail.rows[since][live],
+        now.tail.codes[since][live],
+    )
+    return replace(now, base=base.without(at), structure=structure, tail=kept), tail

@@ -1,0 +1,1 @@
+"""Which sources match a query best, over all parts of the encoder."""

@@ -1,0 +1,153 @@
+"""Candidates from the index, scored exactly by the encoder's rule. Knows no calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.index import Hits, Index, VectorsMissing
+from attribution.index.scan import rank
+from attribution.retrieval.fusion import OVERFETCH, Fusion, Queries, Rows, Rule, fusion_of
+
+__all__ = ["OVERFETCH", "Fusion", "Queries", "Rows", "Rule", "fusion_of", "retrieve"]
+
+BLOCK = 32  # queries whose candidates are gathered at once; bounds memory
+LARGE_BLOCK, SMALL_INDEX = 256, 50_000  # where all rows can be gathered, more at once are quicker
+_ROUNDS = 6  # how often the number of proposals is doubled before they have to do
+_PAIRS = 4096  # pairs scored at once, so that their rows stay in the processor's cache
+
+
+def retrieve(
+    index: Index,
+    fusion: Fusion,
+    queries: Rows | Queries,
+    k: int,
+    *,
+    collections: frozenset[str] | None = None,
+) -> Hits:
+    """The k best rows of each query under the fused score.
+
+    Each part of each view proposes its own best. Under the rule of the largest, k of them are
+    enough and nothing is lost: a row among the fused k best has fewer than k rows above it in the
+    view and part that gave its score. Where parts add up, a row could be among the best without
+    standing out in any part. So each proposes `OVERFETCH` times as many, and twice as many again
+    while a row that no part proposed could still be among the k best (the stopping rule of Fagin,
+    Lotem and Naor, "Optimal aggregation algorithms for middleware", 2003), at most `_ROUNDS`
+    times.
+
+    Scores are bitwise the same whatever else is asked or held. Padding is as in `Hits`; equal
+    scores rank by ascending id.
+
+    Args:
+        index: rows of sources.
+        fusion: the encoder's rule.
+        queries: `(n, views * d)`, or what `fusion.prepare` made of them.
+        k: rows a query.
+        collections: searched set; None for all.
+    """
+    asked = queries if isinstance(queries, Queries) else fusion.prepare(queries)
+    step = LARGE_BLOCK if index.stats().vectors <= SMALL_INDEX else BLOCK
+    found = [
+        _retrieve_block(index, asked.take(slice(start, start + step)), k, collections)
+        for start in range(0, len(asked), step)
+    ]
+    if not found:
+        return Hits(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
+    return Hits(
+        np.concatenate([hits.ids for hits in found]),
+        np.concatenate([hits.scores for hits in found]),
+    )
+
+
+def _retrieve_block(
+    index: Index, asked: Queries, k: int, collections: frozenset[str] | None
+) -> Hits:
+    fusion = asked.fusion
+    if fusion.views == len(fusion.parts) == 1:
+        return index.search(asked.rows, k, collections=collections)
+    hits = Hits(np.empty((len(asked), k), np.int64), np.empty((len(asked), k), np.float32))
+    waiting = np.arange(len(asked))
+    proposed = k * fusion.overfetch
+    for attempt in range(_ROUNDS):
+        some = asked.take(waiting)
+        found, surpassable = _best_of_proposed(index, some, k, proposed, collections)
+        hits.ids[waiting], hits.scores[waiting] = found.ids, found.scores
+        waiting = waiting[surpassable]
+        if fusion.rule != "harmonic-mean-p" or not len(waiting) or attempt == _ROUNDS - 1:
+            break
+        proposed *= 2
+    return hits
+
+
+def _best_of_proposed(
+    index: Index, asked: Queries, k: int, proposed: int, collections: frozenset[str] | None
+) -> tuple[Hits, NDArray[np.bool_]]:
+    """The k best of what parts and views propose; for which queries others could be better."""
+    fusion = asked.fusion
+    while True:
+        proposals = [
+            [
+                index.search(view, proposed, part=part.name, collections=collections)
+                for part in fusion.parts
+            ]
+            for view in fusion.views_of(asked.rows)
+        ]
+        candidates = unique_per_row(
+            np.concatenate([hits.ids for of_view in proposals for hits in of_view], axis=1)
+        )
+        known = np.unique(candidates[candidates >= 0])
+        try:
+            rows = index.vectors(known)
+        except VectorsMissing:
+            continue  # removed between search and fetch: search again without them
+        break
+    found = _ranked(asked, candidates, known, rows, k)
+    # What no part proposed has, in every part, at most the cosine of the last one proposed.
+    last = [[hits.scores[:, -1] for hits in of_view] for of_view in proposals]
+    bound = asked.bound(last)
+    return found, np.isfinite(bound) & (found.scores[:, -1] <= bound + asked.slack)
+
+
+def _ranked(
+    asked: Queries, candidates: NDArray[np.int64], known: NDArray[np.int64], rows: Rows, k: int
+) -> Hits:
+    if not len(known):
+        n = len(asked)
+        return Hits(np.full((n, k), -1, np.int64), np.full((n, k), -np.inf, np.float32))
+    places = np.searchsorted(known, candidates.clip(min=known[0]))
+    # Candidates of a block are mostly shared, so one product with all of them is quicker than a
+    # gather of each query's own; those that may be among the k best are scored again, exactly.
+    scores = np.take_along_axis(asked.scores(rows), places, axis=1)
+    scores[candidates < 0] = -np.inf
+    query, column = near_best(scores, k, asked.slack)
+    exact = pair_scores(asked, query, rows, places[query, column])
+    return rank(len(asked), k, query, candidates[query, column], exact)
+
+
+def near_best(scores: Rows, k: int, slack: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of the finite scores that may be among the k best of their row."""
+    floor = np.full(len(scores), -np.inf, np.float32)
+    if scores.shape[1] > k:
+        cut = scores.shape[1] - k
+        floor = np.partition(scores, cut, axis=1)[:, cut]
+    query, column = np.nonzero((scores >= (floor - 2 * slack)[:, None]) & np.isfinite(scores))
+    return query, column
+
+
+def pair_scores(
+    asked: Queries, query: NDArray[np.int64], rows: Rows, places: NDArray[np.int64]
+) -> Rows:
+    """`(m,)` exact scores of queries with `rows[places]`, gathered a few at a time."""
+    scores = np.empty(len(query), np.float32)
+    for start in range(0, len(query), _PAIRS):
+        pairs = slice(start, start + _PAIRS)
+        scores[pairs] = asked.pair_scores(query[pairs], rows[places[pairs]])
+    return scores
+
+
+def unique_per_row(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sort each row and replace repeats by -1."""
+    ordered = np.sort(ids, axis=1)
+    repeated = np.zeros_like(ordered, dtype=bool)
+    repeated[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    return np.where(repeated, -1, ordered)

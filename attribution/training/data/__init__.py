@@ -1,0 +1,1 @@
+"""From image files to views and mixtures of them."""

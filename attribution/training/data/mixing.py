@@ -1,0 +1,130 @@
+"""Views made of two images: the structure of one, the appearance of the other.
+
+Generated images inherit like that (DESIGN, Method 4: synthesis-aware alignment); a view that
+does so teaches an encoder to find both sources without a label. All functions take and return
+`(n, 3, s, s)` float32 in [0, 1]; row `i` joins `structure[i]` with `appearance[i]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from attribution.training.data.views import YIQ
+
+_LUMA = YIQ[0]
+LARGE = 96  # side in pixels above which patches are twice as large
+
+
+def mix(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
+    """Join each pair in a way drawn at random among the five kinds that keep roles apart.
+
+    The collage below is none of them: a pasted region has both structure and appearance.
+    """
+    n = structure.shape[0]
+    kinds: tuple[Callable[[Tensor, Tensor, Generator], Tensor], ...] = (
+        transfer_statistics,
+        swap_amplitude,
+        resample_patches_small,
+        resample_patches_large,
+        recolour_resampled,
+    )
+    assigned = torch.randint(len(kinds), (n,), generator=generator, device=structure.device)
+    mixed = torch.empty_like(structure)
+    for index, kind in enumerate(kinds):
+        rows = (assigned == index).nonzero().squeeze(1)
+        if len(rows):
+            mixed[rows] = kind(structure[rows], appearance[rows], generator)
+    return mixed
+
+
+def transfer_statistics(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
+    """Give one image the other's mean and deviation per YIQ channel (Reinhard et al., 2001)."""
+    del generator
+    to_yiq = structure.new_tensor(YIQ)
+    a = torch.einsum("ij,njhw->nihw", to_yiq, structure)
+    b = torch.einsum("ij,njhw->nihw", to_yiq, appearance)
+    std_a, mean_a = torch.std_mean(a, dim=(2, 3), keepdim=True)
+    std_b, mean_b = torch.std_mean(b, dim=(2, 3), keepdim=True)
+    matched = (a - mean_a) * (std_b / std_a.clamp(min=0.02)).clamp(max=4) + mean_b
+    return torch.einsum("ij,njhw->nihw", torch.linalg.inv(to_yiq), matched).clamp(0, 1)
+
+
+def swap_amplitude(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
+    """Keep the phase of one, take the amplitude of the other (Yang and Soatto, CVPR 2020).
+
+    A random share of the amplitude is exchanged, at every frequency.
+    """
+    a, b = torch.fft.rfft2(structure), torch.fft.rfft2(appearance)
+    share = 0.5 + 0.5 * torch.rand(len(a), 1, 1, 1, generator=generator, device=a.device)
+    amplitude = (1 - share) * a.abs() + share * b.abs()
+    mixed = torch.polar(amplitude, a.angle())
+    restored: Tensor = torch.fft.irfft2(mixed, s=structure.shape[-2:])
+    return restored.clamp(0, 1)
+
+
+def resample_patches_small(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
+    """`resample_patches` with patches of 4 pixels (8 in large views): fine layout kept."""
+    del generator
+    return resample_patches(structure, appearance, _patch(structure, 4))
+
+
+def resample_patches_large(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
+    """`resample_patches` with patches of 8 pixels (16 in large views): whole textures kept."""
+    del generator
+    return resample_patches(structure, appearance, _patch(structure, 8))
+
+
+def recolour_resampled(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
+    """Patch resampling, then amplitude exchange: both kinds of damage at once."""
+    resampled = resample_patches(structure, appearance, _patch(structure, 4))
+    return swap_amplitude(resampled, appearance, generator)
+
+
+def resample_patches(structure: Tensor, appearance: Tensor, patch: int) -> Tensor:
+    """Rebuild the layout of one image from whole patches of the other.
+
+    Each patch of `structure` is replaced by the patch of `appearance` with the nearest
+    luminance, after both luminances are standardised.
+    """
+    n, _, size, _ = structure.shape
+    wanted = functional.unfold(_standard_luma(structure), patch, stride=patch)
+    offered = functional.unfold(_standard_luma(appearance), patch, stride=patch // 2)
+    distance = offered.square().sum(1)[:, None, :] - 2 * torch.bmm(
+        wanted.transpose(1, 2), offered
+    )  # the square of `wanted` shifts all candidates alike
+    nearest = distance.argmin(dim=2)
+    pixels = functional.unfold(appearance, patch, stride=patch // 2)
+    chosen = pixels.gather(2, nearest[:, None, :].expand(-1, pixels.shape[1], -1))
+    return functional.fold(chosen, (size, size), patch, stride=patch).view(n, 3, size, size)
+
+
+def collage(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
+    """Paste a rectangle of one image over the other (Yun et al., ICCV 2019), 25 to 75 % of it."""
+    n, _, size, _ = structure.shape
+    device = structure.device
+    share = 0.25 + 0.5 * torch.rand(n, generator=generator, device=device)
+    stretch = 0.7 + 0.6 * torch.rand(n, generator=generator, device=device)
+    width = (share.sqrt() * stretch).clamp(max=1.0)
+    height = (share / width).clamp(max=1.0)
+    left = (1 - width) * torch.rand(n, generator=generator, device=device)
+    top = (1 - height) * torch.rand(n, generator=generator, device=device)
+    position = (torch.arange(size, device=device) + 0.5) / size
+    across = (position >= left[:, None]) & (position < (left + width)[:, None])
+    down = (position >= top[:, None]) & (position < (top + height)[:, None])
+    inside = (down[:, :, None] & across[:, None, :])[:, None]
+    return torch.where(inside, appearance, structure)
+
+
+def _patch(images: Tensor, side: int) -> int:
+    """Patches grow with the view: their comparisons grow with the fourth power of its side."""
+    return side if images.shape[-1] <= LARGE else 2 * side
+
+
+def _standard_luma(images: Tensor) -> Tensor:
+    luma = torch.einsum("j,njhw->nhw", images.new_tensor(_LUMA), images)[:, None]
+    std, mean = torch.std_mean(luma, dim=(2, 3), keepdim=True)
+    return (luma - mean) / std.clamp(min=0.02)

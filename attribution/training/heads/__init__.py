@@ -1,0 +1,1 @@
+"""Heads fitted or trained on descriptors of a frozen network."""

@@ -1,0 +1,157 @@
+"""Descriptors of images and of random views of them, computed once, for heads to be fitted on.
+
+A forward pass of a published backbone takes most of the time there is, a head next to none: so
+every picture is described once, and the head sees the cached rows as often as it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from attribution.training.data.images import ImageSet
+from attribution.training.data.mixing import mix
+from attribution.training.data.views import MILD, STRONG, make_view
+from attribution.training.heads.fitting import describe, require_side
+from attribution.training.recipe.plans import Pairs, UnfitHead
+from models.backbones.features import Backbone
+from models.heads import Moments
+from models.heads.closed_form import BLOCK
+from models.images.preprocessing import Preprocessing
+
+BATCH = 32
+# A quarter of the views are mild crops, a quarter strong ones and half are mixed with a partner,
+# each of which is a view of two images at the price of one.
+CYCLE = ("mild", "mixed", "strong", "mixed")
+
+
+@dataclass(frozen=True, slots=True)
+class CachedRows:
+    """What a backbone said of `n` images and of `m` random views; float16, on the CPU."""
+
+    images: Tensor
+    """`(n, d)` descriptors of the images as they are."""
+    views: Tensor
+    """`(m, d)` descriptors of the views."""
+    structure: Tensor
+    """`(m,)` the image whose layout a view has."""
+    appearance: Tensor
+    """`(m,)` the image whose colours and textures it has; the same, unless it is a mixture."""
+
+    @property
+    def dimension(self) -> int:
+        """Columns of a descriptor."""
+        return self.images.shape[1]
+
+    def moments(self, kinds: Sequence[Pairs], columns: Tensor | None = None) -> Moments:
+        """Moments of the pairs of an image and a view that shares something with it.
+
+        Args:
+            kinds: `views` are of one image; of a mixture, `structure` pairs it with the image
+                it has its layout from, `appearance` with the other. `images` are no pairs: every
+                image with itself. Those of several kinds count together.
+            columns: of the descriptor; all of them by default.
+        """
+        columns = torch.arange(self.dimension) if columns is None else columns
+        moments = Moments(len(columns))
+        for kind in kinds:
+            sources, views, chosen = self._pairs(kind)
+            for rows in torch.split(chosen, BLOCK):
+                moments.add(self.images[sources[rows]][:, columns], views[rows][:, columns])
+        return moments
+
+    def _pairs(self, kind: Pairs) -> tuple[Tensor, Tensor, Tensor]:
+        """The image of each view, the views, and which of them make pairs of this kind."""
+        if kind == "images":
+            each = torch.arange(len(self.images))
+            return each, self.images, each
+        mixed = self.structure != self.appearance
+        sources = self.appearance if kind == "appearance" else self.structure
+        chosen = (~mixed if kind == "views" else mixed).nonzero().squeeze(1)
+        return sources, self.views, chosen
+
+
+def cache_rows(
+    backbone: Backbone,
+    images: ImageSet,
+    shape: Preprocessing,
+    *,
+    views: int,
+    seed: int = 0,
+    on_images: Callable[[int], None] | None = None,
+) -> CachedRows:
+    """Describe every image and some random views of it.
+
+    Args:
+        backbone: in evaluation mode, on its device.
+        images: read as the encoder sees them (`read_framed`), at least two for views.
+        shape: the encoder's preprocessing; views are made at its size.
+        views: how many in all, a forward pass each; 0 describes the images only. They are spread
+            evenly over the images in a random order, which also gives each its kind in `CYCLE`.
+            With four times as many as images, an image has all kinds.
+        seed: of the views.
+        on_images: called with the number of images described so far, with their views.
+
+    Raises:
+        UnfitHead: one image, images of another size, or descriptors that are not finite.
+    """
+    require_side(images, shape)
+    n = len(images)
+    if n < 2 and views > 0:
+        raise UnfitHead("mixed views need two images at least")
+    generator = torch.Generator().manual_seed(seed)
+    clean = torch.empty(n, backbone.dimension, dtype=torch.float16)
+    seen = torch.empty(views, backbone.dimension, dtype=torch.float16)
+    structure, appearance = (torch.empty(views, dtype=torch.int64) for _ in range(2))
+    done = made = 0
+    for rows in torch.split(torch.randperm(n, generator=generator), BATCH):
+        batch = images.batch(rows)
+        clean[rows] = _half(describe(backbone, batch, shape))
+        done += len(rows)
+        for turn, count in enumerate(_turns(views * done // n - made, len(rows))):
+            drawn, partners = _draw(batch, turn, count, shape.height, generator)
+            places = slice(made, made + count)
+            seen[places] = _half(describe(backbone, drawn, shape))
+            structure[places], appearance[places] = rows[:count], rows[partners]
+            made += count
+        if on_images is not None:
+            on_images(done)
+    return CachedRows(clean, seen, structure, appearance)
+
+
+def _turns(views: int, images: int) -> list[int]:
+    """So many views of so many images, an image no more often than once a turn."""
+    whole, rest = divmod(views, images)
+    return [images] * whole + ([rest] if rest else [])
+
+
+def _draw(
+    batch: Tensor, turn: int, count: int, size: int, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """One view of each of the first images, and the place of the one it has its appearance from.
+
+    Where some images of a batch have no view, they lend their appearance first.
+    """
+    places = torch.arange(count)
+    partners, views = places.clone(), torch.empty_like(batch[:count])
+    for offset, kind in enumerate(CYCLE):
+        chosen = places[(places + turn) % len(CYCLE) == offset]
+        if len(chosen) == 0:
+            continue
+        if kind == "mixed":
+            partners[chosen] = (chosen + max(1, len(batch) - count)) % len(batch)
+            views[chosen] = mix(batch[chosen], batch[partners[chosen]], generator)
+        else:
+            recipe = MILD if kind == "mild" else STRONG
+            views[chosen] = make_view(batch[chosen], size, recipe, generator)
+    return views, partners
+
+
+def _half(descriptors: Tensor) -> Tensor:
+    half = descriptors.half()
+    if not half.isfinite().all():
+        raise UnfitHead("the backbone's descriptors are not finite or too large for float16")
+    return half

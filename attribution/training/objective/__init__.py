@@ -1,0 +1,1 @@
+"""Terms, networks and views joined into what a step minimises."""

@@ -1,0 +1,1 @@
+"""What a run is told: its configuration, and what is checked before it starts."""

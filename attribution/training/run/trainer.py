@@ -1,0 +1,253 @@
+"""The training loop: reads top to bottom, resumes exactly, says when features collapse."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from attribution.training.data.images import ImageSet, NoImages
+from attribution.training.losses.information import effective_rank
+from attribution.training.objective.objective import Objective, make_views
+from attribution.training.recipe.config import TrainingConfig
+from attribution.training.recipe.precision import Precision
+from attribution.training.recipe.preflight import check_run
+from attribution.training.recipe.schedule import learning_rate
+from attribution.training.recipe.scope import freeze, train_within
+from attribution.training.run.checkpoint import Run, resume_run, save_run
+from attribution.training.run.distributed import (
+    average_gradients,
+    rank,
+    share_batch_norm,
+    world_size,
+)
+from attribution.training.run.journal import Journal
+from attribution.training.run.monitor import HeldOutMetrics, Monitor, split
+from models.backbones.residual import ResidualNet
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingCollapsed(RuntimeError):
+    """The loss is not a number, or the features have shrunk to a few directions."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What one optimiser step did."""
+
+    step: int
+    steps: int
+    size: int
+    loss: float
+    terms: dict[str, float]
+    effective_rank: float | None
+    """Of the pooled features of the batch; every 50 steps."""
+    images_per_second: float
+    held_out: HeldOutMetrics | None = None
+    """Of the averaged network; every `monitor_every` steps, in the first process."""
+
+
+class Trainer:
+    """Trains a `ResidualNet` on unlabelled images, in one process or in several alike.
+
+    In several (`distributed.process_group`) each draws all views of a batch and describes its
+    share of them; the first writes. They share a file system.
+
+    Args:
+        config: the recipe.
+        images: what to train on, at least one batch besides what is held out.
+        folder: where checkpoints and metrics go; a checkpoint there is resumed, if of the same
+            recipe and images.
+        device: `cpu` or `cuda`.
+        initial: a network whose weights the run starts from; from scratch by default.
+
+    Raises:
+        UnfitRun: the recipe cannot run on this device or with so many processes.
+        NoImages: fewer than a batch.
+        ForeignRun: the folder holds another run.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        images: ImageSet,
+        folder: Path,
+        device: str = "cpu",
+        *,
+        initial: ResidualNet | None = None,
+    ) -> None:
+        check_run(config, device, world_size())
+        self.images, held_out = split(images, config.held_out)
+        if len(self.images) < config.batch:
+            raise NoImages(
+                f"{len(self.images)} images are fewer than a batch of {config.batch}: "
+                "give more images or a smaller --batch"
+            )
+        torch.manual_seed(config.seed)
+        self.config, self.folder, self.device = config, folder, device
+        net = ResidualNet(config.widths, config.blocks)
+        if initial is not None:
+            net.load_state_dict(initial.state_dict())
+        freeze(net, config.scope)
+        self.net = net.to(device).to(memory_format=torch.channels_last)
+        self.objective = Objective(net, config).to(device)
+        self.average = AveragedModel(
+            self.net,
+            multi_avg_fn=get_ema_multi_avg_fn(config.average),  # type: ignore[no-untyped-call]
+            use_buffers=True,
+        )
+        share_batch_norm(self.net)
+        share_batch_norm(self.objective)
+        self.optimizer = torch.optim.AdamW(
+            _decayed(self.net, self.objective, config.weight_decay), lr=config.learning_rate
+        )
+        self._precision = Precision(config, device)
+        self._monitor = None
+        if held_out is not None:
+            self._monitor = Monitor(held_out, config.stages[-1].size, device, config.seed)
+        self._run = Run(
+            config,
+            images.digest,  # of all pixels: once, not at every checkpoint
+            self.net,
+            self.objective,
+            self.average,
+            self.optimizer,
+            self._precision,
+        )
+        self.step = resume_run(self._run, folder, device)
+        if self.step:
+            logger.info("resumed at step %d of %d", self.step, config.steps)
+
+    @property
+    def held_out(self) -> int:
+        """Images that training does not see, because metrics are measured on them."""
+        return 0 if self._monitor is None else len(self._monitor)
+
+    def run(self, on_step: Callable[[StepReport], None] | None = None) -> ResidualNet:
+        """Train to the end and return the averaged network, in evaluation mode.
+
+        Raises:
+            TrainingCollapsed: with the step and what to change.
+        """
+        self.objective.train()
+        train_within(self.net, self.config.scope)
+        journal = Journal(self.folder, self.step)
+        first = rank() == 0
+        try:
+            for rows in self._batches():
+                report = self._take_step(rows)
+                if first:
+                    report = self._watch(report, journal)
+                if on_step is not None:
+                    on_step(report)
+                if first and self._due(self.config.checkpoint_every):
+                    save_run(self._run, self.step, self.folder)
+        finally:
+            journal.close()
+        return self._averaged().eval()
+
+    def _take_step(self, rows: Tensor) -> StepReport:
+        config, step, begun = self.config, self.step, time.perf_counter()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(config, step)
+        size = config.size_at(step)
+        generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + step)
+        images = self.images.batch(rows, self.device)
+        views = make_views(images, size, generator, with_mixed=config.draws_mixed).shared()
+        loss = self.objective(views, self.net, self._precision.describe, step)
+        self._update(loss.total)
+        value = float(loss.total.detach())
+        self._refuse_divergence(value)
+        spread = effective_rank(loss.semantics) if step % 50 == 0 else None
+        self._refuse_collapse(spread)
+        speed = len(rows) / (time.perf_counter() - begun)
+        return StepReport(self.step, config.steps, size, value, loss.terms, spread, speed)
+
+    def _update(self, loss: Tensor) -> None:
+        scaler, alignment = self._precision.scaler, self.objective.alignment
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(scaler.scale(loss))
+        alignment.before_update(self.step)
+        average_gradients(p for group in self.optimizer.param_groups for p in group["params"])
+        scaler.step(self.optimizer)
+        scaler.update()
+        alignment.after_update(self.net, self.step)
+        self.average.update_parameters(self.net)
+        self.step += 1
+
+    def _watch(self, report: StepReport, journal: Journal) -> StepReport:
+        """Note the step; every so often measure what has been learnt, and write it down."""
+        journal.add(
+            {
+                "train/loss": report.loss,
+                **{f"train/{name}": value for name, value in report.terms.items()},
+                "train/images_per_second": report.images_per_second,
+            }
+        )
+        if not self._due(self.config.monitor_every):
+            return report
+        held_out = None if self._monitor is None else self._monitor.measure(self._averaged())
+        measured = {} if held_out is None else asdict(held_out)
+        journal.write(
+            report.step,
+            {
+                "train/size": report.size,
+                "train/learning_rate": learning_rate(self.config, report.step - 1),
+                **{f"held_out/{name}": value for name, value in measured.items()},
+            },
+        )
+        return replace(report, held_out=held_out)
+
+    def _due(self, every: int) -> bool:
+        return self.step % every == 0 or self.step == self.config.steps
+
+    def _averaged(self) -> ResidualNet:
+        averaged = self.average.module
+        if not isinstance(averaged, ResidualNet):
+            raise TypeError("the weight average lost its network")
+        return averaged
+
+    def _refuse_divergence(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise TrainingCollapsed(
+                f"the loss is {loss} at step {self.step}: lower learning_rate in "
+                "the recipe, or --disentanglement-weight"
+            )
+
+    def _refuse_collapse(self, spread: float | None) -> None:
+        if spread is not None and self.step > self.config.warmup and spread < 2.0:
+            raise TrainingCollapsed(
+                f"effective rank {spread:.2f} at step {self.step}: all images look alike to the "
+                "encoder; raise --disentanglement-weight, or lower temperature in the recipe"
+            )
+
+    def _batches(self) -> Iterator[Tensor]:
+        """Rows of each remaining step: every epoch its own permutation, the rest dropped."""
+        per_epoch = len(self.images) // self.config.batch
+        drawn, order = -1, torch.empty(0)
+        for step in range(self.step, self.config.steps):
+            epoch, place = divmod(step, per_epoch)
+            if epoch != drawn:
+                seed = torch.Generator().manual_seed(self.config.seed * 7_919 + epoch)
+                drawn, order = epoch, torch.randperm(len(self.images), generator=seed)
+            yield order[place * self.config.batch : (place + 1) * self.config.batch]
+
+
+def _decayed(net: nn.Module, objective: Objective, weight_decay: float) -> list[dict[str, Any]]:
+    """Decay matrices and kernels, not norms, biases or the unmixing matrix."""
+    learning = [*net.parameters(), *objective.alignment.parameters()]
+    parameters = [parameter for parameter in learning if parameter.requires_grad]
+    unmixing = [] if objective.infomax is None else list(objective.infomax.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1] + unmixing, "weight_decay": 0.0},
+    ]

@@ -1,0 +1,1 @@
+"""From bytes to pixels: what is decoded, and how it is prepared."""

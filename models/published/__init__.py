@@ -1,0 +1,1 @@
+"""Backbones that others have published: names, files, layouts."""
