@@ -10,7 +10,7 @@ import pytest
 
 from attribution.catalog import Catalog
 from models import load_encoder
-from tests.app.small_encoders import make_encoder
+from tests.support.encoders import make_encoder
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from attribution.index import (
     save_snapshot,
 )
 from models.parts import Part
-from tests.disks import fill, small_disk
+from tests.support.disks import fill, small_disk
 
 SIZINGS = {"flat": Sizing(), "hnsw": Sizing(flat_below=20), "ivf": Sizing(20, 20)}
 

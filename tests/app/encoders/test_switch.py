@@ -19,9 +19,9 @@ from attribution.catalog import Catalog, CoverageIncomplete, RegisteredEncoder
 from attribution.maintenance import fill_embeddings
 from models import load_encoder
 from models.background import Background, thumbnail
-from tests.app import waiting
 from tests.app.conftest import Running, jpeg, picture, serving, variation
-from tests.app.small_encoders import make_encoder
+from tests.support import waiting
+from tests.support.encoders import make_encoder
 
 wait_for = partial(waiting.wait_for, timeout=180.0)
 

@@ -18,7 +18,7 @@ from app.telemetry.logs import JsonFormatter, configure
 from app.telemetry.tracing import RequestTracer
 from tests.app.conftest import jpeg, picture, serving, variation
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def scrape(running):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from app.settings import Settings
 from app.settings.limits import PREFIX
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "settings.md"
+REFERENCE = Path(__file__).parents[3] / "docs" / "settings.md"
 
 
 def test_variables_with_the_prefix_are_read(monkeypatch):

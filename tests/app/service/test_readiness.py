@@ -10,8 +10,8 @@ from app.inference.activities import Activities
 from app.inference.watchdog import Watchdog
 from app.settings import Settings
 from attribution.catalog import CatalogUnusable
-from tests.app import waiting
 from tests.app.conftest import ThumbnailBackbone, serving, thumbnail_encoder, variation
+from tests.support import waiting
 
 wait_for = partial(waiting.wait_for, timeout=60.0)
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.settings import Settings
 from tests.app.conftest import serving, variation
-from tests.app.test_jobs import finished, inputs, read
+from tests.app.routes.test_jobs import finished, inputs, read
 
 LIMITS = {"max_job_images": 20, "max_job_bytes": 2_000_000, "max_image_bytes": 100_000}
 

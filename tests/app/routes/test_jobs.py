@@ -12,7 +12,6 @@ from app.jobs.results import lines
 from app.settings import Settings
 from attribution.calibration.false_discovery import q_values
 from models.encoder import Encoder
-from tests.app import waiting
 from tests.app.conftest import (
     Running,
     ThumbnailBackbone,
@@ -23,6 +22,7 @@ from tests.app.conftest import (
     thumbnail_encoder,
     variation,
 )
+from tests.support import waiting
 
 wait_for = partial(waiting.wait_for, timeout=20.0)
 

@@ -11,7 +11,6 @@ from app.encoders.gallery import Vision
 from app.service.service import running_service
 from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import FolderInUse, erase
-from tests.app import waiting
 from tests.app.conftest import (
     ThumbnailBackbone,
     jpeg,
@@ -20,6 +19,7 @@ from tests.app.conftest import (
     thumbnail_encoder,
     variation,
 )
+from tests.support import waiting
 
 wait_for = partial(waiting.wait_for, timeout=20.0)
 

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from app.inference.watchdog import EXIT_CODE
-from tests.app import waiting
 from tests.app.conftest import jpeg, picture, variation
-from tests.app.processes import ServiceProcess
+from tests.support import waiting
+from tests.support.processes import ServiceProcess
 
 wait_for = partial(waiting.wait_for, timeout=120.0)
 

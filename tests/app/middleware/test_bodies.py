@@ -13,9 +13,9 @@ import pytest
 from app.middleware.pacing import Pace
 from app.requests.slots import Slots
 from app.settings import Settings
-from tests.app import waiting
-from tests.app.clients import connected, head, read_response
 from tests.app.conftest import ThumbnailBackbone, serving, thumbnail_encoder, variation
+from tests.support import waiting
+from tests.support.clients import connected, head, read_response
 
 wait_for = partial(waiting.wait_for, timeout=60.0)
 

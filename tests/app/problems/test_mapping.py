@@ -6,7 +6,7 @@ import pytest
 
 from app.settings import Settings
 from tests.app.conftest import jpeg, picture, png, serving, variation
-from tests.disks import fill, small_disk
+from tests.support.disks import fill, small_disk
 
 
 @pytest.fixture

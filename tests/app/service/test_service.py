@@ -12,7 +12,6 @@ from app.encoders.gallery import Vision
 from app.problems.types import PROBLEM_TYPES
 from app.service.service import running_service
 from app.settings import Settings
-from tests.app import waiting
 from tests.app.conftest import (
     ThumbnailBackbone,
     jpeg,
@@ -21,10 +20,11 @@ from tests.app.conftest import (
     thumbnail_encoder,
     variation,
 )
+from tests.support import waiting
 
 wait_for = partial(waiting.wait_for, timeout=10.0)
 
-API_REFERENCE = Path(__file__).parents[2] / "docs" / "api.md"
+API_REFERENCE = Path(__file__).parents[3] / "docs" / "api.md"
 
 
 class Fickle(ThumbnailBackbone):
