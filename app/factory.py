@@ -1,20 +1,23 @@
-"""Puts the application together: settings in, an ASGI application out."""
+"""Puts the application together: settings in, an ASGI application and its lifespan out."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 
 from app.access.rates import Rates
 from app.encoders.gallery import Vision
-from app.lifespan import lifespan_of
 from app.middleware.access import AccessMiddleware, Doors
 from app.middleware.bodies import BodyLimitMiddleware
 from app.middleware.cors import CorsMiddleware
 from app.middleware.envelope import EnvelopeMiddleware
-from app.middleware.pacing import Pace
 from app.middleware.telemetry import TelemetryMiddleware, Tracer
 from app.problems import mapping as errors
 from app.reports import check_reports
+from app.requests.bodies import Pace
 from app.requests.slots import Slots
 from app.routes import (
     attributions,
@@ -29,6 +32,8 @@ from app.routes import (
     sources,
 )
 from app.routes import openapi as describing
+from app.service.gauges import ServiceGauges
+from app.service.service import running_service
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.version import service_version
@@ -70,7 +75,7 @@ def create_app(
         description=_DESCRIPTION,
         version=service_version(),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=lifespan_of(settings, vision, measures, tracer),
+        lifespan=_lifespan_of(settings, vision, measures, tracer),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -98,7 +103,7 @@ def create_app(
     app.add_middleware(CorsMiddleware, origins=settings.allowed_origins)
     app.add_middleware(EnvelopeMiddleware)
     app.state.metrics = measures
-    measures.watch_room(room)
+    measures.watch_room(lambda: room.taken)
     app.add_middleware(TelemetryMiddleware, metrics=measures, tracer=tracer)
     errors.install(app)
     # Fixed paths such as /v1/sources/export come before /v1/sources/{source_id}.
@@ -109,6 +114,32 @@ def create_app(
     pages.install(app)
     describing.install(app)
     return app
+
+
+def _lifespan_of(
+    settings: Settings, vision: Vision | None, metrics: Metrics, tracer: Tracer | None = None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """The lifespan of an application with these settings; `vision` spares loading."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with ExitStack() as stack:
+            if tracer is not None:
+                stack.callback(tracer.close)
+            # Opening reads files and closing waits for threads: neither may stall the loop, which
+            # still has accepted requests to finish.
+            service = await run_in_threadpool(
+                stack.enter_context, running_service(settings, vision, metrics)
+            )
+            app.state.service = service
+            stack.enter_context(metrics.showing(ServiceGauges(service)))
+            opened = stack.pop_all()
+            try:
+                yield
+            finally:
+                await run_in_threadpool(opened.close)
+
+    return lifespan
 
 
 def _tracer(settings: Settings) -> Tracer | None:

@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.report_maps import reported_maps
 from app.settings import Settings
 from app.version import service_version
 from attribution.answer import Attribution
@@ -19,6 +18,7 @@ from attribution.report.canonical import report_bytes
 from attribution.report.composing import Circumstances, Pictures, compose
 from attribution.report.document import Picture, Report, ReportedQuery
 from attribution.report.html import render_html
+from attribution.report.maps import reported_maps
 from attribution.report.thumbnails import thumbnail_of, thumbnail_of_preview
 from models.encoder import Encoder
 from models.images.decoding import DecodedImage

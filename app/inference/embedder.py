@@ -15,7 +15,7 @@ from PIL import Image
 
 from app.inference.activities import Activities
 from app.inference.batcher import Batcher, Encoded, InferenceError
-from app.requests.uploads import Upload
+from app.inference.upload import Upload
 from app.telemetry.metrics import Metrics
 from models.encoder import Encoder
 from models.heads.affine import Domain

@@ -16,9 +16,9 @@ import numpy as np
 from app.answers import Answered, Question
 from app.encoders.live import Current
 from app.inference.embedder import Begun, Embedded, Embedder
+from app.inference.upload import Upload
 from app.jobs.results import stored
 from app.problems.problem import Problem
-from app.requests.uploads import Upload
 from app.schemas.documents import attribution_document, problem_document
 from attribution.answer import Attribution
 from attribution.attributor import Attributor

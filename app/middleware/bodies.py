@@ -8,11 +8,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.middleware.pacing import Pace, paced
 from app.problems.problem import Problem
-from app.requests.slots import Held, Slots
+from app.requests.bodies import Pace, counted, declared_bytes, paced, refusing, too_large
+from app.requests.slots import Slots
 from app.telemetry.request_id import request_id_of
 
 MAX_TEXT_BYTES = 1_048_576
@@ -55,7 +55,7 @@ class BodyLimitMiddleware:
         headers = Headers(scope=scope)
         limit, slug = self._limit(scope["path"], headers.get("content-type", "").lower().lstrip())
         too_long = too_large(slug, limit)
-        received = capped(paced(receive, self._pace), limit, too_long)
+        received = counted(paced(receive, self._pace), refusing(limit, too_long))
         declared = declared_bytes(headers)
         if scope["path"] == JOBS_PATH and declared <= limit:
             await self._app(scope, received, send)
@@ -69,7 +69,7 @@ class BodyLimitMiddleware:
                 response = problem.response(request_id=request_id_of(scope))
                 await response(scope, receive, send)
                 return
-            await self._app(scope, counted(received, held), send)
+            await self._app(scope, counted(received, held.grow), send)
 
     def _limit(self, path: str, content_type: str) -> tuple[int, str]:
         """By path first: what a client calls its body must not buy room where JSON is read."""
@@ -80,48 +80,3 @@ class BodyLimitMiddleware:
         if content_type.startswith("multipart/"):
             return self._max_request_bytes, "request-too-large"
         return self._max_image_bytes, "image-too-large"
-
-
-def too_large(slug: str, limit: int) -> Problem:
-    """The problem of a body beyond `limit` bytes."""
-    return Problem(
-        slug,
-        f"The body is larger than the {limit / 1e6:.3g} MB allowed here: send a smaller or more "
-        "strongly compressed image, or fewer at a time.",
-    )
-
-
-def declared_bytes(headers: Headers) -> int:
-    """Content-Length, or 0 where there is none (the server has refused a malformed one)."""
-    length = headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() else 0
-
-
-def capped(receive: Receive, limit: int, problem: Problem) -> Receive:
-    """`receive`, raising `problem` once more than `limit` bytes of body have arrived."""
-    received = 0
-
-    async def receive_capped() -> Message:
-        nonlocal received
-        message = await receive()
-        if message["type"] == "http.request":
-            received += len(message.get("body", b""))
-            if received > limit:
-                raise problem
-        return message
-
-    return receive_capped
-
-
-def counted(receive: Receive, held: Held) -> Receive:
-    """`receive`, holding room for what has arrived, beyond what was declared."""
-    received = 0
-
-    async def receive_counted() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        held.grow(received)
-        return message
-
-    return receive_counted

@@ -5,45 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from app.middleware.bodies import capped, declared_bytes, too_large
+from app.inference.upload import Upload
 from app.problems.problem import FieldError, Problem, invalid
-from models.images.decoding import ImageTooLarge
+from app.requests.bodies import counted, declared_bytes, refusing, too_large
 
 MULTIPART = "multipart/form-data"
 _FRAMING_BYTES = 1_048_576
 """Room for the other parts and the boundaries of a multipart body with one image."""
 _MAX_METADATA_BYTES = 4 * 1_048_576
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Upload:
-    """One uploaded file, in memory while small and on disk otherwise."""
-
-    filename: str | None
-    size: int
-    file: BinaryIO | None
-    data: bytes = b""
-
-    def read(self, *, max_bytes: int) -> bytes:
-        """The file's bytes. Blocks: call it in a worker thread.
-
-        Raises:
-            ImageTooLarge: before anything is read.
-        """
-        if self.size > max_bytes:
-            raise ImageTooLarge(
-                f"the file has {self.size:,} bytes, more than the {max_bytes:,} allowed; "
-                "compress or resize it"
-            )
-        if self.file is None:
-            return self.data
-        self.file.seek(0)
-        return self.file.read()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +51,7 @@ async def single_image(
     problem = too_large("image-too-large", limit)
     if declared_bytes(request.headers) > limit:
         raise problem
-    limited = Request(request.scope, capped(request.receive, limit, problem))
+    limited = Request(request.scope, counted(request.receive, refusing(limit, problem)))
     async with limited.form(max_files=8, max_fields=8, max_part_size=_FRAMING_BYTES) as form:
         uploads = _uploads(form, "file", fields)
         if len(uploads) != 1:

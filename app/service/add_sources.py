@@ -16,8 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from app.encoders.live import Current
 from app.inference.batcher import BatcherClosedError, InferenceError
 from app.inference.embedder import Embedded
+from app.inference.upload import Upload
 from app.requests.disconnects import too_late
-from app.requests.uploads import Upload
 from app.schemas.source import SourceMetadata
 from app.service.service import Service
 from attribution.catalog import (

@@ -15,7 +15,7 @@ from app.access.caller import Caller
 from app.answers import Answered, Question
 from app.inference.batcher import BatcherClosedError, InferenceError
 from app.inference.embedder import Embedded
-from app.requests.uploads import Upload
+from app.inference.upload import Upload
 from app.schemas.attribution import AttributionParameters, ExplainableParameters
 from app.service.explaining import explained
 from app.service.service import Service

@@ -5,20 +5,13 @@ Labels are few and bounded: a route's template, never a path; no id, no collecti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-
-from app.requests.slots import Slots
-from attribution.catalog import CatalogError
-
-if TYPE_CHECKING:
-    from app.service.service import Service
 
 Stage = Literal["decode", "queue", "encode", "search"]
 
@@ -103,79 +96,20 @@ class Metrics:
         self._job_images.labels("failed").inc(failed)
         self._job_retries.inc(retried)
 
-    def watch_room(self, room: Slots) -> None:
-        """Show how many bytes of bodies are held, at every scrape."""
-        self._received.set_function(lambda: room.taken)
+    def watch_room(self, taken: Callable[[], float]) -> None:
+        """Show how many bytes of bodies are held, asked for at every scrape."""
+        self._received.set_function(taken)
 
     @contextmanager
-    def watching(self, service: Service) -> Iterator[None]:
-        """Show the state of a running service at every scrape within the block."""
-        state = _State(service)
-        self._registry.register(state)
+    def showing(self, gauges: Collector) -> Iterator[None]:
+        """Show further gauges, read at every scrape within the block."""
+        self._registry.register(gauges)
         try:
             yield
         finally:
-            self._registry.unregister(state)
+            self._registry.unregister(gauges)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """The metrics in the format that an Accept header asks for, and its content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
-
-
-class _State(Collector):
-    """Gauges read from the service when they are asked for."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing beforehand: the names are fixed, and reading them costs a query."""
-        return ()
-
-    def collect(self) -> Iterator[Metric]:
-        """One sample each."""
-        service = self._service
-        stats = service.index.stats()
-        yield InfoMetricFamily(
-            "attribution_encoder", "What serves.", {"model_id": stats.model_id, "index": stats.kind}
-        )
-        yield _gauge("queue_depth", "Images that wait for the encoder.", service.embedder.waiting)
-        yield _gauge("images_in_flight", "Images accepted, not yet answered.", service.slots.taken)
-        failing = int(service.embedder.failing)
-        yield _gauge("encoder_failing", "Whether the encoder fails on every image.", failing)
-        failing = int(service.worker.failing)
-        yield _gauge("job_worker_failing", "Whether work on jobs fails repeatedly.", failing)
-        yield _gauge("index_vectors", "Sources that a query can find.", stats.vectors)
-        yield _gauge("index_removed", "Removed rows that wait for compaction.", stats.removed)
-        yield _gauge("index_generation", "The last change applied.", stats.generation)
-        if stats.recall_at_10 is not None:
-            yield _gauge("index_recall_at_10", "Against exact search.", stats.recall_at_10)
-        try:
-            yield _gauge("index_lag", "Changes that are not applied yet.", service.follower.lag)
-            yield from self._jobs()
-        except CatalogError:
-            yield _gauge("catalog_up", "Whether the catalog can be read.", 0)
-        else:
-            yield _gauge("catalog_up", "Whether the catalog can be read.", 1)
-        yield from self._calibration()
-
-    def _jobs(self) -> Iterator[Metric]:
-        load = self._service.catalog.jobs.load()
-        jobs = GaugeMetricFamily("attribution_jobs", "Jobs that have not ended.", labels=["state"])
-        jobs.add_metric(["queued"], load.queued)
-        jobs.add_metric(["running"], load.running)
-        yield jobs
-        yield _gauge("job_images_waiting", "Images of jobs without a result yet.", load.images)
-
-    def _calibration(self) -> Iterator[Metric]:
-        calibration = self._service.calibration
-        fresh = calibration.state().state == "fresh"
-        yield _gauge("calibration_fresh", "Whether a decision can be made now.", int(fresh))
-        age = calibration.age_seconds()
-        if age is not None:
-            yield _gauge("calibration_age_seconds", "Since the null was last computed.", age)
-
-
-def _gauge(name: str, documentation: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"attribution_{name}", documentation, value=value)

@@ -12,7 +12,7 @@ from app.cli.batch.question import Answers, BatchQuestion
 from app.cli.console import fail
 from app.encoders.gallery import Vision, decoding_limits, load_vision, open_gallery
 from app.inference.embedder import Embedded
-from app.requests.uploads import Upload
+from app.inference.upload import Upload
 from app.schemas.documents import attribution_document, problem_document
 from app.settings import Settings
 from attribution.attributor import Attributor

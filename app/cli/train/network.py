@@ -18,10 +18,10 @@ from app.cli.train.progress import (
 from app.cli.train.recipes import RECIPE, refuse_unfit
 from attribution.synthesis.background import StrataSizes, expected
 from attribution.training.data.images import read_pictures
+from attribution.training.distributed import process_group, rank, world_size
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.recipe.plans import HeadKind, PartPlan, check_plans, plans_for
 from attribution.training.run.building import ENCODER_SIDE, build_encoder, reference_places
-from attribution.training.run.distributed import process_group, rank, world_size
 from attribution.training.run.trainer import Trainer
 from models.backbones.residual import ResidualNet
 from models.encoder import Encoder

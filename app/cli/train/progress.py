@@ -12,9 +12,9 @@ from app.cli.console import out, progress, warn
 from app.cli.failures import BadInvocation
 from attribution.calibration import SMALLEST_STRATUM
 from attribution.training.data.images import ImageSet, member_names, read_images
+from attribution.training.distributed import rank
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.run.building import Description
-from attribution.training.run.distributed import rank
 from attribution.training.run.monitor import HeldOutMetrics
 from attribution.training.run.trainer import StepReport, Trainer
 from models.backbones.residual import ResidualNet

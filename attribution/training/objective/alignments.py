@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from attribution.training.distributed import gather
 from attribution.training.losses.contrast import (
     KeyQueue,
     contrastive,
@@ -25,10 +26,9 @@ from attribution.training.losses.contrast import (
 )
 from attribution.training.losses.distillation import dino_loss, next_centre
 from attribution.training.objective.projection import Projector, PrototypeHead
+from attribution.training.objective.schedule import teacher_momentum, teacher_temperature
 from attribution.training.objective.teacher import Teacher
 from attribution.training.recipe.config import TrainingConfig
-from attribution.training.recipe.schedule import teacher_momentum, teacher_temperature
-from attribution.training.run.distributed import gather
 from models.backbones.residual import ResidualNet
 
 HIDDEN = 512

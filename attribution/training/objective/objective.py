@@ -20,10 +20,10 @@ from attribution.training.data.views import (
     draw_boxes,
     draw_inside,
 )
+from attribution.training.distributed import share
 from attribution.training.losses.infomax import make_infomax
 from attribution.training.objective.alignments import ALIGNMENTS, PASTED, Describe, rows_of_batch
 from attribution.training.recipe.config import TrainingConfig
-from attribution.training.run.distributed import share
 from models.backbones.residual import ResidualNet
 
 # Half of the strong views, and the structure source of every mixed view, are cut out of the mild

@@ -15,20 +15,20 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from attribution.training.data.images import ImageSet, NoImages
-from attribution.training.losses.information import effective_rank
-from attribution.training.objective.objective import Objective, make_views
-from attribution.training.recipe.config import TrainingConfig
-from attribution.training.recipe.precision import Precision
-from attribution.training.recipe.preflight import check_run
-from attribution.training.recipe.schedule import learning_rate
-from attribution.training.recipe.scope import freeze, train_within
-from attribution.training.run.checkpoint import Run, resume_run, save_run
-from attribution.training.run.distributed import (
+from attribution.training.distributed import (
     average_gradients,
     rank,
     share_batch_norm,
     world_size,
 )
+from attribution.training.losses.information import effective_rank
+from attribution.training.objective.objective import Objective, make_views
+from attribution.training.objective.schedule import learning_rate
+from attribution.training.recipe.config import TrainingConfig
+from attribution.training.recipe.precision import Precision
+from attribution.training.recipe.preflight import check_run
+from attribution.training.recipe.scope import freeze, train_within
+from attribution.training.run.checkpoint import Run, resume_run, save_run
 from attribution.training.run.journal import Journal
 from attribution.training.run.monitor import HeldOutMetrics, Monitor, split
 from models.backbones.residual import ResidualNet

@@ -4,11 +4,11 @@ import asyncio
 import stat
 
 import pytest
+from app.lifespan import lifespan_of
 from fastapi import FastAPI
 
 from app.access.first_key import Unguarded, guard
 from app.encoders.gallery import Vision
-from app.lifespan import lifespan_of
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from attribution.catalog import Catalog

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app.middleware.pacing import Pace
+from app.requests.bodies import Pace
 from app.requests.slots import Slots
 from app.settings import Settings
 from tests.app.conftest import ThumbnailBackbone, serving, thumbnail_encoder, variation

@@ -6,6 +6,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from attribution.training.objective.schedule import (
+    learning_rate,
+    teacher_momentum,
+    teacher_temperature,
+)
 from attribution.training.recipe.config import (
     BadRecipe,
     ResolutionStage,
@@ -14,11 +19,6 @@ from attribution.training.recipe.config import (
 )
 from attribution.training.recipe.precision import Precision
 from attribution.training.recipe.preflight import UnfitRun, check_run
-from attribution.training.recipe.schedule import (
-    learning_rate,
-    teacher_momentum,
-    teacher_temperature,
-)
 from models.backbones.residual import ResidualNet
 
 SHORT = TrainingConfig(

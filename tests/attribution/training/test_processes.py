@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from attribution.training.data.images import ImageSet
+from attribution.training.distributed import process_group, rank, world_size
 from attribution.training.recipe.config import ResolutionStage, TrainingConfig
-from attribution.training.run.distributed import process_group, rank, world_size
 from attribution.training.run.trainer import Trainer
 
 TINY = TrainingConfig(

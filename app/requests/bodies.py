@@ -1,4 +1,4 @@
-"""How slowly a request body may arrive; knows neither its content nor its route.
+"""How large a request body may be and how slowly it may arrive; knows neither content nor route.
 
 A slot is held while a body arrives, so one that never does would hold it for good.
 """
@@ -7,11 +7,52 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
 from app.problems.problem import Problem
+
+
+def too_large(slug: str, limit: int) -> Problem:
+    """The problem of a body beyond `limit` bytes."""
+    return Problem(
+        slug,
+        f"The body is larger than the {limit / 1e6:.3g} MB allowed here: send a smaller or more "
+        "strongly compressed image, or fewer at a time.",
+    )
+
+
+def declared_bytes(headers: Headers) -> int:
+    """Content-Length, or 0 where there is none (the server has refused a malformed one)."""
+    length = headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else 0
+
+
+def counted(receive: Receive, arrived: Callable[[int], None]) -> Receive:
+    """`receive`, telling `arrived` after each message how many bytes of body there are by now."""
+    received = 0
+
+    async def receive_counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        arrived(received)
+        return message
+
+    return receive_counted
+
+
+def refusing(limit: int, problem: Problem) -> Callable[[int], None]:
+    """Raises `problem` for more than `limit` bytes."""
+
+    def refuse(received: int) -> None:
+        if received > limit:
+            raise problem
+
+    return refuse
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,69 @@
+"""What is read from a running service at every scrape; counters are `app.telemetry.metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.service.service import Service
+from attribution.catalog import CatalogError
+
+
+class ServiceGauges(Collector):
+    """Gauges read from the service when they are asked for."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing beforehand: the names are fixed, and reading them costs a query."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """One sample each."""
+        service = self._service
+        stats = service.index.stats()
+        yield InfoMetricFamily(
+            "attribution_encoder", "What serves.", {"model_id": stats.model_id, "index": stats.kind}
+        )
+        yield _gauge("queue_depth", "Images that wait for the encoder.", service.embedder.waiting)
+        yield _gauge("images_in_flight", "Images accepted, not yet answered.", service.slots.taken)
+        failing = int(service.embedder.failing)
+        yield _gauge("encoder_failing", "Whether the encoder fails on every image.", failing)
+        failing = int(service.worker.failing)
+        yield _gauge("job_worker_failing", "Whether work on jobs fails repeatedly.", failing)
+        yield _gauge("index_vectors", "Sources that a query can find.", stats.vectors)
+        yield _gauge("index_removed", "Removed rows that wait for compaction.", stats.removed)
+        yield _gauge("index_generation", "The last change applied.", stats.generation)
+        if stats.recall_at_10 is not None:
+            yield _gauge("index_recall_at_10", "Against exact search.", stats.recall_at_10)
+        try:
+            yield _gauge("index_lag", "Changes that are not applied yet.", service.follower.lag)
+            yield from self._jobs()
+        except CatalogError:
+            yield _gauge("catalog_up", "Whether the catalog can be read.", 0)
+        else:
+            yield _gauge("catalog_up", "Whether the catalog can be read.", 1)
+        yield from self._calibration()
+
+    def _jobs(self) -> Iterator[Metric]:
+        load = self._service.catalog.jobs.load()
+        jobs = GaugeMetricFamily("attribution_jobs", "Jobs that have not ended.", labels=["state"])
+        jobs.add_metric(["queued"], load.queued)
+        jobs.add_metric(["running"], load.running)
+        yield jobs
+        yield _gauge("job_images_waiting", "Images of jobs without a result yet.", load.images)
+
+    def _calibration(self) -> Iterator[Metric]:
+        calibration = self._service.calibration
+        fresh = calibration.state().state == "fresh"
+        yield _gauge("calibration_fresh", "Whether a decision can be made now.", int(fresh))
+        age = calibration.age_seconds()
+        if age is not None:
+            yield _gauge("calibration_age_seconds", "Since the null was last computed.", age)
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"attribution_{name}", documentation, value=value)
