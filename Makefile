@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help install demo serve test soak check format constraints clean
+.PHONY: help install demo serve test soak check format drawing constraints clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ check: $(INSTALLED)  ## Formatting, lint, types and layers
 format: $(INSTALLED)  ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+drawing: $(INSTALLED)  ## Draw docs/architecture.md from the imports
+	$(BIN)/python docs/drawing.py
 
 constraints: $(INSTALLED)  ## Pin the newest versions that work together
 	$(BIN)/uv pip compile --quiet --upgrade --universal --no-header --no-annotate --no-emit-index-url \
