@@ -1,10 +1,14 @@
-"""Files that must be on the disk before going on; knows no catalog."""
+"""Writing files so that a kill or a power cut leaves the old one or the new; knows no catalog."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def flush(path: Path) -> None:
@@ -16,12 +20,50 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_flushed(path: Path, data: bytes) -> None:
-    """Write a new file and flush it; its folder is the caller's to flush."""
-    with path.open("xb") as file:
-        file.write(data)
+@contextmanager
+def new_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """A new file to write, on the disk when the block ends; its folder is the caller's to flush.
+
+    Raises:
+        FileExistsError: there is one of this name.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        yield file
         file.flush()
-        os.fsync(file.fileno())
+        os.fsync(descriptor)
+
+
+def write_flushed(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Write a `new_file` as a whole."""
+    with new_file(path, mode=mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path, *, aside: Path | None = None, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of `path` in one step when the block ends, flushed.
+
+    Readers see the old file or the whole new one. Where the block raises, the old one stays. The
+    folder is the caller's to flush, once for many files.
+
+    Args:
+        path: the file to replace; there need be none yet.
+        aside: where it is written first. One that a kill has left there is written anew, so this
+            is for a single writer; without it the name is a new one, for any number of writers.
+        mode: permissions, less the process's mask.
+    """
+    if aside is None:
+        aside = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp")
+    else:
+        aside.unlink(missing_ok=True)
+    try:
+        with new_file(aside, mode=mode) as file:
+            yield file
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def sha256_of(path: Path) -> str:

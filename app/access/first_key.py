@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 from pathlib import Path
 
 from app.settings import Settings
 from app.settings.limits import PREFIX
 from attribution.catalog import Catalog, IssuedKey
+from attribution.files import flush, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -56,19 +55,6 @@ def guard(settings: Settings, catalog: Catalog) -> None:
 def _keep(issued: IssuedKey, path: Path) -> None:
     """Write the token so that it is whole or not there, and on disk before the key is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(issued.token + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with replacing(path, mode=0o600) as file:
+        file.write(f"{issued.token}\n".encode("ascii"))
+    flush(path.parent)

@@ -5,7 +5,6 @@ Knows SQLite files and previews; where copies lie and what they are for, `mainte
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -14,6 +13,7 @@ from pathlib import Path
 from attribution.catalog.checks import renew_epoch
 from attribution.catalog.database import Database
 from attribution.catalog.previews import PreviewStore, digest
+from attribution.files import flush
 
 FILE = "catalog.sqlite3"
 _BUSY_SECONDS = 30.0
@@ -31,11 +31,7 @@ class Copies:
     def write(self, path: Path) -> None:
         """Write the database as of now to a new file and flush it; others go on meanwhile."""
         self._database.copy_to(path)
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flush(path)
 
     def renew_epoch(self) -> str:
         """Begin a new history, in which no index made before is trusted."""

@@ -1,13 +1,14 @@
 """Preview files, named after their content and durable once stored; knows no source."""
 
+from __future__ import annotations
+
 import errno
 import hashlib
-import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from attribution.catalog.errors import StorageFull
+from attribution.files import flush, replacing
 
 
 def digest(data: bytes) -> str:
@@ -23,7 +24,7 @@ class PreviewStore:
         self._folder = folder
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-            _sync(folder.parent)
+            flush(folder.parent)
 
     def path(self, name: str) -> Path:
         """Where the preview ``name`` lies, or would."""
@@ -65,7 +66,7 @@ class PreviewStore:
         path = self.path(name)
         if path.is_file():
             path.unlink(missing_ok=True)
-            _sync(path.parent)
+            flush(path.parent)
 
     def discard(self, file: str) -> bool:
         """Remove a file by its full name, unfinished ones included; False where it is gone."""
@@ -74,7 +75,7 @@ class PreviewStore:
             path.unlink()
         except FileNotFoundError:
             return False
-        _sync(path.parent)
+        flush(path.parent)
         return True
 
     def name_of(self, path: Path) -> str:
@@ -96,32 +97,16 @@ class PreviewStore:
         for name, data in previews.items():
             _write(self.path(name), data)
         for folder in [*shards, self._folder]:
-            _sync(folder)
+            flush(folder)
 
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        _write_once(path, data)
+        _replace(path, data)
     except FileNotFoundError:  # compaction took the unfinished file for one that a crash has left
-        _write_once(path, data)
+        _replace(path, data)
 
 
-def _write_once(path: Path, data: bytes) -> None:
-    aside = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp")
-    try:
-        with aside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _replace(path: Path, data: bytes) -> None:
+    with replacing(path) as file:
+        file.write(data)

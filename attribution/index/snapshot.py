@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from attribution.files import flush, replacing, sha256_of, write_flushed
 from attribution.index.embedded import FaissIndex
 from attribution.index.faiss_structure import Structure
 from attribution.index.segment import Segment
@@ -99,12 +100,10 @@ def save_snapshot(index: FaissIndex, folder: Path) -> int:
         if full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
         raise
-    _flush(folder)
-    current = folder / "CURRENT.partial"
-    current.write_text(f"{name} {manifest}\n", encoding="ascii")
-    _flush(current)
-    current.replace(folder / "CURRENT")
-    _flush(folder)
+    flush(folder)
+    with replacing(folder / "CURRENT", aside=folder / "CURRENT.partial") as current:
+        current.write(f"{name} {manifest}\n".encode("ascii"))
+    flush(folder)
     for old in (*_numbered(folder), *folder.glob("*.partial")):
         if old.name != name:
             shutil.rmtree(old, ignore_errors=True)
@@ -163,13 +162,13 @@ def remove_snapshots(folder: Path) -> None:
     if not folder.is_dir():
         return
     (folder / "CURRENT").unlink(missing_ok=True)
-    _flush(folder)
+    flush(folder)
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-    _flush(folder)
+    flush(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +197,8 @@ def _write_manifest(view: View, owner: Owner, folder: Path, *, clean: int) -> st
     """Flush every file, describe it, and return the sha256 of the description."""
     files = {}
     for path in sorted(folder.iterdir()):
-        _flush(path)
-        files[path.name] = [path.stat().st_size, _sha256(path)]
+        flush(path)
+        files[path.name] = [path.stat().st_size, sha256_of(path)]
     structure = view.structure
     manifest = {
         "format": FORMAT,
@@ -218,10 +217,9 @@ def _write_manifest(view: View, owner: Owner, folder: Path, *, clean: int) -> st
         "files": files,
     }
     path = folder / "manifest.json"
-    path.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    _flush(path)
-    _flush(folder)
-    return _sha256(path)
+    write_flushed(path, json.dumps(manifest, indent=1).encode())
+    flush(folder)
+    return sha256_of(path)
 
 
 def _current(folder: Path) -> _Current:
@@ -252,7 +250,7 @@ def _check_file(path: Path, size: int, sha256: str) -> None:
         found = path.stat().st_size
         if found != size:
             raise SnapshotRefused(f"{path.name} has {found} bytes, not {size}")
-        if _sha256(path) != sha256:
+        if sha256_of(path) != sha256:
             raise SnapshotRefused(f"the bytes of {path.name} are not those written")
     except OSError as error:
         raise SnapshotRefused(f"{path.name} cannot be read: {error}") from error
@@ -277,17 +275,3 @@ def _read_view(folder: Path, manifest: dict[str, Any], parts: tuple[Part, ...]) 
 
 def _numbered(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_dir() and path.name.isdecimal()]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Have the disk hold a file's bytes, or a folder's names, before going on."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

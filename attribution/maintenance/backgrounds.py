@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from attribution.files import flush, sha256_of
+from attribution.files import flush, replacing, sha256_of
 
 FOLDER = "background"
 _PATTERN = "*.safetensors"
@@ -21,11 +21,10 @@ def copy_backgrounds(source: Path, target: Path) -> dict[str, str]:
     digests: dict[str, str] = {}
     for path in sorted(source.glob(_PATTERN)):
         target.mkdir(parents=True, exist_ok=True)
-        aside = target / f"{path.name}{_ASIDE}"
-        shutil.copyfile(path, aside)
-        flush(aside)
-        digests[path.name] = sha256_of(aside)
-        aside.replace(target / path.name)
+        copy, aside = target / path.name, target / f"{path.name}{_ASIDE}"
+        with path.open("rb") as data, replacing(copy, aside=aside) as file:
+            shutil.copyfileobj(data, file)
+        digests[path.name] = sha256_of(copy)
     if digests:
         flush(target)
         flush(target.parent)

@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from attribution.files import write_flushed
 from attribution.report.canonical import signed_bytes
 from attribution.report.document import Report, Signature
 
@@ -107,8 +108,8 @@ def new_key(path: Path) -> SigningKey:
     public_path = path.with_name(f"{path.name}.pub")
     if public_path.exists():
         raise FileExistsError(f"{public_path} exists; keys are never overwritten")
-    _write_new(path, pem, mode=0o600)
-    _write_new(public_path, key.public.pem.encode(), mode=0o644)
+    write_flushed(path, pem, mode=0o600)
+    write_flushed(public_path, key.public.pem.encode(), mode=0o644)
     return key
 
 
@@ -180,11 +181,3 @@ def decoded(text: str, size: int) -> bytes | None:
     except (binascii.Error, ValueError):
         return None
     return data if len(data) == size and base64.b64encode(data).decode() == text else None
-
-
-def _write_new(path: Path, data: bytes, *, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

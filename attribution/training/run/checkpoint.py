@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import struct
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 
+from attribution.files import replacing
 from attribution.training.objective.objective import Objective
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.recipe.precision import Precision
@@ -56,7 +56,6 @@ class Run:
 def save_run(run: Run, step: int, folder: Path) -> None:
     """Write the state after `step` steps in place of the last one, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f"{CHECKPOINT}.new"
     infomax = run.objective.infomax
     state = {
         "config": run.config.model_dump_json(),
@@ -70,11 +69,8 @@ def save_run(run: Run, step: int, folder: Path) -> None:
         "optimizer": run.optimizer.state_dict(),
         "scaler": run.precision.scaler.state_dict(),
     }
-    with aside.open("wb") as file:
+    with replacing(folder / CHECKPOINT, aside=folder / f"{CHECKPOINT}.new") as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())  # else the new name may survive a power cut and the bytes not
-    aside.replace(folder / CHECKPOINT)
 
 
 def resume_run(run: Run, folder: Path, device: str) -> int:

@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from attribution.files import replacing
+
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -63,9 +65,8 @@ class Journal:
         self._folder.mkdir(parents=True, exist_ok=True)
         if self._path.exists():
             kept = [line for line in _lines(self._path) if json.loads(line)["step"] <= self._step]
-            aside = self._path.with_name(f"{METRICS}.new")
-            aside.write_text("".join(kept), encoding="utf-8")
-            aside.replace(self._path)
+            with replacing(self._path, aside=self._folder / f"{METRICS}.new") as file:
+                file.write("".join(kept).encode())
         try:
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  (the extra `train`)
         except ImportError:

@@ -180,7 +180,10 @@ def test_everything_is_on_disk_before_it_is_named(make_index, tmp_path, monkeypa
         named.append(flushed.copy())
         return replace_file(path, target)
 
-    monkeypatch.setattr("attribution.index.snapshot._flush", lambda path: flushed.append(path.name))
+    def fsync(descriptor: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", note)
     save_snapshot(make_index(SIZINGS["hnsw"]), tmp_path)
     written = {path.name for path in (tmp_path / "00000001").iterdir()}
