@@ -1,5 +1,7 @@
 """From scores to p-values, a decision and shares. Knows the background, not HTTP."""
 
+from __future__ import annotations
+
 from attribution.calibration.calibration import (
     AlphaTooSmall,
     Calibrated,

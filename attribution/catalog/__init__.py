@@ -1,5 +1,7 @@
 """The catalog: collections, sources, embeddings and the changes that indexes follow."""
 
+from __future__ import annotations
+
 from attribution.catalog.catalog import Catalog
 from attribution.catalog.errors import (
     ActiveEncoderLeftOut,

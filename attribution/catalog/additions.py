@@ -1,5 +1,7 @@
 """Adding a batch of sources: previews first, then rows, embeddings and changes in one commit."""
 
+from __future__ import annotations
+
 import base64
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,7 +50,7 @@ class _Candidate:
 def add(
     database: Database, store: previews.PreviewStore, model_id: str, batch: Sequence[NewSource]
 ) -> AddedBatch:
-    """Add what the collections do not hold yet; see ``Catalog.add``."""
+    """Add what the collections do not hold yet; see `Catalog.add`."""
     validation.model_id(model_id)
     candidates = [_candidate(model_id, source) for source in batch]
     first = _first_of_each(candidates)

@@ -1,5 +1,7 @@
 """The catalog: the only truth about sources, for any number of threads and processes at once."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,7 +60,7 @@ class Catalog:
     """
 
     def __init__(self, database: Database, store: PreviewStore, jobs: Jobs, *, epoch: str) -> None:
-        """Use ``Catalog.open`` instead."""
+        """Use `Catalog.open` instead."""
         self._database = database
         self._previews = store
         self.jobs = jobs
@@ -73,11 +75,11 @@ class Catalog:
 
     @classmethod
     def open(cls, folder: Path, *, url: str | None = None) -> Self:
-        """Open the catalog in ``folder``, creating or migrating it where needed.
+        """Open the catalog in `folder`, creating or migrating it where needed.
 
         Args:
-            folder: holds ``previews/``, ``jobs/`` and, unless ``url`` says otherwise,
-                ``catalog.sqlite3``.
+            folder: holds `previews/`, `jobs/` and, unless `url` says otherwise,
+                `catalog.sqlite3`.
             url: SQLAlchemy URL of another database, such as PostgreSQL.
 
         Raises:
@@ -120,19 +122,19 @@ class Catalog:
             return changes.generation(connection)
 
     def count_changes(self, collections: frozenset[str], *, after: int = 0, until: int) -> int:
-        """How many changes of these collections have a number in ``(after, until]``."""
+        """How many changes of these collections have a number in `(after, until]`."""
         with self._database.read() as connection:
             return changes.count_within(connection, collections, after=after, until=until)
 
     def nth_change(self, collections: frozenset[str], position: int) -> int | None:
-        """The number of the change that is number ``position`` (from 1) of these collections."""
+        """The number of the change that is number `position` (from 1) of these collections."""
         with self._database.read() as connection:
             return changes.nth_within(connection, collections, position)
 
     # Collections
 
     def collections(self) -> tuple[Collection, ...]:
-        """All collections by name; ``default`` is always among them."""
+        """All collections by name; `default` is always among them."""
         with self._database.read() as connection:
             return collections.every(connection)
 
@@ -149,7 +151,7 @@ class Catalog:
     def delete_collection(self, name: str) -> Deleted:
         """Delete a collection with all its sources.
 
-        Raises CollectionNotFound, and CollectionProtected for ``default``, which must stay.
+        Raises CollectionNotFound, and CollectionProtected for `default`, which must stay.
         """
         with self._database.write() as connection:
             deleted = removals.delete_collection(connection, name)
@@ -159,10 +161,10 @@ class Catalog:
     # Sources
 
     def add(self, model_id: str, sources: Sequence[NewSource]) -> AddedBatch:
-        """Add sources with the embeddings of encoder ``model_id``, all of them or none.
+        """Add sources with the embeddings of encoder `model_id`, all of them or none.
 
         Where a collection already holds the bytes, also from earlier in the batch, that source is
-        returned with ``created=False`` and keeps its metadata; if it lacks an embedding of this
+        returned with `created=False` and keeps its metadata; if it lacks an embedding of this
         encoder, it gets this one.
 
         Returns:
@@ -175,7 +177,7 @@ class Catalog:
         return additions.add(self._database, self._previews, model_id, sources)
 
     def source(self, source_id: str, *, collections: frozenset[str] | None = None) -> Source:
-        """One source of ``collections`` (None: of any); raises SourceNotFound."""
+        """One source of `collections` (None: of any); raises SourceNotFound."""
         with self._database.read() as connection:
             return sources.find(connection, source_id, within=collections)
 
@@ -185,8 +187,8 @@ class Catalog:
         """List sources in order of addition, 1 to 1000 a page.
 
         Raises:
-            InvalidCursor: ``cursor`` is not the ``next_cursor`` of a page.
-            InvalidField: ``limit`` or a field of ``where`` makes no sense.
+            InvalidCursor: `cursor` is not the `next_cursor` of a page.
+            InvalidField: `limit` or a field of `where` makes no sense.
         """
         with self._database.read() as connection:
             secret = own_secrets.read(connection, own_secrets.CURSORS)
@@ -195,13 +197,13 @@ class Catalog:
     def update(
         self, source_id: str, changes: Mapping[str, Any], *, if_revision: int | None = None
     ) -> Source:
-        """Set ``uri``, ``title``, ``creator``, ``licence`` or ``metadata`` (replaced as a whole).
+        """Set `uri`, `title`, `creator`, `licence` or `metadata` (replaced as a whole).
 
         A source that has these values already stays at its revision.
 
         Raises:
             SourceNotFound, InvalidField: no such source, or a value that cannot be stored.
-            RevisionMismatch: ``if_revision`` is given, and someone else was faster.
+            RevisionMismatch: `if_revision` is given, and someone else was faster.
         """
         with self._database.write() as connection:
             return sources.update(connection, source_id, changes, if_revision=if_revision)
@@ -213,9 +215,9 @@ class Catalog:
         sha256s: Sequence[str] = (),
         collections: frozenset[str] | None = None,
     ) -> Deleted:
-        """Delete sources by id, by sha256, or both, within ``collections`` (None: everywhere).
+        """Delete sources by id, by sha256, or both, within `collections` (None: everywhere).
 
-        Ids and digests that name nothing there come back in ``missing``; they are no error.
+        Ids and digests that name nothing there come back in `missing`; they are no error.
         """
         with self._database.write() as connection:
             deleted = removals.delete(
@@ -225,12 +227,12 @@ class Catalog:
         return deleted
 
     def by_vector_ids(self, ids: Sequence[int]) -> dict[int, Source]:
-        """The live sources among ``ids``; ids that name none are left out."""
+        """The live sources among `ids`; ids that name none are left out."""
         with self._database.read() as connection:
             return sources.by_vector_ids(connection, ids)
 
     def known_digests(self, collection: str, digests: Sequence[str]) -> dict[str, Source]:
-        """The sources of ``collection`` that have these bytes, by sha256."""
+        """The sources of `collection` that have these bytes, by sha256."""
         with self._database.read() as connection:
             return sources.by_digests(connection, collection, digests)
 
@@ -253,15 +255,15 @@ class Catalog:
     # What indexes follow
 
     def changes(self, after: int, *, limit: int = 1000) -> tuple[Change, ...]:
-        """At most ``limit`` changes that follow generation ``after``, in their order."""
+        """At most `limit` changes that follow generation `after`, in their order."""
         with self._database.read() as connection:
             return changes.after(connection, after, limit=limit)
 
     def embeddings(self, model_id: str, vector_ids: Sequence[int]) -> npt.NDArray[np.float32]:
-        """``(n, d)`` float32 rows in the order asked.
+        """`(n, d)` float32 rows in the order asked.
 
         Raises:
-            EmbeddingsMissing: its ``vector_ids`` are those deleted since, or never embedded.
+            EmbeddingsMissing: its `vector_ids` are those deleted since, or never embedded.
         """
         with self._database.read() as connection:
             return embeddings.fetch(connection, model_id, vector_ids)
@@ -271,7 +273,7 @@ class Catalog:
     ) -> EmbeddingPage:
         """Embeddings of live sources by ascending vector id, for building an index anew.
 
-        Read ``generation()`` before the first page and apply the changes after it once done: they
+        Read `generation()` before the first page and apply the changes after it once done: they
         repeat what happened between the pages.
         """
         with self._database.read() as connection:
@@ -280,7 +282,7 @@ class Catalog:
             )
 
     def models(self) -> tuple[str, ...]:
-        """The encoders that have embeddings here, by ``model_id``."""
+        """The encoders that have embeddings here, by `model_id`."""
         with self._database.read() as connection:
             return embeddings.models(connection)
 

@@ -1,5 +1,7 @@
 """The log of changes that every index follows, numbered without gaps in the order of commits."""
 
+from __future__ import annotations
+
 import secrets
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -28,7 +30,7 @@ def generation(connection: Connection) -> int:
 
 
 def append(connection: Connection, operation: Operation, located: Sequence[tuple[int, str]]) -> int:
-    """Log ``operation`` for each (vector_id, collection); returns the last change's number.
+    """Log `operation` for each (vector_id, collection); returns the last change's number.
 
     Must run in a write transaction: writers take turns, hence the counter needs no other lock.
     """
@@ -52,7 +54,7 @@ def append(connection: Connection, operation: Operation, located: Sequence[tuple
 
 
 def after(connection: Connection, number: int, *, limit: int) -> tuple[Change, ...]:
-    """At most ``limit`` changes that follow change ``number``, oldest first."""
+    """At most `limit` changes that follow change `number`, oldest first."""
     rows = connection.execute(
         sa.select(
             changes.c.generation, changes.c.operation, changes.c.vector_id, changes.c.collection
@@ -67,7 +69,7 @@ def after(connection: Connection, number: int, *, limit: int) -> tuple[Change, .
 def count_within(
     connection: Connection, collections: Collection[str], *, after: int, until: int
 ) -> int:
-    """How many changes of these collections have a number in ``(after, until]``."""
+    """How many changes of these collections have a number in `(after, until]`."""
     return int(
         connection.execute(
             sa.select(sa.func.count())
@@ -82,7 +84,7 @@ def count_within(
 
 
 def nth_within(connection: Connection, collections: Collection[str], position: int) -> int | None:
-    """The number of the change that is number ``position`` (from 1) of these collections."""
+    """The number of the change that is number `position` (from 1) of these collections."""
     found = connection.execute(
         sa.select(changes.c.generation)
         .where(changes.c.collection.in_(sorted(collections)))

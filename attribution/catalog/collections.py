@@ -1,5 +1,7 @@
 """Collections: the named sets that sources live in."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -42,7 +44,7 @@ def find(connection: Connection, name: str) -> Collection:
 
 
 def require(connection: Connection, names: Iterable[str]) -> None:
-    """Raise CollectionNotFound for the first of ``names`` that does not exist."""
+    """Raise CollectionNotFound for the first of `names` that does not exist."""
     for name in sorted(set(names)):
         found = connection.execute(
             sa.select(collections.c.name).where(collections.c.name == name)

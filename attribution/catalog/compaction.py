@@ -22,7 +22,7 @@ from attribution.catalog.schema import compaction, sources
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """Nothing removed up to ``generation`` is left in the database or among the previews."""
+    """Nothing removed up to `generation` is left in the database or among the previews."""
 
     generation: int
     previews_removed: int

@@ -6,6 +6,8 @@ catalog's secret, in the manner of a synthetic initialisation vector (Rogaway an
 the tag authenticates the id, and masks it.
 """
 
+from __future__ import annotations
+
 import base64
 import binascii
 import hashlib
@@ -19,7 +21,7 @@ _TAG_BYTES = 10
 
 
 def encode(vector_id: int, secret: bytes) -> str:
-    """A cursor that stands behind ``vector_id``, under the catalog's secret."""
+    """A cursor that stands behind `vector_id`, under the catalog's secret."""
     packed = _SHAPE.pack(vector_id)
     tag = _mac(secret, b"tag" + packed)[:_TAG_BYTES]
     return base64.urlsafe_b64encode(tag + _masked(packed, tag, secret)).decode()

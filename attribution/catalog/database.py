@@ -4,6 +4,8 @@ On SQLite a write starts with BEGIN IMMEDIATE, so that two writers wait for each
 instead of failing in the middle; readers see the last commit throughout (write-ahead log).
 """
 
+from __future__ import annotations
+
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +38,7 @@ class Database:
     """An engine with the catalog's habits: pragmas, kinds of transaction, errors with a meaning."""
 
     def __init__(self, url: str | sa.URL) -> None:
-        """Prepare for ``url``; nothing is opened yet.
+        """Prepare for `url`; nothing is opened yet.
 
         Raises:
             CatalogUnusable: the URL makes no sense or its driver is not installed.
@@ -137,7 +139,7 @@ class Database:
 
 
 def in_statements(values: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    """Split what an ``IN (...)`` names into pieces that fit one statement each."""
+    """Split what an `IN (...)` names into pieces that fit one statement each."""
     for start in range(0, len(values), _STATEMENT_VALUES):
         yield values[start : start + _STATEMENT_VALUES]
 

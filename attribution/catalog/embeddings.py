@@ -1,5 +1,7 @@
 """Embeddings by encoder and vector id: float32 rows kept as little-endian bytes."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -42,7 +44,7 @@ def require_dimension(connection: Connection, model_id: str, vectors: Sequence[V
 
 
 def embedded(connection: Connection, model_id: str, vector_ids: Sequence[int]) -> set[int]:
-    """Those of ``vector_ids`` that have a row under this encoder."""
+    """Those of `vector_ids` that have a row under this encoder."""
     found: set[int] = set()
     for some in in_statements(vector_ids):
         found.update(
@@ -72,7 +74,7 @@ def put(connection: Connection, model_id: str, vectors: Mapping[int, Vectors]) -
 
 
 def fetch(connection: Connection, model_id: str, vector_ids: Sequence[int]) -> Vectors:
-    """``(n, d)`` float32 in the order asked.
+    """`(n, d)` float32 in the order asked.
 
     Raises:
         EmbeddingsMissing: names every id without a row.
@@ -94,7 +96,7 @@ def fetch(connection: Connection, model_id: str, vector_ids: Sequence[int]) -> V
 def page(
     connection: Connection, model_id: str, *, after_vector_id: int, limit: int
 ) -> EmbeddingPage:
-    """Rows of live sources with vector ids above ``after_vector_id``, ascending."""
+    """Rows of live sources with vector ids above `after_vector_id`, ascending."""
     rows = connection.execute(
         sa.select(embeddings.c.vector_id, embeddings.c.vector, sources.c.collection)
         .join(sources, sources.c.vector_id == embeddings.c.vector_id)

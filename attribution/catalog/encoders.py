@@ -21,7 +21,7 @@ from attribution.catalog.schema import sources
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many of the ``sources`` have a row of an encoder."""
+    """How many of the `sources` have a row of an encoder."""
 
     model_id: str
     embedded: int
@@ -73,7 +73,7 @@ class Encoders:
 
         Coverage is counted in the transaction that writes the row, and from then on no source is
         added without a row of this encoder: nothing that was found before is lost. The encoder
-        active before becomes ``previous``, and is gone back to by activating it.
+        active before becomes `previous`, and is gone back to by activating it.
 
         Raises:
             EncoderNotRegistered: it must be registered first.
@@ -92,7 +92,7 @@ class Encoders:
             return _coverage(connection, model_id)
 
     def every(self) -> tuple[Coverage, ...]:
-        """The coverage of every encoder that has rows, by ``model_id``."""
+        """The coverage of every encoder that has rows, by `model_id`."""
         with self._database.read() as connection:
             return tuple(_coverage(connection, name) for name in embeddings.models(connection))
 
@@ -110,7 +110,7 @@ class Encoders:
             return tuple(Lacking(*row) for row in rows)
 
     def fill(self, model_id: str, rows: Mapping[int, npt.NDArray[np.float32]]) -> int:
-        """Give sources their ``(d,)`` float32 row of an encoder, by vector id.
+        """Give sources their `(d,)` float32 row of an encoder, by vector id.
 
         Those deleted meanwhile, and those that have one, are passed over. Returns the generation
         at which an index of this encoder has them.

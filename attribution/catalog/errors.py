@@ -1,5 +1,7 @@
 """What can go wrong in the catalog, each with what to do about it; knows no HTTP status."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +26,7 @@ class CatalogTooNew(CatalogUnusable):
 
 
 class CatalogClosed(CatalogError):
-    """The catalog was used after ``close()``."""
+    """The catalog was used after `close()`."""
 
     def __init__(self) -> None:
         super().__init__("this catalog has been closed; open it again with Catalog.open")
@@ -185,7 +187,7 @@ class InvalidCursor(CatalogError, ValueError):
 
 
 class InvalidField(CatalogError, ValueError):
-    """A value cannot be stored; ``field`` names it and ``reason`` says why."""
+    """A value cannot be stored; `field` names it and `reason` says why."""
 
     def __init__(self, field: str, reason: str) -> None:
         self.field = field

@@ -1,8 +1,10 @@
 """API keys as rows: made once, kept as digests, checked in constant time; knows no HTTP.
 
-A token is ``attr_<id>_<secret>``. The id finds the row and is no secret; the secret has 256 random
+A token is `attr_<id>_<secret>`. The id finds the row and is no secret; the secret has 256 random
 bits, so a plain SHA-256 of it can be neither guessed nor looked up in a table, and needs no salt.
 """
+
+from __future__ import annotations
 
 import base64
 import hashlib
@@ -41,7 +43,7 @@ class Keys:
     """The keys of a catalog. Each method is one short transaction; any thread may call it."""
 
     def __init__(self, database: Database) -> None:
-        """Use ``Catalog.keys``."""
+        """Use `Catalog.keys`."""
         self._database = database
 
     def create(
@@ -56,7 +58,7 @@ class Keys:
 
         Args:
             name: whose key it is, for people.
-            scopes: what it may do; ``admin`` stands for all of them.
+            scopes: what it may do; `admin` stands for all of them.
             collections: what it may see and change; None for all. They need not exist yet.
             expires_at: when it stops being taken; None for never.
 
@@ -69,7 +71,7 @@ class Keys:
     def create_first(self, name: str, keep: Callable[[IssuedKey], None]) -> IssuedKey | None:
         """Make an admin key unless there has been any key; None where there has.
 
-        ``keep`` puts the token where its owner finds it, before the key is committed: a crash, or
+        `keep` puts the token where its owner finds it, before the key is committed: a crash, or
         an error of its own, leaves a token without key, never a key that nobody has.
         """
         with self._database.write() as connection:

@@ -1,5 +1,7 @@
 """Brings a catalog's schema up to date with Alembic, on a connection that holds the write lock."""
 
+from __future__ import annotations
+
 import threading
 from pathlib import Path
 
@@ -34,7 +36,7 @@ def upgrade(connection: Connection) -> None:
     """Apply the missing revisions within the caller's transaction; none is fine.
 
     Raises:
-        CatalogTooNew: see ``is_current``.
+        CatalogTooNew: see `is_current`.
     """
     with _one_at_a_time:
         # Asked again under the lock: another process may have migrated in the meantime.

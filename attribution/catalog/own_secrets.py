@@ -1,5 +1,7 @@
 """Random bytes that only this catalog knows; made with it, and never shown."""
 
+from __future__ import annotations
+
 import secrets as random
 
 import sqlalchemy as sa

@@ -17,17 +17,17 @@ def digest(data: bytes) -> str:
 
 
 class PreviewStore:
-    """JPEG files under ``folder/ab/abcdef….jpg``; safe with other processes beside."""
+    """JPEG files under `folder/ab/abcdef….jpg`; safe with other processes beside."""
 
     def __init__(self, folder: Path) -> None:
-        """Use ``folder``, creating it durably where it is missing."""
+        """Use `folder`, creating it durably where it is missing."""
         self._folder = folder
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             flush(folder.parent)
 
     def path(self, name: str) -> Path:
-        """Where the preview ``name`` lies, or would."""
+        """Where the preview `name` lies, or would."""
         return self._folder / name[:2] / f"{name}.jpg"
 
     def has(self, name: str) -> bool:
@@ -49,7 +49,7 @@ class PreviewStore:
         return data
 
     def store(self, previews: Mapping[str, bytes]) -> None:
-        """Keep ``previews`` (bytes by name); on return they survive a power cut.
+        """Keep `previews` (bytes by name); on return they survive a power cut.
 
         Each file is written aside and renamed, so nobody ever reads half of one. A crash leaves at
         most a file that no source uses. Raises StorageFull where there is no room.

@@ -1,5 +1,7 @@
 """What the catalog takes and gives: frozen records, and nothing that knows of SQL or files."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,12 +21,12 @@ class NewSource:
 
     Attributes:
         sha256: hex digest of the original file's bytes, lower case.
-        width: width of the original in pixels, orientation applied; ``height`` likewise.
-        format: format of the original, such as ``"jpeg"``.
+        width: width of the original in pixels, orientation applied; `height` likewise.
+        format: format of the original, such as `"jpeg"`.
         metadata: free JSON object, at most 16 KiB when written out.
-        embedding: ``(d,)`` float32, the row of the encoder whose ``model_id`` goes to ``add``.
+        embedding: `(d,)` float32, the row of the encoder whose `model_id` goes to `add`.
         preview: JPEG bytes, at most 512 pixels on the long side.
-        others: rows of further encoders by their ``model_id``.
+        others: rows of further encoders by their `model_id`.
     """
 
     collection: str
@@ -44,7 +46,7 @@ class NewSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """An image the operator holds. ``revision`` starts at 1 and grows with every update."""
+    """An image the operator holds. `revision` starts at 1 and grows with every update."""
 
     source_id: str
     vector_id: int
@@ -65,7 +67,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """One item of a batch. ``created`` is False where the collection already held these bytes."""
+    """One item of a batch. `created` is False where the collection already held these bytes."""
 
     source: Source
     created: bool
@@ -73,14 +75,14 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write returns: an index at this ``generation`` or later has seen it."""
+    """What a write returns: an index at this `generation` or later has seen it."""
 
     generation: int
 
 
 @dataclass(frozen=True, slots=True)
 class AddedBatch(Written):
-    """Outcome of ``add``: one item for each source given, in the order given."""
+    """Outcome of `add`: one item for each source given, in the order given."""
 
     items: tuple[Added, ...]
 
@@ -102,7 +104,7 @@ class TakenDown(Deleted):
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A named set of sources; ``sources`` is how many it holds."""
+    """A named set of sources; `sources` is how many it holds."""
 
     name: str
     description: str
@@ -114,8 +116,8 @@ class Collection:
 class Change:
     """One row of the log that indexes follow.
 
-    An ``"add"`` may come again for a ``vector_id`` already added: the source has then received the
-    embedding of a further encoder. ``"update"`` touches metadata only; no index needs to act on it.
+    An `"add"` may come again for a `vector_id` already added: the source has then received the
+    embedding of a further encoder. `"update"` touches metadata only; no index needs to act on it.
     """
 
     generation: int
@@ -126,7 +128,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some sources in order of addition; ``next_cursor`` is None on the last page."""
+    """Some sources in order of addition; `next_cursor` is None on the last page."""
 
     items: tuple[Source, ...]
     next_cursor: str | None
@@ -136,7 +138,7 @@ class Page:
 class SourceFilter:
     """Which sources to list: every field that is given must match exactly.
 
-    ``collections=None`` means all of them; the empty set means none.
+    `collections=None` means all of them; the empty set means none.
     """
 
     collections: frozenset[str] | None = None
@@ -151,8 +153,8 @@ class EmbeddingPage:
     """Embeddings of live sources by ascending vector id.
 
     Attributes:
-        vector_ids: ``(n,)`` int64.
-        vectors: ``(n, d)`` float32.
+        vector_ids: `(n,)` int64.
+        vectors: `(n, d)` float32.
         collections: n names.
     """
 
@@ -170,7 +172,7 @@ class RegisteredEncoder:
 
     Attributes:
         model_id: what it has to be once loaded.
-        name: ``bundled``, the absolute path of a folder, or a backbone's name.
+        name: `bundled`, the absolute path of a folder, or a backbone's name.
         weights: absolute path of a weights file; None where the name says it all.
     """
 
@@ -181,7 +183,7 @@ class RegisteredEncoder:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The encoders registered, by ``model_id``, and which of them serves.
+    """The encoders registered, by `model_id`, and which of them serves.
 
     Attributes:
         encoders: under which new sources are embedded.
@@ -194,7 +196,7 @@ class Registry:
     previous: str | None = None
 
     def find(self, model_id: str) -> RegisteredEncoder | None:
-        """The encoder of this ``model_id``, if registered."""
+        """The encoder of this `model_id`, if registered."""
         return next((found for found in self.encoders if found.model_id == model_id), None)
 
 
@@ -202,7 +204,7 @@ class Registry:
 class Key:
     """An API key as the catalog knows it, which is without its secret.
 
-    ``collections=None`` means all of them. ``admin`` stands for every scope.
+    `collections=None` means all of them. `admin` stands for every scope.
     """
 
     key_id: str
@@ -224,7 +226,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A key just made. ``token`` is what its owner sends; nobody can read it again."""
+    """A key just made. `token` is what its owner sends; nobody can read it again."""
 
     key: Key
     token: str = field(repr=False)
@@ -234,7 +236,7 @@ class IssuedKey:
 class FittedCalibration:
     """What was fitted for one encoder: parameters, and the figures that were measured with them.
 
-    ``calibration_id`` counts up, so a larger one is newer. ``kind`` says what the parameters are
+    `calibration_id` counts up, so a larger one is newer. `kind` says what the parameters are
     those of.
     """
 

@@ -1,5 +1,7 @@
 """Deleting sources: rows, embeddings and changes in one commit, then previews nobody uses."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +32,7 @@ def delete(
     sha256s: Sequence[str],
     within: frozenset[str] | None,
 ) -> Deleted:
-    """Delete by id and by digest; what lies outside the collections ``within`` is not found."""
+    """Delete by id and by digest; what lies outside the collections `within` is not found."""
     doomed = _matching(connection, sources.c.source_id, filter(is_source_id, source_ids))
     doomed |= _matching(connection, sources.c.sha256, filter(validation.is_sha256, sha256s))
     if within is not None:

@@ -1,5 +1,7 @@
 """Tables of the catalog; how rows are read and written is the business of the other modules."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
 
 import sqlalchemy as sa

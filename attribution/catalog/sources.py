@@ -1,5 +1,7 @@
 """Sources as rows: finding, listing and updating; adding and removing have modules of their own."""
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -23,12 +25,12 @@ _COLUMNS = [sources.c[field.name] for field in fields(Source)]
 
 
 def is_source_id(value: object) -> bool:
-    """Whether ``value`` has the shape of an id; nothing else can name a source."""
+    """Whether `value` has the shape of an id; nothing else can name a source."""
     return isinstance(value, str) and _SOURCE_ID.fullmatch(value) is not None
 
 
 def find(connection: Connection, source_id: str, *, within: frozenset[str] | None = None) -> Source:
-    """The live source of this id in the collections ``within``; else SourceNotFound."""
+    """The live source of this id in the collections `within`; else SourceNotFound."""
     if is_source_id(source_id):
         condition = sources.c.source_id == source_id
         if within is not None:
@@ -56,9 +58,9 @@ def page(
     cursor: str | None,
     secret: bytes,
 ) -> Page:
-    """At most ``limit`` matching sources, those added first coming first.
+    """At most `limit` matching sources, those added first coming first.
 
-    ``secret`` is the catalog's, for cursors.
+    `secret` is the catalog's, for cursors.
 
     Sources added or removed between two pages neither repeat nor hide others.
 
@@ -84,7 +86,7 @@ def page(
 
 
 def by_vector_ids(connection: Connection, vector_ids: Sequence[int]) -> dict[int, Source]:
-    """The live ones among ``vector_ids``."""
+    """The live ones among `vector_ids`."""
     found: dict[int, Source] = {}
     for some in in_statements([int(vector_id) for vector_id in vector_ids]):
         for source in _select(connection, sources.c.vector_id.in_(some)):
@@ -95,7 +97,7 @@ def by_vector_ids(connection: Connection, vector_ids: Sequence[int]) -> dict[int
 def by_digests(
     connection: Connection, collection: str, digests: Sequence[str]
 ) -> dict[str, Source]:
-    """The sources of ``collection`` that have these bytes, by sha256."""
+    """The sources of `collection` that have these bytes, by sha256."""
     validation.collection_name(collection)
     found: dict[str, Source] = {}
     for some in in_statements([digest for digest in digests if validation.is_sha256(digest)]):
@@ -112,11 +114,11 @@ def update(
     *,
     if_revision: int | None,
 ) -> Source:
-    """Set the fields in ``wanted``; a source that has these values already stays as it is.
+    """Set the fields in `wanted`; a source that has these values already stays as it is.
 
     Raises:
         SourceNotFound, InvalidField: no such source, or a value that cannot be stored.
-        RevisionMismatch: ``if_revision`` is given and is not the source's revision.
+        RevisionMismatch: `if_revision` is given and is not the source's revision.
     """
     values = {field: validation.changeable(field, value) for field, value in wanted.items()}
     current = find(connection, source_id)

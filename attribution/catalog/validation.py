@@ -1,5 +1,7 @@
 """What a field of the catalog may hold; anything else is an InvalidField that says why."""
 
+from __future__ import annotations
+
 import json
 import math
 import re
@@ -23,7 +25,7 @@ _DEPTH = 32
 
 
 def text(field: str, value: object, *, longest: int) -> str:
-    """A string of at most ``longest`` characters that every database can hold."""
+    """A string of at most `longest` characters that every database can hold."""
     if not isinstance(value, str):
         raise InvalidField(field, "must be a string")
     if len(value) > longest:
@@ -43,7 +45,7 @@ def collection_name(value: object) -> str:
 
 
 def is_sha256(value: object) -> bool:
-    """Whether ``value`` is a digest as the catalog writes them; nothing else can be held."""
+    """Whether `value` is a digest as the catalog writes them; nothing else can be held."""
     return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
@@ -81,7 +83,7 @@ def json_object(field: str, value: object) -> dict[str, Any]:
 
 
 def embedding(value: object) -> npt.NDArray[np.float32]:
-    """``(d,)`` finite float32."""
+    """`(d,)` finite float32."""
     if not isinstance(value, np.ndarray) or value.dtype != np.float32 or value.ndim != 1:
         raise InvalidField("embedding", "must be a one-dimensional float32 array")
     if not value.size or not np.isfinite(value).all():
@@ -90,7 +92,7 @@ def embedding(value: object) -> npt.NDArray[np.float32]:
 
 
 def new_source(source: NewSource) -> dict[str, Any]:
-    """The columns of ``source`` that the caller decides, checked.
+    """The columns of `source` that the caller decides, checked.
 
     Raises:
         InvalidField: names the first field that cannot be stored.

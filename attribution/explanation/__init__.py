@@ -1,5 +1,7 @@
 """Where an image resembles its sources: heat maps, and which region came from which source."""
 
+from __future__ import annotations
+
 from attribution.explanation.explanation import (
     Explanation,
     Region,

@@ -1,5 +1,7 @@
 """Nearest vectors, in step with the catalog: the index, who feeds it, and its snapshots."""
 
+from __future__ import annotations
+
 from attribution.index.embedded import FaissIndex
 from attribution.index.follower import Follower
 from attribution.index.opening import EmbeddingSpace, live_contents, open_index, rebuild

@@ -1,5 +1,7 @@
 """Bringing images in: what to read (manifest), and reading it into a catalog (ingest)."""
 
+from __future__ import annotations
+
 from attribution.ingestion.companions import ImageEncoder
 from attribution.ingestion.ingest import IngestReport, Progress, ingest
 from attribution.ingestion.manifest import (

@@ -27,7 +27,7 @@ class ImageEncoder(Protocol):
         """Length d of a vector."""
 
     def encode(self, images: Sequence[Image.Image], /) -> npt.NDArray[np.float32]:
-        """RGB images to ``(n, d)`` float32."""
+        """RGB images to `(n, d)` float32."""
 
 
 class Companions:
@@ -46,7 +46,7 @@ class Companions:
         self._loaded: dict[RegisteredEncoder, ImageEncoder | None] = {}
 
     def rows(self, images: Sequence[Image.Image]) -> list[dict[str, npt.NDArray[np.float32]]]:
-        """Of each image the rows of every further encoder, by ``model_id``.
+        """Of each image the rows of every further encoder, by `model_id`.
 
         An encoder that cannot be loaded or fails is left out with a warning, and its coverage
         falls below full until `attribution reembed` is run again.

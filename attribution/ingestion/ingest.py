@@ -5,6 +5,8 @@ goes on from there: files the catalog knows are recognised by their bytes and no
 Knows no HTTP and no command line; memory holds two batches, however many rows there are.
 """
 
+from __future__ import annotations
+
 import json
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence, Sized
@@ -86,20 +88,20 @@ def ingest(
     Missing collections are created. Files that cannot be read become `Skipped` in the report.
 
     Args:
-        catalog: Where sources go; other processes may use it meanwhile.
-        encoder: Gives the vectors, called from this thread only.
-        rows: For example from `read_manifest`; consumed as it goes.
-        batch_size: Images an encoder call and a commit.
-        limits: Of each file.
-        on_progress: Called from this thread; what it counts as added is committed.
-        workers: Threads that read and decode while a batch is encoded.
-        load: Loads the further encoders that the catalog registers, under which sources are
+        catalog: where sources go; other processes may use it meanwhile.
+        encoder: gives the vectors, called from this thread only.
+        rows: for example from `read_manifest`; consumed as it goes.
+        batch_size: images an encoder call and a commit.
+        limits: of each file.
+        on_progress: called from this thread; what it counts as added is committed.
+        workers: threads that read and decode while a batch is encoded.
+        load: loads the further encoders that the catalog registers, under which sources are
             embedded too; None leaves them out.
 
     Raises:
         ValueError: `batch_size` or `workers` is below 1, or the encoder's vectors are unusable.
-        ActiveEncoderLeftOut: The catalog's active encoder is neither `encoder` nor to be loaded.
-        CatalogError: The catalog cannot be written.
+        ActiveEncoderLeftOut: the catalog's active encoder is neither `encoder` nor to be loaded.
+        CatalogError: the catalog cannot be written.
     """
     if batch_size < 1 or workers < 1:
         raise ValueError("batch_size and workers must be at least 1.")

@@ -4,6 +4,8 @@ Knows file names and what is said about them, not what is in the images. Reads a
 holds a line of a manifest, or the names in the folders that are open.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -61,8 +63,8 @@ def read_manifest(
     `ManifestProblem`, and reading goes on.
 
     Args:
-        path: The folder, or the manifest.
-        collection: Of the rows that name none.
+        path: the folder, or the manifest.
+        collection: of the rows that name none.
 
     Raises:
         ManifestUnreadable: `path` is neither; raised at once, not with the first row.

@@ -1,5 +1,7 @@
 """The preview of a source: a small JPEG for thumbnails and for encoders to come."""
 
+from __future__ import annotations
+
 from io import BytesIO
 
 from PIL import Image

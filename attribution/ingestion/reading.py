@@ -1,5 +1,7 @@
 """One row of a manifest to an image ready for encoding; safe to run on several threads."""
 
+from __future__ import annotations
+
 import errno
 import hashlib
 from dataclasses import dataclass

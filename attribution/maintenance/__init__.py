@@ -1,5 +1,7 @@
 """Keeping a data folder sound: verify, backup, restore, erasing what was deleted, one service."""
 
+from __future__ import annotations
+
 from attribution.maintenance.backup import BackupRefused, BackupReport, back_up
 from attribution.maintenance.erasing import Erased, erase
 from attribution.maintenance.findings import Finding, Verdict

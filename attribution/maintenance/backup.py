@@ -39,7 +39,7 @@ class BackupRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """What a backup holds. Sources in ``damaged`` are in it without their preview."""
+    """What a backup holds. Sources in `damaged` are in it without their preview."""
 
     path: Path
     generation: int

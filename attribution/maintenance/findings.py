@@ -15,7 +15,7 @@ class Finding:
     """One thing that is wrong.
 
     Attributes:
-        kind: stable name, such as ``preview-damaged``.
+        kind: stable name, such as `preview-damaged`.
         detail: what was found, and where.
         state: whether `--repair` can mend it, has mended it, or cannot.
         advice: what to do where it cannot.

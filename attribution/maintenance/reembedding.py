@@ -15,7 +15,7 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class ReembedReport:
-    """What was filled in; ``lacking`` are ids of sources whose preview is missing or unreadable."""
+    """What was filled in; `lacking` are ids of sources whose preview is missing or unreadable."""
 
     model_id: str
     embedded: int

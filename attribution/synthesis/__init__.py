@@ -3,6 +3,8 @@
 For training, calibration, evaluation and the demo; the serving path never imports it.
 """
 
+from __future__ import annotations
+
 from attribution.synthesis.collage import Collage, collage
 from attribution.synthesis.dataset import GeneratedSet, SyntheticImage, TrueSource, generate
 from attribution.synthesis.patches import from_one, from_two

@@ -3,6 +3,8 @@
 Knows images and seeds, no files and no manifests.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +33,7 @@ class Collage:
 
 
 def collage(a: Image.Image, b: Image.Image, *, mask_seed: int, size: int = 192) -> Collage:
-    """``a`` where a random mask is true, ``b`` elsewhere.
+    """`a` where a random mask is true, `b` elsewhere.
 
     The mask is a half-plane, an ellipse or a smooth blob, and holds 35 to 65 % of the frame.
 
@@ -42,7 +44,7 @@ def collage(a: Image.Image, b: Image.Image, *, mask_seed: int, size: int = 192) 
         size: long side of the frame in pixels.
 
     Raises:
-        ValueError: ``size`` is below 1.
+        ValueError: `size` is below 1.
     """
     if size < 1:
         raise ValueError(f"size is the long side in pixels: choose 1 or more, not {size}")

@@ -4,6 +4,8 @@ The manifest has the form that `attribution.evaluation` reads: one JSON row a qu
 to the manifest. Knows the generator, no catalog and no encoder.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import re
@@ -54,7 +56,7 @@ class SyntheticImage:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedSet:
-    """What ``generate`` wrote."""
+    """What `generate` wrote."""
 
     manifest: Path
     images: tuple[SyntheticImage, ...]
@@ -70,17 +72,17 @@ def generate(
     size: int = 192,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> GeneratedSet:
-    """Write ``singles`` one-source and ``pairs`` two-source images, their sources and a manifest.
+    """Write `singles` one-source and `pairs` two-source images, their sources and a manifest.
 
     Every source is used once before any is used twice. The same arguments write the same files on
     the same machine. The manifest grows with the images, so an interrupted run can be read.
 
     Args:
         sources: name and image each; a name becomes a file name, so it is made of letters,
-            digits, ``_``, ``-`` and ``.``, and unique.
+            digits, `_`, `-` and `.`, and unique.
         out: folder, made if missing; files of the same names are overwritten.
-        singles: images made by ``from_one``.
-        pairs: images made by ``from_two``.
+        singles: images made by `from_one`.
+        pairs: images made by `from_two`.
         seed: of everything random.
         size: long side of the synthetic images in pixels. Sources keep their own.
         on_progress: called with (done, total) after each image.
@@ -152,7 +154,7 @@ def _plan(
 
 
 def _in_turns(names: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:
-    """``count`` names in random order, each used once before any is used again."""
+    """`count` names in random order, each used once before any is used again."""
     chosen: list[str] = []
     while len(chosen) < count:
         chosen += [names[i] for i in rng.permutation(len(names))]

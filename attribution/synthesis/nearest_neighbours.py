@@ -5,6 +5,8 @@ Formulas of Granot et al., "Drop the GAN: In Defense of Patches Nearest Neighbor
 Generative Models", CVPR 2022.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -17,7 +19,7 @@ _BLOCK_ELEMENTS = 1_000_000
 
 
 def patches_of(image: torch.Tensor, side: int) -> torch.Tensor:
-    """Every ``side`` x ``side`` patch that lies wholly inside ``image``.
+    """Every `side` x `side` patch that lies wholly inside `image`.
 
     Args:
         image: (c, h, w) float32.
@@ -39,7 +41,7 @@ def patches_of(image: torch.Tensor, side: int) -> torch.Tensor:
 
 
 def grid(height: int, width: int, *, stride: int) -> torch.Tensor:
-    """Row numbers of every ``stride``-th patch of a grid; its last row and column always belong.
+    """Row numbers of every `stride`-th patch of a grid; its last row and column always belong.
 
     Args:
         height: patches from top to bottom.
@@ -47,7 +49,7 @@ def grid(height: int, width: int, *, stride: int) -> torch.Tensor:
         stride: patches from one chosen patch to the next, in both directions.
 
     Returns:
-        (n,) int64, ascending, into ``patches_of`` of an image with such a grid.
+        (n,) int64, ascending, into `patches_of` of an image with such a grid.
     """
     rows = torch.tensor(sorted({*range(0, height, stride), height - 1}))
     columns = torch.tensor(sorted({*range(0, width, stride), width - 1}))
@@ -58,8 +60,8 @@ def nearest(queries: torch.Tensor, keys: torch.Tensor, *, alpha: float) -> torch
     """The key nearest to each query, by a score that gives unused keys a better chance.
 
     With d_ij the squared distance of query i and key j divided by the dimension, query i takes the
-    j that minimises ``d_ij / (alpha + min_l d_lj)`` (equation 2 of the paper). A key that no query
-    resembles has a large denominator, so it wins sooner: the smaller ``alpha``, the more of the
+    j that minimises `d_ij / (alpha + min_l d_lj)` (equation 2 of the paper). A key that no query
+    resembles has a large denominator, so it wins sooner: the smaller `alpha`, the more of the
     keys appear in the answer.
 
     Args:
@@ -68,7 +70,7 @@ def nearest(queries: torch.Tensor, keys: torch.Tensor, *, alpha: float) -> torch
         alpha: above 0; the larger, the closer to the plain nearest neighbour.
 
     Returns:
-        (n,) int64 into ``keys``.
+        (n,) int64 into `keys`.
     """
     closest = torch.full((len(keys),), float("inf"))
     for block in _distance_blocks(queries, keys):
@@ -78,10 +80,10 @@ def nearest(queries: torch.Tensor, keys: torch.Tensor, *, alpha: float) -> torch
 
 
 def principal_axes(vectors: torch.Tensor, *, dimension: int) -> torch.Tensor:
-    """The ``dimension`` orthonormal directions along which ``vectors`` (n, d) vary most.
+    """The `dimension` orthonormal directions along which `vectors` (n, d) vary most.
 
     Returns:
-        (d, min(dimension, d)) float32. ``vectors @ axes`` keeps most of every distance, so that a
+        (d, min(dimension, d)) float32. `vectors @ axes` keeps most of every distance, so that a
         search among tens of thousands of patches costs a fraction; it is then approximate.
     """
     centred = vectors - vectors.mean(dim=0)
@@ -100,8 +102,8 @@ def vote(
 
     Args:
         patches: (n, c * side * side).
-        positions: (n,) rows of the grid of ``patches_of``; together they must cover the image,
-            as those of ``grid`` do for any stride up to ``side``.
+        positions: (n,) rows of the grid of `patches_of`; together they must cover the image,
+            as those of `grid` do for any stride up to `side`.
         size: (height, width) of the image.
         side: of the patches, in pixels.
 

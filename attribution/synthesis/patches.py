@@ -6,6 +6,8 @@ of the guess is replaced by the patch of the source that matches it best. All th
 from the source; where it stands is new. Knows images and seeds, no files and no manifests.
 """
 
+from __future__ import annotations
+
 from itertools import pairwise
 
 import numpy as np
@@ -61,10 +63,10 @@ def from_one(source: Image.Image, *, seed: int, size: int = 192) -> Image.Image:
         size: long side of the result in pixels; the source is scaled to it, up or down.
 
     Returns:
-        RGB, with the proportions of ``source``.
+        RGB, with the proportions of `source`.
 
     Raises:
-        ValueError: ``size`` is below 1.
+        ValueError: `size` is below 1.
     """
     levels = _pyramid(source, size)
     guess = _rearranged(levels[0], torch.Generator().manual_seed(seed))
@@ -88,10 +90,10 @@ def from_two(
         size: long side of the result in pixels; both images are scaled to it first.
 
     Returns:
-        RGB, with the proportions of ``structure``.
+        RGB, with the proportions of `structure`.
 
     Raises:
-        ValueError: ``size`` is below 1.
+        ValueError: `size` is below 1.
     """
     layouts, levels = _pyramid(structure, size), _pyramid(appearance, size)
     matrix, offset = recolouring(layouts[-1], levels[-1])
@@ -110,7 +112,7 @@ def from_two(
 
 
 def _rearranged(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The coarsest ``image`` in another layout, by the weakest noise that moves enough patches."""
+    """The coarsest `image` in another layout, by the weakest noise that moves enough patches."""
     noise = torch.randn(image.shape, generator=generator) * _contrast(image)
     guess = image
     for strength in _NOISE_STRENGTHS:
@@ -121,7 +123,7 @@ def _rearranged(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor
 
 
 def _moved_share(guess: torch.Tensor, image: torch.Tensor) -> float:
-    """Share of the patches of ``guess`` that ``image`` shows at another place."""
+    """Share of the patches of `guess` that `image` shows at another place."""
     side = _patch_side(image)
     keys = patches_of(image, side)
     found = nearest(patches_of(guess, side), keys, alpha=_ALPHA)
@@ -134,9 +136,9 @@ def _moved_share(guess: torch.Tensor, image: torch.Tensor) -> float:
 def _rebuilt(
     guess: torch.Tensor, coarser: torch.Tensor, level: torch.Tensor, *, alpha: float
 ) -> torch.Tensor:
-    """``guess`` (3, h, w) made of patches of ``level`` (3, h', w').
+    """`guess` (3, h, w) made of patches of `level` (3, h', w').
 
-    The first search compares it with the next ``coarser`` level scaled up, because the guess was
+    The first search compares it with the next `coarser` level scaled up, because the guess was
     scaled up too: both are equally blurred. What it finds is taken from the sharp level.
     """
     keys = _resized(coarser, level)
@@ -149,7 +151,7 @@ def _rebuilt(
 def _replaced(
     guess: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, *, alpha: float
 ) -> torch.Tensor:
-    """``guess`` with each patch replaced by the one of ``values`` where ``keys`` matches it."""
+    """`guess` with each patch replaced by the one of `values` where `keys` matches it."""
     side = _patch_side(guess, values)
     height, width = (pixels - side + 1 for pixels in _size(guess))
     queries, key_patches = patches_of(guess, side), patches_of(keys, side)
@@ -169,7 +171,7 @@ def _is_fine(image: torch.Tensor) -> bool:
 
 
 def _pyramid(image: Image.Image, size: int) -> list[torch.Tensor]:
-    """``image`` at growing scales, (3, h, w) each, the last with ``size`` as its long side."""
+    """`image` at growing scales, (3, h, w) each, the last with `size` as its long side."""
     if size < 1:
         raise ValueError(f"size is the long side in pixels: choose 1 or more, not {size}")
     image = image.convert("RGB")

@@ -4,6 +4,8 @@ They let the demo and the tests start from real pictures on a machine without a 
 read where the packages lie, never through their loaders, some of which would download.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path

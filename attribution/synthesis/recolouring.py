@@ -3,6 +3,8 @@
 Pure tensor maths; it knows no patches, no seed and no file.
 """
 
+from __future__ import annotations
+
 import torch
 
 # Added to both covariances, so that grey and constant images keep an invertible one.
@@ -10,19 +12,19 @@ _REGULARISATION = 1e-5
 
 
 def recolouring(image: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The map from the colours of ``image`` to those of ``reference``.
+    """The map from the colours of `image` to those of `reference`.
 
     The Monge-Kantorovich solution for Gaussians, which gives pixels the mean and covariance of the
     reference with the least squared displacement (Pitie and Kokaram, "The linear Monge-Kantorovitch
     linear colour mapping for example-based colour transfer", CVMP 2007):
-    ``T = A^-1/2 (A^1/2 B A^1/2)^1/2 A^-1/2`` with covariances A (image) and B (reference).
+    `T = A^-1/2 (A^1/2 B A^1/2)^1/2 A^-1/2` with covariances A (image) and B (reference).
 
     Args:
         image: (c, h, w) float32.
         reference: (c, h', w') float32.
 
     Returns:
-        (c, c) and (c,): ``recoloured`` applies them, to this image or to another scale of it.
+        (c, c) and (c,): `recoloured` applies them, to this image or to another scale of it.
     """
     own, wanted = image.flatten(1), reference.flatten(1)
     own_root = _square_root(_covariance(own))
@@ -32,7 +34,7 @@ def recolouring(image: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Ten
 
 
 def recoloured(image: torch.Tensor, matrix: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
-    """``image`` (c, h, w) with ``matrix @ colour + offset`` at every pixel, kept in [-1, 1]."""
+    """`image` (c, h, w) with `matrix @ colour + offset` at every pixel, kept in [-1, 1]."""
     mapped = torch.einsum("ij,jhw->ihw", matrix, image) + offset[:, None, None]
     return mapped.clamp(-1, 1)
 

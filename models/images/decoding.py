@@ -76,13 +76,13 @@ def decode(
     """Decode the first picture of a JPEG, PNG, WebP or GIF file to upright RGB on white.
 
     Args:
-        data: The whole file.
-        limits: Checked before decoding: bytes by their count, pixels from the header.
-        target_side: A longer long side is reduced to this, antialiased and for JPEG already while
+        data: the whole file.
+        limits: checked before decoding: bytes by their count, pixels from the header.
+        target_side: a longer long side is reduced to this, antialiased and for JPEG already while
             decoding; a shorter one is kept. None keeps the full size.
 
     Raises:
-        ImageError: One of its subclasses, whatever the bytes; nothing else.
+        ImageError: one of its subclasses, whatever the bytes; nothing else.
         ValueError: `target_side` is below 1.
     """
     if target_side is not None and target_side < 1:

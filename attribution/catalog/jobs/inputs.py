@@ -25,7 +25,7 @@ class Incoming:
     """
 
     def __init__(self, folder: Path, job_id: str, lock: int) -> None:
-        """Use ``JobInputs.receive`` instead."""
+        """Use `JobInputs.receive` instead."""
         self.job_id = job_id
         self._folder = folder
         self._lock = lock

@@ -46,7 +46,7 @@ class Jobs:
     """
 
     def __init__(self, database: Database, folder: Path) -> None:
-        """Use ``Catalog.jobs`` instead."""
+        """Use `Catalog.jobs` instead."""
         self._database = database
         self._inputs = JobInputs(folder)
 
@@ -55,14 +55,14 @@ class Jobs:
         return self._inputs.receive("job_" + _random_name())
 
     def create(self, incoming: Incoming, new: NewJob, *, most_active: int) -> Created:
-        """Accept a job whose files are in ``incoming``; on return it survives a power cut.
+        """Accept a job whose files are in `incoming`; on return it survives a power cut.
 
         Where the owner has used the idempotency key before for the same request, that job is
         returned, and the files are left to be dropped.
 
         Raises:
             IdempotencyKeyReused: the key belongs to another request.
-            TooManyJobs: ``most_active`` jobs are unfinished already.
+            TooManyJobs: `most_active` jobs are unfinished already.
         """
         with storage_errors():
             incoming.make_durable()
@@ -97,7 +97,7 @@ class Jobs:
             return job_rows.find(connection, job_id)
 
     def results(self, job_id: str, *, after: int = 0, limit: int = 500) -> tuple[JobResult, ...]:
-        """At most ``limit`` results that follow result ``after``, in the order of ending.
+        """At most `limit` results that follow result `after`, in the order of ending.
 
         Raises:
             JobNotFound: there is none of this id, perhaps no more.
@@ -146,7 +146,7 @@ class Jobs:
     # For workers
 
     def claim(self, limit: int, *, after: int = 0) -> Claimed | None:
-        """Some waiting items of one active job: the next after job number ``after``, in turns.
+        """Some waiting items of one active job: the next after job number `after`, in turns.
 
         Items never tried come first; one whose attempt came to nothing comes alone, so that an
         image which brings a process down takes no other with it. None when nothing waits.

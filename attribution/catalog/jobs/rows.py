@@ -163,7 +163,7 @@ def forget_waiting(connection: Connection, job_id: str, positions: Sequence[int]
 
 
 def next_active(connection: Connection, after: int) -> int | None:
-    """The number of the active job that follows ``after``, beginning again behind the last."""
+    """The number of the active job that follows `after`, beginning again behind the last."""
     statement = (
         sa.select(jobs.c.number)
         .where(jobs.c.state.in_(ACTIVE))
@@ -229,7 +229,7 @@ def waiting(connection: Connection, job_id: str) -> set[int] | None:
 def results(
     connection: Connection, number: int, *, after: int, limit: int
 ) -> tuple[JobResult, ...]:
-    """At most ``limit`` results that follow ``after``, in the order of ending."""
+    """At most `limit` results that follow `after`, in the order of ending."""
     rows = connection.execute(
         sa.select(
             job_results.c.sequence,

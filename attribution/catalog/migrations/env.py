@@ -1,4 +1,6 @@
-"""Runs the revisions on the connection that ``migration.upgrade`` hands over."""
+"""Runs the revisions on the connection that `migration.upgrade` hands over."""
+
+from __future__ import annotations
 
 from alembic import context
 

@@ -1,5 +1,7 @@
 """${message}."""
 
+from __future__ import annotations
+
 import sqlalchemy as sa
 from alembic import op
 

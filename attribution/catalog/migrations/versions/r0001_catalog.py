@@ -1,5 +1,7 @@
 """Collections, sources, embeddings and the log of changes."""
 
+from __future__ import annotations
+
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,5 +1,7 @@
 """API keys, the catalog's own secrets, and changes found by their collection."""
 
+from __future__ import annotations
+
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,5 +1,7 @@
 """Jobs, their items and their results."""
 
+from __future__ import annotations
+
 import sqlalchemy as sa
 from alembic import op
 

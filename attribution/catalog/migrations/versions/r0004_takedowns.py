@@ -1,5 +1,7 @@
 """Takedowns, and how far what was deleted has left the disk."""
 
+from __future__ import annotations
+
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,5 +1,7 @@
 """Calibrations that `attribution calibrate` has fitted."""
 
+from __future__ import annotations
+
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,5 +1,7 @@
 """Encoders that new sources are embedded under, and the one that serves."""
 
+from __future__ import annotations
+
 import sqlalchemy as sa
 from alembic import op
 
