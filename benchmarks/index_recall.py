@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.index import Contents, FaissIndex, Hits, Sizing
+from attribution.index import Contents, EmbeddedIndex, Hits, Sizing
 from models.parts import Part
 
 SIZINGS = {
@@ -81,7 +81,7 @@ def recall(found: Hits, exact: Hits) -> float:
     return float((found.ids[:, :, None] == exact.ids[:, None, :]).any(axis=1).mean())
 
 
-def query_milliseconds(index: FaissIndex, queries: np.ndarray) -> float:
+def query_milliseconds(index: EmbeddedIndex, queries: np.ndarray) -> float:
     """Median time of a query asked alone."""
     times = []
     for query in queries:
@@ -101,7 +101,7 @@ def measure(rows: np.ndarray, queries: np.ndarray) -> list[Measured]:
     parts = (Part("whole", 0, rows.shape[1]),)
     for kind, sizing in SIZINGS.items():
         start = time.perf_counter()
-        index = FaissIndex.from_rows(
+        index = EmbeddedIndex.from_rows(
             parts, rows.shape[1], "benchmark", "e", contents, generation=1, sizing=sizing
         )
         build = time.perf_counter() - start

@@ -12,7 +12,7 @@ from attribution.attributor import Attributor
 from attribution.calibration import Calibration
 from attribution.calibration.shares.fitted import NewestShares, default_shares
 from attribution.catalog import Catalog
-from attribution.index import FaissIndex, open_index
+from attribution.index import EmbeddedIndex, open_index
 from attribution.retrieval.retrieval import fusion_of
 from models.background import Background
 from models.encoder import Encoder
@@ -32,7 +32,7 @@ class Gallery:
     """The sources held, ready to be asked about; not calibrated until `calibration.build`."""
 
     catalog: Catalog
-    index: FaissIndex
+    index: EmbeddedIndex
     calibration: Calibration
     attributor: Attributor
 

@@ -16,7 +16,7 @@ from app.telemetry.metrics import Metrics
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog
-from attribution.index import FaissIndex, Follower
+from attribution.index import EmbeddedIndex, Follower
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Serving:
     """What answers by one encoder; its index follows the catalog until `stop`."""
 
     sight: Sight
-    index: FaissIndex
+    index: EmbeddedIndex
     calibration: Calibration
     calibrating: threading.Thread
     attributor: Attributor

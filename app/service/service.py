@@ -36,7 +36,7 @@ from app.telemetry.metrics import Metrics
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog
-from attribution.index import FaissIndex, Follower
+from attribution.index import EmbeddedIndex, Follower
 from attribution.maintenance import folder_lock, remove_leftovers
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Service:
     drawing: ThreadPoolExecutor
 
     @property
-    def index(self) -> FaissIndex:
+    def index(self) -> EmbeddedIndex:
         """What is searched."""
         return self.now().serving.index
 

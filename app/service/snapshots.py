@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from attribution.index import FaissIndex, save_snapshot
+from attribution.index import EmbeddedIndex, save_snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,9 @@ class SnapshotSaver:
     `index` says which one serves, and another encoder's replaces it.
     """
 
-    def __init__(self, index: Callable[[], FaissIndex], folder: Path, *, interval: float) -> None:
+    def __init__(
+        self, index: Callable[[], EmbeddedIndex], folder: Path, *, interval: float
+    ) -> None:
         self._index = index
         self._folder = folder
         self._interval = interval

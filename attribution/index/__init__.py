@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attribution.index.embedded import FaissIndex
+from attribution.index.embedded import EmbeddedIndex
 from attribution.index.follower import Follower
 from attribution.index.opening import EmbeddingSpace, live_contents, open_index, rebuild
 from attribution.index.protocol import (
@@ -28,8 +28,8 @@ from attribution.index.view import Contents
 __all__ = [
     "ChangeBatch",
     "Contents",
+    "EmbeddedIndex",
     "EmbeddingSpace",
-    "FaissIndex",
     "Follower",
     "Hits",
     "Index",

@@ -24,7 +24,7 @@ from models.parts import Part
 log = logging.getLogger(__name__)
 
 
-class FaissIndex:
+class EmbeddedIndex:
     """An immutable base, an exact tail and the rows removed since, published as one reference."""
 
     def __init__(

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from attribution.catalog import Catalog
-from attribution.index.embedded import FaissIndex
+from attribution.index.embedded import EmbeddedIndex
 from attribution.index.follower import Follower
 from attribution.index.sizing import DEFAULT_SIZING, Sizing
 from attribution.index.snapshot import Owner, SnapshotAbsent, SnapshotRefused, load_snapshot
@@ -40,7 +40,7 @@ class EmbeddingSpace(Protocol):
 
 def open_index(
     catalog: Catalog, encoder: EmbeddingSpace, folder: Path, *, sizing: Sizing = DEFAULT_SIZING
-) -> FaissIndex:
+) -> EmbeddedIndex:
     """The encoder's index, at the catalog's last generation.
 
     Takes the snapshot in `folder`, or rebuilds from the catalog's live embeddings where there is
@@ -60,13 +60,13 @@ def open_index(
 
 def rebuild(
     catalog: Catalog, encoder: EmbeddingSpace, *, sizing: Sizing = DEFAULT_SIZING
-) -> FaissIndex:
+) -> EmbeddedIndex:
     """An index of all live embeddings, as of the generation at which reading began.
 
     Changes made while it reads may show or not; a replay from that generation sets both right.
     """
     generation = catalog.generation()
-    return FaissIndex.from_rows(
+    return EmbeddedIndex.from_rows(
         encoder.parts,
         encoder.dimension,
         encoder.model_id,
@@ -91,7 +91,7 @@ def live_contents(catalog: Catalog, encoder: EmbeddingSpace) -> Contents:
 
 def _from_snapshot(
     catalog: Catalog, encoder: EmbeddingSpace, folder: Path, sizing: Sizing
-) -> FaissIndex:
+) -> EmbeddedIndex:
     owner = Owner(encoder.model_id, encoder.dimension, encoder.parts, catalog.epoch)
     index = load_snapshot(folder, owner, sizing=sizing)
     if index.generation > (present := catalog.generation()):

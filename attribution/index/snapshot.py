@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from attribution.files import flush, replacing, sha256_of, write_flushed
-from attribution.index.embedded import FaissIndex
+from attribution.index.embedded import EmbeddedIndex
 from attribution.index.faiss_structure import Structure
 from attribution.index.segment import Segment
 from attribution.index.sizing import DEFAULT_SIZING, Sizing
@@ -70,11 +70,11 @@ class Owner:
         return {**asdict(self), "parts": parts}
 
 
-def save_snapshot(index: FaissIndex, folder: Path) -> int:
+def save_snapshot(index: EmbeddedIndex, folder: Path) -> int:
     """Write the index as it is now and return its generation; changes may go on meanwhile.
 
     One process at a time may save into a folder. Rows removed but not yet compacted are written
-    as dead: `FaissIndex.compact` first, where they must leave the disk.
+    as dead: `EmbeddedIndex.compact` first, where they must leave the disk.
 
     Raises:
         OSError: it cannot be written, with `ENOSPC` for a full disk; the one before still stands.
@@ -111,7 +111,7 @@ def save_snapshot(index: FaissIndex, folder: Path) -> int:
     return view.generation
 
 
-def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING) -> FaissIndex:
+def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING) -> EmbeddedIndex:
     """The index that was saved, if every byte is as written and the vectors are the owner's.
 
     Raises:
@@ -131,7 +131,7 @@ def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING
         view = _read_view(current.folder, manifest, owner.parts)
     except (OSError, ValueError, RuntimeError) as error:
         raise SnapshotRefused(f"it cannot be read: {error}") from error
-    return FaissIndex(
+    return EmbeddedIndex(
         owner.parts,
         owner.dimension,
         owner.model_id,

@@ -1,6 +1,6 @@
 """The state of an index at one generation, immutable: whoever holds it searches without a lock.
 
-It must not know how states follow one another; that is the writer's business (`faiss.py`).
+It must not know how states follow one another; that is the writer's business (`embedded.py`).
 """
 
 from __future__ import annotations

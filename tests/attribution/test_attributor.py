@@ -5,7 +5,7 @@ import pytest
 
 from attribution.attributor import Attributor
 from attribution.calibration import AlphaTooSmall, Calibration
-from attribution.index import FaissIndex, Follower
+from attribution.index import EmbeddedIndex, Follower
 from attribution.retrieval.retrieval import Fusion
 from models.background import Background
 from tests.attribution.conftest import SmallSpace
@@ -29,7 +29,7 @@ class World:
 
     def __init__(self, catalog, space, new_source, *, background=400):
         self.catalog, self.space = catalog, space
-        self.index = FaissIndex(space.parts, space.dimension, space.model_id, catalog.epoch)
+        self.index = EmbeddedIndex(space.parts, space.dimension, space.model_id, catalog.epoch)
         self.follower = Follower(catalog, self.index, space.model_id)
         fusion = Fusion(space.parts, space.reference, space.views)
         self.background = (

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 
 from attribution.catalog import Catalog, CollectionNotFound, NewSource, SourceTakenDown
-from attribution.index import FaissIndex, Follower, open_index, save_snapshot
+from attribution.index import EmbeddedIndex, Follower, open_index, save_snapshot
 from models.parts import Part, consecutive_parts
 
 DIMENSION = 6
@@ -205,7 +205,7 @@ class CatalogAndIndex(RuleBasedStateMachine):
         for name in ("default", "art"):
             self.found_as_by_hand(self.index, frozenset({name}))
 
-    def found_as_by_hand(self, index: FaissIndex, collections):
+    def found_as_by_hand(self, index: EmbeddedIndex, collections):
         query = row(1000)
         hits = index.search(query[None], 20, collections=collections)
         found = [int(vector_id) for vector_id in hits.ids[0] if vector_id >= 0]

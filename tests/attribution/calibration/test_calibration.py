@@ -8,7 +8,7 @@ from PIL import Image
 
 from attribution.calibration import Calibration
 from attribution.calibration.neighbours import BackgroundNeighbours
-from attribution.index import FaissIndex, Follower, change_batch
+from attribution.index import EmbeddedIndex, Follower, change_batch
 from attribution.retrieval.retrieval import Fusion
 from models.background import Background, thumbnail
 from tests.attribution.conftest import SmallSpace
@@ -33,7 +33,7 @@ def background(small_space):
 
 @pytest.fixture
 def opened(catalog, small_space, background):
-    index = FaissIndex(small_space.parts, small_space.dimension, "small", catalog.epoch)
+    index = EmbeddedIndex(small_space.parts, small_space.dimension, "small", catalog.epoch)
     calibration = Calibration(index, fusion_of(small_space), background, catalog)
     follower = Follower(catalog, index, "small")
     follower.on_change(calibration.apply)
@@ -102,7 +102,7 @@ def test_the_null_after_many_changes_equals_a_fresh_one(
 
 def test_an_id_added_again_is_not_counted_twice(small_space):
     rows = rows_of(3, 5, small_space.parts)
-    index = FaissIndex(small_space.parts, small_space.dimension, "small", "epoch")
+    index = EmbeddedIndex(small_space.parts, small_space.dimension, "small", "epoch")
     fusion = Fusion(small_space.parts, small_space.reference)
     neighbours = BackgroundNeighbours(index, fusion.prepare(rows_of(5, 20, small_space.parts)))
     for generation in (1, 2):
@@ -157,7 +157,7 @@ def test_a_background_image_that_is_a_copy_of_a_source_is_dropped(
         copy = thumbnail(preview)
     thumbnails = background.thumbnails.copy()
     thumbnails[7] = copy
-    index = FaissIndex(small_space.parts, small_space.dimension, "small", catalog.epoch)
+    index = EmbeddedIndex(small_space.parts, small_space.dimension, "small", catalog.epoch)
     fusion = Fusion(small_space.parts, small_space.reference)
     catalog.add("small", [source])
     Follower(catalog, index, "small").catch_up()
@@ -185,7 +185,7 @@ def test_nothing_to_standardise_by_is_missing_not_an_error(catalog, background, 
     from models.parts import consecutive_parts  # noqa: PLC0415
 
     parts = consecutive_parts([("whole", 24)])
-    index = FaissIndex(parts, 24, "small", catalog.epoch)
+    index = EmbeddedIndex(parts, 24, "small", catalog.epoch)
     fusion = Fusion(parts, np.zeros((0, 24), np.float32))
     calibration = Calibration(index, fusion, background, catalog)
     calibration.build()

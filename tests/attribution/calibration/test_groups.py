@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attribution.calibration.groups import SAME, first_members, groups_of, near
-from attribution.index import FaissIndex, change_batch
+from attribution.index import EmbeddedIndex, change_batch
 from tests.attribution.conftest import SPACE_PARTS, rows_of
 
 
@@ -51,7 +51,7 @@ def test_doubles_among_hits_form_groups_and_what_is_gone_stays_alone():
     rows = rows_of(1, 100)
     rows[40:45] = rows[7]
     rows[60] = turned(rows[20:21], 0.97, SPACE_PARTS[0], 5)[0]
-    index = FaissIndex(SPACE_PARTS, 24, "small", "epoch")
+    index = EmbeddedIndex(SPACE_PARTS, 24, "small", "epoch")
     index.apply(
         change_batch(
             1, dimension=24, add_ids=np.arange(100), add_vectors=rows, add_collections=["a"] * 100
@@ -66,7 +66,7 @@ def test_doubles_among_hits_form_groups_and_what_is_gone_stays_alone():
 def test_many_queries_are_grouped_as_single_ones():
     rows = rows_of(1, 50)
     rows[30:40] = rows[:10]
-    index = FaissIndex(SPACE_PARTS, 24, "small", "epoch")
+    index = EmbeddedIndex(SPACE_PARTS, 24, "small", "epoch")
     index.apply(
         change_batch(
             1, dimension=24, add_ids=np.arange(50), add_vectors=rows, add_collections=["a"] * 50

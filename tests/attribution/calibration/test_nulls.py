@@ -10,7 +10,7 @@ from attribution.calibration import Calibration
 from attribution.calibration.filtering import FilteredNulls
 from attribution.calibration.following import FollowedNull, ScoredBackground
 from attribution.calibration.reference import Reference
-from attribution.index import FaissIndex, change_batch
+from attribution.index import EmbeddedIndex, change_batch
 from attribution.retrieval.retrieval import Fusion
 from models.background import GENERATED, LAUNDERED, PHOTO, Background
 from tests.attribution.conftest import SmallSpace, rows_of
@@ -30,7 +30,7 @@ class World:
 
     def __init__(self, catalog, space, rule):
         self.catalog, self.space = catalog, space
-        self.index = FaissIndex(space.parts, space.dimension, "small", catalog.epoch)
+        self.index = EmbeddedIndex(space.parts, space.dimension, "small", catalog.epoch)
         self.fusion = Fusion(space.parts, space.reference, space.views, rule)
         self.calibration = self.fresh()
         self.rows = rows_of(77, 1600)

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from attribution.index import (
     Contents,
-    FaissIndex,
+    EmbeddedIndex,
     Owner,
     Sizing,
     VectorsMissing,
@@ -31,15 +31,15 @@ RESTLESS = Sizing(tail_rows=5, tail_share=0.0, removed_share=0.0)  # always comp
 OWNER = Owner("m", 16, PARTS, "e")
 
 
-def empty(sizing: Sizing = FLAT, *, compacts_itself: bool = False) -> FaissIndex:
-    return FaissIndex(PARTS, 16, "m", "e", sizing=sizing, compacts_itself=compacts_itself)
+def empty(sizing: Sizing = FLAT, *, compacts_itself: bool = False) -> EmbeddedIndex:
+    return EmbeddedIndex(PARTS, 16, "m", "e", sizing=sizing, compacts_itself=compacts_itself)
 
 
-def filled(rows, sizing: Sizing = FLAT, collections=("a", "b")) -> FaissIndex:
+def filled(rows, sizing: Sizing = FLAT, collections=("a", "b")) -> EmbeddedIndex:
     """An index whose base holds ids 1..n, in turn in each collection."""
     names = tuple(collections[number % len(collections)] for number in range(len(rows)))
     contents = Contents(np.arange(1, len(rows) + 1), rows, names)
-    return FaissIndex.from_rows(PARTS, 16, "m", "e", contents, generation=1, sizing=sizing)
+    return EmbeddedIndex.from_rows(PARTS, 16, "m", "e", contents, generation=1, sizing=sizing)
 
 
 def palette(number: int) -> np.ndarray:
@@ -290,7 +290,7 @@ def test_other_bad_questions_say_what_to_do(unit_rows):
 
 
 def test_no_queries_and_one_part_need_no_care(unit_rows):
-    index = FaissIndex((Part("whole", 0, 16),), 16, "m", "e")
+    index = EmbeddedIndex((Part("whole", 0, 16),), 16, "m", "e")
     assert index.search(np.empty((0, 16), np.float32), 3).ids.shape == (0, 3)
     assert index.search(unit_rows(2), 3).ids.tolist() == [[-1] * 3] * 2
     assert index.vectors([]).shape == (0, 16)
@@ -303,7 +303,7 @@ def test_no_queries_and_one_part_need_no_care(unit_rows):
 )
 def test_parts_must_lie_in_the_row(parts):
     with pytest.raises(ValueError, match="part"):
-        FaissIndex(parts, 8, "m", "e")
+        EmbeddedIndex(parts, 8, "m", "e")
 
 
 def test_bad_batches_are_refused_and_change_nothing(unit_rows):

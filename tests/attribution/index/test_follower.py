@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from attribution.catalog import Catalog
-from attribution.index import FaissIndex, Follower
+from attribution.index import EmbeddedIndex, Follower
 from attribution.index.protocol import ChangeBatch
 
 
 @pytest.fixture
-def index(catalog, space) -> FaissIndex:
-    return FaissIndex(space.parts, space.dimension, space.model_id, catalog.epoch)
+def index(catalog, space) -> EmbeddedIndex:
+    return EmbeddedIndex(space.parts, space.dimension, space.model_id, catalog.epoch)
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def follower(catalog, index, space) -> Follower:
     return Follower(catalog, index, space.model_id)
 
 
-def ids(index: FaissIndex) -> list[int]:
+def ids(index: EmbeddedIndex) -> list[int]:
     return index.contents().ids.tolist()
 
 
@@ -112,7 +112,7 @@ def test_long_histories_are_read_in_batches(index, follower, add_sources, monkey
 
 def test_another_encoders_or_another_epochs_index_is_refused(catalog, space):
     for model_id, epoch in (("other", catalog.epoch), (space.model_id, "before the restore")):
-        index = FaissIndex(space.parts, space.dimension, model_id, epoch)
+        index = EmbeddedIndex(space.parts, space.dimension, model_id, epoch)
         with pytest.raises(ValueError, match=r"holds vectors|was restored"):
             Follower(catalog, index, space.model_id)
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attribution.index import FaissIndex, Sizing, open_index, rebuild, save_snapshot
+from attribution.index import EmbeddedIndex, Sizing, open_index, rebuild, save_snapshot
 
 
-def assert_same(one: FaissIndex, other: FaissIndex) -> None:
+def assert_same(one: EmbeddedIndex, other: EmbeddedIndex) -> None:
     left, right = one.contents(), other.contents()
     np.testing.assert_array_equal(left.ids, right.ids)
     np.testing.assert_array_equal(left.vectors, right.vectors)
@@ -76,7 +76,9 @@ def test_a_snapshot_ahead_of_its_catalog_is_rebuilt(catalog, space, add_sources,
     add_sources(2)
     index = open_index(catalog, space, tmp_path)
     ahead = replace(index.view, generation=99)
-    save_snapshot(FaissIndex(space.parts, 16, space.model_id, catalog.epoch, view=ahead), tmp_path)
+    save_snapshot(
+        EmbeddedIndex(space.parts, 16, space.model_id, catalog.epoch, view=ahead), tmp_path
+    )
     assert open_index(catalog, space, tmp_path).generation == catalog.generation()
     assert "it is of generation 99, the catalog stands at 2" in caplog.text
 

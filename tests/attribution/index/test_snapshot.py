@@ -11,7 +11,7 @@ import pytest
 
 from attribution.index import (
     Contents,
-    FaissIndex,
+    EmbeddedIndex,
     Owner,
     Sizing,
     SnapshotAbsent,
@@ -35,10 +35,10 @@ def owner(space) -> Owner:
 def make_index(owner, unit_rows):
     """A base of 100 ids, three of them removed since, one replaced, and ten in the tail."""
 
-    def make(sizing: Sizing = SIZINGS["flat"]) -> FaissIndex:
+    def make(sizing: Sizing = SIZINGS["flat"]) -> EmbeddedIndex:
         rows = unit_rows(110)
         names = ("a", "b") * 50
-        index = FaissIndex.from_rows(
+        index = EmbeddedIndex.from_rows(
             owner.parts,
             owner.dimension,
             owner.model_id,
@@ -62,7 +62,7 @@ def make_index(owner, unit_rows):
     return make
 
 
-def assert_equal(one: FaissIndex, other: FaissIndex, queries) -> None:
+def assert_equal(one: EmbeddedIndex, other: EmbeddedIndex, queries) -> None:
     left, right = one.contents(), other.contents()
     np.testing.assert_array_equal(left.ids, right.ids)
     np.testing.assert_array_equal(left.vectors, right.vectors)
@@ -102,7 +102,7 @@ def test_what_is_saved_comes_back_equal_and_goes_on(kind, make_index, owner, uni
 
 
 def test_an_empty_index_can_be_saved(owner, tmp_path):
-    save_snapshot(FaissIndex(owner.parts, 16, owner.model_id, owner.epoch), tmp_path)
+    save_snapshot(EmbeddedIndex(owner.parts, 16, owner.model_id, owner.epoch), tmp_path)
     assert load_snapshot(tmp_path, owner).stats().vectors == 0
 
 
@@ -228,7 +228,7 @@ def test_a_full_disk_leaves_the_old_snapshot(make_index, owner, tmp_path, monkey
     assert load_snapshot(tmp_path, owner).generation == 114
 
 
-def save_and_die(index: FaissIndex, folder: Path, flushes: int) -> bool:
+def save_and_die(index: EmbeddedIndex, folder: Path, flushes: int) -> bool:
     """Save in a child that kill -9 ends after so many flushes; False once it outlives the save.
 
     What is on disk differs only from one flush to the next, so this meets every moment.

@@ -13,7 +13,7 @@ from torch.nn import functional
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog, NewSource
-from attribution.index import FaissIndex, Follower
+from attribution.index import EmbeddedIndex, Follower
 from attribution.ingestion.previews import make_preview
 from attribution.retrieval.retrieval import fusion_of
 from models.backbones.features import Backbone, Features
@@ -96,7 +96,7 @@ def open_attributor(catalog: Catalog, encoder, background) -> Callable[..., Attr
     """An attributor on what the catalog holds now."""
 
     def opened(null: Background | None = background) -> Attributor:
-        index = FaissIndex(encoder.parts, encoder.dimension, encoder.model_id, catalog.epoch)
+        index = EmbeddedIndex(encoder.parts, encoder.dimension, encoder.model_id, catalog.epoch)
         Follower(catalog, index, encoder.model_id).catch_up()
         calibration = Calibration(index, fusion_of(encoder), null, catalog)
         calibration.build()

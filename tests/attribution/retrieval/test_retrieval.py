@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import gumbel_r
 
-from attribution.index import FaissIndex, change_batch
+from attribution.index import EmbeddedIndex, change_batch
 from attribution.retrieval.retrieval import Fusion, retrieve, unique_per_row
 from models.parts import consecutive_parts
 
@@ -57,7 +57,7 @@ def slow_score(query, row, reference, parts, rule):
 
 
 def filled_index(rows, ids, collections, parts=PARTS):
-    index = FaissIndex(parts, parts[-1].stop, "model", "epoch")
+    index = EmbeddedIndex(parts, parts[-1].stop, "model", "epoch")
     index.apply(
         change_batch(
             1, dimension=rows.shape[1], add_ids=ids, add_vectors=rows, add_collections=collections
