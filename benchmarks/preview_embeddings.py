@@ -22,11 +22,11 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy.stats import kendalltau
 
-from attribution.ingestion.previews import make_preview
 from attribution.retrieval.retrieval import fusion_of
 from attribution.synthesis import bundled_photographs
 from models import load_encoder
 from models.encoder import Encoder
+from models.images.previews import make_preview
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 

@@ -27,7 +27,7 @@ from attribution.catalog import (
     NewSource,
     SourceTakenDown,
 )
-from attribution.ingestion.previews import make_preview
+from models.images.previews import make_preview
 
 logger = logging.getLogger(__name__)
 

@@ -12,15 +12,6 @@ from attribution.catalog.database import Database
 from attribution.catalog.records import FittedCalibration
 from attribution.catalog.schema import calibrations
 
-_COLUMNS = [
-    calibrations.c.id,
-    calibrations.c.model_id,
-    calibrations.c.kind,
-    calibrations.c.parameters,
-    calibrations.c.figures,
-    calibrations.c.created_at,
-]
-
 
 class Calibrations:
     """What was fitted for each encoder, by the kind of calibration."""
@@ -53,7 +44,7 @@ class Calibrations:
     def newest(self, model_id: str, kind: str, *, after: int = 0) -> FittedCalibration | None:
         """The last one added for this encoder and of this kind; None where its id is <= `after`."""
         newest = (
-            sa.select(*_COLUMNS)
+            sa.select(calibrations)
             .where(
                 calibrations.c.model_id == model_id,
                 calibrations.c.kind == kind,

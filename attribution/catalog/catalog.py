@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -17,10 +16,8 @@ from attribution.catalog import (
     changes,
     collections,
     embeddings,
-    own_secrets,
     preparing,
     removals,
-    schema,
     sources,
 )
 from attribution.catalog.calibrations import Calibrations
@@ -108,12 +105,7 @@ class Catalog:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def generation(self) -> int:
@@ -191,8 +183,7 @@ class Catalog:
             InvalidField: `limit` or a field of `where` makes no sense.
         """
         with self._database.read() as connection:
-            secret = own_secrets.read(connection, own_secrets.CURSORS)
-            return sources.page(connection, where, limit=limit, cursor=cursor, secret=secret)
+            return sources.page(connection, where, limit=limit, cursor=cursor)
 
     def update(
         self, source_id: str, changes: Mapping[str, Any], *, if_revision: int | None = None
@@ -245,12 +236,6 @@ class Catalog:
         except FileNotFoundError:
             self.source(source_id)  # deleted a moment ago: not found, and nothing is wrong
             raise PreviewMissing(source_id, self._previews.path(name)) from None
-
-    def orphan_previews(self) -> tuple[Path, ...]:
-        """Preview files that no source uses; an addition under way may still need the newest."""
-        with self._database.read() as connection:
-            used = set(connection.execute(sa.select(schema.sources.c.preview)).scalars())
-        return tuple(sorted(path for path in self._previews.files() if path.stem not in used))
 
     # What indexes follow
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from attribution.catalog import changes
-from attribution.catalog.database import Database, in_statements
+from attribution.catalog.database import Database, rows_among
 from attribution.catalog.errors import CatalogUnusable
 from attribution.catalog.previews import PreviewStore, digest
 from attribution.catalog.schema import changes as change_table
@@ -163,15 +163,15 @@ class Checks:
             tuple(name for name in damaged if name in still),
         )
 
-    def unused_previews(self) -> tuple[str, ...]:
-        """Names of files that no source uses and no addition under way can still need."""
+    def unused_previews(self, *, seconds: float = _UNUSED_SECONDS) -> tuple[str, ...]:
+        """Names of files that no source uses, as old as no addition under way needs them."""
         used = self.preview_users()
-        old = time.time() - _UNUSED_SECONDS
+        old = time.time() - seconds
         names = []
         for path in self._previews.files():
             if self._previews.name_of(path) not in used:
                 with contextlib.suppress(FileNotFoundError):
-                    names += [path.name] if path.stat().st_mtime < old else []
+                    names += [path.name] if path.stat().st_mtime <= old else []
         return tuple(sorted(names))
 
     def preview_users(self) -> dict[str, list[str]]:
@@ -185,14 +185,10 @@ class Checks:
 
     def live(self, source_ids: Iterable[str]) -> set[str]:
         """Those of the ids that name a source."""
-        found: set[str] = set()
+        column = sources.c.source_id
         with self._database.read() as connection:
-            for some in in_statements(sorted(set(source_ids))):
-                rows = connection.execute(
-                    sa.select(sources.c.source_id).where(sources.c.source_id.in_(some))
-                )
-                found.update(rows.scalars())
-        return found
+            rows = rows_among(connection, sa.select(column), column, set(source_ids))
+            return {row.source_id for row in rows}
 
     def _rows(self, model_id: str) -> Iterator[tuple[str, bytes | None]]:
         """Every live source with its row under the encoder, or None; short reads, page by page."""
@@ -235,15 +231,9 @@ def _log(connection: Connection) -> Iterator[tuple[str, int]]:
 
 
 def _collections(connection: Connection, vector_ids: tuple[int, ...]) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for some in in_statements(vector_ids):
-        rows = connection.execute(
-            sa.select(sources.c.vector_id, sources.c.collection).where(
-                sources.c.vector_id.in_(some)
-            )
-        )
-        found.update((vector_id, collection) for vector_id, collection in rows)
-    return found
+    wanted = sa.select(sources.c.vector_id, sources.c.collection)
+    rows = rows_among(connection, wanted, sources.c.vector_id, vector_ids)
+    return {row.vector_id: row.collection for row in rows}
 
 
 def _last_collection(connection: Connection, vector_id: int) -> str:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from attribution.catalog import changes, removals
-from attribution.catalog.database import Database, in_statements
+from attribution.catalog.database import Database, rows_among
 from attribution.catalog.errors import CatalogBusy
 from attribution.catalog.previews import PreviewStore
 from attribution.catalog.schema import compaction, sources
@@ -91,12 +91,9 @@ class Compaction:
 
     def _remove_unused(self, connection: Connection, unused: dict[str, list[str]]) -> int:
         """Safe under the write lock: an addition checks there that its previews are in place."""
-        used: set[str] = set()
-        for some in in_statements(sorted(unused)):
-            rows = connection.execute(
-                sa.select(sources.c.preview).where(sources.c.preview.in_(some))
-            )
-            used.update(rows.scalars())
+        column = sources.c.preview
+        rows = rows_among(connection, sa.select(column), column, sorted(unused))
+        used = {row.preview for row in rows}
         doomed = [files for name, files in unused.items() if name not in used]
         return sum(self._previews.discard(file) for files in doomed for file in files)
 

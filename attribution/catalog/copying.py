@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attribution.catalog.checks import renew_epoch
 from attribution.catalog.database import Database
-from attribution.catalog.previews import PreviewStore, digest
+from attribution.catalog.previews import PreviewStore
 from attribution.files import flush
 
 FILE = "catalog.sqlite3"
@@ -65,10 +65,9 @@ def copy_previews(names: Iterable[str], source: PreviewStore, target: PreviewSto
 def _sound(store: PreviewStore, name: str) -> bytes | None:
     """The bytes of a preview; None where the file is missing, unreadable or not what was stored."""
     try:
-        data = store.read(name)
+        return store.read_sound(name)
     except OSError:
         return None
-    return data if digest(data) == name else None
 
 
 def replace_database(prepared: Path, target: Path) -> None:

@@ -12,12 +12,32 @@ import base64
 import binascii
 import hashlib
 import hmac
+import secrets as random
 import struct
 
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
 from attribution.catalog.errors import InvalidCursor
+from attribution.catalog.schema import secrets
 
 _SHAPE = struct.Struct(">q")
 _TAG_BYTES = 10
+_SECRET_BYTES = 32
+_NAME = "cursors"
+_SECRET = sa.select(secrets.c.value).where(secrets.c.name == _NAME)
+
+
+def make_secret(connection: Connection) -> None:
+    """Make the catalog's secret where it has none. Must run in a write transaction."""
+    if connection.execute(_SECRET).first() is None:
+        value = random.token_bytes(_SECRET_BYTES)
+        connection.execute(sa.insert(secrets).values(name=_NAME, value=value))
+
+
+def secret(connection: Connection) -> bytes:
+    """The catalog's secret, which nobody is shown."""
+    return bytes(connection.execute(_SECRET).scalar_one())
 
 
 def encode(vector_id: int, secret: bytes) -> str:

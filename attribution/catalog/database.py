@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Row, event
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
 from attribution.catalog.errors import (
@@ -142,6 +142,14 @@ def in_statements(values: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
     """Split what an `IN (...)` names into pieces that fit one statement each."""
     for start in range(0, len(values), _STATEMENT_VALUES):
         yield values[start : start + _STATEMENT_VALUES]
+
+
+def rows_among(
+    connection: Connection, wanted: sa.Select[Any], column: sa.Column[Any], values: Iterable[object]
+) -> Iterator[Row[Any]]:
+    """The rows of `wanted` whose `column` has one of these values, in pieces of one statement."""
+    for some in in_statements(list(values)):
+        yield from connection.execute(wanted.where(column.in_(some)))
 
 
 def _engine(url: str | sa.URL) -> Engine:

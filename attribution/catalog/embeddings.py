@@ -9,7 +9,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from attribution.catalog.database import in_statements
+from attribution.catalog.database import rows_among
 from attribution.catalog.errors import EmbeddingsMissing, InvalidField
 from attribution.catalog.records import EmbeddingPage
 from attribution.catalog.schema import embeddings, sources
@@ -45,16 +45,9 @@ def require_dimension(connection: Connection, model_id: str, vectors: Sequence[V
 
 def embedded(connection: Connection, model_id: str, vector_ids: Sequence[int]) -> set[int]:
     """Those of `vector_ids` that have a row under this encoder."""
-    found: set[int] = set()
-    for some in in_statements(vector_ids):
-        found.update(
-            connection.execute(
-                sa.select(embeddings.c.vector_id).where(
-                    embeddings.c.model_id == model_id, embeddings.c.vector_id.in_(some)
-                )
-            ).scalars()
-        )
-    return found
+    wanted = sa.select(embeddings.c.vector_id).where(embeddings.c.model_id == model_id)
+    rows = rows_among(connection, wanted, embeddings.c.vector_id, vector_ids)
+    return {row.vector_id for row in rows}
 
 
 def put(connection: Connection, model_id: str, vectors: Mapping[int, Vectors]) -> None:
@@ -79,18 +72,13 @@ def fetch(connection: Connection, model_id: str, vector_ids: Sequence[int]) -> V
     Raises:
         EmbeddingsMissing: names every id without a row.
     """
-    wanted = [int(vector_id) for vector_id in vector_ids]
-    found: dict[int, bytes] = {}
-    for some in in_statements(wanted):
-        rows = connection.execute(
-            sa.select(embeddings.c.vector_id, embeddings.c.vector).where(
-                embeddings.c.model_id == model_id, embeddings.c.vector_id.in_(some)
-            )
-        )
-        found.update((vector_id, vector) for vector_id, vector in rows)
-    if missing := [vector_id for vector_id in wanted if vector_id not in found]:
+    ids = [int(vector_id) for vector_id in vector_ids]
+    wanted = sa.select(embeddings).where(embeddings.c.model_id == model_id)
+    rows = rows_among(connection, wanted, embeddings.c.vector_id, ids)
+    found: dict[int, bytes] = {row.vector_id: row.vector for row in rows}
+    if missing := [vector_id for vector_id in ids if vector_id not in found]:
         raise EmbeddingsMissing(model_id, missing)
-    return _matrix(connection, model_id, [found[vector_id] for vector_id in wanted])
+    return _matrix(connection, model_id, [found[vector_id] for vector_id in ids])
 
 
 def page(

@@ -95,9 +95,7 @@ class Keys:
 
     def every(self) -> tuple[Key, ...]:
         """All keys ever made, oldest first."""
-        with self._database.read() as connection:
-            rows = connection.execute(sa.select(keys).order_by(keys.c.created_at, keys.c.key_id))
-            return tuple(_key(row) for row in rows.mappings())
+        return tuple(record.key for record in self.records())
 
     def records(self) -> tuple[KeyRecord, ...]:
         """All keys ever made, to be taken over by another catalog."""

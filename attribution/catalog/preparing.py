@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attribution.catalog import changes, collections, migration, own_secrets
+from attribution.catalog import changes, collections, cursors, migration
 from attribution.catalog.database import Database
 
 
@@ -15,6 +15,6 @@ def prepare(database: Database) -> str:
             migration.upgrade(connection)
             changes.begin(connection)
             collections.ensure_default(connection)
-            own_secrets.ensure(connection)
+            cursors.make_secret(connection)
     with database.read() as connection:
         return changes.epoch(connection)

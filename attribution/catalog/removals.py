@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import Connection
 
 from attribution.catalog import changes, collections, validation
-from attribution.catalog.database import in_statements
+from attribution.catalog.database import in_statements, rows_among
 from attribution.catalog.previews import PreviewStore
 from attribution.catalog.records import Deleted
 from attribution.catalog.schema import discarded_previews, sources
 from attribution.catalog.sources import is_source_id
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Doomed:
+class _Doomed(NamedTuple):
     vector_id: int
     source_id: str
     collection: str
     sha256: str
     preview: str
+
+
+_DOOMED = sa.select(*(sources.c[field] for field in _Doomed._fields))
 
 
 def delete(
@@ -33,8 +35,11 @@ def delete(
     within: frozenset[str] | None,
 ) -> Deleted:
     """Delete by id and by digest; what lies outside the collections `within` is not found."""
-    doomed = _matching(connection, sources.c.source_id, filter(is_source_id, source_ids))
-    doomed |= _matching(connection, sources.c.sha256, filter(validation.is_sha256, sha256s))
+    ids, digests = filter(is_source_id, source_ids), filter(validation.is_sha256, sha256s)
+    doomed = {
+        *map(_Doomed._make, rows_among(connection, _DOOMED, sources.c.source_id, ids)),
+        *map(_Doomed._make, rows_among(connection, _DOOMED, sources.c.sha256, digests)),
+    }
     if within is not None:
         doomed = {item for item in doomed if item.collection in within}
     found = {item.source_id for item in doomed} | {item.sha256 for item in doomed}
@@ -51,7 +56,8 @@ def delete_collection(connection: Connection, name: str) -> Deleted:
     """
     collections.refuse_protected(name)
     collections.find(connection, name)
-    deleted = _remove(connection, _select(connection, sources.c.collection == name))
+    doomed = connection.execute(_DOOMED.where(sources.c.collection == name))
+    deleted = _remove(connection, map(_Doomed._make, doomed))
     collections.remove(connection, name)
     return deleted
 
@@ -71,28 +77,6 @@ def remove_discarded(connection: Connection, store: PreviewStore) -> None:
     for name in connection.execute(sa.select(discarded_previews.c.preview).where(~used)).scalars():
         store.remove(name)
     connection.execute(sa.delete(discarded_previews))
-
-
-def _matching(
-    connection: Connection, column: sa.Column[str], values: Iterable[str]
-) -> set[_Doomed]:
-    doomed: set[_Doomed] = set()
-    for some in in_statements(list(values)):
-        doomed |= _select(connection, column.in_(some))
-    return doomed
-
-
-def _select(connection: Connection, condition: ColumnElement[bool]) -> set[_Doomed]:
-    rows = connection.execute(
-        sa.select(
-            sources.c.vector_id,
-            sources.c.source_id,
-            sources.c.collection,
-            sources.c.sha256,
-            sources.c.preview,
-        ).where(condition)
-    )
-    return {_Doomed(*row) for row in rows}
 
 
 def _remove(

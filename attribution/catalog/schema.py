@@ -211,18 +211,19 @@ jobs = Table(
     sqlite_autoincrement=True,  # no number is given out twice: workers take jobs in turns by it
 )
 
+
+def _job() -> Column[int]:
+    """The job that a row is of, and goes with."""
+    gone_with_it = ForeignKey("jobs.number", ondelete="CASCADE")
+    return Column("job", BigInt, gone_with_it, primary_key=True, autoincrement=False)
+
+
 # The images of a job. An item is waiting until it has a result or its job was cancelled; its bytes
 # are a file in the data folder until then. `attempts` outlives a crash of the process.
 job_items = Table(
     "job_items",
     metadata,
-    Column(
-        "job",
-        BigInt,
-        ForeignKey("jobs.number", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    _job(),
     Column("position", sa.Integer, primary_key=True, autoincrement=False),
     Column("filename", sa.String(1024)),
     Column("size", BigInt, nullable=False),
@@ -236,13 +237,7 @@ job_items = Table(
 job_results = Table(
     "job_results",
     metadata,
-    Column(
-        "job",
-        BigInt,
-        ForeignKey("jobs.number", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    _job(),
     Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
     Column("position", sa.Integer, nullable=False),
     Column("document", sa.JSON, nullable=False),

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import ColumnElement, Connection, Row
 
 from attribution.catalog import changes, cursors, validation
-from attribution.catalog.database import in_statements
+from attribution.catalog.database import rows_among
 from attribution.catalog.errors import InvalidField, RevisionMismatch, SourceNotFound
 from attribution.catalog.records import Page, Source, SourceFilter
 from attribution.catalog.schema import sources
@@ -21,7 +21,7 @@ from attribution.catalog.schema import sources
 LARGEST_PAGE = 1000
 
 _SOURCE_ID = re.compile(r"src_[a-z2-7]{20}")
-_COLUMNS = [sources.c[field.name] for field in fields(Source)]
+_SOURCES = sa.select(*(sources.c[field.name] for field in fields(Source)))
 
 
 def is_source_id(value: object) -> bool:
@@ -32,35 +32,25 @@ def is_source_id(value: object) -> bool:
 def find(connection: Connection, source_id: str, *, within: frozenset[str] | None = None) -> Source:
     """The live source of this id in the collections `within`; else SourceNotFound."""
     if is_source_id(source_id):
-        condition = sources.c.source_id == source_id
+        wanted = _SOURCES.where(sources.c.source_id == source_id)
         if within is not None:
-            condition &= sources.c.collection.in_(sorted(within))
-        if found := _select(connection, condition):
-            return found[0]
+            wanted = wanted.where(sources.c.collection.in_(sorted(within)))
+        if row := connection.execute(wanted).first():
+            return _source(row)
     raise SourceNotFound(source_id)
 
 
 def preview_name(connection: Connection, source_id: str) -> str:
     """The name of a source's preview file; SourceNotFound where there is no such source."""
-    find(connection, source_id)
-    return str(
-        connection.execute(
-            sa.select(sources.c.preview).where(sources.c.source_id == source_id)
-        ).scalar_one()
-    )
+    vector_id = find(connection, source_id).vector_id
+    name = sa.select(sources.c.preview).where(sources.c.vector_id == vector_id)
+    return str(connection.execute(name).scalar_one())
 
 
 def page(
-    connection: Connection,
-    where: SourceFilter | None,
-    *,
-    limit: int,
-    cursor: str | None,
-    secret: bytes,
+    connection: Connection, where: SourceFilter | None, *, limit: int, cursor: str | None
 ) -> Page:
     """At most `limit` matching sources, those added first coming first.
-
-    `secret` is the catalog's, for cursors.
 
     Sources added or removed between two pages neither repeat nor hide others.
 
@@ -69,29 +59,22 @@ def page(
     """
     if not 1 <= limit <= LARGEST_PAGE:
         raise InvalidField("limit", f"must be from 1 to {LARGEST_PAGE}")
+    secret = cursors.secret(connection)
     after = cursors.decode(cursor, secret) if cursor is not None else 0
-    rows = (
-        connection.execute(
-            sa.select(*_COLUMNS)
-            .where(sources.c.vector_id > after, *_conditions(where or SourceFilter()))
-            .order_by(sources.c.vector_id)
-            .limit(limit + 1)
-        )
-        .mappings()
-        .all()
-    )
-    items = tuple(Source(**row) for row in rows[:limit])
+    rows = connection.execute(
+        _SOURCES.where(sources.c.vector_id > after, *_conditions(where or SourceFilter()))
+        .order_by(sources.c.vector_id)
+        .limit(limit + 1)
+    ).all()
+    items = tuple(map(_source, rows[:limit]))
     more = len(rows) > limit
     return Page(items, cursors.encode(items[-1].vector_id, secret) if more else None)
 
 
 def by_vector_ids(connection: Connection, vector_ids: Sequence[int]) -> dict[int, Source]:
     """The live ones among `vector_ids`."""
-    found: dict[int, Source] = {}
-    for some in in_statements([int(vector_id) for vector_id in vector_ids]):
-        for source in _select(connection, sources.c.vector_id.in_(some)):
-            found[source.vector_id] = source
-    return found
+    rows = rows_among(connection, _SOURCES, sources.c.vector_id, map(int, vector_ids))
+    return {row.vector_id: _source(row) for row in rows}
 
 
 def by_digests(
@@ -99,12 +82,10 @@ def by_digests(
 ) -> dict[str, Source]:
     """The sources of `collection` that have these bytes, by sha256."""
     validation.collection_name(collection)
-    found: dict[str, Source] = {}
-    for some in in_statements([digest for digest in digests if validation.is_sha256(digest)]):
-        condition = sa.and_(sources.c.collection == collection, sources.c.sha256.in_(some))
-        for source in _select(connection, condition):
-            found[source.sha256] = source
-    return found
+    wanted = _SOURCES.where(sources.c.collection == collection)
+    sound = filter(validation.is_sha256, digests)
+    rows = rows_among(connection, wanted, sources.c.sha256, sound)
+    return {row.sha256: _source(row) for row in rows}
 
 
 def update(
@@ -135,9 +116,8 @@ def update(
     return find(connection, source_id)
 
 
-def _select(connection: Connection, condition: ColumnElement[bool]) -> list[Source]:
-    rows = connection.execute(sa.select(*_COLUMNS).where(condition)).mappings()
-    return [Source(**row) for row in rows]
+def _source(row: Row[Any]) -> Source:
+    return Source(**row._asdict())
 
 
 def _conditions(where: SourceFilter) -> list[ColumnElement[bool]]:

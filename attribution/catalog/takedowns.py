@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from attribution.catalog import compaction, removals, validation
-from attribution.catalog.database import Database, in_statements
+from attribution.catalog.database import Database, in_statements, rows_among
 from attribution.catalog.errors import InvalidField, SourceTakenDown
 from attribution.catalog.jobs import rows as job_rows
 from attribution.catalog.records import Deleted, TakenDown
@@ -124,11 +124,9 @@ def every(connection: Connection) -> tuple[Tombstone, ...]:
 
 def among(connection: Connection, sha256s: Iterable[str]) -> frozenset[str]:
     """Those of the digests that were taken down."""
-    found: set[str] = set()
-    for some in in_statements([value for value in sha256s if validation.is_sha256(value)]):
-        rows = connection.execute(sa.select(takedowns.c.sha256).where(takedowns.c.sha256.in_(some)))
-        found.update(rows.scalars())
-    return frozenset(found)
+    column, digests = takedowns.c.sha256, filter(validation.is_sha256, sha256s)
+    rows = rows_among(connection, sa.select(column), column, digests)
+    return frozenset(row.sha256 for row in rows)
 
 
 def refuse(connection: Connection, sha256s: Iterable[str]) -> None:
@@ -157,13 +155,10 @@ def _bury(connection: Connection, tombstones: Sequence[Tombstone]) -> None:
 
 
 def _digests_of(connection: Connection, source_ids: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for some in in_statements([name for name in source_ids if is_source_id(name)]):
-        rows = connection.execute(
-            sa.select(sources.c.source_id, sources.c.sha256).where(sources.c.source_id.in_(some))
-        )
-        found.update((source_id, sha256) for source_id, sha256 in rows)
-    return found
+    wanted = sa.select(sources.c.source_id, sources.c.sha256)
+    ids = filter(is_source_id, source_ids)
+    rows = rows_among(connection, wanted, sources.c.source_id, ids)
+    return {row.source_id: row.sha256 for row in rows}
 
 
 def _reason(value: str) -> str:

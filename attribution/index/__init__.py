@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from attribution.index.embedded import EmbeddedIndex
 from attribution.index.follower import Follower
-from attribution.index.opening import EmbeddingSpace, live_contents, open_index, rebuild
+from attribution.index.opening import live_contents, open_index, rebuild
 from attribution.index.protocol import (
     ChangeBatch,
+    EmbeddingSpace,
     Hits,
     Index,
     IndexStats,

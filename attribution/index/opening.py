@@ -7,35 +7,18 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from attribution.catalog import Catalog
 from attribution.index.embedded import EmbeddedIndex
 from attribution.index.follower import Follower
+from attribution.index.protocol import EmbeddingSpace
 from attribution.index.sizing import DEFAULT_SIZING, Sizing
 from attribution.index.snapshot import Owner, SnapshotAbsent, SnapshotRefused, load_snapshot
 from attribution.index.view import Contents
-from models.parts import Part
 
 log = logging.getLogger(__name__)
-
-
-class EmbeddingSpace(Protocol):
-    """What an index has to know of an encoder; `models.Encoder` is one."""
-
-    @property
-    def model_id(self) -> str:
-        """Names the encoder and its weights."""
-
-    @property
-    def dimension(self) -> int:
-        """Floats a row."""
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """Slices of a row that are compared on their own."""
 
 
 def open_index(

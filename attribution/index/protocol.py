@@ -123,12 +123,12 @@ class IndexStats:
     recall_at_10: float | None = None
 
 
-class Index(Protocol):
-    """Nearest vectors by inner product, following the catalog's changes."""
+class EmbeddingSpace(Protocol):
+    """What an index has to know of an encoder; `models.Encoder` is one."""
 
     @property
     def model_id(self) -> str:
-        """The encoder whose vectors are held."""
+        """Names the encoder and its weights."""
 
     @property
     def dimension(self) -> int:
@@ -136,7 +136,11 @@ class Index(Protocol):
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The slices of a row that can be searched; each slice is of unit length."""
+        """Slices of a row that are compared on their own, each of unit length."""
+
+
+class Index(EmbeddingSpace, Protocol):
+    """Nearest vectors by inner product in such a space, following the catalog's changes."""
 
     @property
     def epoch(self) -> str:

@@ -118,17 +118,16 @@ def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING
         SnapshotAbsent: nothing was saved here.
         SnapshotRefused: damaged, or of another encoder, epoch or format.
     """
-    current = _current(folder)
-    manifest = _manifest(current.folder, current.manifest_sha256)
+    current, manifest = _current(folder)
     if manifest.get("format") != FORMAT:
         raise SnapshotRefused(f"its format is {manifest.get('format')}, not {FORMAT}")
     for key, expected in owner.described().items():
         if manifest["owner"][key] != expected:
             raise SnapshotRefused(f"its {key} is {manifest['owner'][key]!r}, not {expected!r}")
     for name, (size, sha256) in manifest["files"].items():
-        _check_file(current.folder / name, size, sha256)
+        _check_file(current / name, size, sha256)
     try:
-        view = _read_view(current.folder, manifest, owner.parts)
+        view = _read_view(current, manifest, owner.parts)
     except (OSError, ValueError, RuntimeError) as error:
         raise SnapshotRefused(f"it cannot be read: {error}") from error
     return EmbeddedIndex(
@@ -150,11 +149,10 @@ def holds_removed(folder: Path, generation: int) -> bool:
     if len(present) != 1:
         return bool(present)
     try:
-        current = _current(folder)
-        manifest = _manifest(current.folder, current.manifest_sha256)
+        current, manifest = _current(folder)
     except SnapshotRefused:
         return True
-    return current.folder != present[0] or manifest.get("clean", -1) < generation
+    return current != present[0] or manifest.get("clean", -1) < generation
 
 
 def remove_snapshots(folder: Path) -> None:
@@ -169,12 +167,6 @@ def remove_snapshots(folder: Path) -> None:
         else:
             path.unlink()
     flush(folder)
-
-
-@dataclass(frozen=True, slots=True)
-class _Current:
-    folder: Path
-    manifest_sha256: str
 
 
 def _least_size(view: View) -> int:
@@ -222,7 +214,8 @@ def _write_manifest(view: View, owner: Owner, folder: Path, *, clean: int) -> st
     return sha256_of(path)
 
 
-def _current(folder: Path) -> _Current:
+def _current(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The folder of the snapshot that CURRENT names, and its manifest."""
     try:
         name, sha256 = (folder / "CURRENT").read_text(encoding="ascii").split()
     except FileNotFoundError:
@@ -231,18 +224,13 @@ def _current(folder: Path) -> _Current:
         raise SnapshotRefused(f"CURRENT cannot be read: {error}") from error
     if not name.isdecimal():
         raise SnapshotRefused("CURRENT does not name a snapshot")
-    return _Current(folder / name, sha256)
-
-
-def _manifest(folder: Path, sha256: str) -> dict[str, Any]:
     try:
-        written = (folder / "manifest.json").read_bytes()
+        written = (folder / name / "manifest.json").read_bytes()
     except OSError as error:
         raise SnapshotRefused(f"its manifest cannot be read: {error}") from error
     if hashlib.sha256(written).hexdigest() != sha256:
         raise SnapshotRefused("its manifest is not the one that CURRENT names")
-    manifest: dict[str, Any] = json.loads(written)
-    return manifest
+    return folder / name, json.loads(written)
 
 
 def _check_file(path: Path, size: int, sha256: str) -> None:

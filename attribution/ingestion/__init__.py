@@ -10,7 +10,6 @@ from attribution.ingestion.manifest import (
     ManifestUnreadable,
     read_manifest,
 )
-from attribution.ingestion.previews import make_preview
 from attribution.ingestion.reading import Skipped
 
 __all__ = [
@@ -22,6 +21,5 @@ __all__ = [
     "Progress",
     "Skipped",
     "ingest",
-    "make_preview",
     "read_manifest",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attribution.maintenance.backup import BackupRefused, BackupReport, back_up
 from attribution.maintenance.erasing import Erased, erase
-from attribution.maintenance.findings import Finding, Verdict
+from attribution.maintenance.findings import Finding, Findings
 from attribution.maintenance.folder_lock import FolderInUse, folder_lock
 from attribution.maintenance.reembedding import ReembedReport, fill_embeddings
 from attribution.maintenance.restore import (
@@ -20,11 +20,11 @@ __all__ = [
     "BackupReport",
     "Erased",
     "Finding",
+    "Findings",
     "FolderInUse",
     "ReembedReport",
     "RestoreRefused",
     "RestoreReport",
-    "Verdict",
     "back_up",
     "erase",
     "fill_embeddings",

@@ -28,7 +28,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Findings:
     """Everything that a verification looked at, and what it found."""
 
     sources: int

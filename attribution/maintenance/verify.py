@@ -17,7 +17,7 @@ from attribution.catalog import Catalog, CatalogError, CatalogUnusable
 from attribution.catalog.copying import FILE
 from attribution.index import EmbeddingSpace, remove_snapshots
 from attribution.ingestion.companions import ImageEncoder
-from attribution.maintenance.findings import Finding, Verdict, some
+from attribution.maintenance.findings import Finding, Findings, some
 from attribution.maintenance.folder_lock import FolderInUse, folder_lock
 from attribution.maintenance.reembedding import fill_embeddings
 from attribution.maintenance.snapshot_check import snapshot_trouble
@@ -49,7 +49,7 @@ def verify(
     snapshots: Path,
     url: str | None = None,
     repair: bool = False,
-) -> Verdict:
+) -> Findings:
     """Check a data folder, and mend what can be mended where `repair` says so.
 
     Args:
@@ -68,10 +68,10 @@ def verify(
             for look in _Inspection(catalog, encoder, folder, snapshots).looks():
                 findings.extend(_settled(trouble, repair=repair) for trouble in look())
             held = sum(collection.sources for collection in catalog.collections())
-            return Verdict(held, catalog.generation(), tuple(findings))
+            return Findings(held, catalog.generation(), tuple(findings))
     except CatalogUnusable as error:
         findings.append(Finding("catalog-unusable", str(error), "beyond-repair", _RESTORE))
-        return Verdict(0, 0, tuple(findings))
+        return Findings(0, 0, tuple(findings))
 
 
 def _loaded(

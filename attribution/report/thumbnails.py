@@ -8,6 +8,7 @@ from io import BytesIO
 from PIL import Image
 
 from attribution.report.document import Picture
+from models.images.previews import make_preview
 
 LONG_SIDE = 256
 _QUALITY = 85
@@ -15,14 +16,8 @@ _QUALITY = 85
 
 def thumbnail_of(image: Image.Image) -> Picture:
     """A JPEG of at most 256 pixels on the long side, without metadata, of an RGB image."""
-    small = image.copy()
-    small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
-    small.info.clear()  # Pillow would write a comment found there
-    written = BytesIO()
-    small.save(written, "JPEG", quality=_QUALITY)
-    return Picture(
-        media_type="image/jpeg", data=base64.b64encode(written.getvalue()).decode("ascii")
-    )
+    data = base64.b64encode(make_preview(image, LONG_SIDE, _QUALITY)).decode("ascii")
+    return Picture(media_type="image/jpeg", data=data)
 
 
 def thumbnail_of_preview(preview: bytes) -> Picture:

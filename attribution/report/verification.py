@@ -8,9 +8,9 @@ from typing import Any, Literal
 from attribution.report.canonical import canonical, parse
 from attribution.report.signing import PublicKey, decoded, decoded_signature
 
-Verdict = Literal["valid", "intact", "other-key", "altered", "reformatted", "unsigned"]
+SignatureVerdict = Literal["valid", "intact", "other-key", "altered", "reformatted", "unsigned"]
 
-MEANING: dict[Verdict, str] = {
+MEANING: dict[SignatureVerdict, str] = {
     "valid": "signed by the key given, and not a byte has changed since",
     "intact": "unchanged since it was signed by the key that it carries; whose key that is, "
     "nothing in the file can prove: compare it with the signer's, by --public-key",
@@ -26,7 +26,7 @@ MEANING: dict[Verdict, str] = {
 class Verification:
     """The verdict, and the key that the file names where its signature can be read."""
 
-    verdict: Verdict
+    verdict: SignatureVerdict
     key: PublicKey | None = None
 
     @property

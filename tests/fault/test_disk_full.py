@@ -91,7 +91,7 @@ def test_a_full_disk_refuses_writes_serves_reads_and_loses_nothing(start, small_
     with Catalog.open(small_disk) as catalog:
         catalog.compaction.ask()
         catalog.compaction.run()
-        assert catalog.orphan_previews() == ()
+        assert catalog.checks.unused_previews(seconds=0) == ()
 
 
 def is_unharmed(service, held) -> bool:

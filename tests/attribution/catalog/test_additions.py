@@ -101,7 +101,7 @@ def test_unknown_collection_adds_nothing(catalog, make_source):
         catalog.add("m1", [make_source(1), make_source(2, collection="nowhere")])
     assert catalog.sources().items == ()
     assert catalog.generation() == 0
-    assert catalog.orphan_previews() == ()
+    assert catalog.checks.unused_previews(seconds=0) == ()
 
 
 def test_one_bad_field_adds_nothing(catalog, make_source):

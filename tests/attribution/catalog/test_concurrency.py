@@ -93,7 +93,7 @@ def test_adding_and_deleting_one_preview_never_loses_it(catalog, make_source):
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(churn, range(4)))
-    assert catalog.orphan_previews() == ()
+    assert catalog.checks.unused_previews(seconds=0) == ()
 
 
 def test_two_processes_open_a_new_catalog_and_add_in_part_the_same(tmp_path):

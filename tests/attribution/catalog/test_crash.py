@@ -72,4 +72,4 @@ def check(catalog, acknowledged):
     changes = catalog.changes(0)
     assert [change.vector_id for change in changes] == [s.vector_id for s in found.items]
     assert [change.generation for change in changes] == list(range(1, len(ids) + 1))
-    assert len(catalog.orphan_previews()) <= 2 * CYCLES
+    assert len(catalog.checks.unused_previews(seconds=0)) <= 2 * CYCLES

@@ -143,7 +143,7 @@ class CatalogMachine(RuleBasedStateMachine):
             assert dict(zip(page.vector_ids.tolist(), numbers, strict=True)) == expected
         for (_, number), held in self.held.items():
             assert self.catalog.preview(held.source_id) == preview(number)
-        assert self.catalog.orphan_previews() == ()
+        assert self.catalog.checks.unused_previews(seconds=0) == ()
 
     @invariant()
     def log_is_complete(self):

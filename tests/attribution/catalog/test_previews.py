@@ -76,4 +76,4 @@ def test_orphans_are_files_that_no_source_uses(catalog, make_source, tmp_path):
     unfinished = folder / ".abab.12.tmp"
     orphan.touch()
     unfinished.touch()
-    assert catalog.orphan_previews() == (unfinished, orphan)
+    assert catalog.checks.unused_previews(seconds=0) == (unfinished.name, orphan.name)

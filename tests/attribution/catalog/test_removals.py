@@ -77,7 +77,7 @@ def test_preview_stays_while_another_source_uses_it(catalog, make_source):
     catalog.delete(source_ids=[first.source_id])
     assert catalog.preview(second.source_id) == same
     catalog.delete(source_ids=[second.source_id])
-    assert catalog.orphan_previews() == ()
+    assert catalog.checks.unused_previews(seconds=0) == ()
 
 
 def test_preview_left_by_a_failure_is_removed_at_the_next_opening(
@@ -92,9 +92,9 @@ def test_preview_left_by_a_failure_is_removed_at_the_next_opening(
         patched.setattr(PreviewStore, "remove", fail)
         assert catalog.delete(source_ids=[source.source_id]).source_ids == (source.source_id,)
     assert "the disk went away" in caplog.text
-    assert len(catalog.orphan_previews()) == 1
+    assert len(catalog.checks.unused_previews(seconds=0)) == 1
     with Catalog.open(tmp_path / "data") as reopened:
-        assert reopened.orphan_previews() == ()
+        assert reopened.checks.unused_previews(seconds=0) == ()
 
 
 def test_a_collection_goes_with_its_sources(catalog, make_source):

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from attribution.catalog import Catalog, CatalogClosed, RegisteredEncoder, SourceFilter
-from attribution.ingestion import ManifestRow, Progress, ingest, make_preview, read_manifest
+from attribution.ingestion import ManifestRow, Progress, ingest, read_manifest
 from models.images.decoding import DecodingLimits
 
 ROOT = Path(__file__).parents[3]
@@ -401,18 +401,6 @@ def test_rows_may_be_made_by_hand(catalog, folder):
 
     assert report.updated == 1
     assert held(catalog)[0].uri == "b"
-
-
-def test_preview_is_a_small_jpeg_without_metadata():
-    image = Image.linear_gradient("L").resize((1500, 600)).convert("RGB")
-    image.info["comment"] = b"secret"
-
-    preview = Image.open(io.BytesIO(make_preview(image)))
-
-    assert (preview.format, preview.mode, preview.size) == ("JPEG", "RGB", (512, 205))
-    assert "comment" not in preview.info
-    assert image.info["comment"] == b"secret"
-    assert Image.open(io.BytesIO(make_preview(photograph(1)))).size == (24, 24)
 
 
 INGEST_SLOWLY = """

@@ -14,13 +14,13 @@ from attribution.attributor import Attributor
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog, NewSource
 from attribution.index import EmbeddedIndex, Follower
-from attribution.ingestion.previews import make_preview
 from attribution.retrieval.retrieval import fusion_of
 from models.backbones.features import Backbone, Features
 from models.background import Background, thumbnail
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard
 from models.encoder import Encoder
 from models.heads.affine import Head
+from models.images.previews import make_preview
 
 SIDE = 6
 
