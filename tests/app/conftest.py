@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from models.background import Background, thumbnail
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard
 from models.encoder import Encoder
 from models.heads.affine import Head
+from tests.support.waiting import PATIENCE
 
 SIDE = 8
 
@@ -113,6 +114,8 @@ class Running:
     client: httpx.Client
     service: Service
     url: str
+    connections: Collection[object]
+    """What the server holds open now."""
 
     def add(self, seed: int, **parameters: str) -> dict:
         response = self.client.post(
@@ -139,13 +142,13 @@ def serving(settings: Settings, encoder: Encoder, background: Background | None 
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+            with httpx.Client(base_url=url, timeout=PATIENCE / 2, trust_env=False) as client:
                 while not server.started:
                     assert thread.is_alive(), "the server did not start"
                     time.sleep(0.01)
                 while client.get("/readyz").status_code != 200:
                     time.sleep(0.01)
-                yield Running(client, app.state.service, url)
+                yield Running(client, app.state.service, url, server.server_state.connections)
         finally:
             server.should_exit = True
             thread.join()

@@ -3,17 +3,14 @@
 import json
 import signal
 import threading
-from functools import partial
 
 import httpx
 import pytest
 
 from app.inference.watchdog import EXIT_CODE
 from tests.app.conftest import jpeg, picture, variation
-from tests.support import waiting
 from tests.support.processes import ServiceProcess
-
-wait_for = partial(waiting.wait_for, timeout=120.0)
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 
 from app.settings import Settings
 from tests.app.conftest import Running, background, encoder, serving
+from tests.support.waiting import PATIENCE
 
 __all__ = ["background", "encoder"]  # fixtures that the service here needs too
 
@@ -22,7 +23,7 @@ _ARGUMENTS = (
 # Chromium logs every refused fetch, although the page has dealt with the refusal.
 _REFUSED = "Failed to load resource: the server responded with a status of"
 SOURCES = 20
-expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
+expect.set_options(timeout=1000 * PATIENCE)  # a busy machine is slow, not wrong
 
 
 @pytest.fixture(scope="module")

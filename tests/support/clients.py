@@ -5,9 +5,11 @@ import socket
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from tests.support.waiting import PATIENCE
+
 
 @contextmanager
-def connected(url: str, timeout: float = 30.0):
+def connected(url: str, timeout: float = PATIENCE):
     """A plain connection to a service."""
     address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port), timeout=timeout) as raw:

@@ -3,8 +3,11 @@
 import time
 from collections.abc import Callable
 
+PATIENCE = 120.0
+"""Seconds for what must happen, on whatever machine: it costs nothing where it happens soon."""
 
-def wait_for(condition: Callable[[], object], timeout: float) -> None:
+
+def wait_for(condition: Callable[[], object], timeout: float = PATIENCE) -> None:
     """Ask until it is so; an AssertionError where that takes more seconds."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -4,13 +4,10 @@ import asyncio
 import stat
 
 import pytest
-from app.lifespan import lifespan_of
-from fastapi import FastAPI
 
 from app.access.first_key import Unguarded, guard
-from app.encoders.gallery import Vision
+from app.factory import create_app
 from app.settings import Settings
-from app.telemetry.metrics import Metrics
 from attribution.catalog import Catalog
 from tests.app.conftest import serving
 
@@ -23,7 +20,8 @@ def catalog(tmp_path):
 
 def started(settings, encoder):
     async def start_and_stop():
-        async with lifespan_of(settings, Vision(encoder, None), Metrics())(FastAPI()):
+        app = create_app(settings, encoder=encoder)
+        async with app.router.lifespan_context(app):
             pass
 
     asyncio.run(start_and_stop())

@@ -12,7 +12,6 @@ import itertools
 import json
 import re
 import threading
-import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -21,6 +20,7 @@ import sqlalchemy as sa
 from app.reports import REPORT_JSON
 from app.settings import Settings
 from tests.app.conftest import jpeg, picture, serving, variation
+from tests.support.waiting import wait_for
 
 HELD = range(1, 9)
 ASKED = (2, 777)
@@ -275,10 +275,7 @@ def test_a_job_is_its_makers_alone_and_counts_as_its_maker_does(worlds):
     made = client.post("/v1/jobs", headers=maker, files=[("files", variation(2))])
     assert made.status_code == 202, made.text
     path = made.headers["location"]
-    deadline = time.monotonic() + 60
-    while client.get(path, headers=maker).json()["state"] != "finished":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: client.get(path, headers=maker).json()["state"] == "finished")
     results = f"{path}/results"
     [line] = client.get(results, headers=maker).text.splitlines()
     answer = json.loads(line)["attribution"]

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import httpx
 import numpy as np
@@ -20,10 +19,8 @@ from attribution.maintenance import fill_embeddings
 from models import load_encoder
 from models.background import Background, thumbnail
 from tests.app.conftest import Running, jpeg, picture, serving, variation
-from tests.support import waiting
 from tests.support.encoders import make_encoder
-
-wait_for = partial(waiting.wait_for, timeout=180.0)
+from tests.support.waiting import PATIENCE, wait_for
 
 SOURCES = 12
 
@@ -100,9 +97,13 @@ class Asking:
     answers: list[dict] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def answered(self) -> int:
+        return len(self.answers) + len(self.failures)
+
     def run(self, stop: threading.Event) -> None:
         turn = 0
-        with httpx.Client(base_url=self.url, trust_env=False, timeout=60) as client:
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=PATIENCE) as client:
             while not stop.is_set():
                 seed = turn % SOURCES
                 turn += 1
@@ -122,11 +123,17 @@ def asked_all_the_time(served: Running, clients: int = 2) -> Iterator[list[Askin
         thread.start()
     try:
         yield asking
-        time.sleep(0.3)
+        heard(asking)
     finally:
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def heard(asking: list[Asking]) -> None:
+    """Wait until each has asked and been answered once more, from now on."""
+    told = [one.answered + 2 for one in asking]  # the first may have been under way
+    wait_for(lambda: all(one.answered >= wanted for one, wanted in zip(asking, told, strict=True)))
 
 
 def test_there_and_back_without_a_gap_and_without_a_wrong_answer(pair, served):
@@ -136,13 +143,14 @@ def test_there_and_back_without_a_gap_and_without_a_wrong_answer(pair, served):
     null_of = {}
     with asked_all_the_time(served) as asking:
         prepare(pair, catalog)
+        heard(asking)
         null_of[pair.old.model_id] = calibration(served)["id"]
         for seed, encoder in ((100, pair.new), (101, pair.old), (102, pair.new)):
             catalog.encoders.activate(encoder.model_id)
             served.add(seed)  # in the middle of the change
             wait_for(lambda wanted=encoder.model_id: serves(served) == wanted)
             null_of[encoder.model_id] = calibration(served)["id"]
-            time.sleep(0.2)
+            heard(asking)
     for one in asking:
         assert one.failures == []
         order = [answer["model_id"] for answer in one.answers]
@@ -258,7 +266,12 @@ def test_a_further_encoder_that_hangs_is_seen_as_the_first_would_be(pair, monkey
         wait_for(lambda: loaded(served, pair.new.model_id))
         further = served.service.now().companions[pair.new.model_id].vision.encoder
         prepared = further.preprocess
-        monkeypatch.setattr(further, "preprocess", lambda it: (free.wait(60), prepared(it))[1])
+
+        def hang(images):
+            assert free.wait(PATIENCE)
+            return prepared(images)
+
+        monkeypatch.setattr(further, "preprocess", hang)
         adding = threading.Thread(target=served.add, args=(2,))
         adding.start()
         try:
@@ -330,12 +343,12 @@ def test_queries_go_on_while_many_sources_wait_for_the_active_encoder_to_load(
 
     def slowly(encoder):
         began.set()
-        assert free.wait(120)
+        assert free.wait(2 * PATIENCE)
         return load(encoder)
 
     monkeypatch.setattr(switch, "_load", slowly)
     prepare(pair, catalog)
-    assert began.wait(60)
+    assert began.wait(PATIENCE)
     catalog.encoders.activate(pair.new.model_id)
     created = []
     adding = [
@@ -345,10 +358,10 @@ def test_queries_go_on_while_many_sources_wait_for_the_active_encoder_to_load(
     try:
         for thread in adding:
             thread.start()
-        time.sleep(3)
-        started = time.monotonic()
+        wait_for(lambda: served.service.slots.taken == len(adding))
+        time.sleep(1)  # until they have gone as far as they go
         assert served.ask(variation(3))["sources"][0]["uri"] == "3.jpg"
-        assert time.monotonic() - started < 10
+        assert created == []
     finally:
         free.set()
         for thread in adding:

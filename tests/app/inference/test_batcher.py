@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from app.inference.batcher import Batcher, BatcherClosedError, InferenceError
+from tests.support.waiting import PATIENCE
 
 POISON = 13.0
 NAN = 14.0
@@ -23,7 +24,7 @@ class Fake:
 
     def embed(self, batch, *, domain):
         self.busy.set()
-        assert self.free.wait(5)
+        assert self.free.wait(PATIENCE)
         self.batches.append((len(batch), domain))
         values = batch.numpy().reshape(len(batch), -1)[:, :1]
         if (values == POISON).any():
@@ -57,7 +58,7 @@ def hold(fake, batcher):
     fake.free.clear()
     fake.busy.clear()
     first = batcher.submit(image(0), "query")
-    assert fake.busy.wait(5)
+    assert fake.busy.wait(PATIENCE)
     return first
 
 
@@ -65,7 +66,7 @@ def test_what_waits_shares_a_forward_pass_up_to_the_limit(fake, batcher):
     hold(fake, batcher)
     waiting = [batcher.submit(image(value), "query") for value in range(1, 7)]
     fake.free.set()
-    assert [future.result(5).embedding[0] for future in waiting] == [1, 2, 3, 4, 5, 6]
+    assert [future.result(PATIENCE).embedding[0] for future in waiting] == [1, 2, 3, 4, 5, 6]
     assert fake.batches == [(1, "query"), (4, "query"), (2, "query")]
 
 
@@ -77,7 +78,7 @@ def test_other_domains_and_shapes_do_not_share_a_pass(fake, batcher):
         batcher.submit(image(3, side=3), "source"),
     ]
     fake.free.set()
-    assert [future.result(5).embedding[0] for future in waiting] == [1, 2, 3]
+    assert [future.result(PATIENCE).embedding[0] for future in waiting] == [1, 2, 3]
     assert [size for size, _ in fake.batches] == [1, 1, 1, 1]
 
 
@@ -86,12 +87,12 @@ def test_a_poison_image_fails_alone_and_the_thread_lives(fake, batcher, bad):
     hold(fake, batcher)
     waiting = [batcher.submit(image(value), "query") for value in (1, bad, 3)]
     fake.free.set()
-    assert waiting[0].result(5).embedding[0] == 1
-    assert waiting[2].result(5).embedding[0] == 3
+    assert waiting[0].result(PATIENCE).embedding[0] == 1
+    assert waiting[2].result(PATIENCE).embedding[0] == 3
     with pytest.raises(InferenceError):
-        waiting[1].result(5)
+        waiting[1].result(PATIENCE)
     assert batcher.alive
-    assert batcher.submit(image(5), "query").result(5).embedding[0] == 5
+    assert batcher.submit(image(5), "query").result(PATIENCE).embedding[0] == 5
 
 
 def test_cancelled_work_is_dropped(fake, batcher):
@@ -99,7 +100,7 @@ def test_cancelled_work_is_dropped(fake, batcher):
     kept, dropped = batcher.submit(image(1), "query"), batcher.submit(image(2), "query")
     assert dropped.cancel()
     fake.free.set()
-    assert kept.result(5).embedding[0] == 1
+    assert kept.result(PATIENCE).embedding[0] == 1
     assert fake.batches == [(1, "query"), (1, "query")]
 
 
@@ -109,7 +110,7 @@ def test_close_finishes_what_waits_and_then_refuses(fake, batcher):
     closing = threading.Thread(target=batcher.close)
     closing.start()
     fake.free.set()
-    closing.join(5)
+    closing.join(PATIENCE)
     assert all(future.done() and not future.exception() for future in [first, *waiting])
     assert not batcher.alive
     with pytest.raises(BatcherClosedError):
@@ -121,7 +122,7 @@ def test_the_time_in_the_queue_is_told(fake, batcher):
     hold(fake, batcher)
     waiting = batcher.submit(image(1), "query")
     threading.Timer(0.05, fake.free.set).start()
-    assert waiting.result(5).queue_seconds >= 0.04
+    assert waiting.result(PATIENCE).queue_seconds >= 0.04
 
 
 def test_patch_maps_wait_for_embeddings_and_share_passes_among_themselves(fake, batcher):
@@ -129,9 +130,9 @@ def test_patch_maps_wait_for_embeddings_and_share_passes_among_themselves(fake, 
     maps = [batcher.submit_patches(image(value)) for value in (1, 2)]
     rows = [batcher.submit(image(value), "query") for value in (3, 4)]
     fake.free.set()
-    assert [future.result(5).embedding[0] for future in rows] == [3, 4]
-    assert [future.result(5).embedding.shape for future in maps] == [(2, 2, 1)] * 2
-    assert [future.result(5).embedding[0, 0, 0] for future in maps] == [1, 2]
+    assert [future.result(PATIENCE).embedding[0] for future in rows] == [3, 4]
+    assert [future.result(PATIENCE).embedding.shape for future in maps] == [(2, 2, 1)] * 2
+    assert [future.result(PATIENCE).embedding[0, 0, 0] for future in maps] == [1, 2]
     assert fake.batches[1:] == [(2, "query"), (2, None)]
 
 

@@ -10,6 +10,7 @@ import pytest
 from app.access.scopes import PUBLIC, RULES, is_public, rule_of
 from app.settings import Settings
 from tests.app.conftest import jpeg, picture, serving, variation
+from tests.support.waiting import PATIENCE
 
 SCOPES_OF = {
     ("POST", "/v1/attributions"): {"query"},
@@ -172,7 +173,7 @@ def test_an_expired_or_revoked_key_is_refused_from_the_next_request(guarded, mon
 
 def test_a_stranger_is_refused_before_a_byte_of_the_body_is_sent(guarded):
     host, port = guarded.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
         connection.sendall(
             b"POST /v1/sources HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
             b"Content-Length: 19000000\r\n\r\n"

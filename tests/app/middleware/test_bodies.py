@@ -4,7 +4,6 @@ import socket
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,10 +13,8 @@ from app.requests.bodies import Pace
 from app.requests.slots import Slots
 from app.settings import Settings
 from tests.app.conftest import ThumbnailBackbone, serving, thumbnail_encoder, variation
-from tests.support import waiting
 from tests.support.clients import connected, head, read_response
-
-wait_for = partial(waiting.wait_for, timeout=60.0)
+from tests.support.waiting import PATIENCE, wait_for
 
 
 class Held(ThumbnailBackbone):
@@ -29,7 +26,7 @@ class Held(ThumbnailBackbone):
         self.free.set()
 
     def forward(self, images):
-        assert self.free.wait(60)
+        assert self.free.wait(PATIENCE)
         return super().forward(images)
 
 
@@ -63,7 +60,7 @@ def test_a_batch_that_does_not_fit_gives_back_what_it_held(tmp_path):
         files = [("files", (f"{n}.jpg", variation(n))) for n in range(4)]
         refused = served.client.post("/v1/attributions/batch", files=files)
         assert (refused.status_code, refused.json()["type"]) == (503, "/problems/overloaded")
-        assert served.service.slots.taken == 1
+        wait_for(lambda: served.service.slots.taken == 1)
         backbone.free.set()
         asking.join()
         assert served.client.post("/v1/attributions/batch", files=files).status_code == 200
@@ -143,12 +140,12 @@ def test_slow_loris_bodies_do_not_keep_others_out(tmp_path, encoder):
 
 
 def test_a_steady_body_is_not_hurried(tmp_path, encoder):
-    settings = Settings(data=tmp_path, body_silence_seconds=1.0, body_rate=500)
+    settings = Settings(data=tmp_path, body_silence_seconds=2.0, body_rate=500)
     image = variation(1)
     with serving(settings, encoder) as served, connected(served.url) as raw:
         raw.sendall(head(len(image)))
         for start in range(0, len(image), len(image) // 8):
-            time.sleep(0.15)
+            time.sleep(0.27)  # 2.2 seconds in all
             raw.sendall(image[start : start + len(image) // 8])
         assert read_response(raw)[0] == 200
 
@@ -188,7 +185,7 @@ def test_a_body_that_nobody_reads_does_not_hold_the_connection(tmp_path, encoder
                 return True
             return False
 
-        wait_for(closed, timeout=30)
+        wait_for(closed)
 
 
 @contextmanager
@@ -197,7 +194,7 @@ def asking_for_much(url):
     address = urlsplit(url)
     with socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        raw.settimeout(30)
+        raw.settimeout(PATIENCE)
         raw.connect((address.hostname, address.port))
         raw.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 200)
         yield raw
@@ -207,7 +204,7 @@ def test_an_answer_that_nobody_reads_does_not_hold_its_connection(tmp_path, enco
     settings = Settings(data=tmp_path, body_silence_seconds=0.5)
     with serving(settings, encoder) as served, asking_for_much(served.url) as raw:
         whole = 200 * len(served.client.get("/openapi.json").content)
-        time.sleep(4)
+        wait_for(lambda: len(served.connections) == 1)  # that of the client, which stays open
         received = 0
         with suppress(ConnectionResetError):
             while received < whole and (data := raw.recv(1_000_000)):

@@ -2,9 +2,7 @@
 
 import json
 import threading
-import time
 from datetime import timedelta
-from functools import partial
 
 import pytest
 
@@ -22,27 +20,31 @@ from tests.app.conftest import (
     thumbnail_encoder,
     variation,
 )
-from tests.support import waiting
-
-wait_for = partial(waiting.wait_for, timeout=20.0)
+from tests.support.waiting import PATIENCE, wait_for
 
 NOT_AN_IMAGE = b"no image at all"
 UNFINISHED = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
 
 
 class Gate(ThumbnailBackbone):
-    """Lets forward passes through while it is open, and counts the images of each."""
+    """Lets forward passes through while it is open, and counts the images of each.
+
+    It may be told to close by itself after so many images.
+    """
 
     def __init__(self):
         super().__init__()
         self.open = threading.Event()
         self.open.set()
         self.passes: list[int] = []
+        self.closes_after: int | None = None
         self.broken = False
 
     def forward(self, images):
-        assert self.open.wait(20)
+        assert self.open.wait(PATIENCE)
         self.passes.append(len(images))
+        if self.closes_after is not None and sum(self.passes) >= self.closes_after:
+            self.open.clear()
         if self.broken:
             raise RuntimeError("out of memory")
         return super().forward(images)
@@ -80,8 +82,8 @@ def state(served: Running, job: dict) -> dict:
     return served.client.get(f"/v1/jobs/{job['job_id']}").json()
 
 
-def finished(served: Running, job: dict, timeout: float = 20.0) -> dict:
-    wait_for(lambda: state(served, job)["ended_at"] is not None, timeout=timeout)
+def finished(served: Running, job: dict) -> dict:
+    wait_for(lambda: state(served, job)["ended_at"] is not None)
     return state(served, job)
 
 
@@ -117,7 +119,7 @@ def test_each_image_has_its_answer_and_a_bad_one_its_problem(running, settings):
                 "p_value": pytest.approx(expected["p_value"], abs=1e-2),
                 "share": pytest.approx(expected["share"], abs=1e-3),
             }
-    assert inputs(settings) == []
+    wait_for(lambda: inputs(settings) == [])  # erased right after the results are recorded
 
 
 def test_q_values_are_those_of_the_whole_job_and_come_with_its_end(running, monkeypatch):
@@ -296,13 +298,16 @@ def test_interactive_requests_come_before_jobs(tmp_path, gate, gated):
         answers: list[dict] = []
         asking = threading.Thread(target=lambda: answers.append(served.ask(variation(1))))
         asking.start()
-        wait_for(lambda: served.service.slots.taken == 1)
-        time.sleep(0.3)
+        wait_for(lambda: _interactive_images_wait(served) == 1)
         gate.open.set()
         asking.join()
         finished(served, job)
         assert gate.passes[1] == 1, "behind the pass under way, before the rest of the job"
         assert max(gate.passes) <= 2
+
+
+def _interactive_images_wait(served: Running) -> int:
+    return len(served.service.embedder._batcher._interactive.waiting)
 
 
 def test_jobs_take_turns(tmp_path, gate, gated, monkeypatch):
@@ -311,9 +316,13 @@ def test_jobs_take_turns(tmp_path, gate, gated, monkeypatch):
         gate.open.clear()
         long = submit(served, *(variation(seed) for seed in range(30)))
         short = submit(served, variation(1))
+        gate.passes.clear()
+        gate.closes_after = 10
         gate.open.set()
         finished(served, short)
         assert state(served, long)["completed"] < 30
+        gate.closes_after = None
+        gate.open.set()
         finished(served, long)
 
 

@@ -1,10 +1,13 @@
 """A running service says whose shares it gives, and takes up a calibration stored beside it."""
 
-import time
-
 from attribution.calibration.shares.shares import KIND, ShareModel
 from attribution.catalog import Catalog
 from tests.app.conftest import jpeg, picture
+from tests.support.waiting import wait_for
+
+
+def calibration(running):
+    return running.client.get("/v1/index").json()["calibration"]
 
 
 def test_a_calibration_stored_beside_the_service_is_taken_up(running, settings, encoder):
@@ -12,21 +15,18 @@ def test_a_calibration_stored_beside_the_service_is_taken_up(running, settings, 
         running.add(seed)
     query = jpeg(picture(3))
     before = running.ask(query)
-    state = running.client.get("/v1/index").json()["calibration"]
+    state = calibration(running)
     assert (state["shares"], state["shares_fitted_at"]) == ("default", None)
     assert state["id"] == before["calibration"]["id"]
 
     generous = ShareModel(offset=-5.0, scale=20.0, exponent=0.2)
     with Catalog.open(settings.data) as beside:
         beside.calibrations.add(encoder.model_id, KIND, generous.parameters, {})
-    deadline = time.monotonic() + 20
-    while running.client.get("/v1/index").json()["calibration"]["shares"] != "fitted":
-        assert time.monotonic() < deadline, "never taken up"
-        time.sleep(0.1)
+    wait_for(lambda: calibration(running)["shares"] == "fitted")
     after = running.ask(query)
     null, _ = before["calibration"]["id"].split("-")
     assert after["calibration"]["id"] == f"{null}-{generous.id}"
-    assert running.client.get("/v1/index").json()["calibration"]["shares_fitted_at"]
+    assert calibration(running)["shares_fitted_at"]
     assert after["sources"][1]["share"] > before["sources"][1]["share"]
     assert after["p_value"] == before["p_value"]
     for answer in (before, after):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import threading
-from functools import partial
 
 import pytest
 
@@ -19,9 +18,7 @@ from tests.app.conftest import (
     thumbnail_encoder,
     variation,
 )
-from tests.support import waiting
-
-wait_for = partial(waiting.wait_for, timeout=20.0)
+from tests.support.waiting import wait_for
 
 
 def take_down(running, **body):
@@ -94,7 +91,7 @@ def test_what_waits_in_a_job_leaves_the_disk_with_it(settings, monkeypatch):
         take_down(running, source_ids=[source["source_id"]], reason="a test")
         assert files_with(settings.data, middle) == []
         held.free.set()
-        wait_for(lambda: running.client.get(location).json()["state"] == "finished", timeout=60)
+        wait_for(lambda: running.client.get(location).json()["state"] == "finished")
         results = {result["index"]: result for result in results_of(running, location)}
         assert {"attribution" in results[at] for at in (0, 2)} == {True}
         for at in (1, 3):
@@ -109,14 +106,14 @@ def test_the_names_under_which_jobs_were_asked_about_it_leave_the_disk_too(setti
         running.add(2)
         files = [("files", ("its-name.jpg", image)), ("files", ("kept.jpg", variation(2)))]
         answered = running.client.post("/v1/jobs", files=files).headers["location"]
-        wait_for(lambda: running.client.get(answered).json()["state"] == "finished", timeout=60)
+        wait_for(lambda: running.client.get(answered).json()["state"] == "finished")
         held.free.clear()
         waits = running.client.post("/v1/jobs", files=[*files[1:], files[0]]).headers["location"]
         assert files_with(settings.data, b"its-name")
         take_down(running, source_ids=[source["source_id"]], reason="a test")
         wait_for(lambda: not files_with(settings.data, b"its-name"))
         held.free.set()
-        wait_for(lambda: running.client.get(waits).json()["state"] == "finished", timeout=60)
+        wait_for(lambda: running.client.get(waits).json()["state"] == "finished")
         names = [
             {result["index"]: result["filename"] for result in results_of(running, location)}
             for location in (answered, waits)
@@ -135,7 +132,7 @@ def test_a_takedown_that_no_source_has_reaches_what_waits_too(settings):
             beside.takedowns.take(sha256s=[hashlib.sha256(image).hexdigest()], reason="a test")
         assert files_with(settings.data, image[len(image) // 2 :][:64]) == []
         held.free.set()
-        wait_for(lambda: running.client.get(location).json()["state"] == "finished", timeout=60)
+        wait_for(lambda: running.client.get(location).json()["state"] == "finished")
 
 
 def test_what_a_crash_kept_waiting_is_erased_at_the_next_start(settings):
@@ -161,7 +158,7 @@ def test_the_results_of_a_job_show_nothing_of_it(running, settings):
     first, second = running.add(41)["source"], running.add(42)["source"]
     response = running.client.post("/v1/jobs", files={"files": ("query.jpg", variation(41))})
     location = response.headers["location"]
-    wait_for(lambda: running.client.get(location).json()["state"] == "finished", timeout=60)
+    wait_for(lambda: running.client.get(location).json()["state"] == "finished")
     [before] = results_of(running, location)
     assert before["attribution"]["sources"][0]["source_id"] == first["source_id"]
     take_down(running, source_ids=[first["source_id"]], reason="a test")

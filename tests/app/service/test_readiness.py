@@ -2,7 +2,6 @@
 
 import threading
 import time
-from functools import partial
 
 import pytest
 
@@ -11,9 +10,7 @@ from app.inference.watchdog import Watchdog
 from app.settings import Settings
 from attribution.catalog import CatalogUnusable
 from tests.app.conftest import ThumbnailBackbone, serving, thumbnail_encoder, variation
-from tests.support import waiting
-
-wait_for = partial(waiting.wait_for, timeout=60.0)
+from tests.support.waiting import PATIENCE, wait_for
 
 
 class Moody(ThumbnailBackbone):
@@ -27,7 +24,7 @@ class Moody(ThumbnailBackbone):
         self.free.set()
 
     def forward(self, images):
-        assert self.free.wait(60)
+        assert self.free.wait(PATIENCE)
         if self.raises is not None:
             raise self.raises
         roughness = (images[..., 1:] - images[..., :-1]).abs().mean(dim=(1, 2, 3))
@@ -145,21 +142,22 @@ def test_a_catalog_that_cannot_be_read_is_a_503_everywhere(running, monkeypatch)
 def test_the_watchdog_ends_the_process_once_and_only_past_its_deadline():
     ended = []
     activities = Activities()
-    watchdog = Watchdog(activities, patience=0.05, deadline=0.4, end=ended.append)
+    patient = Watchdog(activities, patience=0.05, deadline=4 * PATIENCE, end=ended.append)
+    patient.start()
+    with activities.doing("decode"):
+        time.sleep(0.1)
+        hung = patient.hung
+        assert hung is not None
+        assert (hung.work, ended) == ("decode", [])
+    assert patient.hung is None
+    patient.close()
+    watchdog = Watchdog(activities, patience=0.05, deadline=0.2, end=ended.append)
     watchdog.start()
-    try:
-        with activities.doing("decode"):
-            time.sleep(0.1)
-            hung = watchdog.hung
-            assert hung is not None
-            assert (hung.work, ended) == ("decode", [])
-        assert watchdog.hung is None
-        with activities.doing("encode"), activities.doing("decode"):
-            wait_for(lambda: ended)
-        [activity] = ended
-        assert (activity.work, activity.seconds > 0.4) == ("encode", True)
-    finally:
-        watchdog.close()
+    with activities.doing("encode"), activities.doing("decode"):
+        wait_for(lambda: ended)
+    watchdog.close()
+    [activity] = ended
+    assert (activity.work, activity.seconds > 0.2) == ("encode", True)
 
 
 def test_without_a_deadline_the_watchdog_ends_nothing():

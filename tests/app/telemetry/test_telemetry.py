@@ -6,7 +6,6 @@ import logging
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from app.middleware.telemetry import route_of
 from app.telemetry.logs import JsonFormatter, configure
 from app.telemetry.tracing import RequestTracer
 from tests.app.conftest import jpeg, picture, serving, variation
+from tests.support.waiting import wait_for
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -45,12 +45,19 @@ def test_what_happens_is_counted(running):
     running.client.get("/v1/sources/src_" + "a" * 20)
     running.client.get("/no/such/path")
     running.client.post("/v1/attributions", files={"file": b"no image"})
+    requests = "http_request_duration_seconds_count"
+
+    def answered(samples):  # scrapes are requests too
+        counts = ((dict(labels), count) for (name, *labels), count in samples.items()
+                  if name == requests)  # fmt: skip
+        return sum(count for labels, count in counts if labels["route"] != "/metrics")
+
+    wait_for(lambda: answered(scrape(running)) == answered(before) + 7)  # once they are sent
     after = scrape(running)
 
     def grown(name, **labels):
         return value(after, name, **labels) - value(before, name, **labels)
 
-    requests = "http_request_duration_seconds_count"
     assert grown(requests, method="POST", route="/v1/attributions", status="200") == 2
     assert grown(requests, method="POST", route="/v1/attributions", status="415") == 1
     assert grown(requests, method="GET", route="/v1/sources/{source_id}", status="404") == 1
@@ -79,16 +86,16 @@ def test_jobs_are_counted(running):
     before = scrape(running)
     files = [("files", ("a.jpg", variation(1))), ("files", ("b.jpg", b"no image"))]
     location = running.client.post("/v1/jobs", files=files).headers["location"]
-    while running.client.get(location).json()["state"] != "finished":
-        time.sleep(0.02)
+    wait_for(lambda: running.client.get(location).json()["state"] == "finished")
+    name = "attribution_job_images_total"
+    counted = [value(before, name, outcome=outcome) + 1 for outcome in ("answered", "failed")]
+
+    def told(samples):
+        return [value(samples, name, outcome=outcome) for outcome in ("answered", "failed")]
+
+    wait_for(lambda: told(scrape(running)) == counted)  # right after they are recorded
     after = scrape(running)
-    # Counted right after they are recorded.
-    while value(after, "attribution_job_images_total", outcome="answered") < 1:
-        after = scrape(running)
-    for outcome in ("answered", "failed"):
-        labels = {"outcome": outcome}
-        name = "attribution_job_images_total"
-        assert value(after, name, **labels) - value(before, name, **labels) == 1
+    assert told(after) == counted
     assert value(after, "attribution_job_retries_total") == 0
     assert value(after, "attribution_job_images_waiting") == 0
     assert value(after, "attribution_jobs", state="running") == 0

@@ -9,6 +9,7 @@ import pytest
 from attribution.catalog import Catalog
 from attribution.index import EmbeddedIndex, Follower
 from attribution.index.protocol import ChangeBatch
+from tests.support.waiting import PATIENCE, wait_for
 
 
 @pytest.fixture
@@ -23,13 +24,6 @@ def follower(catalog, index, space) -> Follower:
 
 def ids(index: EmbeddedIndex) -> list[int]:
     return index.contents().ids.tolist()
-
-
-def wait_until(condition, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
 
 
 def test_catching_up_brings_what_was_added_and_drops_what_was_deleted(
@@ -145,14 +139,14 @@ def test_a_subscriber_that_fails_neither_stops_the_index_nor_the_others(
 
 def test_waiting_ends_when_the_generation_is_there_or_time_is_up(catalog, follower, add_sources):
     written = add_sources(2)
-    assert follower.wait_for(written.generation, 5)
+    assert follower.wait_for(written.generation, PATIENCE)
     assert follower.wait_for(written.generation, 0)
     start = time.monotonic()
     assert not follower.wait_for(written.generation + 1, 0.1)
-    assert 0.1 <= time.monotonic() - start < 5
+    assert 0.1 <= time.monotonic() - start < PATIENCE
     later = threading.Timer(0.1, lambda: add_sources(1))
     later.start()
-    assert follower.wait_for(written.generation + 1, 10)
+    assert follower.wait_for(written.generation + 1, PATIENCE)
     later.join()
 
 
@@ -161,18 +155,18 @@ def test_waiting_is_not_held_up_by_a_thread_that_hangs(follower, add_sources):
 
     def hang(batch):
         stuck.set()
-        release.wait(10)
+        release.wait(PATIENCE)
 
     follower.on_change(hang)
     add_sources(1)
     hanging = threading.Thread(target=follower.catch_up)
     hanging.start()
-    assert stuck.wait(10)
+    assert stuck.wait(PATIENCE)
     written = add_sources(1)
     assert not follower.wait_for(written.generation, 0.1)
     release.set()
     hanging.join()
-    assert follower.wait_for(written.generation, 5)
+    assert follower.wait_for(written.generation, PATIENCE)
 
 
 def test_many_threads_catching_up_apply_each_change_once(index, follower, add_sources, monkeypatch):
@@ -196,7 +190,7 @@ def test_the_thread_follows_writers_in_other_processes(catalog, index, follower,
             follower.start(0.01)
         with Catalog.open(tmp_path / "catalog") as other:
             other.put_collection("elsewhere")
-            assert follower.wait_for(other.generation(), 10)
+            assert follower.wait_for(other.generation(), PATIENCE)
     finally:
         follower.stop()
     follower.stop()  # twice is once
@@ -210,11 +204,11 @@ def test_the_thread_outlives_what_fails(index, follower, add_sources, monkeypatc
     written = add_sources(1)
     follower.start(0.01)
     try:
-        wait_until(lambda: follower.failed is not None)
+        wait_for(lambda: follower.failed is not None)
         assert (str(follower.failed), follower.lag) == ("database is locked", 1)
         monkeypatch.undo()
-        wait_until(lambda: index.generation == written.generation)
-        wait_until(lambda: follower.failed is None)
+        wait_for(lambda: index.generation == written.generation)
+        wait_for(lambda: follower.failed is None)
     finally:
         follower.stop()
     assert "trying again" in caplog.text

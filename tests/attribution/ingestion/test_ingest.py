@@ -403,21 +403,22 @@ def test_rows_may_be_made_by_hand(catalog, folder):
     assert held(catalog)[0].uri == "b"
 
 
-INGEST_SLOWLY = """
+INGEST_HALF = """
 import sys, time
 from pathlib import Path
 from test_ingest import ThumbnailEncoder
 from attribution.catalog import Catalog
 from attribution.ingestion import ingest, read_manifest
 
-class SlowEncoder(ThumbnailEncoder):
+class HeldEncoder(ThumbnailEncoder):
     def encode(self, images):
-        time.sleep(0.02)
+        if sum(self.batches) > 24:
+            time.sleep(3600)  # it is to be killed half-way
         return super().encode(images)
 
 with Catalog.open(Path(sys.argv[1])) as catalog:
     ingest(
-        catalog, SlowEncoder(), read_manifest(Path(sys.argv[2])), batch_size=2,
+        catalog, HeldEncoder(), read_manifest(Path(sys.argv[2])), batch_size=2,
         on_progress=lambda progress: print(progress.added, flush=True),
     )
 """
@@ -425,7 +426,7 @@ with Catalog.open(Path(sys.argv[1])) as catalog:
 
 def test_kill_and_run_again_keeps_every_acknowledged_source_once(tmp_path, folder):
     save_photographs(folder, 40)
-    command = [sys.executable, "-c", INGEST_SLOWLY, str(tmp_path / "var"), str(folder)]
+    command = [sys.executable, "-c", INGEST_HALF, str(tmp_path / "var"), str(folder)]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"}
 
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
