@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from attribution.catalog import validation
-from attribution.catalog.errors import CollectionNotFound, CollectionProtected, InvalidField
+from attribution.catalog.errors import CollectionNotFound, CollectionProtected
 from attribution.catalog.records import Collection
 from attribution.catalog.schema import collections, sources
 
@@ -35,12 +35,11 @@ def every(connection: Connection) -> tuple[Collection, ...]:
 
 def find(connection: Connection, name: str) -> Collection:
     """The collection of this name; CollectionNotFound where there is none."""
-    if not _is_name(name):
-        raise CollectionNotFound(name)
-    row = connection.execute(_listing.where(collections.c.name == name)).first()
-    if row is None:
-        raise CollectionNotFound(name)
-    return Collection(*row)
+    if validation.is_collection_name(name):
+        row = connection.execute(_listing.where(collections.c.name == name)).first()
+        if row is not None:
+            return Collection(*row)
+    raise CollectionNotFound(name)
 
 
 def require(connection: Connection, names: Iterable[str]) -> None:
@@ -86,11 +85,3 @@ def refuse_protected(name: str) -> None:
     """Raise CollectionProtected for the collection that must always exist."""
     if name == DEFAULT:
         raise CollectionProtected(name)
-
-
-def _is_name(name: str) -> bool:
-    try:
-        validation.collection_name(name)
-    except InvalidField:
-        return False
-    return True

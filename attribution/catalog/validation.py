@@ -36,12 +36,13 @@ def text(field: str, value: object, *, longest: int) -> str:
 
 def collection_name(value: object) -> str:
     """A name that is safe in paths and URLs."""
-    if isinstance(value, str) and _NAME.fullmatch(value):
-        return value
-    raise InvalidField(
-        "collection",
-        "must be 1 to 64 of a-z, 0-9, '.', '_' and '-', starting with a letter or a digit",
-    )
+    wanted = "1 to 64 of a-z, 0-9, '.', '_' and '-', starting with a letter or a digit"
+    return _matching("collection", value, _NAME, wanted)
+
+
+def is_collection_name(value: object) -> bool:
+    """Whether `value` could be a collection's name; nothing else can be one."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def is_sha256(value: object) -> bool:
