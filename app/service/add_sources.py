@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
-from app.encoders.live import Current
+from app.encoders.live import Live
 from app.inference.batcher import BatcherClosedError, InferenceError
 from app.inference.embedder import Embedded
 from app.inference.upload import Upload
@@ -87,18 +87,21 @@ async def _add_sources(
         # Only this is given up: once written, a source is there, and its sender is told so.
         async with asyncio.timeout_at(deadline):
             embedded = await asyncio.gather(
-                *(service.embedder.embed(arrival.upload, domain="source") for arrival in arrivals),
+                *(
+                    service.serving.embedder.embed(arrival.upload, domain="source")
+                    for arrival in arrivals
+                ),
                 return_exceptions=True,
             )
             others = await asyncio.gather(
-                *(rows_of_others(service.now(), item) for item in embedded)
+                *(rows_of_others(service.live(), item) for item in embedded)
             )
     except TimeoutError:
         raise too_late(service.settings.answer_seconds) from None
     return await run_in_threadpool(_add, service, arrivals, embedded, others, collection)
 
 
-async def rows_of_others(current: Current, item: Embedded | BaseException) -> Rows:
+async def rows_of_others(live: Live, item: Embedded | BaseException) -> Rows:
     """The rows of an image under further encoders; one that fails gives none, and is logged.
 
     The source is added all the same: it lacks that row until `attribution reembed` is run again.
@@ -106,9 +109,9 @@ async def rows_of_others(current: Current, item: Embedded | BaseException) -> Ro
     if not isinstance(item, Embedded):
         return {}
     rows: Rows = {}
-    for model_id, sight in current.companions.items():
+    for model_id, embedder in live.companions.items():
         try:
-            rows[model_id] = await sight.embedder.embed_again(item.decoded, domain="source")
+            rows[model_id] = await embedder.embed_again(item.decoded, domain="source")
         except (InferenceError, BatcherClosedError) as error:
             logger.warning("a source has no row of encoder %s: %s", model_id, error)
     return rows
@@ -142,7 +145,7 @@ def _write(
     if not ready:
         return service.catalog.generation()
     try:
-        batch = service.catalog.add(service.index.model_id, list(ready.values()))
+        batch = service.catalog.add(service.serving.model_id, list(ready.values()))
     except (InvalidField, SourceTakenDown) as error:
         if len(ready) == 1:
             outcomes[next(iter(ready))] = error

@@ -1,16 +1,13 @@
 """A service that other machines can reach has keys, or was told to do without."""
 
-import asyncio
 import stat
 
 import pytest
-from app.lifespan import lifespan_of
-from fastapi import FastAPI
 
 from app.access.first_key import Unguarded, guard
 from app.encoders.gallery import Vision
+from app.factory import open_app
 from app.settings import Settings
-from app.telemetry.metrics import Metrics
 from attribution.catalog import Catalog
 from tests.app.conftest import serving
 
@@ -21,17 +18,11 @@ def catalog(tmp_path):
         yield opened
 
 
-def started(settings, encoder):
-    async def start_and_stop():
-        async with lifespan_of(settings, Vision(encoder, None), Metrics())(FastAPI()):
-            pass
-
-    asyncio.run(start_and_stop())
-
-
 def test_other_machines_without_keys_are_not_served(tmp_path, encoder):
-    with pytest.raises(Unguarded, match="attribution keys create"):
-        started(Settings(data=tmp_path, host="0.0.0.0"), encoder)
+    settings = Settings(data=tmp_path, host="0.0.0.0")
+    refused = pytest.raises(Unguarded, match="attribution keys create")
+    with refused, open_app(settings, Vision(encoder, None)):
+        pytest.fail("it was opened")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "box"])
