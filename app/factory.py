@@ -1,9 +1,14 @@
-"""Puts the application together: settings in, an ASGI application and its lifespan out."""
+"""Puts the application together: settings in, an ASGI application out, its service opened once."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -33,12 +38,10 @@ from app.routes import (
 )
 from app.routes import openapi as describing
 from app.service.gauges import ServiceGauges
-from app.service.service import running_service
+from app.service.service import open_service
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.version import service_version
-from models.background import Background
-from models.encoder import Encoder
 
 _DESCRIPTION = """\
 Which of the images you hold did this AI-generated image come from, and how sure is that?
@@ -48,26 +51,42 @@ as `min_generation` has seen the write. The same image gets the same answer alon
 """
 
 
-def create_app(
-    settings: Settings | None = None,
-    *,
-    encoder: Encoder | None = None,
-    background: Background | None = None,
-) -> FastAPI:
-    """The HTTP service.
+@contextmanager
+def open_app(settings: Settings, vision: Vision | None = None) -> Iterator[FastAPI]:
+    """The application with its service open behind it, ready to be served.
+
+    Whoever serves it closes the service when it stops, as long as it has a loop for the requests
+    that are not finished; at the latest the end of the block does.
 
     Args:
-        settings: read from the environment when None.
-        encoder: used instead of loading the one that the settings name.
-        background: goes with `encoder`; without it nothing is decided.
+        settings: of the service.
+        vision: spares loading the encoder that the settings name.
 
     Raises:
         BadKey: the signing key of the settings cannot be used; BadFont: nor can the font.
+        FolderInUse, Unguarded, EncoderUnavailable, CatalogError: see `open_service`.
     """
-    settings = settings or Settings()
-    check_reports(settings)  # one line now, not a traceback out of the server later
-    vision = None if encoder is None else Vision(encoder, background)
+    check_reports(settings)
+    with ExitStack() as closing:
+        app = create_app(settings, closing)
+        metrics: Metrics = app.state.metrics
+        service = closing.enter_context(open_service(settings, vision, metrics))
+        closing.enter_context(metrics.showing(ServiceGauges(service)))
+        app.state.service = service
+        yield app
+
+
+def create_app(settings: Settings, closing: ExitStack | None = None) -> FastAPI:
+    """The application alone, enough to be described; `open_app` puts a service behind it.
+
+    Args:
+        settings: of the service to come.
+        closing: closed when the server stops.
+    """
+    closing = closing or ExitStack()
     measures, tracer = Metrics(), _tracer(settings)
+    if tracer is not None:
+        closing.callback(tracer.close)
     room = Slots(settings.max_received_bytes, unit="bytes of requests")
     app = FastAPI(
         title="Synthetic image attribution",
@@ -75,7 +94,7 @@ def create_app(
         description=_DESCRIPTION,
         version=service_version(),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=_lifespan_of(settings, vision, measures, tracer),
+        lifespan=_closed_by_the_server(closing),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -116,28 +135,19 @@ def create_app(
     return app
 
 
-def _lifespan_of(
-    settings: Settings, vision: Vision | None, metrics: Metrics, tracer: Tracer | None = None
+def _closed_by_the_server(
+    closing: ExitStack,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """The lifespan of an application with these settings; `vision` spares loading."""
+    """A lifespan that begins with what is open already, and closes it when the server stops."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with ExitStack() as stack:
-            if tracer is not None:
-                stack.callback(tracer.close)
-            # Opening reads files and closing waits for threads: neither may stall the loop, which
-            # still has accepted requests to finish.
-            service = await run_in_threadpool(
-                stack.enter_context, running_service(settings, vision, metrics)
-            )
-            app.state.service = service
-            stack.enter_context(metrics.showing(ServiceGauges(service)))
-            opened = stack.pop_all()
-            try:
-                yield
-            finally:
-                await run_in_threadpool(opened.close)
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            # Closing waits for threads: it may not stall the loop, which still has accepted
+            # requests to finish.
+            await run_in_threadpool(closing.close)
 
     return lifespan
 

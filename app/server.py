@@ -1,4 +1,4 @@
-"""How the service listens: the server's options, and what one connection may cost before it asks.
+"""How the service listens: in front or beside, and what one connection may cost before it asks.
 
 A request that has come is the business of middleware. Here are those that never come: connections
 that send nothing, or a byte now and then, and more of them than there are descriptors for. And
@@ -10,9 +10,13 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import socket
 import struct
 import termios
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
@@ -26,8 +30,13 @@ from app.problems.problem import MEDIA_TYPE, Problem
 from app.settings import Settings
 
 _DID_NOT_START = 3
+_POLL_SECONDS = 0.01
 _LINGER_SECONDS = 1.0
 _MOST_LINGERING = 64
+
+
+class ServerDidNotStart(RuntimeError):
+    """The server ended before it listened; its log says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +204,29 @@ def run(app: FastAPI, settings: Settings) -> None:
         server.run()
     if not server.started:
         raise SystemExit(_DID_NOT_START)
+
+
+@contextmanager
+def run_beside(
+    app: FastAPI, settings: Settings, listener: socket.socket, **options: Any
+) -> Iterator[uvicorn.Server]:
+    """Serve on a bound socket, from a thread, until the block ends; `options` as `server_config`.
+
+    Raises:
+        ServerDidNotStart: it does not listen.
+    """
+    server = uvicorn.Server(server_config(app, settings, **options))
+    thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            if not thread.is_alive():
+                raise ServerDidNotStart("the server ended before it listened")
+            time.sleep(_POLL_SECONDS)
+        yield server
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def server_config(app: FastAPI, settings: Settings, **options: Any) -> uvicorn.Config:

@@ -6,14 +6,10 @@ from typing import Annotated
 
 import typer
 
-from app.access.first_key import guard
 from app.cli.options import DataOption, EncoderOption, WeightsOption, settings_from
-from app.encoders.gallery import vision_of
-from app.factory import create_app
+from app.factory import open_app
 from app.server import run
 from app.telemetry.logs import configure
-from attribution.catalog import Catalog
-from attribution.maintenance import folder_lock
 
 
 def serve_command(
@@ -31,11 +27,5 @@ def serve_command(
     """
     settings = settings_from(data=data, encoder=encoder, weights=weights, host=host, port=port)
     configure(settings.log_format, settings.log_level)
-    # The service sees to both itself; here a refusal is one line and not a traceback.
-    with (
-        folder_lock(settings.data, "a service"),
-        Catalog.open(settings.data, url=settings.database_url) as catalog,
-    ):
-        guard(settings, catalog)
-        vision = vision_of(settings, catalog, None)
-    run(create_app(settings, encoder=vision.encoder, background=vision.background), settings)
+    with open_app(settings) as app:
+        run(app, settings)

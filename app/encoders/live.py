@@ -1,4 +1,8 @@
-"""One encoder with all that answers by it, opened and closed together; knows no route."""
+"""What is live: one encoder that answers (`Serving`), with those that embed beside it (`Live`).
+
+Knows no route, and not when another takes over. Of the words of one stem: a `Service` is all that
+runs on a data folder (app.service), a server is how it listens (app.server), `serve` the command.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +21,17 @@ from attribution.attributor import Attributor
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog
 from attribution.index import EmbeddedIndex, Follower
+from models.background import Background
+from models.encoder import Encoder
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sight:
-    """A loaded encoder, ready to embed."""
-
-    vision: Vision
-    embedder: Embedder
-
-    @property
-    def model_id(self) -> str:
-        """Of the encoder."""
-        return self.vision.encoder.model_id
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Serving:
-    """What answers by one encoder; its index follows the catalog until `stop`."""
+    """One encoder with all that answers by it; its index follows the catalog until `stop`."""
 
-    sight: Sight
+    embedder: Embedder
     index: EmbeddedIndex
     calibration: Calibration
     calibrating: threading.Thread
@@ -46,18 +39,23 @@ class Serving:
     follower: Follower
 
     @property
+    def encoder(self) -> Encoder:
+        """What everything else here belongs to."""
+        return self.embedder.encoder
+
+    @property
     def model_id(self) -> str:
         """Of the encoder."""
-        return self.sight.model_id
+        return self.encoder.model_id
 
     def stop(self) -> None:
-        """End following and calibrating. The encoder stays, which may embed for others."""
+        """End following and calibrating. The embedder stays, which may work for others."""
         self.calibrating.join()
         self.follower.stop()
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Current:
+class Live:
     """What serves at one moment; a request keeps to one from its beginning to its end.
 
     Attributes:
@@ -67,34 +65,39 @@ class Current:
     """
 
     serving: Serving
-    companions: Mapping[str, Sight] = field(default_factory=dict)
+    companions: Mapping[str, Embedder] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
 
 
-def begin_sight(
-    settings: Settings, vision: Vision, metrics: Metrics, activities: Activities
-) -> Sight:
+def begin_embedding(
+    settings: Settings, encoder: Encoder, metrics: Metrics, activities: Activities
+) -> Embedder:
     """Start the threads that embed with an encoder; what they do is told to `activities`."""
-    embedder = Embedder(
-        vision.encoder,
+    return Embedder(
+        encoder,
         limits=decoding_limits(settings),
         decoding_threads=settings.decoding_threads,
         max_batch=settings.max_inference_batch,
         max_job_batch=settings.max_job_batch,
-        metrics=metrics,
+        watcher=metrics,
         activities=activities,
     )
-    return Sight(vision, embedder)
 
 
-def begin_serving(settings: Settings, catalog: Catalog, sight: Sight, metrics: Metrics) -> Serving:
+def begin_serving(
+    settings: Settings,
+    catalog: Catalog,
+    embedder: Embedder,
+    background: Background | None,
+    metrics: Metrics,
+) -> Serving:
     """Open the encoder's index, follow the catalog with it, and calibrate it in a thread."""
-    gallery = gallery_of(settings, catalog, sight.vision)
-    follower = Follower(catalog, gallery.index, sight.model_id)
+    gallery = gallery_of(settings, catalog, Vision(embedder.encoder, background))
+    follower = Follower(catalog, gallery.index, embedder.encoder.model_id)
     follower.on_change(gallery.calibration.apply)
     follower.start(settings.follow_seconds)
     return Serving(
-        sight=sight,
+        embedder=embedder,
         index=gallery.index,
         calibration=gallery.calibration,
         calibrating=_in_background(gallery.calibration.build),

@@ -15,18 +15,21 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.encoders.background import Stamp, extension_stamp, load_whole_background
 from app.encoders.gallery import Vision
-from app.encoders.live import Current, Serving, Sight, begin_serving, begin_sight
+from app.encoders.live import Live, Serving, begin_embedding, begin_serving
 from app.encoders.load import EncoderUnavailable, load_registered, settings_for
 from app.inference.activities import Activities
+from app.inference.embedder import Embedder
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from attribution.calibration import background_id
 from attribution.catalog import Catalog, RegisteredEncoder, Registry
+from models.background import Background
 from models.checkpoints import BadCheckpoint
+from models.encoder import Encoder
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +46,18 @@ class NotCalibrated(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Taken:
+    """The background that an encoder serves with, and the file of added images it was made with."""
+
+    background: Background | None
+    stamp: Stamp | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Retired:
     """What to close once nobody is left who may use it."""
 
-    users: tuple[weakref.ref[Current], ...]
+    users: tuple[weakref.ref[Live], ...]
     closing: Sequence[Callable[[], None]]
 
     @property
@@ -73,31 +84,30 @@ class Switch:
         """Begin to serve with this encoder; `start` begins to look for another."""
         self._settings, self._catalog = settings, catalog
         self._metrics, self._activities = metrics, activities
-        sight = self._begin_sight(vision)
+        embedder = self._begin_embedding(vision.encoder)
         try:
-            self._current = Current(begin_serving(settings, catalog, sight, metrics))
+            self._live = Live(self._begin_serving(embedder, vision.background))
         except BaseException:
-            sight.embedder.close()
+            embedder.close()
             raise
-        # By encoder, the file of added background images that it was loaded with. One that is
-        # there now may be newer than what was loaded before.
-        self._backgrounds: dict[str, Stamp | None] = {}
-        if extension_stamp(settings.data, vision.encoder.model_id) is not None:
-            self._backgrounds[vision.encoder.model_id] = _UNKNOWN
+        # A file that is there now may be newer than what was loaded before.
+        there = extension_stamp(settings.data, vision.encoder.model_id) is not None
+        taken = _Taken(vision.background, _UNKNOWN if there else None)
+        self._backgrounds = {vision.encoder.model_id: taken}  # by encoder
         self._turn = threading.Lock()  # one thread at a time replaces the reference
         self._retry_at: dict[RegisteredEncoder, float] = {}
-        self._past: list[weakref.ref[Current]] = []
+        self._past: list[weakref.ref[Live]] = []
         self._retired: list[_Retired] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="encoder-switch", daemon=True)
 
-    def current(self) -> Current:
+    def live(self) -> Live:
         """What serves now. Ask once and keep it, for as long as one piece of work takes."""
-        return self._current
+        return self._live
 
     def reach(self, generation: int, timeout: float) -> bool:
         """Bring the present index to a generation; False where that takes too long."""
-        return self._current.serving.follower.wait_for(generation, timeout)
+        return self._live.serving.follower.wait_for(generation, timeout)
 
     def start(self) -> None:
         """Load what the catalog registers, then look from a thread for what it says next."""
@@ -109,23 +119,23 @@ class Switch:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
-        current = self._current
-        for sight in (current.serving.sight, *current.companions.values()):
-            sight.embedder.close()
-        current.serving.stop()
+        live = self._live
+        for embedder in (live.serving.embedder, *live.companions.values()):
+            embedder.close()
+        live.serving.stop()
         for retired in self._retired:
             retired.close()
 
     def load(self) -> Registry:
         """Load the encoders that were registered since the last look, forget those dropped.
 
-        One that cannot be loaded is told of in `Current.failures` and tried again later; sources
+        One that cannot be loaded is told of in `Live.failures` and tried again later; sources
         are added without its row meanwhile.
         """
         with self._turn:
             registry = self._catalog.encoders.registry()
-            now = self._current
-            companions: dict[str, Sight] = {}
+            now = self._live
+            companions: dict[str, Embedder] = {}
             failures: dict[str, str] = {}
             for encoder in registry.encoders:
                 if encoder.model_id == now.serving.model_id:
@@ -137,62 +147,64 @@ class Switch:
                     failures[encoder.model_id] = str(error)
                 except _TooSoon:
                     failures[encoder.model_id] = now.failures.get(encoder.model_id, "")
-            dropped = [
-                sight.embedder.close
-                for model_id, sight in now.companions.items()
-                if model_id not in companions
-            ]
             if companions.keys() != now.companions.keys() or failures != now.failures:
-                self._publish(Current(now.serving, companions, failures), dropped)
+                dropped = now.companions.keys() - companions.keys()
+                closing = [now.companions[model_id].close for model_id in dropped]
+                self._publish(Live(now.serving, companions, failures), closing)
             return registry
 
     def follow(self) -> None:
         """Look into the catalog once, and change to the encoder that it has made active."""
-        registry, current = self.load(), self._current
-        if registry.active in (None, current.serving.model_id):
-            self._follow_background(current.serving, registry)
-        elif registry.active in current.companions:
-            self._change_to(current.companions[registry.active])
+        registry, live = self.load(), self._live
+        active = registry.active or live.serving.model_id
+        embedder, taken = live.companions.get(active), self._backgrounds.get(active)
+        if active == live.serving.model_id:
+            self._follow_background(live.serving, registry)
+        elif embedder is not None and taken is not None:
+            self._change_to(embedder, taken.background)
 
     def _follow_background(self, serving: Serving, registry: Registry) -> None:
         """Serve by the same encoder with the background that now lies in the data folder."""
-        model_id, encoder = serving.model_id, serving.sight.vision.encoder
+        model_id, taken = serving.model_id, self._backgrounds[serving.model_id]
         stamp = extension_stamp(self._settings.data, model_id)
-        if stamp == self._backgrounds.get(model_id):
+        if stamp == taken.stamp:
             return
         registered = registry.find(model_id)
         named = self._settings if registered is None else settings_for(self._settings, registered)
         try:
-            background = load_whole_background(named, encoder)
+            background = load_whole_background(named, serving.encoder)
         except BadCheckpoint as error:
             logger.warning("the background stays as it is: %s", error)
-            self._backgrounds[model_id] = stamp
+            self._backgrounds[model_id] = _Taken(taken.background, stamp)
             return
         unchanged = serving.calibration.id == (background and background_id(background))
-        sight = replace(serving.sight, vision=Vision(encoder, background))
-        if unchanged or self._change_to(sight):
-            self._backgrounds[model_id] = stamp
+        if unchanged or self._change_to(serving.embedder, background):
+            self._backgrounds[model_id] = _Taken(background, stamp)
 
-    def _load(self, encoder: RegisteredEncoder) -> Sight:
+    def _load(self, encoder: RegisteredEncoder) -> Embedder:
         if self._retry_at.get(encoder, 0.0) > time.monotonic():
             raise _TooSoon
-        self._backgrounds[encoder.model_id] = extension_stamp(self._settings.data, encoder.model_id)
+        stamp = extension_stamp(self._settings.data, encoder.model_id)
         try:
-            vision = Vision(*load_registered(self._settings, encoder))
+            loaded, background = load_registered(self._settings, encoder)
         except EncoderUnavailable as error:
             self._retry_at[encoder] = time.monotonic() + _RETRY_SECONDS
             logger.warning("%s", error)
             raise
         self._retry_at.pop(encoder, None)
         logger.info("loaded encoder %s: new sources are embedded under it too", encoder.model_id)
-        return self._begin_sight(vision)
+        self._backgrounds[encoder.model_id] = _Taken(background, stamp)
+        return self._begin_embedding(loaded)
 
-    def _begin_sight(self, vision: Vision) -> Sight:
-        return begin_sight(self._settings, vision, self._metrics, self._activities)
+    def _begin_embedding(self, encoder: Encoder) -> Embedder:
+        return begin_embedding(self._settings, encoder, self._metrics, self._activities)
 
-    def _change_to(self, sight: Sight) -> bool:
-        logger.info("making the index and the null of encoder %s", sight.model_id)
-        following = begin_serving(self._settings, self._catalog, sight, self._metrics)
+    def _begin_serving(self, embedder: Embedder, background: Background | None) -> Serving:
+        return begin_serving(self._settings, self._catalog, embedder, background, self._metrics)
+
+    def _change_to(self, embedder: Embedder, background: Background | None) -> bool:
+        logger.info("making the index and the null of encoder %s", embedder.encoder.model_id)
+        following = self._begin_serving(embedder, background)
         changed = False
         try:
             following.calibrating.join()
@@ -207,31 +219,30 @@ class Switch:
         if following.calibration.current().state.state == "building":
             raise NotCalibrated(following.model_id)
         with self._turn:
-            now, registry = self._current, self._catalog.encoders.registry()
+            now, registry = self._live, self._catalog.encoders.registry()
             another = now.serving.model_id != following.model_id
             if another and registry.active != following.model_id:
                 return False
-            companions = {
-                model_id: sight
-                for model_id, sight in now.companions.items()
-                if model_id != following.model_id
-            }
+            companions = dict(now.companions)
+            companions.pop(following.model_id, None)
             closing = [now.serving.stop]
             if another and registry.find(now.serving.model_id) is None:
-                closing.append(now.serving.sight.embedder.close)
+                closing.append(now.serving.embedder.close)
             elif another:
-                companions[now.serving.model_id] = now.serving.sight
+                companions[now.serving.model_id] = now.serving.embedder
             # Held still, so that no answer can be of an earlier generation than one before it.
             with now.serving.follower.hold():
                 following.follower.catch_up()
-                self._publish(Current(following, companions, now.failures), closing)
+                self._publish(Live(following, companions, now.failures), closing)
         logger.info("encoder %s serves", following.model_id)
         return True
 
-    def _publish(self, current: Current, closing: Sequence[Callable[[], None]]) -> None:
+    def _publish(self, live: Live, closing: Sequence[Callable[[], None]]) -> None:
         self._past = [past for past in self._past if past() is not None]
-        self._past.append(weakref.ref(self._current))
-        self._current = current
+        self._past.append(weakref.ref(self._live))
+        self._live = live
+        for gone in self._backgrounds.keys() - {live.serving.model_id, *live.companions}:
+            del self._backgrounds[gone]
         if closing:
             self._retired.append(_Retired(tuple(self._past), closing))
 

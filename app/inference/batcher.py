@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from app.inference.activities import Activities
 from app.inference.forward_pass import Embeds, ForwardPass, InferenceError
+from app.telemetry.watcher import Watcher
 from models.heads.affine import Domain
 
 __all__ = ["Batcher", "BatcherClosedError", "Embeds", "Encoded", "InferenceError", "Priority"]
@@ -35,16 +36,6 @@ _CHECK_SECONDS = 2.0  # between looks at an encoder that fails, while nobody ask
 
 class BatcherClosedError(RuntimeError):
     """The batcher takes no more work: the service is stopping."""
-
-
-class Watches(Protocol):
-    """Whoever wants to know how the batcher does; called from its thread."""
-
-    def forward_pass(self, images: int) -> None:
-        """The encoder has run on so many images."""
-
-    def stage(self, stage: Literal["queue", "encode"], seconds: float) -> None:
-        """An image has waited, or was encoded, for so long."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +78,7 @@ class Batcher:
 
     A batch that fails is run again image by image, so that one poison image fails alone. Every
     future is resolved, also at `close`. A future that was cancelled before its turn costs nothing.
-    The queue has no bound of its own: `admission.Slots` bounds what is accepted at all.
+    The queue has no bound of its own: `app.requests.slots` bounds what is accepted at all.
     """
 
     def __init__(
@@ -96,7 +87,7 @@ class Batcher:
         *,
         max_batch: int,
         max_job_batch: int = 1,
-        watcher: Watches | None = None,
+        watcher: Watcher | None = None,
         activities: Activities | None = None,
     ) -> None:
         self._passes = ForwardPass(encoder, activities or Activities())

@@ -16,7 +16,7 @@ from PIL import Image
 from app.inference.activities import Activities
 from app.inference.batcher import Batcher, Encoded, InferenceError
 from app.inference.upload import Upload
-from app.telemetry.metrics import Metrics
+from app.telemetry.watcher import Watcher
 from models.encoder import Encoder
 from models.heads.affine import Domain
 from models.images.decoding import DecodedImage, DecodingLimits, decode
@@ -64,21 +64,26 @@ class Embedder:
         decoding_threads: int,
         max_batch: int,
         max_job_batch: int,
-        metrics: Metrics,
+        watcher: Watcher,
         activities: Activities | None = None,
     ) -> None:
         self._encoder = encoder
         self._activities = activities or Activities()
-        self._metrics = metrics
+        self._watcher = watcher
         self._limits = limits
         self._decoders = ThreadPoolExecutor(decoding_threads, thread_name_prefix="decoding")
         self._batcher = Batcher(
             encoder,
             max_batch=max_batch,
             max_job_batch=max_job_batch,
-            watcher=metrics,
+            watcher=watcher,
             activities=self._activities,
         )
+
+    @property
+    def encoder(self) -> Encoder:
+        """What the rows are of."""
+        return self._encoder
 
     @property
     def max_bytes(self) -> int:
@@ -110,14 +115,9 @@ class Embedder:
         """
         loop = asyncio.get_running_loop()
         decoded, pixels, seconds = await loop.run_in_executor(self._decoders, self._prepare, upload)
-        encoded = await asyncio.wrap_future(self._batcher.submit(pixels, domain))
-        return Embedded(
-            decoded=decoded,
-            embedding=encoded.embedding,
-            decode_seconds=seconds,
-            queue_seconds=encoded.queue_seconds,
-            encode_seconds=encoded.encode_seconds,
-        )
+        begun = Begun(decoded, self._batcher.submit(pixels, domain), seconds)
+        await asyncio.wrap_future(begun.encoding)
+        return begun.embedded()
 
     async def embed_again(self, decoded: DecodedImage, *, domain: Domain) -> NDArray[np.float32]:
         """The row of an image that another encoder has decoded. Cancelling it drops what waits.
@@ -173,7 +173,7 @@ class Embedder:
             decoded = decode(data, limits=self._limits)
         pixels = self._pixels(decoded)
         seconds = time.perf_counter() - started
-        self._metrics.stage("decode", seconds)
+        self._watcher.stage("decode", seconds)
         return decoded, pixels, seconds
 
     def _pixels(self, decoded: DecodedImage) -> torch.Tensor:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.answers import Answered, Question
-from app.encoders.live import Current
+from app.encoders.live import Live
 from app.inference.embedder import Begun, Embedded, Embedder
 from app.inference.upload import Upload
 from app.jobs.results import stored
@@ -79,19 +79,18 @@ class Answers(Protocol):
         """Answer the items of a claim, or as many as are done when `stopping` is set."""
 
 
-class CurrentAnswerer:
+class LiveAnswerer:
     """Answers each claim by what serves when it begins."""
 
-    def __init__(self, jobs: Jobs, current: Callable[[], Current]) -> None:
-        self._jobs, self._current = jobs, current
+    def __init__(self, jobs: Jobs, live: Callable[[], Live]) -> None:
+        self._jobs, self._live = jobs, live
 
     def answer(self, claimed: Claimed, stopping: threading.Event) -> Outcome:
         """See `JobAnswerer`; what serves is held until the last item has ended."""
-        current = self._current()
-        serving = current.serving
-        answerer = JobAnswerer(self._jobs, serving.sight.embedder, serving.attributor)
+        live = self._live()
+        answerer = JobAnswerer(self._jobs, live.serving.embedder, live.serving.attributor)
         outcome = answerer.answer(claimed, stopping)
-        del current  # only now may it be closed
+        del live  # only now may it be closed
         return outcome
 
 

@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from app.jobs.answerer import Answers, Outcome
+from app.telemetry.watcher import Watcher
 from attribution.catalog import CatalogError, Claimed, Jobs
 
 logger = logging.getLogger(__name__)
@@ -24,13 +24,6 @@ _TIDY_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 30.0
 # Failures in a row, of different images where it is images that fail, before it is not the image.
 _TOO_MANY_FAILURES = 3
-
-
-class Watches(Protocol):
-    """Whoever wants to know how jobs get on; called from the worker's thread."""
-
-    def job_images(self, *, answered: int, failed: int, retried: int) -> None:
-        """Images have ended, or will be tried again."""
 
 
 class JobWorker:
@@ -55,7 +48,7 @@ class JobWorker:
         *,
         calibrating: threading.Thread,
         retention: timedelta,
-        watcher: Watches | None = None,
+        watcher: Watcher | None = None,
         pause: float = 1.0,
     ) -> None:
         self._watcher = watcher

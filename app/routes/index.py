@@ -30,8 +30,9 @@ def get_index(service: ServiceDependency, caller: CallerDependency) -> IndexDocu
     """
     if caller.collections is not None:
         return _index_within(service, caller.collections)
-    stats = service.index.stats()
-    calibration = service.calibration.report()
+    serving = service.serving
+    stats = serving.index.stats()
+    calibration = serving.calibration.report()
     return IndexDocument(
         kind=stats.kind,
         vectors=stats.vectors,
@@ -44,7 +45,7 @@ def get_index(service: ServiceDependency, caller: CallerDependency) -> IndexDocu
         epoch=stats.epoch,
         model_id=stats.model_id,
         dimension=stats.dimension,
-        calibration=calibration_document(calibration, service.attributor.shares.current()),
+        calibration=calibration_document(calibration, serving.attributor.shares.current()),
         encoders=_encoders(service),
     )
 
@@ -62,8 +63,8 @@ def save_index(service: ServiceDependency) -> SnapshotDocument:
 
 def _encoders(service: Service) -> list[EncoderDocument]:
     """How far each registered encoder has got, in the catalog and here."""
-    current, registry = service.now(), service.catalog.encoders.registry()
-    serving = current.serving.model_id
+    live, registry = service.live(), service.catalog.encoders.registry()
+    model_id = live.serving.model_id
     coverages = {
         encoder.model_id: service.catalog.encoders.coverage(encoder.model_id)
         for encoder in registry.encoders
@@ -73,8 +74,8 @@ def _encoders(service: Service) -> list[EncoderDocument]:
             model_id=encoder.model_id,
             name=Path(encoder.name).name,
             active=encoder.model_id == registry.active,
-            serving=encoder.model_id == serving,
-            loaded=encoder.model_id == serving or encoder.model_id in current.companions,
+            serving=encoder.model_id == model_id,
+            loaded=encoder.model_id == model_id or encoder.model_id in live.companions,
             embedded=coverages[encoder.model_id].embedded,
             sources=coverages[encoder.model_id].sources,
         )
@@ -84,14 +85,15 @@ def _encoders(service: Service) -> list[EncoderDocument]:
 
 def _index_within(service: Service, collections: frozenset[str]) -> IndexDocument:
     """The index of these collections, as if there were no others: a filtered set is scanned."""
-    stats = service.index.stats()
-    calibration = service.calibration.report(collections)
+    serving = service.serving
+    stats = serving.index.stats()
+    calibration = serving.calibration.report(collections)
     if calibration.generation is not None:
         seen = service.numbering.shown(calibration.generation, collections)
         calibration = replace(calibration, generation=seen)
     generation = service.numbering.shown(stats.generation, collections)
     latest = service.numbering.shown(service.catalog.generation(), collections)
-    vectors = service.index.count(collections)
+    vectors = serving.index.count(collections)
     return IndexDocument(
         kind="flat",
         vectors=vectors,
@@ -104,6 +106,6 @@ def _index_within(service: Service, collections: frozenset[str]) -> IndexDocumen
         epoch=stats.epoch,
         model_id=stats.model_id,
         dimension=stats.dimension,
-        calibration=calibration_document(calibration, service.attributor.shares.current()),
+        calibration=calibration_document(calibration, serving.attributor.shares.current()),
         encoders=[],
     )

@@ -172,7 +172,7 @@ def _refuse_early(
     service: Service, question: Question, owner: str, idempotency_key: str | None
 ) -> None:
     """Refuse what could not be accepted before its body is read; all is checked again later."""
-    null = service.calibration.current(question.collections).null
+    null = service.serving.calibration.current(question.collections).null
     if null is not None and question.alpha < null.smallest_alpha:
         raise AlphaTooSmall(question.alpha, null.smallest_alpha)
     jobs = service.catalog.jobs

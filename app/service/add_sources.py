@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,23 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
-from app.encoders.live import Current
-from app.inference.batcher import BatcherClosedError, InferenceError
+from app.encoders.live import Live
 from app.inference.embedder import Embedded
 from app.inference.upload import Upload
 from app.requests.disconnects import too_late
 from app.schemas.source import SourceMetadata
 from app.service.service import Service
-from attribution.catalog import (
-    ActiveEncoderLeftOut,
-    Added,
-    InvalidField,
-    NewSource,
-    SourceTakenDown,
-)
+from attribution.catalog import ActiveEncoderLeftOut, NewSource
+from attribution.ingestion.adding import Intake, add_each, new_source
+from attribution.ingestion.companions import keeping_no_source_out
 from models.images.previews import make_preview
-
-logger = logging.getLogger(__name__)
 
 Rows = dict[str, NDArray[np.float32]]
 
@@ -40,14 +32,6 @@ class Arrival:
 
     upload: Upload
     known: SourceMetadata
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """One outcome for each arrival in order, and the write that queries can wait for."""
-
-    outcomes: tuple[Added | Exception, ...]
-    generation: int
 
 
 async def add_sources(service: Service, arrivals: Sequence[Arrival], collection: str) -> Intake:
@@ -86,86 +70,67 @@ async def _add_sources(
     try:
         # Only this is given up: once written, a source is there, and its sender is told so.
         async with asyncio.timeout_at(deadline):
-            embedded = await asyncio.gather(
-                *(service.embedder.embed(arrival.upload, domain="source") for arrival in arrivals),
+            embedder = service.serving.embedder
+            gathered = await asyncio.gather(
+                *(embedder.embed(arrival.upload, domain="source") for arrival in arrivals),
                 return_exceptions=True,
             )
+            embedded = [_ordinary(item) for item in gathered]
             others = await asyncio.gather(
-                *(rows_of_others(service.now(), item) for item in embedded)
+                *(_rows_of_others(service.live(), item) for item in embedded)
             )
     except TimeoutError:
         raise too_late(service.settings.answer_seconds) from None
     return await run_in_threadpool(_add, service, arrivals, embedded, others, collection)
 
 
-async def rows_of_others(current: Current, item: Embedded | BaseException) -> Rows:
-    """The rows of an image under further encoders; one that fails gives none, and is logged.
+def _ordinary(item: Embedded | BaseException) -> Embedded | Exception:
+    """An image, or what is wrong with it; what ends more than this image is raised."""
+    if isinstance(item, Embedded | Exception):
+        return item
+    raise item
 
-    The source is added all the same: it lacks that row until `attribution reembed` is run again.
-    """
-    if not isinstance(item, Embedded):
-        return {}
+
+async def _rows_of_others(live: Live, item: Embedded | Exception) -> Rows:
+    """The rows of an image under further encoders, as far as those work."""
     rows: Rows = {}
-    for model_id, sight in current.companions.items():
-        try:
-            rows[model_id] = await sight.embedder.embed_again(item.decoded, domain="source")
-        except (InferenceError, BatcherClosedError) as error:
-            logger.warning("a source has no row of encoder %s: %s", model_id, error)
+    if isinstance(item, Embedded):
+        for model_id, embedder in live.companions.items():
+            with keeping_no_source_out(model_id):
+                rows[model_id] = await embedder.embed_again(item.decoded, domain="source")
     return rows
 
 
 def _add(
     service: Service,
     arrivals: Sequence[Arrival],
-    embedded: Sequence[Embedded | BaseException],
+    embedded: Sequence[Embedded | Exception],
     others: Sequence[Rows],
     collection: str,
 ) -> Intake:
-    outcomes: dict[int, Added | Exception] = {}
-    ready: dict[int, NewSource] = {}
-    for position, (arrival, item) in enumerate(zip(arrivals, embedded, strict=True)):
-        if isinstance(item, Embedded):
-            ready[position] = _new_source(arrival, item, others[position], collection)
-        elif isinstance(item, Exception):
-            outcomes[position] = item
-        else:
-            raise item
-    generation = _write(service, ready, outcomes)
+    sources = [
+        _new_source(arrival, item, rows, collection)
+        for arrival, item, rows in zip(arrivals, embedded, others, strict=True)
+        if isinstance(item, Embedded)
+    ]
+    added = add_each(service.catalog, service.serving.model_id, sources)
     service.apply_writes()
-    return Intake(tuple(outcomes[position] for position in range(len(arrivals))), generation)
-
-
-def _write(
-    service: Service, ready: dict[int, NewSource], outcomes: dict[int, Added | Exception]
-) -> int:
-    """Add all at once; where one of them cannot be stored, each alone."""
-    if not ready:
-        return service.catalog.generation()
-    try:
-        batch = service.catalog.add(service.index.model_id, list(ready.values()))
-    except (InvalidField, SourceTakenDown) as error:
-        if len(ready) == 1:
-            outcomes[next(iter(ready))] = error
-            return service.catalog.generation()
-        return max(_write(service, {at: source}, outcomes) for at, source in ready.items())
-    outcomes.update(zip(ready, batch.items, strict=True))
-    return batch.generation
+    outcomes = iter(added.outcomes)
+    return Intake(
+        tuple(next(outcomes) if isinstance(item, Embedded) else item for item in embedded),
+        added.generation,
+    )
 
 
 def _new_source(arrival: Arrival, embedded: Embedded, others: Rows, collection: str) -> NewSource:
-    decoded, known = embedded.decoded, arrival.known
-    return NewSource(
+    stated = arrival.known.model_dump()
+    if stated["uri"] is None:
+        stated["uri"] = arrival.upload.filename
+    return new_source(
+        embedded.decoded,
+        stated,
         collection=collection,
-        sha256=decoded.sha256,
-        width=decoded.width,
-        height=decoded.height,
-        format=decoded.format,
-        uri=known.uri if known.uri is not None else arrival.upload.filename,
-        title=known.title,
-        creator=known.creator,
-        licence=known.licence,
-        metadata=known.metadata,
+        preview=make_preview(embedded.decoded.image),
         embedding=embedded.embedding,
-        preview=make_preview(decoded.image),
         others=others,
     )

@@ -57,7 +57,7 @@ async def answer(
 ) -> list[Answered | Exception]:
     """One answer for each image in order, or what kept that image from having one."""
     outcomes = await asyncio.gather(
-        *(service.embedder.embed(upload, domain="query") for upload in uploads),
+        *(service.serving.embedder.embed(upload, domain="query") for upload in uploads),
         return_exceptions=True,
     )
     answered = iter(
@@ -92,7 +92,7 @@ async def _search(
         return []
     started = time.perf_counter()
     search = partial(
-        service.attributor.attribute,
+        service.serving.attributor.attribute,
         np.stack([item.embedding for item in embedded]),
         top_k=question.top_k,
         collections=question.collections,

@@ -31,12 +31,12 @@ async def explained(service: Service, embedded: Embedded, attribution: Attributi
     wanted = sources_to_explain(attribution)
     previewed = await run_in_threadpool(read_previews, service.catalog, wanted)
     views = await run_in_threadpool(views_of_query, embedded.decoded.image)
-    vectors = await service.embedder.patches([*views, *(each.image for each in previewed)])
+    vectors = await service.serving.embedder.patches([*views, *(each.image for each in previewed)])
     explanation = await run_in_threadpool(
         explain,
         vectors[: len(views)],
         [each.ranked for each in previewed],
         vectors[len(views) :],
-        service.attributor.encoder.patch_blocks,
+        service.serving.attributor.encoder.patch_blocks,
     )
     return Explained(explanation, time.perf_counter() - started)

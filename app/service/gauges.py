@@ -23,14 +23,14 @@ class ServiceGauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One sample each."""
-        service = self._service
-        stats = service.index.stats()
+        service, serving = self._service, self._service.serving
+        stats = serving.index.stats()
         yield InfoMetricFamily(
             "attribution_encoder", "What serves.", {"model_id": stats.model_id, "index": stats.kind}
         )
-        yield _gauge("queue_depth", "Images that wait for the encoder.", service.embedder.waiting)
+        yield _gauge("queue_depth", "Images that wait for the encoder.", serving.embedder.waiting)
         yield _gauge("images_in_flight", "Images accepted, not yet answered.", service.slots.taken)
-        failing = int(service.embedder.failing)
+        failing = int(serving.embedder.failing)
         yield _gauge("encoder_failing", "Whether the encoder fails on every image.", failing)
         failing = int(service.worker.failing)
         yield _gauge("job_worker_failing", "Whether work on jobs fails repeatedly.", failing)
@@ -40,7 +40,7 @@ class ServiceGauges(Collector):
         if stats.recall_at_10 is not None:
             yield _gauge("index_recall_at_10", "Against exact search.", stats.recall_at_10)
         try:
-            yield _gauge("index_lag", "Changes that are not applied yet.", service.follower.lag)
+            yield _gauge("index_lag", "Changes that are not applied yet.", serving.follower.lag)
             yield from self._jobs()
         except CatalogError:
             yield _gauge("catalog_up", "Whether the catalog can be read.", 0)
@@ -57,7 +57,7 @@ class ServiceGauges(Collector):
         yield _gauge("job_images_waiting", "Images of jobs without a result yet.", load.images)
 
     def _calibration(self) -> Iterator[Metric]:
-        calibration = self._service.calibration
+        calibration = self._service.serving.calibration
         fresh = calibration.state().state == "fresh"
         yield _gauge("calibration_fresh", "Whether a decision can be made now.", int(fresh))
         age = calibration.age_seconds()

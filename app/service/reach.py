@@ -1,8 +1,9 @@
-"""What a caller may see and change of the catalog. Routes go through it, never past it.
+"""What a caller may see and change of collections and sources; routes ask for those only here.
 
 Beyond a caller's reach nothing exists: a collection or source there gets the answer, in the same
 words, that one gets which never was. No statement here asks for anything out of reach, so whether
-it exists can show in no answer.
+it exists can show in no answer. Elsewhere: a job is its owner's (`routes.job_access`), to take down
+wants a caller without limits, and of the index `routes.index` shows what a caller searches.
 """
 
 from __future__ import annotations

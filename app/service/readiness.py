@@ -13,17 +13,18 @@ def require_ready(service: Service) -> None:
         Problem: 503 `not-ready`, with the first reason found.
         CatalogError: the catalog cannot be read.
     """
+    serving = service.serving
     for broken, reason in (
-        (not service.embedder.alive, "The inference thread does not run."),
+        (not serving.embedder.alive, "The inference thread does not run."),
         (service.watchdog.hung is not None, "The encoder or a decoder does not come back."),
-        (service.embedder.failing, "The encoder fails on every image."),
+        (serving.embedder.failing, "The encoder fails on every image."),
         (not service.worker.alive, "The thread that works on jobs does not run."),
         (service.worker.failing, "Work on jobs fails again and again."),
-        (service.follower.failed is not None, "The index cannot follow the catalog."),
+        (serving.follower.failed is not None, "The index cannot follow the catalog."),
     ):
         if broken:
             raise Problem("not-ready", reason, retry_after=5)
-    if service.calibrating.is_alive():
+    if serving.calibrating.is_alive():
         raise Problem(
             "not-ready", "Calibration is under way; queries get no decision yet.", retry_after=1
         )

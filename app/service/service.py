@@ -1,9 +1,8 @@
-"""The parts of a running service, opened and closed together; knows no route."""
+"""All that runs on one data folder, opened and closed together; knows no route and no server."""
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -18,12 +17,11 @@ from starlette.concurrency import run_in_threadpool
 
 from app.access.first_key import guard
 from app.encoders.gallery import Vision, vision_of
-from app.encoders.live import Current
+from app.encoders.live import Live, Serving
 from app.encoders.switch import Switch
 from app.inference.activities import Activities
-from app.inference.embedder import Embedder
 from app.inference.watchdog import Watchdog
-from app.jobs.answerer import CurrentAnswerer
+from app.jobs.answerer import LiveAnswerer
 from app.jobs.worker import JobWorker
 from app.problems.problem import Problem
 from app.reports import Reporter
@@ -33,10 +31,7 @@ from app.service.generations import Numbering
 from app.service.snapshots import SnapshotSaver
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
-from attribution.attributor import Attributor
-from attribution.calibration import Calibration
 from attribution.catalog import Catalog
-from attribution.index import EmbeddedIndex, Follower
 from attribution.maintenance import folder_lock, remove_leftovers
 
 logger = logging.getLogger(__name__)
@@ -49,14 +44,14 @@ _SEARCHES = 8
 class Service:
     """Everything that a request may need.
 
-    What depends on the encoder is asked of `now`: in the service that a request gets it stays the
+    What depends on the encoder is asked of `live`: in the service that a request gets it stays the
     same to the end of the request, elsewhere it is what serves at the moment.
     """
 
     settings: Settings
     catalog: Catalog
     switch: Switch
-    now: Callable[[], Current]
+    live: Callable[[], Live]
     looking: CapacityLimiter
     watchdog: Watchdog
     searching: ThreadPoolExecutor
@@ -70,45 +65,19 @@ class Service:
     drawing: ThreadPoolExecutor
 
     @property
-    def index(self) -> EmbeddedIndex:
-        """What is searched."""
-        return self.now().serving.index
-
-    @property
-    def calibration(self) -> Calibration:
-        """Of that index."""
-        return self.now().serving.calibration
-
-    @property
-    def calibrating(self) -> threading.Thread:
-        """Alive until the null was first made."""
-        return self.now().serving.calibrating
-
-    @property
-    def attributor(self) -> Attributor:
-        """Answers by that index and calibration."""
-        return self.now().serving.attributor
-
-    @property
-    def embedder(self) -> Embedder:
-        """Makes what that attributor takes."""
-        return self.now().serving.sight.embedder
-
-    @property
-    def follower(self) -> Follower:
-        """Keeps that index in step with the catalog."""
-        return self.now().serving.follower
+    def serving(self) -> Serving:
+        """The encoder that answers, with its index, calibration and threads."""
+        return self.live().serving
 
     @property
     def reporter(self) -> Reporter:
         """Makes reports that name the encoder which answered."""
-        card = self.now().serving.sight.vision.encoder.card
-        return replace(self.reports, encoder=card.name)
+        return replace(self.reports, encoder=self.serving.encoder.card.name)
 
     def pinned(self) -> Service:
         """The service as it is at this moment, for one piece of work."""
-        current = self.switch.current()
-        return replace(self, now=lambda: current)
+        live = self.switch.live()
+        return replace(self, live=lambda: live)
 
     async def reach(self, asked: int, *, within: frozenset[str] | None = None) -> None:
         """Wait until the index has seen generation `asked`, counted in the changes `within`.
@@ -119,7 +88,7 @@ class Service:
         generation: int | None = asked
         if within is not None:
             generation = await run_in_threadpool(self.numbering.meant, asked, within)
-        if generation is not None and self.index.generation >= generation:
+        if generation is not None and self.serving.index.generation >= generation:
             return
         latest = await run_in_threadpool(self.catalog.generation)
         if generation is None or generation > latest:
@@ -130,7 +99,7 @@ class Service:
                 "no write has returned that number.",
             )
         patience = self.settings.generation_wait_seconds
-        if not await run_in_threadpool(self.follower.wait_for, generation, patience):
+        if not await run_in_threadpool(self.serving.follower.wait_for, generation, patience):
             raise Problem("generation-not-reached", retry_after=1)
 
     def apply_writes(self) -> None:
@@ -140,8 +109,8 @@ class Service:
         answer shows what the catalog no longer holds.
         """
         try:
-            self.follower.catch_up()
-            self.switch.current().serving.follower.catch_up()  # another, where it has changed
+            self.serving.follower.catch_up()
+            self.switch.live().serving.follower.catch_up()  # another, where it has changed
         except Exception:
             logger.exception("the index could not follow the catalog at once")
 
@@ -155,7 +124,7 @@ ServiceDependency = Annotated[Service, Depends(service_of)]
 
 
 @contextmanager
-def running_service(
+def open_service(
     settings: Settings, vision: Vision | None = None, metrics: Metrics | None = None
 ) -> Iterator[Service]:
     """Open catalog, encoder, index and threads; on exit finish accepted work and save the index.
@@ -186,7 +155,7 @@ def running_service(
             activities=activities,
         )
         snapshots = SnapshotSaver(
-            lambda: switch.current().serving.index,
+            lambda: switch.live().serving.index,
             settings.snapshots,
             interval=settings.snapshot_seconds,
         )
@@ -204,8 +173,8 @@ def running_service(
         searching = stack.enter_context(ThreadPoolExecutor(_SEARCHES, "searching"))
         worker = JobWorker(
             catalog.jobs,
-            CurrentAnswerer(catalog.jobs, switch.current),
-            calibrating=switch.current().serving.calibrating,
+            LiveAnswerer(catalog.jobs, switch.live),
+            calibrating=switch.live().serving.calibrating,
             retention=timedelta(hours=settings.job_retention_hours),
             watcher=metrics,
         )
@@ -216,7 +185,7 @@ def running_service(
             settings=settings,
             catalog=catalog,
             switch=switch,
-            now=switch.current,
+            live=switch.live,
             looking=CapacityLimiter(1),
             watchdog=watchdog,
             searching=searching,
@@ -226,6 +195,6 @@ def running_service(
             numbering=Numbering(catalog),
             receiving=Slots(settings.max_active_jobs, unit="new jobs"),
             worker=worker,
-            reports=Reporter.of(settings, catalog, switch.current().serving.sight.vision.encoder),
+            reports=Reporter.of(settings, catalog, switch.live().serving.encoder),
             drawing=drawing,
         )

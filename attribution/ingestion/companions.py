@@ -1,9 +1,14 @@
-"""Further encoders that the catalog registers: new sources get an embedding of each of them too."""
+"""Further encoders that the catalog registers: new sources get a row of each of them too.
+
+The rule, whoever adds: what goes wrong with a further encoder keeps no source out. It is logged,
+and the source lacks that row until `attribution reembed` is run again.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +35,33 @@ class ImageEncoder(Protocol):
         """RGB images to `(n, d)` float32."""
 
 
+@contextmanager
+def keeping_no_source_out(model_id: str, images: int = 1) -> Iterator[None]:
+    """Work on rows of a further encoder: a failure of any kind is logged, and ends it."""
+    try:
+        yield
+    except Exception:
+        logger.warning(
+            "encoder %s failed: %d new sources get no row of it", model_id, images, exc_info=True
+        )
+
+
+def rows_of(encoder: ImageEncoder, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+    """A `(d,)` row of each image.
+
+    Raises:
+        ValueError: the encoder's numbers are not that.
+    """
+    rows = encoder.encode(images)
+    expected = (len(images), encoder.dimension)
+    if rows.shape != expected or not np.isfinite(rows).all():
+        raise ValueError(
+            f"Encoder {encoder.model_id!r} gave {rows.shape} numbers, some perhaps not finite, "
+            f"instead of {expected}: check its weights."
+        )
+    return rows
+
+
 class Companions:
     """Loads what is registered besides one encoder, when it is first needed. For one thread.
 
@@ -46,11 +78,7 @@ class Companions:
         self._loaded: dict[RegisteredEncoder, ImageEncoder | None] = {}
 
     def rows(self, images: Sequence[Image.Image]) -> list[dict[str, npt.NDArray[np.float32]]]:
-        """Of each image the rows of every further encoder, by `model_id`.
-
-        An encoder that cannot be loaded or fails is left out with a warning, and its coverage
-        falls below full until `attribution reembed` is run again.
-        """
+        """Of each image the rows of every further encoder that works, by `model_id`."""
         rows: list[dict[str, npt.NDArray[np.float32]]] = [{} for _ in images]
         for registered in self._catalog.encoders.registry().encoders:
             if registered.model_id == self._model_id:
@@ -58,20 +86,9 @@ class Companions:
             encoder = self._encoder(registered)
             if encoder is None:
                 continue
-            try:
-                vectors = encoder.encode(images)
-            except Exception:
-                # Of whatever kind, it must not keep out what the encoder that serves can take.
-                logger.warning(
-                    "encoder %s failed: %d new sources get no row of it",
-                    registered.model_id, len(images), exc_info=True,
-                )  # fmt: skip
-                continue
-            if vectors.shape != (len(images), encoder.dimension) or not np.isfinite(vectors).all():
-                logger.warning("encoder %s gave vectors that are unusable", registered.model_id)
-                continue
-            for place, vector in enumerate(vectors):
-                rows[place][registered.model_id] = vector
+            with keeping_no_source_out(registered.model_id, len(images)):
+                for place, row in enumerate(rows_of(encoder, images)):
+                    rows[place][registered.model_id] = row
         return rows
 
     def _encoder(self, registered: RegisteredEncoder) -> ImageEncoder | None:

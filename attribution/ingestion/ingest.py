@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
-
 from attribution.catalog import (
     ActiveEncoderLeftOut,
-    AddedBatch,
+    Added,
     Catalog,
     CollectionNotFound,
-    NewSource,
     RegisteredEncoder,
     Source,
     SourceNotFound,
     SourceTakenDown,
 )
-from attribution.ingestion.companions import Companions, ImageEncoder
+from attribution.ingestion.adding import Intake, add_each, new_source
+from attribution.ingestion.companions import Companions, ImageEncoder, rows_of
 from attribution.ingestion.manifest import ManifestProblem, ManifestRow
 from attribution.ingestion.reading import (
     TAKEN_DOWN,
@@ -157,26 +155,21 @@ class _Run:
         if not self._batch:
             return
         try:
-            try:
-                added = self._add(self._new_sources())
-            except ActiveEncoderLeftOut:  # activated since this batch was encoded
-                added = self._add(self._new_sources())
-        except SourceTakenDown as error:  # since the reader asked
-            self._skip_taken_down(frozenset(error.sha256s))
-            self.commit()
-            return
-        for fresh, item in zip(self._batch, added.items, strict=True):
-            if item.created:
-                self._added += 1
-            else:  # the same image came twice, or another process was faster
-                self._follow(fresh.row, item.source.source_id)
+            intake = self._add()
+        except ActiveEncoderLeftOut:  # activated since this batch was encoded
+            intake = self._add()
+        for fresh, outcome in zip(self._batch, intake.outcomes, strict=True):
+            match outcome:
+                case Added(created=True):
+                    self._added += 1
+                case Added():  # the same image came twice, or another process was faster
+                    self._follow(fresh.row, outcome.source.source_id)
+                case SourceTakenDown():  # since the reader asked
+                    self._skipped.append(Skipped(fresh.row.path, TAKEN_DOWN))
+                case _:
+                    raise outcome
         self._batch.clear()
         self._tell()
-
-    def _skip_taken_down(self, sha256s: frozenset[str]) -> None:
-        down = [fresh for fresh in self._batch if fresh.decoded.sha256 in sha256s]
-        self._skipped.extend(Skipped(fresh.row.path, TAKEN_DOWN) for fresh in down)
-        self._batch = [fresh for fresh in self._batch if fresh.decoded.sha256 not in sha256s]
 
     def report(self) -> IngestReport:
         return IngestReport(
@@ -187,40 +180,28 @@ class _Run:
             generation=self._catalog.generation(),
         )
 
-    def _new_sources(self) -> list[NewSource]:
+    def _add(self) -> Intake:
         images = [fresh.decoded.image for fresh in self._batch]
-        vectors = self._encoder.encode(images)
-        expected = (len(self._batch), self._encoder.dimension)
-        if vectors.shape != expected or not np.isfinite(vectors).all():
-            raise ValueError(
-                f"Encoder {self._encoder.model_id!r} gave {vectors.shape} numbers, some perhaps "
-                f"not finite, instead of {expected}: check its weights."
-            )
-        none: list[dict[str, Any]] = [{} for _ in images]
-        others = none if self._companions is None else self._companions.rows(images)
-        return [
-            NewSource(
+        rows = rows_of(self._encoder, images)
+        others = [{} for _ in images] if self._companions is None else self._companions.rows(images)
+        sources = [
+            new_source(
+                fresh.decoded,
+                {**statements(fresh.row), "uri": fresh.row.uri},
                 collection=fresh.row.collection,
-                sha256=fresh.decoded.sha256,
-                width=fresh.decoded.width,
-                height=fresh.decoded.height,
-                format=fresh.decoded.format,
-                **{**statements(fresh.row), "uri": fresh.row.uri},
-                embedding=vector,
                 preview=fresh.preview,
-                others=rows,
+                embedding=row,
+                others=further,
             )
-            for fresh, vector, rows in zip(self._batch, vectors, others, strict=True)
+            for fresh, row, further in zip(self._batch, rows, others, strict=True)
         ]
-
-    def _add(self, sources: Sequence[NewSource]) -> AddedBatch:
         try:
-            return self._catalog.add(self._encoder.model_id, sources)
+            return add_each(self._catalog, self._encoder.model_id, sources)
         except CollectionNotFound:
             there = {collection.name for collection in self._catalog.collections()}
             for name in sorted({source.collection for source in sources} - there):
                 self._catalog.put_collection(name)
-            return self._catalog.add(self._encoder.model_id, sources)
+            return add_each(self._catalog, self._encoder.model_id, sources)
 
     def _follow(self, row: ManifestRow, source_id: str) -> None:
         """Bring the metadata of a source to what the row states about it."""

@@ -3,7 +3,6 @@
 import io
 import os
 import socket
-import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,13 +12,13 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn import functional
 
-from app.factory import create_app
-from app.server import server_config
+from app.encoders.gallery import Vision
+from app.factory import open_app
+from app.server import run_beside
 from app.service.service import Service
 from app.settings import Settings
 from models.backbones.features import Backbone, Features
@@ -133,25 +132,17 @@ class Running:
 @contextmanager
 def serving(settings: Settings, encoder: Encoder, background: Background | None = None):
     """Serve on a free loopback port until the block ends."""
-    app = create_app(settings, encoder=encoder, background=background)
-    with socket.socket() as listener:
+    vision = None if encoder is None else Vision(encoder, background)
+    with socket.socket() as listener, open_app(settings, vision) as app:
         listener.bind(("127.0.0.1", 0))
-        config = server_config(app, settings, log_level="warning", proxy_headers=False)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        try:
-            with httpx.Client(base_url=url, timeout=PATIENCE / 2, trust_env=False) as client:
-                while not server.started:
-                    assert thread.is_alive(), "the server did not start"
-                    time.sleep(0.01)
-                while client.get("/readyz").status_code != 200:
-                    time.sleep(0.01)
-                yield Running(client, app.state.service, url, server.server_state.connections)
-        finally:
-            server.should_exit = True
-            thread.join()
+        with (
+            run_beside(app, settings, listener, log_level="warning", proxy_headers=False) as server,
+            httpx.Client(base_url=url, timeout=PATIENCE / 2, trust_env=False) as client,
+        ):
+            while client.get("/readyz").status_code != 200:
+                time.sleep(0.01)
+            yield Running(client, app.state.service, url, server.server_state.connections)
 
 
 @pytest.fixture

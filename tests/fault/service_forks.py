@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 import uvicorn
 
-from app.factory import create_app
+from app.encoders.gallery import Vision
+from app.factory import open_app
 from app.settings import Settings
 from attribution.catalog import Catalog, CatalogBusy
 from tests.app.conftest import ThumbnailBackbone, thumbnail_encoder
@@ -41,14 +42,15 @@ def serve(order, encoder, backbone):
         listener.listen(1024)
         print(os.getpid(), listener.getsockname()[1], flush=True)
         settings = Settings(data=order["folder"], inference_threads=1, **order.get("settings", {}))
-        config = uvicorn.Config(
-            create_app(settings, encoder=encoder),
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=30,
-        )
-        uvicorn.Server(config).run([listener])
+        with open_app(settings, Vision(encoder, None)) as app:
+            config = uvicorn.Config(
+                app,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=30,
+            )
+            uvicorn.Server(config).run([listener])
 
 
 def curate(order):

@@ -18,6 +18,7 @@ SERVICE = """
 import sys, time
 from pathlib import Path
 import app.factory, app.server
+from app.encoders.gallery import Vision
 from app.telemetry.logs import configure
 from app.settings import Settings
 from tests.app.conftest import ThumbnailBackbone, thumbnail_encoder
@@ -37,7 +38,8 @@ encoder = thumbnail_encoder(backbone)
 backbone.pause = float(sys.argv[2])
 settings = Settings(port=0, data=folder / "data", inference_threads=1)
 configure("text", "info")
-app.server.run(app.factory.create_app(settings, encoder=encoder), settings)
+with app.factory.open_app(settings, Vision(encoder, None)) as opened:
+    app.server.run(opened, settings)
 """
 
 

@@ -26,7 +26,6 @@ from app.cli.demo.contact_sheet import Cell, Row, contact_sheet
 from app.cli.demo.running import running
 from app.cli.options import EncoderOption, settings_from
 from app.encoders.gallery import load_vision
-from app.factory import create_app
 from app.settings import Settings
 from attribution.catalog import Catalog
 from attribution.ingestion import ingest, read_manifest
@@ -108,8 +107,7 @@ def demo_command(
     queries = _synthetic(photographs, folder, singles, pairs, seed)
     vision = load_vision(settings)
     _ingest(photographs, folder, settings, vision.encoder)
-    app = create_app(settings, encoder=vision.encoder, background=vision.background)
-    with running(app, host=settings.host, port=settings.port) as address:
+    with running(settings, vision) as address:
         outcomes = _ask(address, queries)
         _print(outcomes)
         sheet = folder / "contact-sheet.png"

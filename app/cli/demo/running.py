@@ -1,45 +1,41 @@
-"""Runs the service inside a command, on a thread, until the command is done with it."""
+"""Runs the service inside a command, beside it, until the command is done with it."""
 
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
-import uvicorn
-from fastapi import FastAPI
+
+from app.encoders.gallery import Vision
+from app.factory import open_app
+from app.server import run_beside
+from app.settings import Settings
 
 READY_SECONDS = 120.0
 
 
-class ServiceDidNotStart(RuntimeError):
-    """The service stopped before it was ready, or took too long."""
+class ServiceNotReady(RuntimeError):
+    """The service took too long to be ready."""
 
 
 @contextmanager
-def running(app: FastAPI, *, host: str, port: int) -> Iterator[str]:
-    """Serve `app` and yield its address once it is ready; a busy port is replaced by a free one."""
-    listener = _listen(host, port)
-    config = uvicorn.Config(app, log_level="warning", server_header=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), name="service", daemon=True)
-    thread.start()
-    address = f"http://{host}:{listener.getsockname()[1]}"
-    try:
-        _wait(address, thread)
+def running(settings: Settings, vision: Vision) -> Iterator[str]:
+    """Serve, and yield the address once it is ready; a busy port is replaced by a free one."""
+    with (
+        _listen(settings.host, settings.port) as listener,
+        open_app(settings, vision) as app,
+        run_beside(app, settings, listener, log_level="warning"),
+    ):
+        address = f"http://{settings.host}:{listener.getsockname()[1]}"
+        _wait(address)
         yield address
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -48,13 +44,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _wait(address: str, thread: threading.Thread) -> None:
+def _wait(address: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and thread.is_alive():
-        try:
-            if httpx.get(f"{address}/readyz", timeout=5, trust_env=False).is_success:
-                return
-        except httpx.TransportError:
-            pass
+    while not httpx.get(f"{address}/readyz", timeout=5, trust_env=False).is_success:
+        if time.monotonic() > deadline:
+            raise ServiceNotReady(f"the service at {address} did not become ready")
         time.sleep(0.05)
-    raise ServiceDidNotStart(f"the service at {address} did not become ready")

@@ -1,12 +1,12 @@
 """A service that other machines can reach has keys, or was told to do without."""
 
-import asyncio
 import stat
 
 import pytest
 
 from app.access.first_key import Unguarded, guard
-from app.factory import create_app
+from app.encoders.gallery import Vision
+from app.factory import open_app
 from app.settings import Settings
 from attribution.catalog import Catalog
 from tests.app.conftest import serving
@@ -18,18 +18,11 @@ def catalog(tmp_path):
         yield opened
 
 
-def started(settings, encoder):
-    async def start_and_stop():
-        app = create_app(settings, encoder=encoder)
-        async with app.router.lifespan_context(app):
-            pass
-
-    asyncio.run(start_and_stop())
-
-
 def test_other_machines_without_keys_are_not_served(tmp_path, encoder):
-    with pytest.raises(Unguarded, match="attribution keys create"):
-        started(Settings(data=tmp_path, host="0.0.0.0"), encoder)
+    settings = Settings(data=tmp_path, host="0.0.0.0")
+    refused = pytest.raises(Unguarded, match="attribution keys create")
+    with refused, open_app(settings, Vision(encoder, None)):
+        pytest.fail("it was opened")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "box"])

@@ -7,6 +7,8 @@ import time
 import httpx
 import pytest
 
+from attribution.maintenance import folder_lock
+
 
 @pytest.fixture
 def service(launch, tmp_path):
@@ -54,6 +56,28 @@ def test_off_loopback_without_keys_it_does_not_start(attribution, tmp_path):
     done = attribution("serve", "--host", "0.0.0.0", "--port", "0", "--data", tmp_path / "data")
     assert done.code == 1
     assert "attribution keys create" in done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [("SIGNING_KEY", "no-key.pem", "no-key.pem"), ("ENCODER", "no/encoder", "no/encoder")],
+)
+def test_what_it_cannot_serve_with_is_told_in_one_line(
+    attribution, tmp_path, monkeypatch, setting, value, said
+):
+    monkeypatch.setenv(f"ATTRIBUTION_{setting}", str(tmp_path / value))
+    done = attribution("serve", "--port", "0", "--data", tmp_path / "data")
+    assert done.code == 1
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_folder_that_is_in_use_is_told_in_one_line(attribution, tmp_path):
+    with folder_lock(tmp_path / "data", "a service"):
+        done = attribution("serve", "--port", "0", "--data", tmp_path / "data")
+    assert done.code == 1
+    assert "in use by a service" in done.err
     assert done.err.count("\n") == 1
 
 

@@ -230,9 +230,9 @@ def test_a_background_that_is_added_serves_without_a_gap_and_is_undone_with_its_
 def test_an_added_background_is_compared_once_at_a_start(pair, monkeypatch):
     add_background(pair, range(30_000, 30_020))
     with serving(pair.settings, None) as served:
-        wait_for(lambda: all(served.service.switch._backgrounds.values()))
+        wait_for(lambda: all(taken.stamp for taken in served.service.switch._backgrounds.values()))
         assert (
-            served.service.now().serving.calibration.id == calibration(served)["id"].split("-")[0]
+            served.service.live().serving.calibration.id == calibration(served)["id"].split("-")[0]
         )
         assert not served.service.switch._retired
 
@@ -264,7 +264,7 @@ def test_a_further_encoder_that_hangs_is_seen_as_the_first_would_be(pair, monkey
         served.add(1)
         prepare(pair, served.service.catalog)
         wait_for(lambda: loaded(served, pair.new.model_id))
-        further = served.service.now().companions[pair.new.model_id].vision.encoder
+        further = served.service.live().companions[pair.new.model_id].encoder
         prepared = further.preprocess
 
         def hang(images):
@@ -294,8 +294,8 @@ def test_an_encoder_that_cannot_be_loaded_delays_activation_and_nothing_else(
     catalog.encoders.drop(pair.new.model_id)
     wait_for(lambda: not served.client.get("/v1/index").json()["encoders"][1:])
     catalog.encoders.register(moved)
-    wait_for(lambda: served.service.now().failures)
-    assert "cannot be loaded" in served.service.now().failures[pair.new.model_id]
+    wait_for(lambda: served.service.live().failures)
+    assert "cannot be loaded" in served.service.live().failures[pair.new.model_id]
     assert served.add(70)["created"]
     assert not catalog.encoders.coverage(pair.new.model_id).full
     with pytest.raises(CoverageIncomplete):
@@ -320,7 +320,7 @@ def test_a_service_without_the_active_encoder_goes_on_and_refuses_what_none_woul
     catalog.encoders.register(pair.new)
     fill_embeddings(catalog, encoder)
     catalog.encoders.activate(pair.new.model_id)
-    wait_for(lambda: served.service.now().failures)
+    wait_for(lambda: served.service.live().failures)
     answer = served.ask(variation(3))
     assert (answer["model_id"], answer["sources"][0]["uri"]) == (pair.old.model_id, "3.jpg")
     refused = served.client.post("/v1/sources", files={"file": jpeg(picture(80))})
@@ -374,19 +374,19 @@ def test_who_began_before_the_change_ends_as_it_began(pair, served):
     catalog = served.service.catalog
     prepare(pair, catalog)
     before = served.service.pinned()
-    old_index = before.index
+    old_index = before.serving.index
     [row] = load_encoder(pair.old.name).encode([picture(4)], domain="query")[None]
     catalog.encoders.activate(pair.new.model_id)
     wait_for(lambda: serves(served) == pair.new.model_id)
     generation = served.add(90)["generation"]
-    [answer] = before.attributor.attribute(row)
+    [answer] = before.serving.attributor.attribute(row)
     assert answer.model_id == pair.old.model_id
     assert answer.sources[0].source.uri == "4.jpg"
     wait_for(lambda: old_index.generation >= generation)
     assert count_threads("index-follower") == 2
     del before
     wait_for(lambda: count_threads("index-follower") == 1)
-    assert served.service.embedder.alive
+    assert served.service.serving.embedder.alive
 
 
 def count_threads(name: str) -> int:

@@ -110,7 +110,7 @@ def test_an_encoder_that_fails_on_patches_is_a_problem_not_a_crash(shared, galle
     def fail(batch):
         raise RuntimeError("no patches today")
 
-    monkeypatch.setattr(shared.service.attributor.encoder, "embed_patches", fail)
+    monkeypatch.setattr(shared.service.serving.attributor.encoder, "embed_patches", fail)
     response = shared.client.post("/v1/attributions", params=EXPLAIN, files={"file": variation(1)})
     assert response.status_code == 503
     assert response.json()["type"] == "/problems/inference-failed"

@@ -293,7 +293,7 @@ def test_interactive_requests_come_before_jobs(tmp_path, gate, gated):
     with serving(settings, gated) as served:
         gate.open.clear()
         job = submit(served, *(variation(seed) for seed in range(8)))
-        wait_for(lambda: served.service.embedder.waiting >= 4)
+        wait_for(lambda: served.service.serving.embedder.waiting >= 4)
         gate.passes.clear()
         answers: list[dict] = []
         asking = threading.Thread(target=lambda: answers.append(served.ask(variation(1))))
@@ -387,7 +387,7 @@ def test_a_stop_gives_back_what_it_has_not_begun(tmp_path, gate, gated):
     with serving(settings, gated) as served:
         gate.open.clear()
         job = submit(served, *(variation(seed) for seed in range(20)))
-        wait_for(lambda: served.service.embedder.waiting)
+        wait_for(lambda: served.service.serving.embedder.waiting)
         threading.Timer(0.3, gate.open.set).start()
     with serving(settings, gated) as served:
         finished(served, job)

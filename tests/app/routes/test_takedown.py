@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from app.encoders.gallery import Vision
-from app.service.service import running_service
+from app.service.service import open_service
 from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import FolderInUse, erase
 from tests.app.conftest import (
@@ -39,7 +39,7 @@ def test_it_is_in_no_answer_and_no_file_and_cannot_come_back(running, settings):
     catalog = running.service.catalog
     preview = catalog.preview(first["source_id"])
     vector_id = catalog.source(first["source_id"]).vector_id
-    [row] = catalog.embeddings(running.service.index.model_id, [vector_id])
+    [row] = catalog.embeddings(running.service.serving.index.model_id, [vector_id])
     middle = len(preview) // 2
     traces = [preview[middle : middle + 64], row.astype("<f4").tobytes()[:64], b"41.jpg"]
     assert all(files_with(settings.data, trace) for trace in traces), "else this proves nothing"
@@ -218,7 +218,7 @@ def test_what_a_crash_left_due_is_done_after_the_next_start(settings, encoder, b
 
 
 def test_a_second_service_on_the_folder_is_refused(running, settings, encoder):
-    second = running_service(settings, Vision(encoder, None))
+    second = open_service(settings, Vision(encoder, None))
     with pytest.raises(FolderInUse, match="in use by a service"), second:
         pytest.fail("two services on one folder")
     assert running.client.get("/readyz").status_code == 200

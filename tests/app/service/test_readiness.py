@@ -108,7 +108,7 @@ def test_a_job_worker_that_keeps_failing_flips_readiness(settings, encoder, monk
 def test_images_that_come_to_nothing_one_after_the_other_do_so_too(settings, encoder, monkeypatch):
     with serving(settings, encoder) as served:
         monkeypatch.setattr(served.service.worker, "_pause", 0.05)
-        attributor = served.service.attributor
+        attributor = served.service.serving.attributor
         working = attributor.attribute
 
         def fail(*_, **__):

@@ -9,7 +9,7 @@ import pytest
 
 from app.encoders.gallery import Vision
 from app.problems.types import PROBLEM_TYPES
-from app.service.service import running_service
+from app.service.service import open_service
 from app.settings import Settings
 from tests.app.conftest import (
     ThumbnailBackbone,
@@ -58,8 +58,8 @@ def test_health_and_index_state(shared):
 
 def test_twenty_starts_and_stops_leak_no_descriptor_and_no_thread(settings, encoder):
     def cycle():
-        with running_service(settings, Vision(encoder, None)) as service:
-            assert service.embedder.alive
+        with open_service(settings, Vision(encoder, None)) as service:
+            assert service.serving.embedder.alive
 
     cycle()
     descriptors, threads = open_descriptors(), threading.active_count()
@@ -74,11 +74,11 @@ def test_a_start_that_fails_closes_what_it_opened(settings, encoder, monkeypatch
     def refuse(*_):
         raise OSError("no index today")
 
-    with running_service(settings, Vision(encoder, None)):
+    with open_service(settings, Vision(encoder, None)):
         pass
     descriptors = open_descriptors()
     monkeypatch.setattr("app.encoders.gallery.open_index", refuse)
-    with pytest.raises(OSError, match="no index"), running_service(settings, Vision(encoder, None)):
+    with pytest.raises(OSError, match="no index"), open_service(settings, Vision(encoder, None)):
         pass
     assert open_descriptors() <= descriptors
 
