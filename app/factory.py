@@ -9,20 +9,21 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 
 from app.access.rates import Rates
 from app.encoders.gallery import Vision
-from app.middleware.access import AccessMiddleware, Doors
+from app.middleware.access import AccessMiddleware
 from app.middleware.bodies import BodyLimitMiddleware
-from app.middleware.cors import CorsMiddleware
+from app.middleware.cors import NamedOriginsMiddleware
 from app.middleware.envelope import EnvelopeMiddleware
-from app.middleware.telemetry import TelemetryMiddleware, Tracer
-from app.problems import mapping as errors
+from app.middleware.telemetry import TelemetryMiddleware
+from app.problems import mapping
 from app.reports import check_reports
-from app.requests.bodies import Pace
 from app.requests.slots import Slots
 from app.routes import (
     attributions,
@@ -30,18 +31,20 @@ from app.routes import (
     health,
     index,
     jobs,
-    metrics,
+    openapi,
     pages,
     report_key,
     source_lists,
     sources,
 )
-from app.routes import openapi as describing
 from app.service.gauges import ServiceGauges
 from app.service.service import open_service
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.version import service_version
+
+if TYPE_CHECKING:  # needs an extra
+    from app.telemetry.tracing import RequestTracer
 
 _DESCRIPTION = """\
 Which of the images you hold did this AI-generated image come from, and how sure is that?
@@ -87,7 +90,6 @@ def create_app(settings: Settings, closing: ExitStack | None = None) -> FastAPI:
     measures, tracer = Metrics(), _tracer(settings)
     if tracer is not None:
         closing.callback(tracer.close)
-    room = Slots(settings.max_received_bytes, unit="bytes of requests")
     app = FastAPI(
         title="Synthetic image attribution",
         summary="Ranked sources with calibrated shares, and an honest no",
@@ -95,44 +97,44 @@ def create_app(settings: Settings, closing: ExitStack | None = None) -> FastAPI:
         version=service_version(),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=_closed_by_the_server(closing),
+        middleware=_middleware(settings, measures, tracer),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
-    # The middleware added last is outermost and sees a request first.
-    app.add_middleware(
-        BodyLimitMiddleware,
-        max_request_bytes=settings.max_request_bytes,
-        max_image_bytes=settings.max_image_bytes,
-        max_job_bytes=settings.max_job_bytes,
-        room=room,
-        pace=Pace(settings.body_silence_seconds, settings.body_rate),
-    )
-    app.add_middleware(
-        AccessMiddleware,
-        doors=Doors(settings.local_only, settings.unguarded, settings.allowed_origins),
-        rates=Rates(
-            {
-                "query": settings.query_rate,
-                "curate": settings.curate_rate,
-                "admin": settings.admin_rate,
-            }
-        ),
-    )
-    app.add_middleware(CorsMiddleware, origins=settings.allowed_origins)
-    app.add_middleware(EnvelopeMiddleware)
     app.state.metrics = measures
-    measures.watch_room(lambda: room.taken)
-    app.add_middleware(TelemetryMiddleware, metrics=measures, tracer=tracer)
-    errors.install(app)
+    mapping.install(app)
     # Fixed paths such as /v1/sources/export come before /v1/sources/{source_id}.
-    for routes in (attributions, report_key, jobs, source_lists, sources, collections, index):
-        app.include_router(routes.router)
-    for routes in (health, metrics):
+    for routes in (
+        attributions, report_key, jobs, source_lists, sources, collections, index, health,
+    ):  # fmt: skip
         app.include_router(routes.router)
     pages.install(app)
-    describing.install(app)
+    openapi.install(app)
     return app
+
+
+def _middleware(
+    settings: Settings, metrics: Metrics, tracer: RequestTracer | None
+) -> list[Middleware]:
+    """What a request meets on its way to a route, in this order."""
+    origins = settings.allowed_origins
+    room = Slots(settings.max_received_bytes, unit="bytes of requests")
+    metrics.watch_room(lambda: room.taken)
+    rates = Rates(
+        {
+            "query": settings.query_rate,
+            "curate": settings.curate_rate,
+            "admin": settings.admin_rate,
+        }
+    )
+    return [
+        Middleware(TelemetryMiddleware, metrics=metrics, tracer=tracer),
+        Middleware(EnvelopeMiddleware),
+        *([Middleware(NamedOriginsMiddleware, origins=origins)] if origins else []),
+        Middleware(AccessMiddleware, settings=settings, rates=rates),
+        Middleware(BodyLimitMiddleware, limits=settings, room=room),
+    ]
 
 
 def _closed_by_the_server(
@@ -152,9 +154,9 @@ def _closed_by_the_server(
     return lifespan
 
 
-def _tracer(settings: Settings) -> Tracer | None:
+def _tracer(settings: Settings) -> RequestTracer | None:
     if not settings.tracing:
         return None
-    from app.telemetry.tracing import RequestTracer  # noqa: PLC0415 (an extra, needed only here)
+    from app.telemetry.tracing import RequestTracer  # noqa: PLC0415
 
     return RequestTracer()

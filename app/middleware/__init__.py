@@ -1,1 +1,1 @@
-"""What every request passes before its route, in the order in which it meets it."""
+"""What every request passes before its route; `app/factory.py` lists it from outside inwards."""

@@ -7,7 +7,6 @@ the first key on, every request but those for public paths needs one, wherever t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple
 
 import anyio
@@ -15,13 +14,13 @@ import anyio.to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access import scopes as policy
 from app.access.caller import LOCAL, NOBODY, Caller, assign_caller
 from app.access.origins import reason_to_refuse
 from app.access.rates import Allowance, Rates
-from app.access.scopes import Rule
+from app.access.scopes import Rule, is_public, methods_of, rule_of
 from app.problems.mapping import problem_of
 from app.problems.problem import Problem
+from app.settings import Settings
 from app.telemetry.request_id import request_id_of
 from attribution.catalog import CatalogError
 from attribution.catalog.keys import Keys
@@ -33,27 +32,12 @@ _REALM = 'Bearer realm="attribution"'
 _THREADS = 4  # that look keys up; their own, so that checks do not queue behind searches
 
 
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """Whom the service answers while there are no keys.
-
-    Attributes:
-        local_only: it listens on loopback, and answers this machine.
-        unguarded: it listens elsewhere, and was told to answer everybody.
-        origins: other sites whose pages may call, in lower case.
-    """
-
-    local_only: bool
-    unguarded: bool
-    origins: frozenset[str]
-
-
 class AccessMiddleware:
     """Says who calls, and refuses what that caller may not do."""
 
-    def __init__(self, app: ASGIApp, *, doors: Doors, rates: Rates) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, rates: Rates) -> None:
         self._app = app
-        self._doors = doors
+        self._settings = settings
         self._rates = rates
         self._keys_exist = False
         self._looking_up = anyio.CapacityLimiter(_THREADS)
@@ -73,14 +57,14 @@ class AccessMiddleware:
         await self._app(scope, receive, send if allowance is None else _telling(allowance, send))
 
     async def _admit(self, scope: Scope) -> tuple[Caller, Allowance | None]:
-        public = policy.is_public(scope["path"])
+        public = is_public(scope["path"])
         if not await self._guarded(scope, public=public):
             self._require_neighbour(scope)
             return LOCAL, None
         if public:
             return NOBODY, None
         caller = await self._bearer(scope)
-        rule = policy.rule_of(scope["method"], scope["path"])
+        rule = rule_of(scope["method"], scope["path"])
         if rule is None:
             raise _no_such_endpoint(scope)
         _require_scope(caller, rule)
@@ -100,17 +84,18 @@ class AccessMiddleware:
         return self._keys_exist
 
     def _require_neighbour(self, scope: Scope) -> None:
-        doors = self._doors
-        if not (doors.local_only or doors.unguarded):
+        settings = self._settings
+        if not (settings.local_only or settings.unguarded):
             raise _unauthenticated("No key has been made yet: `attribution keys create` makes one.")
         reason = reason_to_refuse(
             Headers(scope=scope),
             scheme=scope["scheme"],
-            local_only=doors.local_only,
-            origins=doors.origins,
+            local_only=settings.local_only,
+            origins=settings.allowed_origins,
         )
         if reason is not None:
-            answers = "programs and pages of its own machine" if doors.local_only else "its pages"
+            own = settings.local_only
+            answers = "programs and pages of its own machine" if own else "its pages"
             raise Problem(
                 "cross-site-request",
                 f"{reason}. This service has no keys, so of all pages it answers only {answers}.",
@@ -162,7 +147,7 @@ def _token(headers: Headers) -> str:
 
 
 def _no_such_endpoint(scope: Scope) -> Problem:
-    methods = policy.methods_of(scope["path"])
+    methods = methods_of(scope["path"])
     if methods:
         return Problem("method-not-allowed", headers={"Allow": ", ".join(methods)})
     return Problem("not-found")

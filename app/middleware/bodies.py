@@ -11,16 +11,18 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.problems.problem import Problem
-from app.requests.bodies import Pace, counted, declared_bytes, paced, refusing, too_large
+from app.requests.bodies import Pace, declared_bytes, too_large, watched
 from app.requests.slots import Slots
+from app.settings.limits import Limits
 from app.telemetry.request_id import request_id_of
 
 MAX_TEXT_BYTES = 1_048_576
 """Largest body of a path that takes no images: JSON documents."""
-UPLOAD_PATHS = frozenset(
-    {"/v1/attributions", "/v1/attributions/batch", "/v1/sources", "/v1/sources/batch"}
-)
+ONE_IMAGE_PATHS = frozenset({"/v1/attributions", "/v1/sources"})
+UPLOAD_PATHS = ONE_IMAGE_PATHS | {"/v1/attributions/batch", "/v1/sources/batch"}
 JOBS_PATH = "/v1/jobs"
+_FRAMING_BYTES = 1_048_576
+"""Room for the other parts and the boundaries of a multipart body with one image."""
 
 
 class BodyLimitMiddleware:
@@ -30,22 +32,11 @@ class BodyLimitMiddleware:
     come too slowly. Bodies of jobs take no room: they are written to disk, few at a time.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        max_request_bytes: int,
-        max_image_bytes: int,
-        max_job_bytes: int,
-        room: Slots,
-        pace: Pace,
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, limits: Limits, room: Slots) -> None:
         self._app = app
+        self._limits = limits
         self._room = room
-        self._pace = pace
-        self._max_request_bytes = max_request_bytes
-        self._max_image_bytes = max_image_bytes
-        self._max_job_bytes = max_job_bytes
+        self._pace = Pace(limits.body_silence_seconds, limits.body_rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI interface."""
@@ -54,29 +45,38 @@ class BodyLimitMiddleware:
             return
         headers = Headers(scope=scope)
         limit, slug = self._limit(scope["path"], headers.get("content-type", "").lower().lstrip())
-        too_long = too_large(slug, limit)
-        received = counted(paced(receive, self._pace), refusing(limit, too_long))
+        takes_room = scope["path"] != JOBS_PATH
         declared = declared_bytes(headers)
-        if scope["path"] == JOBS_PATH and declared <= limit:
-            await self._app(scope, received, send)
-            return
         with ExitStack() as stack:
             try:
-                if declared > limit:
-                    raise too_long
-                held = stack.enter_context(self._room.take(declared))
+                _refuse_beyond(limit, slug, declared)
+                held = stack.enter_context(self._room.take(declared if takes_room else 0))
             except Problem as problem:
                 response = problem.response(request_id=request_id_of(scope))
                 await response(scope, receive, send)
                 return
-            await self._app(scope, counted(received, held.grow), send)
+
+            def arrived(received: int) -> None:
+                _refuse_beyond(limit, slug, received)
+                if takes_room:
+                    held.grow(received)
+
+            await self._app(scope, watched(receive, self._pace, arrived), send)
 
     def _limit(self, path: str, content_type: str) -> tuple[int, str]:
         """By path first: what a client calls its body must not buy room where JSON is read."""
         if path == JOBS_PATH:
-            return self._max_job_bytes, "request-too-large"
+            return self._limits.max_job_bytes, "request-too-large"
         if path not in UPLOAD_PATHS:
             return MAX_TEXT_BYTES, "request-too-large"
-        if content_type.startswith("multipart/"):
-            return self._max_request_bytes, "request-too-large"
-        return self._max_image_bytes, "image-too-large"
+        if not content_type.startswith("multipart/"):
+            return self._limits.max_image_bytes, "image-too-large"
+        framed = self._limits.max_image_bytes + _FRAMING_BYTES
+        if path in ONE_IMAGE_PATHS and framed < self._limits.max_request_bytes:
+            return framed, "image-too-large"
+        return self._limits.max_request_bytes, "request-too-large"
+
+
+def _refuse_beyond(limit: int, slug: str, received: int) -> None:
+    if received > limit:
+        raise too_large(slug, limit)

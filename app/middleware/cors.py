@@ -8,52 +8,47 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-_METHODS = "GET, POST, PUT, PATCH, DELETE"
-_SENT = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID"
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_SENT = ("Authorization", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID")
 _READ = (
-    "ETag, Location, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
-    "WWW-Authenticate, X-Request-ID"
-)
-_SECONDS_KEPT = "600"
+    "ETag", "Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
+    "WWW-Authenticate", "X-Request-ID",
+)  # fmt: skip
 
 
-class CorsMiddleware:
-    """Answers preflights of the named origins, and marks what those may read."""
+class NamedOriginsMiddleware(CORSMiddleware):
+    """Starlette's, for origins in any case, whose pages may also show the pictures they get."""
 
     def __init__(self, app: ASGIApp, *, origins: Collection[str]) -> None:
-        self._app = app
-        self._origins = frozenset(origins)
+        super().__init__(app, origins, _METHODS, _SENT, expose_headers=_READ)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI interface."""
-        if scope["type"] != "http" or not self._origins:
-            await self._app(scope, receive, send)
+        """The ASGI interface. A preflight of another origin is refused by what lies within."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        origin = headers.get("origin", "").lower()
-        allowed = origin in self._origins
+        if self.is_allowed_origin(headers.get("origin", "")):
+            await super().__call__(scope, receive, send)
+        else:
+            await self.simple_response(scope, receive, send, headers)
 
-        async def send_marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                marked = MutableHeaders(scope=message)
-                marked.add_vary_header("Origin")
-                if allowed:
-                    marked["Access-Control-Allow-Origin"] = origin
-                    marked["Access-Control-Expose-Headers"] = _READ
-                    marked["Cross-Origin-Resource-Policy"] = "cross-origin"
-            await send(message)
+    def is_allowed_origin(self, origin: str) -> bool:
+        """Whether it is one of those named."""
+        return origin.lower() in self.allow_origins
 
-        if allowed and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-            await Response(
-                status_code=204,
-                headers={
-                    "Access-Control-Allow-Methods": _METHODS,
-                    "Access-Control-Allow-Headers": _SENT,
-                    "Access-Control-Max-Age": _SECONDS_KEPT,
-                },
-            )(scope, receive, send_marked)
-            return
-        await self._app(scope, receive, send_marked)
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """What may be sent, without a body; the browser compares."""
+        headers = super().preflight_response(request_headers).headers
+        del headers["Content-Type"], headers["Content-Length"]
+        return Response(status_code=204, headers=dict(headers))
+
+    @staticmethod
+    def allow_explicit_origin(headers: MutableHeaders, origin: str) -> None:
+        """Mark a response that a page of `origin` may read."""
+        CORSMiddleware.allow_explicit_origin(headers, origin)
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"

@@ -1,4 +1,7 @@
-"""What every response carries whatever happens inside: request id, security headers, a body."""
+"""What every response carries whatever happens inside: request id, security headers, a body.
+
+Only telemetry lies further out, so that it sees the status of the 500s that are made here.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _SECURITY_HEADERS = {
 
 
 class EnvelopeMiddleware:
-    """Outermost layer: also answers exceptions that no inner layer has understood, with a 500."""
+    """Adds the headers, and answers with a 500 what no inner layer has understood."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,16 +1,17 @@
-"""Outermost layer: measures, logs and traces every request; must not touch bodies or headers."""
+"""The outermost layer: measures, logs and traces every request; touches no body or header."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:  # needs an extra
+    from app.telemetry.tracing import RequestTracer
 
 logger = logging.getLogger("app.requests")
 
@@ -19,28 +20,10 @@ _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class Span(Protocol):
-    """A request in a trace."""
-
-    def end(self, *, name: str, route: str, status: int) -> None:
-        """The request is answered."""
-
-
-class Tracer(Protocol):
-    """Where spans go; `app.telemetry.tracing` has the real one."""
-
-    @contextmanager
-    def request(self, scope: Scope) -> Iterator[Span]:
-        """The span of one request, current within the block."""
-
-    def close(self) -> None:
-        """Send what waits, then stop."""
-
-
 class TelemetryMiddleware:
     """Times requests by the template of their route, and writes one log line for each."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, tracer: Tracer | None = None) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, tracer: RequestTracer | None) -> None:
         self._app = app
         self._metrics = metrics
         self._tracer = tracer

@@ -23,19 +23,14 @@ class ProblemType:
 
 _CATALOGUE = (
     ProblemType(
-        "malformed-body",
-        400,
-        "Malformed body",
-        "Send a complete body that fits its Content-Type.",
+        "malformed-body", 400, "Malformed body", "Send a complete body that fits its Content-Type."
     ),
     ProblemType(
         "unauthenticated",
         401,
         "Unauthenticated",
-        (
-            "Send a valid key as `Authorization: Bearer KEY`; `attribution keys create`, run where "
-            "the service runs, makes one."
-        ),
+        "Send a valid key as `Authorization: Bearer KEY`; `attribution keys create`, run where "
+        "the service runs, makes one.",
     ),
     ProblemType(
         "forbidden",
@@ -47,23 +42,11 @@ _CATALOGUE = (
         "cross-site-request",
         403,
         "Cross-site request",
-        (
-            "Call from this machine and from the service's own pages; a service on a loopback "
-            "address answers nobody else."
-        ),
+        "Call from this machine and from the service's own pages; a service on a loopback "
+        "address answers nobody else.",
     ),
-    ProblemType(
-        "not-found",
-        404,
-        "Not found",
-        "Check the address against /docs.",
-    ),
-    ProblemType(
-        "source-not-found",
-        404,
-        "Source not found",
-        "List sources with GET /v1/sources.",
-    ),
+    ProblemType("not-found", 404, "Not found", "Check the address against /docs."),
+    ProblemType("source-not-found", 404, "Source not found", "List sources with GET /v1/sources."),
     ProblemType(
         "preview-missing",
         404,
@@ -80,10 +63,8 @@ _CATALOGUE = (
         "input-missing",
         404,
         "Input missing",
-        (
-            "Send the image again in a new job: its file was lost, as after a restore from a "
-            "backup, or its bytes were taken down."
-        ),
+        "Send the image again in a new job: its file was lost, as after a restore from a "
+        "backup, or its bytes were taken down.",
     ),
     ProblemType(
         "no-signing-key",
@@ -98,25 +79,15 @@ _CATALOGUE = (
         "List collections with GET /v1/collections, or make this one with PUT.",
     ),
     ProblemType(
-        "method-not-allowed",
-        405,
-        "Method not allowed",
-        "Use a method that the Allow header names.",
+        "method-not-allowed", 405, "Method not allowed", "Use a method that the Allow header names."
     ),
-    ProblemType(
-        "not-acceptable",
-        406,
-        "Not acceptable",
-        "Accept application/json.",
-    ),
+    ProblemType("not-acceptable", 406, "Not acceptable", "Accept application/json."),
     ProblemType(
         "pdf-unavailable",
         406,
         "PDF unavailable",
-        (
-            "Accept text/html, or have the operator add PDF to the service: "
-            "pip install 'attribution[report]'."
-        ),
+        "Accept text/html, or have the operator add PDF to the service: "
+        "pip install 'attribution[report]'.",
     ),
     ProblemType(
         "request-timeout",
@@ -134,10 +105,8 @@ _CATALOGUE = (
         "generation-unknown",
         409,
         "Generation unknown",
-        (
-            "Ask for a min_generation that a write of this catalog has returned; after a "
-            "restore from a backup, numbers may have gone back."
-        ),
+        "Ask for a min_generation that a write of this catalog has returned; after a "
+        "restore from a backup, numbers may have gone back.",
     ),
     ProblemType(
         "source-taken-down",
@@ -152,28 +121,16 @@ _CATALOGUE = (
         "Read the source again, then repeat the change with its present ETag in If-Match.",
     ),
     ProblemType(
-        "request-too-large",
-        413,
-        "Request too large",
-        "Send fewer or smaller images a request.",
+        "request-too-large", 413, "Request too large", "Send fewer or smaller images a request."
     ),
     ProblemType(
-        "image-too-large",
-        413,
-        "Image too large",
-        "Send a smaller file: compress or resize it.",
+        "image-too-large", 413, "Image too large", "Send a smaller file: compress or resize it."
     ),
     ProblemType(
-        "too-many-pixels",
-        413,
-        "Too many pixels",
-        "Resize the image below the pixel limit.",
+        "too-many-pixels", 413, "Too many pixels", "Resize the image below the pixel limit."
     ),
     ProblemType(
-        "too-many-images",
-        413,
-        "Too many images",
-        "Split the images over several requests.",
+        "too-many-images", 413, "Too many images", "Split the images over several requests."
     ),
     ProblemType(
         "unsupported-media-type",
@@ -181,30 +138,10 @@ _CATALOGUE = (
         "Unsupported media type",
         "Send the Content-Type that the endpoint expects.",
     ),
-    ProblemType(
-        "unsupported-image",
-        415,
-        "Unsupported image",
-        "Send JPEG, PNG, WebP or GIF.",
-    ),
-    ProblemType(
-        "invalid-request",
-        422,
-        "Invalid request",
-        "Correct what `errors` names.",
-    ),
-    ProblemType(
-        "empty-image",
-        422,
-        "Empty image",
-        "Send the bytes of an image.",
-    ),
-    ProblemType(
-        "corrupt-image",
-        422,
-        "Corrupt image",
-        "Send the file again, whole and undamaged.",
-    ),
+    ProblemType("unsupported-image", 415, "Unsupported image", "Send JPEG, PNG, WebP or GIF."),
+    ProblemType("invalid-request", 422, "Invalid request", "Correct what `errors` names."),
+    ProblemType("empty-image", 422, "Empty image", "Send the bytes of an image."),
+    ProblemType("corrupt-image", 422, "Corrupt image", "Send the file again, whole and undamaged."),
     ProblemType(
         "archive-refused",
         422,
@@ -224,17 +161,9 @@ _CATALOGUE = (
         "Try again after the time in Retry-After; the RateLimit headers say how much is left.",
     ),
     ProblemType(
-        "internal-error",
-        500,
-        "Internal error",
-        "Report it with the request id; the log has more.",
+        "internal-error", 500, "Internal error", "Report it with the request id; the log has more."
     ),
-    ProblemType(
-        "overloaded",
-        503,
-        "Overloaded",
-        "Try again after the time in Retry-After.",
-    ),
+    ProblemType("overloaded", 503, "Overloaded", "Try again after the time in Retry-After."),
     ProblemType(
         "inference-failed",
         503,
@@ -247,12 +176,7 @@ _CATALOGUE = (
         "Generation not reached",
         "Try again after the time in Retry-After: the index is behind the catalog.",
     ),
-    ProblemType(
-        "not-ready",
-        503,
-        "Not ready",
-        "Wait until /readyz answers 200.",
-    ),
+    ProblemType("not-ready", 503, "Not ready", "Wait until /readyz answers 200."),
     ProblemType(
         "catalog-unavailable",
         503,

@@ -31,30 +31,6 @@ def declared_bytes(headers: Headers) -> int:
     return int(length) if length.isascii() and length.isdigit() else 0
 
 
-def counted(receive: Receive, arrived: Callable[[int], None]) -> Receive:
-    """`receive`, telling `arrived` after each message how many bytes of body there are by now."""
-    received = 0
-
-    async def receive_counted() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        arrived(received)
-        return message
-
-    return receive_counted
-
-
-def refusing(limit: int, problem: Problem) -> Callable[[int], None]:
-    """Raises `problem` for more than `limit` bytes."""
-
-    def refuse(received: int) -> None:
-        if received > limit:
-            raise problem
-
-    return refuse
-
-
 @dataclass(frozen=True, slots=True)
 class Pace:
     """The slowest a body may be.
@@ -74,17 +50,22 @@ class Pace:
         return min(self.silence, self.silence + received / self.rate - waited)
 
 
-def paced(receive: Receive, pace: Pace) -> Receive:
+def watched(receive: Receive, pace: Pace, arrived: Callable[[int], None]) -> Receive:
     """`receive`, raising a 408 where the body comes too slowly.
 
     Only the time spent waiting for the client counts. Once the body is there, waiting for the
     client to hang up takes as long as it takes.
+
+    Args:
+        receive: of a request.
+        pace: the slowest the body may be.
+        arrived: told after each message how many bytes there are by now; it may refuse them.
     """
     received = 0
     waited = 0.0
     complete = False
 
-    async def receive_paced() -> Message:
+    async def receive_watched() -> Message:
         nonlocal received, waited, complete
         if complete:
             return await receive()
@@ -97,9 +78,10 @@ def paced(receive: Receive, pace: Pace) -> Receive:
         waited += time.monotonic() - started
         received += len(message.get("body", b""))
         complete = not message.get("more_body", False)
+        arrived(received)
         return message
 
-    return receive_paced
+    return receive_watched
 
 
 def _too_slow(received: int) -> Problem:

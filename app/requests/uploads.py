@@ -11,12 +11,11 @@ from starlette.requests import Request
 
 from app.inference.upload import Upload
 from app.problems.problem import FieldError, Problem, invalid
-from app.requests.bodies import counted, declared_bytes, refusing, too_large
 
 MULTIPART = "multipart/form-data"
-_FRAMING_BYTES = 1_048_576
-"""Room for the other parts and the boundaries of a multipart body with one image."""
-_MAX_METADATA_BYTES = 4 * 1_048_576
+# Of a `metadata` part: what is known of one image, and of several.
+_MAX_TEXT_BYTES = 1_048_576
+_MAX_LIST_BYTES = 4 * 1_048_576
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,35 +27,28 @@ class Form:
 
 
 @asynccontextmanager
-async def single_image(
-    request: Request, *, max_bytes: int, fields: Sequence[str] = ()
-) -> AsyncIterator[Form]:
+async def single_image(request: Request, *, fields: Sequence[str] = ()) -> AsyncIterator[Form]:
     """Read one image: the multipart field `file`, or the raw image as the body.
 
     Args:
         request: nothing of its body has been read.
-        max_bytes: largest image accepted; a body that must hold a larger one is cut off.
         fields: further multipart fields that are welcome.
 
     Raises:
         Problem: 413, 415 or 422, saying what was expected.
     """
-    content_type = _media_type(request)
-    if content_type.startswith("image/"):
+    media_type = _media_type(request)
+    if media_type.startswith("image/"):
         data = await request.body()
         yield Form([Upload(None, len(data), None, data)], None)
         return
-    _require_multipart(content_type, "an image as the body (Content-Type: image/jpeg or similar), ")
-    limit = max_bytes + _FRAMING_BYTES
-    problem = too_large("image-too-large", limit)
-    if declared_bytes(request.headers) > limit:
-        raise problem
-    limited = Request(request.scope, counted(request.receive, refusing(limit, problem)))
-    async with limited.form(max_files=8, max_fields=8, max_part_size=_FRAMING_BYTES) as form:
-        uploads = _uploads(form, "file", fields)
-        if len(uploads) != 1:
-            raise invalid("body.file", f"expected one file, got {len(uploads)}")
-        yield Form(uploads, await _metadata(form))
+    expected = f"an image as the body (Content-Type: image/jpeg or similar), {MULTIPART}"
+    if media_type != MULTIPART:
+        raise _unsupported(media_type, expected)
+    async with _form(request, "file", fields, files=8, text_bytes=_MAX_TEXT_BYTES) as form:
+        if len(form.uploads) != 1:
+            raise invalid("body.file", f"expected one file, got {len(form.uploads)}")
+        yield form
 
 
 @asynccontextmanager
@@ -68,28 +60,35 @@ async def several_images(
     Raises:
         Problem: 413, 415 or 422, saying what was expected.
     """
-    _require_multipart(_media_type(request), "")
-    async with request.form(
-        max_files=4 * limit, max_fields=8, max_part_size=_MAX_METADATA_BYTES
-    ) as form:
-        uploads = _uploads(form, "files", fields)
-        if len(uploads) > limit:
+    media_type = _media_type(request)
+    if media_type != MULTIPART:
+        raise _unsupported(media_type, MULTIPART)
+    async with _form(request, "files", fields, files=4 * limit, text_bytes=_MAX_LIST_BYTES) as form:
+        if len(form.uploads) > limit:
             raise Problem(
                 "too-many-images",
-                f"The request has {len(uploads)} images, more than the {limit} allowed in one.",
+                f"The request has {len(form.uploads)} images, more than the {limit} allowed in "
+                "one.",
             )
-        yield Form(uploads, await _metadata(form))
+        yield form
 
 
 def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _require_multipart(content_type: str, otherwise: str) -> None:
-    if content_type == MULTIPART:
-        return
-    sent = f"not {content_type!r}" if content_type else "and a Content-Type header"
-    raise Problem("unsupported-media-type", f"Send {otherwise}{MULTIPART}, {sent}.")
+def _unsupported(media_type: str, expected: str) -> Problem:
+    sent = f"not {media_type!r}" if media_type else "and a Content-Type header"
+    return Problem("unsupported-media-type", f"Send {expected}, {sent}.")
+
+
+@asynccontextmanager
+async def _form(
+    request: Request, field: str, others: Sequence[str], *, files: int, text_bytes: int
+) -> AsyncIterator[Form]:
+    """Read a multipart body of at most so many files, and parts of text of so many bytes."""
+    async with request.form(max_files=files, max_fields=8, max_part_size=text_bytes) as form:
+        yield Form(_uploads(form, field, others), await _metadata(form))
 
 
 def _uploads(form: FormData, field: str, others: Sequence[str]) -> list[Upload]:
@@ -119,6 +118,6 @@ async def _metadata(form: FormData) -> bytes | None:
     value = values[0]
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")  # the JSON parser refuses the rest
-    if (value.size or 0) > _MAX_METADATA_BYTES:
-        raise invalid("body.metadata", f"longer than {_MAX_METADATA_BYTES:,} bytes")
+    if (value.size or 0) > _MAX_LIST_BYTES:
+        raise invalid("body.metadata", f"longer than {_MAX_LIST_BYTES:,} bytes")
     return await value.read()

@@ -63,7 +63,7 @@ async def attribute_image(
     question = question_of(parameters, caller, default_alpha=service.settings.alpha)
     patience = service.settings.answer_seconds
     with service.slots.take(1):
-        async with single_image(request, max_bytes=service.settings.max_image_bytes) as sent:
+        async with single_image(request) as sent:
             await make_ready(service, question)
             work = answer(service, sent.uploads, question)
             [answered] = await unless_disconnected(request, work, within=patience)

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from app.requests.negotiation import NO_PARAMETERS, TAKES_JSON
-from app.routes.openapi import problems
+from app.routes.openapi import json_problems, problems, write_problems
 from app.schemas.collection import (
     CollectionDocument,
     CollectionPage,
@@ -16,7 +16,7 @@ from app.schemas.collection import (
 )
 from app.schemas.text import CollectionName
 from app.service.reach import HoldingsDependency
-from attribution.catalog import Collection, CollectionNotFound
+from attribution.catalog import Collection
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"], dependencies=[NO_PARAMETERS])
 
@@ -43,16 +43,14 @@ def get_collection(name: Name, holdings: HoldingsDependency) -> CollectionDocume
 
 @router.put(
     "/{name}",
-    operation_id="put_collection", summary="Make or describe a collection",
+    operation_id="put_collection",
+    summary="Make or describe a collection",
     dependencies=[TAKES_JSON],
     responses={
         201: {"model": CollectionDocument, "description": "Created"},
-        **problems(
-            "malformed-body", "collection-not-found", "unsupported-media-type",
-            "request-too-large", "storage-full", "catalog-unavailable",
-        ),
+        **json_problems("collection-not-found"),
     },
-)  # fmt: skip
+)
 def put_collection(
     name: Name,
     holdings: HoldingsDependency,
@@ -60,21 +58,16 @@ def put_collection(
     body: PutCollection | None = None,
 ) -> CollectionDocument:
     """Make a collection, or replace the description of an existing one."""
-    try:
-        holdings.collection(name)
-    except CollectionNotFound:
-        response.status_code = 201
-    description = body.description if body is not None else ""
-    return _document(holdings.put_collection(name, description))
+    put = holdings.put_collection(name, "" if body is None else body.description)
+    response.status_code = 201 if put.created else 200
+    return _document(put.collection)
 
 
 @router.delete(
     "/{name}",
     operation_id="delete_collection",
     summary="Delete a collection and its sources",
-    responses=problems(
-        "collection-not-found", "collection-protected", "catalog-unavailable", "storage-full"
-    ),
+    responses=write_problems("collection-not-found", "collection-protected"),
 )
 def delete_collection(name: Name, holdings: HoldingsDependency) -> DeletedCollection:
     """Delete a collection with all its sources; they are in no answer from now on."""

@@ -1,14 +1,17 @@
-"""`/livez` and `/readyz`: is the process up, and would a query be answered?"""
+"""`/livez`, `/readyz` and `/metrics`: is it up, would it answer, and how is it doing?"""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Header, Request, Response
 
 from app.requests.negotiation import NO_PARAMETERS
 from app.routes.openapi import problems
 from app.schemas.index import Health
 from app.service.readiness import require_ready
 from app.service.service import ServiceDependency
+from app.telemetry.metrics import Metrics
 
 router = APIRouter(tags=["health"], dependencies=[NO_PARAMETERS])
 
@@ -29,3 +32,28 @@ def readyz(service: ServiceDependency) -> Health:
     """Encoder, index and catalog are there, and work; so do the threads that work on jobs."""
     require_ready(service)
     return Health()
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Prometheus text format, or OpenMetrics where it is asked for",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        **problems(),
+    },
+)
+def metrics(
+    request: Request,
+    service: ServiceDependency,
+    accept: Annotated[str, Header(description="Which format.", max_length=1024)] = "*/*",
+) -> Response:
+    """Show durations by route and stage, queues, the index, decisions and calibration."""
+    del service  # running: what it shows is read from it
+    found = cast("Metrics", request.app.state.metrics)
+    body, content_type = found.exposition(accept)
+    return Response(body, media_type=content_type)

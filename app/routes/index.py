@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from fastapi import APIRouter
 
-from app.access.caller import CallerDependency
 from app.requests.negotiation import NO_PARAMETERS
 from app.routes.openapi import problems
 from app.schemas.documents import calibration_document
 from app.schemas.index import EncoderDocument, IndexDocument, SnapshotDocument
+from app.service.reach import HoldingsDependency
 from app.service.service import Service, ServiceDependency
 
 router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[NO_PARAMETERS])
@@ -23,30 +23,28 @@ router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[NO_PARAMETE
     summary="State of the index and of calibration",
     responses=problems(),
 )
-def get_index(service: ServiceDependency, caller: CallerDependency) -> IndexDocument:
+def get_index(service: ServiceDependency, holdings: HoldingsDependency) -> IndexDocument:
     """Show what is searched, how far it is behind the catalog, and whether it is calibrated.
 
     To a key limited to collections it shows what that key searches: those, one by one.
     """
-    if caller.collections is not None:
-        return _index_within(service, caller.collections)
-    serving = service.serving
-    stats = serving.index.stats()
-    calibration = serving.calibration.report()
+    within = holdings.caller.collections
+    stats = service.serving.index.stats()
+    if within is not None:  # as if there were no others: a filtered set is scanned
+        vectors = service.serving.index.count(within)
+        stats = replace(
+            stats, kind="flat", vectors=vectors, base=vectors, tail=0, removed=0, recall_at_10=None
+        )
+    calibration = service.serving.calibration.report(within)
+    if calibration.generation is not None:
+        calibration = replace(calibration, generation=holdings.shown(calibration.generation))
+    stats = replace(stats, generation=holdings.shown(stats.generation))
+    latest = holdings.shown(service.catalog.generation())
     return IndexDocument(
-        kind=stats.kind,
-        vectors=stats.vectors,
-        base=stats.base,
-        tail=stats.tail,
-        removed=stats.removed,
-        recall_at_10=stats.recall_at_10,
-        generation=stats.generation,
-        lag=max(0, service.catalog.generation() - stats.generation),
-        epoch=stats.epoch,
-        model_id=stats.model_id,
-        dimension=stats.dimension,
-        calibration=calibration_document(calibration, serving.attributor.shares.current()),
-        encoders=_encoders(service),
+        **asdict(stats),
+        lag=max(0, latest - stats.generation),
+        calibration=calibration_document(calibration, service.serving.attributor.shares.current()),
+        encoders=_encoders(service) if within is None else [],
     )
 
 
@@ -81,31 +79,3 @@ def _encoders(service: Service) -> list[EncoderDocument]:
         )
         for encoder in registry.encoders
     ]
-
-
-def _index_within(service: Service, collections: frozenset[str]) -> IndexDocument:
-    """The index of these collections, as if there were no others: a filtered set is scanned."""
-    serving = service.serving
-    stats = serving.index.stats()
-    calibration = serving.calibration.report(collections)
-    if calibration.generation is not None:
-        seen = service.numbering.shown(calibration.generation, collections)
-        calibration = replace(calibration, generation=seen)
-    generation = service.numbering.shown(stats.generation, collections)
-    latest = service.numbering.shown(service.catalog.generation(), collections)
-    vectors = serving.index.count(collections)
-    return IndexDocument(
-        kind="flat",
-        vectors=vectors,
-        base=vectors,
-        tail=0,
-        removed=0,
-        recall_at_10=None,
-        generation=generation,
-        lag=max(0, latest - generation),
-        epoch=stats.epoch,
-        model_id=stats.model_id,
-        dimension=stats.dimension,
-        calibration=calibration_document(calibration, serving.attributor.shares.current()),
-        encoders=[],
-    )

@@ -7,20 +7,18 @@ import json
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from app.access.caller import CallerDependency
 from app.answers import Question
 from app.jobs.answerer import question_document
 from app.jobs.archive import ArchiveLimits
 from app.jobs.body import ARCHIVE, Received, folder_for, receive
 from app.jobs.results import lines
 from app.requests.negotiation import NO_PARAMETERS
-from app.routes.job_access import JobDependency, OwnerDependency
-from app.routes.openapi import image_problems, many_images, problems
-from app.routes.streaming import begun
+from app.routes.openapi import image_problems, json_lines, many_images, problems, write_problems
+from app.routes.streaming import streamed
 from app.schemas.attribution import AttributionParameters
 from app.schemas.job import JobDocument, JobQuestion, ResultParameters
 from app.service.attribute import make_ready, question_of
@@ -41,8 +39,17 @@ IdempotencyKey = Annotated[
         pattern=r"^[!-~]+$",
     ),
 ]
-_WRITING = ("catalog-unavailable", "storage-full")
-_JSON_LINES = "application/jsonl"
+
+
+def _job(
+    job_id: Annotated[str, Path(description="Id of a job.", max_length=64)],
+    holdings: HoldingsDependency,
+) -> Job:
+    """The job that a path names, if the caller may see it."""
+    return holdings.job(job_id)
+
+
+JobDependency = Annotated[Job, Depends(_job)]
 
 
 def _request_body() -> dict[str, Any]:
@@ -64,7 +71,7 @@ def _request_body() -> dict[str, Any]:
         },
         **image_problems(
             "collection-not-found", "generation-unknown", "generation-not-reached",
-            "too-many-images", "archive-refused", "idempotency-key-reused", *_WRITING,
+            "too-many-images", "archive-refused", "idempotency-key-reused", "catalog-unavailable",
         ),
     },
     openapi_extra=_request_body(),
@@ -74,8 +81,7 @@ async def create_job(
     response: Response,
     parameters: Annotated[AttributionParameters, Query()],
     service: ServiceDependency,
-    owner: OwnerDependency,
-    caller: CallerDependency,
+    holdings: HoldingsDependency,
     idempotency_key: IdempotencyKey = None,
 ) -> JobDocument:
     """Accept images to be attributed one after the other; `Location` tells how far it is.
@@ -83,7 +89,8 @@ async def create_job(
     Send them as the repeated multipart field `files`, or as one zip archive, as such a file or as
     the body. Once this answers, the job survives the end of the process.
     """
-    question = question_of(parameters, caller, default_alpha=service.settings.alpha)
+    owner = holdings.owner
+    question = question_of(parameters, holdings.caller, default_alpha=service.settings.alpha)
     await make_ready(service, question)
     await run_in_threadpool(_refuse_early, service, question, owner, idempotency_key)
     with service.receiving.take(1):
@@ -115,12 +122,11 @@ def get_job(job: JobDependency, service: ServiceDependency) -> JobDocument:
     summary="Results of a job",
     response_class=StreamingResponse,
     responses={
-        200: {
-            "description": "One JSON object a line: `sequence`, `index` and `filename` of the "
-            "image, and its `attribution` or `problem`; beside an `attribution` its `q_value` "
-            "among all images of the job, null until that has ended",
-            "content": {_JSON_LINES: {"schema": {"type": "string"}}},
-        },
+        200: json_lines(
+            "One JSON object a line: `sequence`, `index` and `filename` of the image, and its "
+            "`attribution` or `problem`; beside an `attribution` its `q_value` among all images "
+            "of the job, null until that has ended"
+        ),
         **problems("job-not-found"),
     },
 )
@@ -140,7 +146,7 @@ def get_job_results(
         shown=holdings.shown,
         ended=job.ended_at is not None,
     )
-    return StreamingResponse(begun(rows), media_type=_JSON_LINES)
+    return streamed(rows)
 
 
 @router.post(
@@ -148,7 +154,7 @@ def get_job_results(
     operation_id="cancel_job",
     summary="Cancel a job",
     dependencies=[NO_PARAMETERS],
-    responses=problems("job-not-found", *_WRITING),
+    responses=write_problems("job-not-found"),
 )
 def cancel_job(job: JobDependency, service: ServiceDependency) -> JobDocument:
     """End a job early: its results stay, its other images are erased. One that ended stays so."""
@@ -161,7 +167,7 @@ def cancel_job(job: JobDependency, service: ServiceDependency) -> JobDocument:
     summary="Purge a job",
     status_code=204,
     dependencies=[NO_PARAMETERS],
-    responses=problems("job-not-found", *_WRITING),
+    responses=write_problems("job-not-found"),
 )
 def delete_job(job: JobDependency, service: ServiceDependency) -> None:
     """Purge a job in whatever state, with its results and its images."""

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from app.problems.problem import FieldError, Problem, invalid
 from app.schemas.source import SourceMetadata
 
+T = TypeVar("T")
+
 _EXAMPLE = {"uri": "photos/lighthouse.jpg", "title": "Lighthouse", "licence": "CC-BY-4.0"}
 _OBJECT = "JSON object with any of `uri`, `title`, `creator`, `licence` and `metadata`."
 
-METADATA_OF_ONE: dict[str, Any] = {
-    "type": "string",
-    "contentMediaType": "application/json",
-    "description": _OBJECT,
-    "examples": [json.dumps(_EXAMPLE)],
-}
-METADATA_OF_MANY: dict[str, Any] = {
-    "type": "string",
-    "contentMediaType": "application/json",
-    "description": f"JSON array with one item for each file, in their order. Each is null or a "
-    f"{_OBJECT}",
-    "examples": [json.dumps([_EXAMPLE, None])],
-}
+
+def _part(description: str, example: Any) -> dict[str, Any]:
+    return {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "description": description,
+        "examples": [json.dumps(example)],
+    }
+
+
+METADATA_OF_ONE = _part(_OBJECT, _EXAMPLE)
+METADATA_OF_MANY = _part(
+    f"JSON array with one item for each file, in their order. Each is null or a {_OBJECT}",
+    [_EXAMPLE, None],
+)
 
 _ONE: TypeAdapter[SourceMetadata] = TypeAdapter(SourceMetadata)
 _MANY: TypeAdapter[list[SourceMetadata | None]] = TypeAdapter(list[SourceMetadata | None])
@@ -37,12 +41,7 @@ def read_metadata(text: bytes | None) -> SourceMetadata:
     Raises:
         Problem: 422, naming each value that is wrong.
     """
-    if text is None:
-        return SourceMetadata()
-    try:
-        return _ONE.validate_json(text)
-    except ValidationError as error:
-        raise _invalid(error) from error
+    return SourceMetadata() if text is None else _read(_ONE, text)
 
 
 def read_metadata_list(text: bytes | None, *, count: int) -> list[SourceMetadata]:
@@ -51,16 +50,18 @@ def read_metadata_list(text: bytes | None, *, count: int) -> list[SourceMetadata
     Raises:
         Problem: 422, naming each value that is wrong, or an array of another length.
     """
-    if text is None:
-        return [SourceMetadata() for _ in range(count)]
-    try:
-        known = _MANY.validate_json(text)
-    except ValidationError as error:
-        raise _invalid(error) from error
+    known = [None] * count if text is None else _read(_MANY, text)
     if len(known) != count:
         detail = f"has {len(known)} items for {count} files; send one for each, or null"
         raise invalid("body.metadata", detail)
     return [item or SourceMetadata() for item in known]
+
+
+def _read(form: TypeAdapter[T], text: bytes) -> T:
+    try:
+        return form.validate_json(text)
+    except ValidationError as error:
+        raise _invalid(error) from error
 
 
 def _invalid(error: ValidationError) -> Problem:

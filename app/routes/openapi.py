@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from app.access.scopes import is_public, rule_of
 from app.problems.problem import MEDIA_TYPE
 from app.problems.types import PROBLEM_TYPES
+from app.routes.streaming import JSON_LINES
 from app.schemas.problem import ProblemDocument
 from attribution.report.document import Report
 
@@ -22,6 +23,7 @@ _ANYWHERE = (
     "storage-full",
 )  # fmt: skip
 _GUARDED_STATUSES = (401, 429)
+_JSON = ("malformed-body", "request-too-large", "unsupported-media-type")
 _IMAGE = (
     "malformed-body", "not-ready", "request-too-large", "image-too-large", "too-many-pixels",
     "unsupported-media-type", "unsupported-image", "empty-image", "corrupt-image", "overloaded",
@@ -55,9 +57,25 @@ def problems(*slugs: str) -> Responses:
     }
 
 
+def write_problems(*slugs: str) -> Responses:
+    """`problems` of an endpoint that writes to the catalog."""
+    return problems(*slugs, "catalog-unavailable", "storage-full")
+
+
+def json_problems(*slugs: str) -> Responses:
+    """`problems` of an endpoint that takes JSON and writes to the catalog."""
+    return write_problems(*_JSON, *slugs)
+
+
 def image_problems(*slugs: str) -> Responses:
     """`problems` of an endpoint that takes images."""
     return problems(*_IMAGE, *slugs)
+
+
+def json_lines(description: str) -> dict[str, Any]:
+    """A response of one JSON object a line."""
+    content = {JSON_LINES: {"schema": {"type": "string"}}}
+    return {"description": description, "content": content}
 
 
 def one_image(**fields: Mapping[str, Any]) -> dict[str, Any]:

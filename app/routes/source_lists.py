@@ -14,9 +14,9 @@ from app.requests.disconnects import unless_disconnected
 from app.requests.negotiation import NO_PARAMETERS, TAKES_JSON
 from app.requests.uploads import several_images
 from app.routes.metadata import METADATA_OF_MANY, read_metadata_list
-from app.routes.openapi import image_problems, many_images, problems
-from app.routes.sources import source_filter
-from app.routes.streaming import begun
+from app.routes.openapi import image_problems, json_lines, json_problems, many_images, problems
+from app.routes.sources import deleted_sources, source_filter
+from app.routes.streaming import streamed
 from app.schemas.documents import problem_document, source_document
 from app.schemas.source import (
     AddedBatch,
@@ -29,7 +29,7 @@ from app.schemas.source import (
 )
 from app.service.add_sources import Arrival, add_sources
 from app.service.reach import Holdings, HoldingsDependency
-from app.service.service import Service, ServiceDependency
+from app.service.service import ServiceDependency
 from app.telemetry.request_id import request_id_of
 from attribution.catalog import Added, Source, SourceFilter
 
@@ -42,9 +42,7 @@ _EXPORT_PAGE = 500
     "/batch",
     operation_id="add_sources",
     summary="Add several sources",
-    responses=image_problems(
-        "collection-not-found", "too-many-images", "catalog-unavailable", "storage-full"
-    ),
+    responses=image_problems("collection-not-found", "too-many-images"),
     openapi_extra=many_images(metadata=METADATA_OF_MANY),
 )
 async def add_source_batch(
@@ -79,42 +77,22 @@ async def add_source_batch(
 
 @router.post(
     "/delete",
-    operation_id="delete_sources", summary="Delete sources by id or by sha256",
+    operation_id="delete_sources",
+    summary="Delete sources by id or by sha256",
     dependencies=[NO_PARAMETERS, TAKES_JSON],
-    responses=problems(
-        "malformed-body", "request-too-large", "unsupported-media-type", "catalog-unavailable",
-        "storage-full",
-    ),
-)  # fmt: skip
+    responses=json_problems(),
+)
 def delete_sources(body: DeleteSources, holdings: HoldingsDependency) -> DeletedSources:
     """Delete up to 1,000 sources by id, or by the digest of their bytes in every collection.
 
     They are in no answer from now on. What names nothing comes back in `missing`. A takedown also
     deletes what has the same bytes elsewhere, and refuses these bytes from now on.
     """
+    named = {"source_ids": body.source_ids, "sha256s": body.sha256s}
     if body.takedown:
-        holdings.caller.require_whole()
-        return _take_down(body, holdings.service)
-    deleted = holdings.delete(source_ids=body.source_ids, sha256s=body.sha256s)
-    return DeletedSources(
-        source_ids=list(deleted.source_ids),
-        missing=list(deleted.missing),
-        generation=deleted.generation,
-    )
-
-
-def _take_down(body: DeleteSources, service: Service) -> DeletedSources:
-    taken = service.catalog.takedowns.take(
-        source_ids=body.source_ids, sha256s=body.sha256s, reason=body.reason or ""
-    )
-    service.apply_writes()
-    service.compactor.wake()
-    return DeletedSources(
-        source_ids=list(taken.source_ids),
-        missing=list(taken.missing),
-        generation=taken.generation,
-        taken_down=list(taken.sha256s),
-    )
+        taken = holdings.take_down(**named, reason=body.reason or "")
+        return deleted_sources(taken, taken_down=taken.sha256s)
+    return deleted_sources(holdings.delete(**named))
 
 
 @router.get(
@@ -122,20 +100,13 @@ def _take_down(body: DeleteSources, service: Service) -> DeletedSources:
     operation_id="export_sources",
     summary="Export sources as a manifest",
     response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "One JSON object a line",
-            "content": {"application/jsonl": {"schema": {"type": "string"}}},
-        },
-        **problems(),
-    },
+    responses={200: json_lines("One JSON object a line"), **problems()},
 )
 def export_sources(
     parameters: Annotated[SourceParameters, Query()], holdings: HoldingsDependency
 ) -> StreamingResponse:
     """Write every source as a line of a manifest, which `attribution ingest` reads."""
-    rows = begun(_rows(holdings, source_filter(parameters)))
-    return StreamingResponse(rows, media_type="application/jsonl")
+    return streamed(_rows(holdings, source_filter(parameters)))
 
 
 def _rows(holdings: Holdings, where: SourceFilter) -> Iterator[str]:

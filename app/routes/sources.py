@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import io
-import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
+from app.requests import conditional
+from app.requests.conditional import EntityTag
 from app.requests.disconnects import unless_disconnected
 from app.requests.negotiation import NO_PARAMETERS, TAKES_JSON
 from app.requests.uploads import single_image
 from app.routes.metadata import METADATA_OF_ONE, read_metadata
-from app.routes.openapi import image_problems, one_image, problems
+from app.routes.openapi import (
+    image_problems,
+    json_problems,
+    one_image,
+    problems,
+    write_problems,
+)
 from app.schemas.documents import source_document
 from app.schemas.source import (
     AddedSource,
@@ -31,7 +39,7 @@ from app.service.add_sources import Arrival, add_sources
 from app.service.patch import patch_source
 from app.service.reach import HoldingsDependency
 from app.service.service import ServiceDependency
-from attribution.catalog import SourceFilter, SourceNotFound
+from attribution.catalog import Deleted, Source, SourceFilter, SourceNotFound
 
 router = APIRouter(prefix="/v1/sources", tags=["sources"])
 
@@ -41,7 +49,6 @@ IfMatch = Annotated[
     Header(description="ETag that the source must still have, else 412.", max_length=1024),
 ]
 IfNoneMatch = Annotated[str | None, Header(description="ETags already held.", max_length=1024)]
-_WRITING = ("catalog-unavailable", "storage-full")
 _ENTITY_TAG = {"ETag": {"description": "The revision.", "schema": {"type": "string"}}}
 
 
@@ -52,7 +59,7 @@ _ENTITY_TAG = {"ETag": {"description": "The revision.", "schema": {"type": "stri
     status_code=201,
     responses={
         200: {"model": AddedSource, "description": "Unchanged: the collection has these bytes"},
-        **image_problems("collection-not-found", "source-taken-down", *_WRITING),
+        **image_problems("collection-not-found", "source-taken-down"),
     },
     openapi_extra=one_image(metadata=METADATA_OF_ONE),
 )
@@ -70,21 +77,21 @@ async def add_source(
     """
     holdings.caller.require(parameters.collection)
     with service.slots.take(1):
-        async with single_image(
-            request, max_bytes=service.settings.max_image_bytes, fields=("metadata",)
-        ) as form:
+        async with single_image(request, fields=("metadata",)) as form:
             known = read_metadata(form.metadata)
             work = add_sources(service, [Arrival(form.uploads[0], known)], parameters.collection)
             intake = await unless_disconnected(request, work)
     [outcome] = intake.outcomes
     if isinstance(outcome, Exception):
         raise outcome
-    document = source_document(outcome.source)
     response.status_code = 201 if outcome.created else 200
-    response.headers["ETag"] = entity_tag(document.revision)
-    response.headers["Location"] = f"/v1/sources/{document.source_id}"
-    generation = await run_in_threadpool(holdings.shown, intake.generation)
-    return AddedSource(source=document, created=outcome.created, generation=generation)
+    response.headers["ETag"] = str(entity_tag(outcome.source))
+    response.headers["Location"] = f"/v1/sources/{outcome.source.source_id}"
+    return AddedSource(
+        source=source_document(outcome.source),
+        created=outcome.created,
+        generation=await run_in_threadpool(holdings.shown, intake.generation),
+    )
 
 
 @router.get("", operation_id="list_sources", summary="List sources", responses=problems())
@@ -111,23 +118,21 @@ def get_source(
     source_id: SourceId, response: Response, holdings: HoldingsDependency
 ) -> SourceDocument:
     """Show one source; its ETag is what PATCH takes in If-Match."""
-    document = source_document(holdings.source(source_id))
-    response.headers["ETag"] = entity_tag(document.revision)
-    return document
+    source = holdings.source(source_id)
+    response.headers["ETag"] = str(entity_tag(source))
+    return source_document(source)
 
 
 @router.patch(
     "/{source_id}",
-    operation_id="update_source", summary="Change what is said about a source",
+    operation_id="update_source",
+    summary="Change what is said about a source",
     dependencies=[NO_PARAMETERS, TAKES_JSON],
     responses={
         200: {"headers": _ENTITY_TAG},
-        **problems(
-            "malformed-body", "source-not-found", "revision-mismatch", "request-too-large",
-            "unsupported-media-type", *_WRITING,
-        ),
+        **json_problems("source-not-found", "revision-mismatch"),
     },
-)  # fmt: skip
+)
 def update_source(
     source_id: SourceId,
     patch: SourcePatch,
@@ -140,9 +145,9 @@ def update_source(
         holdings,
         source_id,
         patch.model_dump(exclude_unset=True),
-        revisions=None if if_match is None else revisions_of(if_match),
+        lambda source: if_match is None or conditional.if_match(if_match, entity_tag(source)),
     )
-    response.headers["ETag"] = entity_tag(source.revision)
+    response.headers["ETag"] = str(entity_tag(source))
     return source_document(source)
 
 
@@ -151,16 +156,14 @@ def update_source(
     operation_id="delete_source",
     summary="Delete a source",
     dependencies=[NO_PARAMETERS],
-    responses=problems("source-not-found", *_WRITING),
+    responses=write_problems("source-not-found"),
 )
 def delete_source(source_id: SourceId, holdings: HoldingsDependency) -> DeletedSources:
     """Delete a source; it is in no answer from now on."""
     deleted = holdings.delete(source_ids=[source_id])
     if not deleted.source_ids:
         raise SourceNotFound(source_id)
-    return DeletedSources(
-        source_ids=list(deleted.source_ids), missing=[], generation=deleted.generation
-    )
+    return deleted_sources(deleted)
 
 
 @router.get(
@@ -185,12 +188,22 @@ def get_thumbnail(
 ) -> Response:
     """Show a source as a small JPEG without metadata."""
     source = holdings.source(source_id)
-    tag = f'"{source.sha256[:24]}-{parameters.size}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if if_none_match is not None and (if_none_match.strip() == "*" or tag in if_none_match):
+    tag = EntityTag(f"{source.sha256[:24]}-{parameters.size}")
+    headers = {"ETag": str(tag), "Cache-Control": "private, no-cache"}
+    if if_none_match is not None and not conditional.if_none_match(if_none_match, tag):
         return Response(status_code=304, headers=headers)
     data = thumbnail(holdings.preview(source_id), parameters.size)
     return Response(data, media_type="image/jpeg", headers=headers)
+
+
+def deleted_sources(deleted: Deleted, taken_down: Sequence[str] = ()) -> DeletedSources:
+    """What a deletion did, as the API shows it."""
+    return DeletedSources(
+        source_ids=list(deleted.source_ids),
+        missing=list(deleted.missing),
+        generation=deleted.generation,
+        taken_down=list(taken_down),
+    )
 
 
 def source_filter(parameters: SourceParameters) -> SourceFilter:
@@ -215,17 +228,6 @@ def thumbnail(preview: bytes, size: int) -> bytes:
     return written.getvalue()
 
 
-def entity_tag(revision: int) -> str:
-    """The ETag of a revision."""
-    return f'"{revision}"'
-
-
-def revisions_of(if_match: str) -> frozenset[int] | None:
-    """Revisions that an If-Match header names; None for `*`, which any revision matches.
-
-    A weak or foreign tag names none: If-Match compares strongly (RFC 9110, section 13.1.1).
-    """
-    if if_match.strip() == "*":
-        return None
-    tags = (tag.strip() for tag in if_match.split(","))
-    return frozenset(int(tag[1:-1]) for tag in tags if re.fullmatch(r'"[0-9]{1,18}"', tag))
+def entity_tag(source: Source) -> EntityTag:
+    """The ETag of a source: its revision."""
+    return EntityTag(str(source.revision))

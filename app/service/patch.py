@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from app.problems.problem import Problem
 from app.service.reach import Holdings
 from attribution.catalog import RevisionMismatch, Source
 
@@ -15,8 +16,7 @@ def patch_source(
     holdings: Holdings,
     source_id: str,
     patch: Mapping[str, Any],
-    *,
-    revisions: frozenset[int] | None = None,
+    allowed: Callable[[Source], bool],
 ) -> Source:
     """Apply a merge patch to a source's fields; `metadata` is merged key by key.
 
@@ -24,17 +24,19 @@ def patch_source(
         holdings: where the source is.
         source_id: which source.
         patch: the fields to change; None deletes.
-        revisions: revisions that the caller has seen; None when any will do.
+        allowed: whether the caller means a source at this revision.
 
     Raises:
         SourceNotFound, InvalidField: no such source, or a value that cannot be stored.
-        RevisionMismatch: the source is at none of `revisions`.
+        Problem: 412 `revision-mismatch`.
     """
     for attempt in range(_ATTEMPTS):
         source = holdings.source(source_id)
-        if revisions is not None and source.revision not in revisions:
-            raise RevisionMismatch(
-                source_id, expected=max(revisions, default=0), actual=source.revision
+        if not allowed(source):
+            raise Problem(
+                "revision-mismatch",
+                f"source {source_id!r} is at revision {source.revision}, which If-Match does not "
+                "name; read it again, then repeat the change.",
             )
         changes = dict(patch)
         if "metadata" in changes:
@@ -42,8 +44,7 @@ def patch_source(
         try:
             return holdings.update(source_id, changes, if_revision=source.revision)
         except RevisionMismatch:
-            # Somebody was faster. A caller who named no revision meant whatever is there now.
-            if revisions is not None or attempt == _ATTEMPTS - 1:
+            if attempt == _ATTEMPTS - 1:  # somebody was faster, again and again
                 raise
     raise AssertionError("the loop returns or raises")
 

@@ -1,9 +1,8 @@
-"""What a caller may see and change of collections and sources; routes ask for those only here.
+"""What a caller may see and change of sources, collections and jobs: routes ask nothing else.
 
-Beyond a caller's reach nothing exists: a collection or source there gets the answer, in the same
-words, that one gets which never was. No statement here asks for anything out of reach, so whether
-it exists can show in no answer. Elsewhere: a job is its owner's (`routes.job_access`), to take down
-wants a caller without limits, and of the index `routes.index` shows what a caller searches.
+Beyond a caller's reach nothing exists: what lies there gets the answer, in the same words, that
+one gets which never was. No statement about sources and collections asks for anything out of
+reach, so whether it exists can show in no answer.
 """
 
 from __future__ import annotations
@@ -20,10 +19,14 @@ from app.service.service import Service, ServiceDependency
 from attribution.catalog import (
     Collection,
     CollectionNotFound,
+    CollectionPut,
     Deleted,
+    Job,
+    JobNotFound,
     Page,
     Source,
     SourceFilter,
+    TakenDown,
 )
 
 
@@ -55,7 +58,7 @@ class Holdings:
         self.caller.require(name)
         return self.service.catalog.collection(name)
 
-    def put_collection(self, name: str, description: str) -> Collection:
+    def put_collection(self, name: str, description: str) -> CollectionPut:
         """Make or describe one; raises CollectionNotFound where the name is out of reach."""
         self.caller.require(name)
         return self.service.catalog.put_collection(name, description)
@@ -93,10 +96,41 @@ class Holdings:
             )
         )
 
+    def take_down(
+        self, *, source_ids: Sequence[str] = (), sha256s: Sequence[str] = (), reason: str
+    ) -> TakenDown:
+        """Delete sources and all that share their bytes, and refuse these bytes from now on.
+
+        Raises:
+            Problem: 403 `forbidden`, to a caller limited to collections.
+        """
+        self.caller.require_whole()
+        taken = self.service.catalog.takedowns.take(
+            source_ids=source_ids, sha256s=sha256s, reason=reason
+        )
+        self.service.apply_writes()
+        self.service.compactor.wake()
+        return taken
+
     def preview(self, source_id: str) -> bytes:
         """JPEG of a source; raises SourceNotFound, PreviewMissing."""
         self.source(source_id)
         return self.service.catalog.preview(source_id)
+
+    # Jobs
+
+    @property
+    def owner(self) -> str:
+        """Under whose name the caller makes jobs; empty where the service has no keys."""
+        return self.caller.key_id or ""
+
+    def job(self, job_id: str) -> Job:
+        """One job, to its maker and to whoever administers the whole catalog; else JobNotFound."""
+        job = self.service.catalog.jobs.find(job_id)
+        whole = "admin" in self.caller.scopes and self.caller.collections is None
+        if job.owner != self.owner and not whole:
+            raise JobNotFound(job_id)
+        return job
 
     def _applied(self, deleted: Deleted) -> Deleted:
         """In no answer from now on, and numbered as this caller counts."""

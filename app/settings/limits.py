@@ -126,21 +126,15 @@ class Limits(BaseSettings):
     )
 
     @model_validator(mode="after")
-    def _queue_holds_a_batch(self) -> Self:
-        if self.queue_limit < self.max_batch_images:
-            raise ValueError(
-                f"{PREFIX}QUEUE_LIMIT ({self.queue_limit}) must be at least "
-                f"{PREFIX}MAX_BATCH_IMAGES ({self.max_batch_images}), "
-                "or a full batch could never be accepted"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _a_request_fits(self) -> Self:
-        if self.max_received_bytes < self.max_request_bytes:
-            raise ValueError(
-                f"{PREFIX}MAX_RECEIVED_BYTES ({self.max_received_bytes}) must be at least "
-                f"{PREFIX}MAX_REQUEST_BYTES ({self.max_request_bytes}), "
-                "or a full request could never be accepted"
-            )
+    def _the_largest_request_fits(self) -> Self:
+        for limit, least, largest in (
+            ("queue_limit", "max_batch_images", "a full batch"),
+            ("max_received_bytes", "max_request_bytes", "a full request"),
+        ):
+            if getattr(self, limit) < getattr(self, least):
+                raise ValueError(
+                    f"{PREFIX}{limit.upper()} ({getattr(self, limit)}) must be at least "
+                    f"{PREFIX}{least.upper()} ({getattr(self, least)}), "
+                    f"or {largest} could never be accepted"
+                )
         return self

@@ -34,6 +34,7 @@ from attribution.catalog.records import (
     AddedBatch,
     Change,
     Collection,
+    CollectionPut,
     Deleted,
     EmbeddingPage,
     NewSource,
@@ -135,7 +136,7 @@ class Catalog:
         with self._database.read() as connection:
             return collections.find(connection, name)
 
-    def put_collection(self, name: str, description: str = "") -> Collection:
+    def put_collection(self, name: str, description: str = "") -> CollectionPut:
         """Create a collection or replace its description; raises InvalidField."""
         with self._database.write() as connection:
             return collections.put(connection, name, description)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from attribution.catalog import validation
 from attribution.catalog.errors import CollectionNotFound, CollectionProtected
-from attribution.catalog.records import Collection
+from attribution.catalog.records import Collection, CollectionPut
 from attribution.catalog.schema import collections, sources
 
 DEFAULT = "default"
@@ -52,20 +52,21 @@ def require(connection: Connection, names: Iterable[str]) -> None:
             raise CollectionNotFound(name)
 
 
-def put(connection: Connection, name: str, description: str) -> Collection:
+def put(connection: Connection, name: str, description: str) -> CollectionPut:
     """Create a collection, or give an existing one this description."""
     name = validation.collection_name(name)
     description = validation.text("description", description, longest=_DESCRIPTION_LENGTH)
     updated = connection.execute(
         sa.update(collections).where(collections.c.name == name).values(description=description)
     )
-    if updated.rowcount == 0:
+    created = updated.rowcount == 0
+    if created:
         connection.execute(
             sa.insert(collections).values(
                 name=name, description=description, created_at=datetime.now(UTC)
             )
         )
-    return find(connection, name)
+    return CollectionPut(find(connection, name), created)
 
 
 def ensure_default(connection: Connection) -> None:

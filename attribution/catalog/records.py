@@ -113,6 +113,14 @@ class Collection:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectionPut:
+    """A collection as it is now; ``created`` is False where only its description was replaced."""
+
+    collection: Collection
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One row of the log that indexes follow.
 

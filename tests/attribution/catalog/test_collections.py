@@ -10,9 +10,9 @@ def test_a_new_catalog_has_the_default_collection(catalog):
 
 
 def test_put_creates_then_updates(catalog, make_source):
-    created = catalog.put_collection("artists", "ours")
+    created = catalog.put_collection("artists", "ours").collection
     catalog.add("m1", [make_source(1, collection="artists")])
-    updated = catalog.put_collection("artists", "theirs")
+    updated = catalog.put_collection("artists", "theirs").collection
     assert (created.sources, updated.sources) == (0, 1)
     assert (updated.description, updated.created_at) == ("theirs", created.created_at)
     assert catalog.collection("artists") == updated
@@ -21,7 +21,7 @@ def test_put_creates_then_updates(catalog, make_source):
 
 @pytest.mark.parametrize("name", ["a", "0", "a.b-c_d", "x" * 64])
 def test_good_names(catalog, name):
-    assert catalog.put_collection(name).name == name
+    assert catalog.put_collection(name).collection.name == name
 
 
 @pytest.mark.parametrize(

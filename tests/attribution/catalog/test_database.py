@@ -59,7 +59,7 @@ def test_a_locked_catalog_is_busy_and_recovers(tmp_path, make_source, monkeypatc
             catalog.put_collection("artists")
         other.execute("ROLLBACK")
         other.close()
-        assert catalog.put_collection("artists").name == "artists"
+        assert catalog.put_collection("artists").collection.name == "artists"
 
 
 def test_a_thread_that_waits_too_long_for_its_turn_is_told(catalog, monkeypatch):
