@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from app.access.first_key import guard
-from app.cli.options import DataOption, EncoderOption, WeightsOption, settings_from
+from app.cli import options
+from app.cli.options import settings_from
 from app.encoders.gallery import vision_of
 from app.factory import create_app
 from app.server import run
@@ -19,9 +20,9 @@ from attribution.maintenance import folder_lock
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")] = None,
-    data: DataOption = None,
-    encoder: EncoderOption = None,
-    weights: WeightsOption = None,
+    data: options.Data = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
 ) -> None:
     """Serve the HTTP API and the web page.
 
