@@ -61,7 +61,7 @@ def evaluate_ranks(benchmark: Benchmark, asked: Comparison) -> None:
         )
         bar.update(task, total=0)
     reference = _reference(asked.against, methods)
-    pairs = _Pairs(encoders)
+    pairs = _TruePairs(encoders)
     with progress() as bar:
         task = bar.add_task("Describing images")
         result = evaluate(
@@ -95,7 +95,7 @@ def evaluate_ranks(benchmark: Benchmark, asked: Comparison) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pairs:
+class _TruePairs:
     """Collects the diagnostics of each encoder's rows on true pairs."""
 
     encoders: dict[str, Encoder]

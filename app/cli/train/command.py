@@ -15,7 +15,7 @@ from app.cli.train.recipes import (
     refuse_own_replacement,
     refuse_without_head_scope,
 )
-from app.cli.train.run import Run
+from app.cli.train.run import TrainingRun
 from attribution.synthesis.background import GENERATED_IMAGES, LAUNDERED_IMAGES, StrataSizes
 
 
@@ -71,7 +71,7 @@ def train_command(
         )
     else:
         refuse_without_head_scope(head, weights=weights, synthetic=synthetic)
-    run = Run(
+    run = TrainingRun(
         images=images,
         out_folder=out_folder,
         kept_out=names_kept_out(background, images),

@@ -10,7 +10,7 @@ from typing import Any
 from app.cli.console import out, progress
 from app.cli.train.progress import read_with_bar
 from app.cli.train.recipes import complaints_by_option, given, refuse_device
-from app.cli.train.run import Run
+from app.cli.train.run import TrainingRun
 from attribution.training.data.framing import read_framed
 from attribution.training.data.images import ImageSet
 from attribution.training.heads.head import (
@@ -30,7 +30,7 @@ IMAGES = 5_000
 
 
 def train_head_only(
-    run: Run,
+    run: TrainingRun,
     *,
     initial: str,
     weights: Path | None,
@@ -77,7 +77,7 @@ def train_head_only(
 
 
 def _make_head(
-    run: Run,
+    run: TrainingRun,
     start: Encoder,
     fitting: ImageSet,
     shape: Preprocessing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.cli.console import out
 from app.cli.train.progress import read_with_bar, run_trainer
 from app.cli.train.recipes import RECIPE, refuse_unfit
-from app.cli.train.run import Run
+from app.cli.train.run import TrainingRun
 from attribution.training.data.images import ImageSet, read_images, read_pictures
 from attribution.training.distributed import process_group, rank, world_size
 from attribution.training.recipe.config import TrainingConfig
@@ -19,7 +19,7 @@ FITTED = 50_000
 
 
 def train_network(
-    run: Run, recipe: TrainingConfig, start: ResidualNet | None, components: int
+    run: TrainingRun, recipe: TrainingConfig, start: ResidualNet | None, components: int
 ) -> None:
     """Train, in one process or several, and leave the encoder in OUT/encoder.
 
@@ -57,7 +57,7 @@ def train_network(
     )
 
 
-def _begin(run: Run, recipe: TrainingConfig, trainer: Trainer) -> None:
+def _begin(run: TrainingRun, recipe: TrainingConfig, trainer: Trainer) -> None:
     """Keep the recipe and say what the run has to learn from."""
     run.out_folder.mkdir(parents=True, exist_ok=True)
     (run.out_folder / RECIPE).write_text(recipe.model_dump_json(indent=2) + "\n")
@@ -67,7 +67,7 @@ def _begin(run: Run, recipe: TrainingConfig, trainer: Trainer) -> None:
     )
 
 
-def _read(run: Run, side: int) -> ImageSet:
+def _read(run: TrainingRun, side: int) -> ImageSet:
     """The images, squashed to a square."""
     return read_with_bar(
         lambda show: read_images(run.images, side=side, exclude=run.kept_out, on_read=show)

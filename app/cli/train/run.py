@@ -18,7 +18,7 @@ from models.backbones.features import Backbone
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TrainingRun:
     """What the command line says, whether a network learns or only a head is made.
 
     `kept_out` are names of images that become the background, `strata` how many of them also pass
