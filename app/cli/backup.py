@@ -8,16 +8,17 @@ from typing import Annotated
 
 import typer
 
-from app.cli.console import out, print_json, warn
-from app.cli.options import DataOption, JsonOption, settings_from
+from app.cli import options
+from app.cli.console import show, warn
+from app.cli.options import settings_from
 from attribution.catalog import Catalog
 from attribution.maintenance import back_up
 
 
 def backup_command(
     destination: Annotated[Path, typer.Argument(help="Folder to make; it must not exist.")],
-    data: DataOption = None,
-    as_json: JsonOption = False,
+    data: options.Data = None,
+    as_json: options.Json = False,
 ) -> None:
     """Write a backup of one moment of the data folder, while others read and write.
 
@@ -30,13 +31,9 @@ def backup_command(
     settings = settings_from(data=data)
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         report = back_up(catalog, settings.data, destination)
-    if as_json:
-        print_json(asdict(report))
-    else:
-        out.print(
-            f"{report.sources} sources at generation {report.generation}, "
-            f"{report.size / 1e6:.1f} MB in {report.path}"
-        )
+    held = f"{report.sources} sources at generation {report.generation}"
+    words = f"{held}, {report.size / 1e6:.1f} MB in {report.path}"
+    show(asdict(report), words, as_json=as_json)
     if report.damaged:
         warn(
             f"{len(report.damaged)} sources have a missing or damaged preview, which is not in the "

@@ -6,13 +6,14 @@ from dataclasses import asdict
 
 import typer
 
-from app.cli.console import out, print_json, warn
-from app.cli.options import DataOption, JsonOption, settings_from
+from app.cli import options
+from app.cli.console import show, warn
+from app.cli.options import settings_from
 from attribution.catalog import Catalog
 from attribution.maintenance import erase
 
 
-def compact_command(data: DataOption = None, as_json: JsonOption = False) -> None:
+def compact_command(data: options.Data = None, as_json: options.Json = False) -> None:
     """Erase what was deleted from database, log, previews and index snapshots.
 
     Rewrites the database, which needs room for a second one and keeps writers waiting meanwhile.
@@ -23,10 +24,7 @@ def compact_command(data: DataOption = None, as_json: JsonOption = False) -> Non
     settings = settings_from(data=data)
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         erased = erase(catalog, settings.data, settings.snapshots)
-    if as_json:
-        print_json(asdict(erased))
-    else:
-        out.print(f"compacted up to generation {erased.generation}")
+    show(asdict(erased), f"compacted up to generation {erased.generation}", as_json=as_json)
     if not erased.index_clean:
         warn("The running service has not written a new index snapshot yet; run this again.")
         raise typer.Exit(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column, Table
 from rich.text import Text
 
 WIDTH = 110
@@ -82,3 +84,24 @@ def print_json(document: Any, *, line: bool = False) -> None:
     text = json.dumps(document, default=str, indent=None if line else 2)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def show(document: Any, words: str | Table, *, as_json: bool, **style: Any) -> None:
+    """Write the outcome of a command to stdout: the document for machines, or words for people."""
+    if as_json:
+        print_json(document)
+    else:
+        out.print(words, **style)
+
+
+def flush_right(*names: str) -> list[Column]:
+    """Columns of a table that are flushed right."""
+    return [Column(name, justify="right") for name in names]
+
+
+def facts(named: Mapping[str, object]) -> Table:
+    """A line for each of them, with its name in front."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in named.items():
+        table.add_row(name, str(value))
+    return table

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from PIL import Image
 
-from app.cli.console import out, print_json, progress, warn
-from app.cli.options import JsonOption
+from app.cli import options
+from app.cli.console import progress, show, warn
 from attribution.ingestion import ManifestRow, read_manifest
 from attribution.synthesis import generate
 from models.images.decoding import ImageError, decode
@@ -27,7 +27,7 @@ def generate_command(
     limit: Annotated[int, typer.Option(min=1, help="Read at most so many sources.")] = 200,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Long side in pixels.")] = 192,
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same images.")] = 0,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Make synthetic images from the patches of real ones.
 
@@ -47,10 +47,11 @@ def generate_command(
             size=size,
             on_progress=lambda done, _: bar.update(task, completed=done),
         )
-    if as_json:
-        print_json({"manifest": str(made.manifest), "images": len(made.images)})
-    else:
-        out.print(f"{len(made.images)} images of {len(sources)} sources: {made.manifest}")
+    show(
+        {"manifest": str(made.manifest), "images": len(made.images)},
+        f"{len(made.images)} images of {len(sources)} sources: {made.manifest}",
+        as_json=as_json,
+    )
 
 
 def _read(path: Path, limit: int) -> list[tuple[str, Image.Image]]:

@@ -6,16 +6,10 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from app.cli.console import out, print_json, warn
-from app.cli.options import (
-    DataOption,
-    EncoderOption,
-    JsonOption,
-    WeightsOption,
-    encoder_settings_from,
-)
+from app.cli import options
+from app.cli.console import facts, show, warn
+from app.cli.options import encoder_settings_from
 from attribution.catalog import Catalog
 from attribution.index import open_index, rebuild, save_snapshot
 from attribution.maintenance import folder_lock
@@ -31,10 +25,10 @@ def index_command(
         bool,
         typer.Option("--save", help="Write a snapshot. Only while no service runs on this folder."),
     ] = False,
-    data: DataOption = None,
-    encoder: EncoderOption = None,
-    weights: WeightsOption = None,
-    as_json: JsonOption = False,
+    data: options.Data = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
+    as_json: options.Json = False,
 ) -> None:
     """Show what the index holds: kind, vectors, generation and measured recall."""
     settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
@@ -55,10 +49,6 @@ def index_command(
             f"The catalog holds embeddings of {', '.join(other)}, none of {loaded.model_id}: "
             "choose that encoder with --encoder, or ingest again with this one."
         )
-    if as_json:
-        print_json(asdict(stats))
-        return
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in asdict(stats).items():
-        table.add_row(name, "exact" if value is None else str(value))
-    out.print(table)
+    named = asdict(stats)
+    words = {name: "exact" if value is None else value for name, value in named.items()}
+    show(named, facts(words), as_json=as_json)

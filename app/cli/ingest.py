@@ -7,20 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from app.cli.console import out, print_json, progress, warn
-from app.cli.options import (
-    DataOption,
-    EncoderOption,
-    JsonOption,
-    WeightsOption,
-    encoder_settings_from,
-)
+from app.cli import options
+from app.cli.console import facts, progress, show, warn
+from app.cli.options import encoder_settings_from
 from app.encoders.gallery import decoding_limits
 from app.encoders.load import load_registered
 from attribution.catalog import Catalog
-from attribution.ingestion import IngestReport, Progress, ingest, read_manifest
+from attribution.ingestion import IngestReport, ingest, read_manifest
 from models.loading import load_encoder
 
 SHOWN = 20
@@ -35,10 +29,10 @@ def ingest_command(
         str, typer.Option("--collection", "-c", help="For rows that name none.")
     ] = "default",
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Images encoded at a time.")] = 64,
-    data: DataOption = None,
-    encoder: EncoderOption = None,
-    weights: WeightsOption = None,
-    as_json: JsonOption = False,
+    data: options.Data = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
+    as_json: options.Json = False,
 ) -> None:
     """Add images to the catalog as sources.
 
@@ -57,35 +51,25 @@ def ingest_command(
     )
     with Catalog.open(settings.data, url=settings.database_url) as catalog, progress() as bar:
         task = bar.add_task("Ingesting", total=None)
-
-        def show(state: Progress) -> None:
-            bar.update(task, completed=state.done, total=state.total)
-
         report = ingest(
             catalog,
             loaded,
             rows,
             batch_size=batch,
             limits=decoding_limits(settings),
-            on_progress=show,
+            on_progress=lambda now: bar.update(task, completed=now.done, total=now.total),
             load=lambda registered: load_registered(settings, registered)[0],
         )
         bar.update(task, total=bar.tasks[0].completed)
-    if as_json:
-        print_json(asdict(report))
-    else:
-        _describe(report)
+    named = asdict(report)
+    show(named, facts(named | {"skipped": len(report.skipped)}), as_json=as_json)
+    if not as_json:
+        _warn_of_skipped(report)
     if report.skipped:
         raise typer.Exit(1)
 
 
-def _describe(report: IngestReport) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name in ("added", "unchanged", "updated"):
-        table.add_row(name, str(getattr(report, name)))
-    table.add_row("skipped", str(len(report.skipped)))
-    table.add_row("generation", str(report.generation))
-    out.print(table)
+def _warn_of_skipped(report: IngestReport) -> None:
     for skipped in report.skipped[:SHOWN]:
         warn(f"skipped {skipped.path}: {skipped.reason}")
     if len(report.skipped) > SHOWN:

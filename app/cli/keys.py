@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from app.cli.console import out, print_json, warn
+from app.cli import options
+from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
-from app.cli.options import DataOption, JsonOption, settings_from
+from app.cli.options import settings_from
 from attribution.catalog import Catalog, InvalidField, Key
 
 keys_group = typer.Typer(
@@ -62,8 +63,8 @@ def create_command(
             help="A date such as 2030-01-31 (UTC), or a time from now such as 90d or 12h."
         ),
     ] = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
+    data: options.Data = None,
+    as_json: options.Json = False,
 ) -> None:
     """Make a key and show it, this once.
 
@@ -84,22 +85,18 @@ def create_command(
         known = {found.name for found in catalog.collections()}
     for missing in sorted((issued.key.collections or frozenset()) - known):
         warn(f"There is no collection {missing!r} yet; the key will see it once there is.")
-    if as_json:
-        print_json({**_document(issued.key), "key": issued.token})
-        return
-    out.print(issued.token, soft_wrap=True, highlight=False)
-    warn(f"This is {issued.key.key_id}. Keep it: it cannot be shown again.")
+    document = {**_document(issued.key), "key": issued.token}
+    show(document, issued.token, as_json=as_json, soft_wrap=True, highlight=False)
+    if not as_json:
+        warn(f"This is {issued.key.key_id}. Keep it: it cannot be shown again.")
 
 
 @keys_group.command("list")
-def list_command(data: DataOption = None, as_json: JsonOption = False) -> None:
+def list_command(data: options.Data = None, as_json: options.Json = False) -> None:
     """List all keys ever made, without their secrets."""
     settings = settings_from(data=data)
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         keys = catalog.keys.every()
-    if as_json:
-        print_json([_document(key) for key in keys])
-        return
     table = Table(box=None, pad_edge=False)
     for column in ("key", "name", "scopes", "collections", "created", "expires", "state"):
         table.add_column(column, overflow="fold")
@@ -113,23 +110,20 @@ def list_command(data: DataOption = None, as_json: JsonOption = False) -> None:
             _day(key.expires_at),
             key.state,
         )
-    out.print(table)
+    show([_document(key) for key in keys], table, as_json=as_json)
 
 
 @keys_group.command("revoke")
 def revoke_command(
     key_id: Annotated[str, typer.Argument(help="Its id, `key_...`, as `list` shows it.")],
-    data: DataOption = None,
-    as_json: JsonOption = False,
+    data: options.Data = None,
+    as_json: options.Json = False,
 ) -> None:
     """Have a key refused from the next request on; it stays in the list."""
     settings = settings_from(data=data)
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         key = catalog.keys.revoke(key_id)
-    if as_json:
-        print_json(_document(key))
-    else:
-        out.print(f"{key.key_id} ({key.name}) is revoked", highlight=False)
+    show(_document(key), f"{key.key_id} ({key.name}) is revoked", as_json=as_json, highlight=False)
 
 
 def expiry(text: str, now: datetime) -> datetime:

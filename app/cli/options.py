@@ -15,11 +15,11 @@ from app.settings.limits import PREFIX
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-DataOption = Annotated[
+Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of the catalog.  [default: $ATTRIBUTION_DATA or ./var]"),
 ]
-EncoderOption = Annotated[
+Encoder = Annotated[
     str | None,
     typer.Option(
         "--encoder",
@@ -27,19 +27,20 @@ EncoderOption = Annotated[
         "`dino-vits16`.  [default: $ATTRIBUTION_ENCODER or bundled]",
     ),
 ]
-WeightsOption = Annotated[
+Weights = Annotated[
     Path | None,
     typer.Option("--weights", help="Official weights file of a backbone, instead of a download."),
 ]
-CollectionsOption = Annotated[
+TopK = Annotated[int, typer.Option("--top-k", "-k", min=1, max=100)]
+Collections = Annotated[
     list[str] | None,
     typer.Option("--collection", "-c", help="Search only this one; repeat for several."),
 ]
-AlphaOption = Annotated[
+Alpha = Annotated[
     float | None,
     typer.Option("--alpha", min=1e-9, max=0.5, help="Rate of false attributions to accept."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
 
 
 def settings_from(

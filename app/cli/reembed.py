@@ -9,10 +9,17 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from app.cli.console import out, print_json, progress, warn
+from app.cli import options
+from app.cli.console import progress, show, warn
 from app.cli.failures import BadInvocation
-from app.cli.options import DataOption, JsonOption, WeightsOption, settings_from
-from app.encoders.load import active_settings, load_named, registered_name, registered_weights
+from app.cli.options import settings_from
+from app.encoders.load import (
+    active_settings,
+    load_named,
+    registered_name,
+    registered_weights,
+    settings_for,
+)
 from app.settings import Settings
 from attribution.catalog import Catalog, CatalogError, CoverageIncomplete, RegisteredEncoder
 from attribution.maintenance import ReembedReport, fill_embeddings
@@ -41,10 +48,10 @@ def reembed_command(
     drop: Annotated[
         str | None, typer.Option("--drop", help="Forget this model_id and remove its embeddings.")
     ] = None,
-    weights: WeightsOption = None,
+    weights: options.Weights = None,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Previews encoded at a time.")] = 64,
-    data: DataOption = None,
-    as_json: JsonOption = False,
+    data: options.Data = None,
+    as_json: options.Json = False,
 ) -> None:
     """Give every source an embedding of another encoder, and change to it while serving.
 
@@ -65,16 +72,10 @@ def reembed_command(
             _say({"model_id": drop, "dropped": catalog.encoders.drop(drop)}, as_json=as_json)
             return
         if encoder is None and not back:
-            _show(catalog, as_json=as_json)
+            _list(catalog, as_json=as_json)
             return
         wanted = _previous(catalog) if back else _named(catalog, encoder or "", weights)
-        chosen = settings.model_copy(
-            update={
-                "encoder": wanted.name,
-                "encoder_weights": None if wanted.weights is None else Path(wanted.weights),
-            }
-        )
-        loaded, background = load_named(chosen)
+        loaded, background = load_named(settings_for(settings, wanted))
         if wanted.model_id not in ("", loaded.model_id):
             raise NotTheEncoderThatServes(
                 f"{wanted.name} is encoder {loaded.model_id} now, not {wanted.model_id} any more"
@@ -168,7 +169,7 @@ def _activate(
     return ReembedReport(encoder.model_id, embedded, report.lacking)
 
 
-def _show(catalog: Catalog, *, as_json: bool) -> None:
+def _list(catalog: Catalog, *, as_json: bool) -> None:
     registry = catalog.encoders.registry()
     rows = []
     for coverage in catalog.encoders.every():
@@ -182,20 +183,14 @@ def _show(catalog: Catalog, *, as_json: bool) -> None:
                 "previous": coverage.model_id == registry.previous,
             }
         )
-    if as_json:
-        print_json(rows)
-        return
     table = Table("model_id", "encoder", "embedded", "", box=None, pad_edge=False)
     for row in rows:
         state = "active" if row["active"] else "before" if row["previous"] else ""
         embedded = f"{row['embedded']} of {row['sources']}"
         table.add_row(row["model_id"], row["name"] or "not registered", embedded, state)
-    out.print(table)
+    show(rows, table, as_json=as_json)
 
 
 def _say(document: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(document)
-        return
-    for name, value in document.items():
-        out.print(f"{name}: {value}")
+    lines = (f"{name}: {value}" for name, value in document.items())
+    show(document, "\n".join(lines), as_json=as_json)

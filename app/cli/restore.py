@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli.console import out, print_json, warn
+from app.cli import options
+from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
-from app.cli.options import DataOption, JsonOption, settings_from
+from app.cli.options import settings_from
 from attribution.maintenance import restore
 
 
@@ -27,8 +28,8 @@ def restore_command(
             "down.",
         ),
     ] = False,
-    data: DataOption = None,
-    as_json: JsonOption = False,
+    data: options.Data = None,
+    as_json: options.Json = False,
 ) -> None:
     """Bring a backup back into an empty data folder, or over what is there.
 
@@ -49,10 +50,8 @@ def restore_command(
         force=force,
         forget_takedowns=forget_takedowns,
     )
-    if as_json:
-        print_json(asdict(report))
-    else:
-        out.print(f"{report.sources} sources at generation {report.generation}")
+    words = f"{report.sources} sources at generation {report.generation}"
+    show(asdict(report), words, as_json=as_json)
     if report.taken_down:
         warn(f"{len(report.taken_down)} sources of the backup were taken down here and stay down")
     if report.without_preview:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import DataOption, EncoderOption, WeightsOption, settings_from
+from app.cli import options
+from app.cli.options import settings_from
 from app.factory import open_app
 from app.server import run
 from app.telemetry.logs import configure
@@ -15,9 +16,9 @@ from app.telemetry.logs import configure
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")] = None,
-    data: DataOption = None,
-    encoder: EncoderOption = None,
-    weights: WeightsOption = None,
+    data: options.Data = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
 ) -> None:
     """Serve the HTTP API and the web page.
 

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.cli.console import out, print_json, warn
+from app.cli import options
+from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
-from app.cli.options import DataOption, JsonOption, settings_from
+from app.cli.options import settings_from
 from app.settings import Settings
 from attribution.catalog import Catalog, TakenDown
 from attribution.maintenance import Erased, erase
@@ -28,8 +29,8 @@ def takedown_command(
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="Show what was taken down.")] = False,
     lift: Annotated[bool, typer.Option("--lift", help="Allow these digests again.")] = False,
-    data: DataOption = None,
-    as_json: JsonOption = False,
+    data: options.Data = None,
+    as_json: options.Json = False,
 ) -> None:
     """Delete sources for good: no byte of them stays, and they cannot come back.
 
@@ -47,7 +48,7 @@ def takedown_command(
         )
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         if listing:
-            _show(catalog, as_json=as_json)
+            _list(catalog, as_json=as_json)
         elif lift:
             _lift(catalog, given, as_json=as_json)
         else:
@@ -71,32 +72,25 @@ def _take_down(
 
 
 def _report(taken: TakenDown, erased: Erased, *, as_json: bool) -> None:
-    if as_json:
-        print_json({**asdict(taken), "erased": asdict(erased)})
-        return
-    out.print(f"{len(taken.source_ids)} sources deleted, {len(taken.sha256s)} digests refused")
-    if not erased.index_clean:
+    words = f"{len(taken.source_ids)} sources deleted, {len(taken.sha256s)} digests refused"
+    show({**asdict(taken), "erased": asdict(erased)}, words, as_json=as_json)
+    if not as_json and not erased.index_clean:
         warn(
             "The running service has not written a new index snapshot yet; it will. "
             "Run `attribution compact` to make sure."
         )
 
 
-def _show(catalog: Catalog, *, as_json: bool) -> None:
+def _list(catalog: Catalog, *, as_json: bool) -> None:
     tombstones = catalog.takedowns.every()
-    if as_json:
-        print_json([asdict(tombstone) for tombstone in tombstones])
-        return
     table = Table("sha256", "taken down", "reason", box=None, pad_edge=False)
     for tombstone in tombstones:
         moment = tombstone.at.isoformat(timespec="seconds")
         table.add_row(tombstone.sha256, moment, tombstone.reason)
-    out.print(table)
+    show([asdict(tombstone) for tombstone in tombstones], table, as_json=as_json)
 
 
 def _lift(catalog: Catalog, digests: list[str], *, as_json: bool) -> None:
     lifted = catalog.takedowns.lift([digest.lower() for digest in digests])
-    if as_json:
-        print_json({"lifted": list(lifted)})
-    else:
-        out.print(f"{len(lifted)} digests may be added again")
+    words = f"{len(lifted)} digests may be added again"
+    show({"lifted": list(lifted)}, words, as_json=as_json)

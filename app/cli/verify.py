@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from app.cli import options
 from app.cli.console import out, print_json, warn
-from app.cli.options import DataOption, EncoderOption, JsonOption, WeightsOption, settings_from
+from app.cli.options import settings_from
 from app.encoders.load import load_registered
 from app.settings import Settings
 from attribution.catalog import Catalog
@@ -21,10 +22,10 @@ def verify_command(
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend what can be mended, and say what cannot.")
     ] = False,
-    data: DataOption = None,
-    encoder: EncoderOption = None,
-    weights: WeightsOption = None,
-    as_json: JsonOption = False,
+    data: options.Data = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
+    as_json: options.Json = False,
 ) -> None:
     """Check catalog, previews and index snapshot, each by itself and against the others.
 

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import typer
 
-from app.cli.batch.local import answer_locally
-from app.cli.batch.question import BatchQuestion
-from app.cli.batch.remote import answer_remotely
+from app.answers import Answered, Question
+from app.cli import options
+from app.cli.asking import open_for_asking, question_of
+from app.cli.batch.remote import Results, answer_remotely
+from app.cli.batch.results import open_results
 from app.cli.console import fail, out, progress, warn
-from app.cli.failures import BadInvocation
-from app.cli.options import (
-    AlphaOption,
-    CollectionsOption,
-    DataOption,
-    EncoderOption,
-    WeightsOption,
-    encoder_settings_from,
-)
+from app.cli.options import encoder_settings_from
+from app.schemas.documents import attribution_document, problem_document
+from app.settings import Settings
 from attribution.ingestion import ManifestProblem, read_manifest
-from models.images.decoding import IMAGE_SUFFIXES
+from models.images.decoding import IMAGE_SUFFIXES, ImageError
+
+REQUEST_ID = "batch"
+"""Stands where an answer over HTTP has the id of its request."""
 
 
 def batch_command(
@@ -42,12 +38,12 @@ def batch_command(
     key_file: Annotated[
         Path | None, typer.Option(help="File that holds the API key of that service.")
     ] = None,
-    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=100)] = 10,
-    collection: CollectionsOption = None,
-    alpha: AlphaOption = None,
-    data: DataOption = None,
-    encoder: EncoderOption = None,
-    weights: WeightsOption = None,
+    top_k: options.TopK = 10,
+    collection: options.Collections = None,
+    alpha: options.Alpha = None,
+    data: options.Data = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
 ) -> None:
     """Attribute many images, against this machine's catalog or a running service.
 
@@ -59,20 +55,23 @@ def batch_command(
     Exits with 1 when an image has a problem or could not be read.
     """
     images, failed = _images(paths)
-    question = BatchQuestion(top_k, tuple(sorted(set(collection or ()))), alpha)
-    with ResultsFile(results) as written:
+    with open_results(results) as written:
         waiting = [path for path in images if str(path) not in written.paths]
         with progress() as bar:
             task = bar.add_task(
                 "Attributing", total=len(images), completed=len(images) - len(waiting)
             )
+            answers: Results = iter(())
+            parameters: dict[str, Any]
             if waiting and url is not None:
-                answers = answer_remotely(url, _key(key_file), images, question, written)
+                parameters = {"top_k": top_k, "collection": sorted(set(collection or ()))}
+                if alpha is not None:  # else the service decides by its own
+                    parameters["alpha"] = alpha
+                answers = answer_remotely(url, _key(key_file), images, parameters, written)
             elif waiting:
                 settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
-                answers = answer_locally(settings, waiting, question)
-            else:
-                answers = iter(())
+                question = question_of(settings, collections=collection, alpha=alpha, top_k=top_k)
+                answers = _answer_here(settings, question, waiting)
             for path, result in answers:
                 if result is None:
                     failed += 1
@@ -85,67 +84,22 @@ def batch_command(
         raise typer.Exit(1)
 
 
-class ResultsFile:
-    """JSON Lines, one an image, appended to. A line that a crash has cut short is taken off."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.paths: set[str] = set()
-        self.problems = 0
-
-    def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a+b")
-        try:
-            self._read()
-        except BaseException:
-            self._file.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            self.make_durable()
-        finally:
-            self._file.close()
-
-    def add(self, path: Path, result: Mapping[str, Any]) -> None:
-        """Append what came of an image."""
-        line = json.dumps({"path": str(path), **result})
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
-        self._count(str(path), result)
-
-    def make_durable(self) -> None:
-        """Return when what was added survives a power cut."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def _read(self) -> None:
-        self._file.seek(0)
-        whole = 0
-        for number, line in enumerate(self._file, start=1):
-            if not line.endswith(b"\n"):
-                break
-            whole += len(line)
-            try:
-                row = json.loads(line)
-                self._count(row["path"], row)
-            except (ValueError, TypeError, KeyError):
-                raise BadInvocation(
-                    f"{self.path}, line {number}, is not a result of `attribution batch`; name "
-                    "another file with --out"
-                ) from None
-        self._file.truncate(whole)
-
-    def _count(self, path: str, row: Mapping[str, Any]) -> None:
-        self.paths.add(path)
-        self.problems += "problem" in row
+def _answer_here(settings: Settings, question: Question, images: Iterable[Path]) -> Results:
+    """Answers from the data folder, as the HTTP API writes them."""
+    with open_for_asking(settings, question) as asking:
+        for path, answer in asking.ask(images):
+            if isinstance(answer, Answered):
+                total = answer.embedded.decode_seconds + answer.embedded.encode_seconds
+                document = attribution_document(
+                    answer, request_id=REQUEST_ID, total_seconds=total + answer.search_seconds
+                )
+                yield path, {"attribution": document.model_dump(mode="json")}
+            elif isinstance(answer, ImageError):
+                problem = problem_document(answer, REQUEST_ID)
+                yield path, {"problem": problem.model_dump(mode="json", exclude_defaults=True)}
+            else:
+                fail(f"{path}: {answer}")
+                yield path, None
 
 
 def _images(paths: Iterable[Path]) -> tuple[list[Path], int]:

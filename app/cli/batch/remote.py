@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 
-from app.cli.batch.question import Answers, BatchQuestion
+from app.cli.batch.results import ResultsFile
 from app.cli.console import fail
 from app.cli.failures import BadInvocation
 
@@ -28,17 +28,12 @@ _LONGEST_WAIT_SECONDS = 15.0
 _RETRIED = (429, 502, 503, 504)
 
 
+Results = Iterator[tuple[Path, dict[str, Any] | None]]
+"""Each image with its `attribution` or `problem`; None where its file could not be read."""
+
+
 class RemoteFailed(RuntimeError):
     """The service refused a lot, or could not be reached for too long."""
-
-
-class Written(Protocol):
-    """Where results go."""
-
-    paths: set[str]
-
-    def make_durable(self) -> None:
-        """Return when what was added survives a power cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +43,12 @@ class _File:
 
 
 def answer_remotely(
-    url: str, key: str | None, paths: Sequence[Path], question: BatchQuestion, written: Written
-) -> Answers:
+    url: str,
+    key: str | None,
+    paths: Sequence[Path],
+    parameters: Mapping[str, Any],
+    written: ResultsFile,
+) -> Results:
     """Answer those of `paths` that are not `written` yet, lot after lot.
 
     Raises:
@@ -72,7 +71,7 @@ def answer_remotely(
                     fail(f"{path}: {error}")
                     yield path, None
             if any(str(file.path) not in written.paths for file in files):
-                yield from _answer_lot(client, files, question, written)
+                yield from _answer_lot(client, files, parameters, written)
 
 
 def _lots(paths: Sequence[Path]) -> Iterator[list[Path]]:
@@ -94,9 +93,12 @@ def _lots(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def _answer_lot(
-    client: httpx.Client, files: Sequence[_File], question: BatchQuestion, written: Written
-) -> Answers:
-    location = _submit(client, files, question)
+    client: httpx.Client,
+    files: Sequence[_File],
+    parameters: Mapping[str, Any],
+    written: ResultsFile,
+) -> Results:
+    location = _submit(client, files, parameters)
     after = 0
     while True:
         job = _call(client, "GET", location).json()
@@ -104,10 +106,8 @@ def _answer_lot(
             after = result["sequence"]
             path = files[result["index"]].path
             if str(path) not in written.paths:
-                yield (
-                    path,
-                    {name: result[name] for name in ("attribution", "problem") if name in result},
-                )
+                outcome = result.keys() & {"attribution", "problem"}
+                yield path, {name: result[name] for name in outcome}
         # The job was asked before its results: what it counted then has been read by now.
         if job["ended_at"] is not None and after >= job["completed"]:
             break
@@ -123,8 +123,7 @@ def _results(client: httpx.Client, location: str, after: int) -> Iterator[dict[s
     return map(json.loads, response.text.splitlines())
 
 
-def _submit(client: httpx.Client, files: Sequence[_File], question: BatchQuestion) -> str:
-    parameters = question.parameters()
+def _submit(client: httpx.Client, files: Sequence[_File], parameters: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
     for file in files:
         name = str(file.path.absolute()).encode("utf-8", "surrogateescape")

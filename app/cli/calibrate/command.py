@@ -10,15 +10,10 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
+from app.cli import options
 from app.cli.calibrate.background import keep_addition, make_addition
-from app.cli.console import out, print_json, progress
-from app.cli.options import (
-    DataOption,
-    EncoderOption,
-    JsonOption,
-    WeightsOption,
-    encoder_settings_from,
-)
+from app.cli.console import flush_right, out, print_json, progress
+from app.cli.options import encoder_settings_from
 from app.encoders.background import extended
 from app.encoders.gallery import Gallery, Vision, load_vision, open_gallery
 from attribution.calibration.shares.fitted import default_shares
@@ -31,7 +26,7 @@ from models.loading import load_encoder_background
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ChosenShares:
     """What was chosen, and how it and the encoder's default do on the same queries.
 
     Attributes:
@@ -75,10 +70,10 @@ def calibrate_command(
         ),
     ] = NO_SOURCE,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same fit.")] = 0,
-    data: DataOption = None,
-    encoder: EncoderOption = None,
-    weights: WeightsOption = None,
-    as_json: JsonOption = False,
+    data: options.Data = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
+    as_json: options.Json = False,
 ) -> None:
     """Fit how shares are divided to the sources you hold.
 
@@ -109,25 +104,25 @@ def calibrate_command(
             no_source=no_source,
             on_progress=lambda done: bar.update(asked, completed=done),
         )
-        outcome = _fitted(found, default_shares(vision.encoder.card))
+        chosen = _choose(found, default_shares(vision.encoder.card))
         stored = gallery.catalog.calibrations.add(
             vision.encoder.model_id,
             KIND,
-            outcome.model.parameters,
-            _figures(outcome, no_source=no_source, seed=seed),
+            chosen.model.parameters,
+            _figures(chosen, no_source=no_source, seed=seed),
         )
     if as_json:
         print_json(
             {
                 "calibration": stored.calibration_id,
-                "shares": outcome.model.id,
-                "fitted": outcome.fitted,
-                "parameters": outcome.model.parameters,
+                "shares": chosen.model.id,
+                "fitted": chosen.fitted,
+                "parameters": chosen.model.parameters,
                 "figures": stored.figures,
             }
         )
         return
-    _show(outcome, len(known))
+    _show(chosen, len(known))
 
 
 def _build(gallery: Gallery, bar: Progress) -> None:
@@ -146,50 +141,44 @@ def _rehearsal(gallery: Gallery, bar: Progress, queries: int, seed: int) -> list
     )
 
 
-def _fitted(found: Examples, default: ShareModel) -> Outcome:
+def _choose(found: Examples, default: ShareModel) -> ChosenShares:
     """Fit, judge on held-out sources, and keep the default where it does better there."""
     figures = cross_validated(found, default)
     default_score = score(default, found)
     fitted = figures.log_score <= default_score
     model = fit(found, default) if fitted else default
-    return Outcome(model, fitted, figures, default_score)
+    return ChosenShares(model, fitted, figures, default_score)
 
 
-def _figures(outcome: Outcome, *, no_source: float, seed: int) -> dict[str, Any]:
+def _figures(chosen: ChosenShares, *, no_source: float, seed: int) -> dict[str, Any]:
     return {
-        **outcome.figures.rounded(),
-        "default_log_score": round(outcome.default_log_score, 4),
-        "fitted": outcome.fitted,
+        **chosen.figures.rounded(),
+        "default_log_score": round(chosen.default_log_score, 4),
+        "fitted": chosen.fitted,
         "no_source": no_source,
         "seed": seed,
     }
 
 
-def _show(outcome: Outcome, queries: int) -> None:
-    figures = outcome.figures
-    table = Table(title=f"Shares on {queries} queries of held-out sources", title_justify="left")
-    for column in ("", "fitted", "constant guess"):
-        table.add_column(column, justify="left" if not column else "right")
-    table.add_row(
-        "log score (0 is perfect)",
-        f"{figures.log_score:.3f}",
-        f"{figures.constant_log_score:.3f}",
-    )
-    table.add_row(
-        "Brier score (0 is perfect)",
-        f"{figures.brier_score:.3f}",
-        f"{figures.constant_brier_score:.3f}",
-    )
+def _show(chosen: ChosenShares, queries: int) -> None:
+    fitted = chosen.figures
+    title = f"Shares on {queries} queries of held-out sources"
+    table = Table("", *flush_right("fitted", "constant guess"), title=title, title_justify="left")
+    for name, value, constant in (
+        ("log score", fitted.log_score, fitted.constant_log_score),
+        ("Brier score", fitted.brier_score, fitted.constant_brier_score),
+    ):
+        table.add_row(f"{name} (0 is perfect)", f"{value:.3f}", f"{constant:.3f}")
     out.print(table)
     out.print(
-        f"The share of the first source is off by {figures.rank_1_error:.1%} on average, the "
-        f"unattributed share by {figures.unattributed_error:.1%}."
+        f"The share of the first source is off by {fitted.rank_1_error:.1%} on average, the "
+        f"unattributed share by {fitted.unattributed_error:.1%}."
     )
-    if outcome.fitted:
-        out.print(f"Log score of the default on the same queries: {outcome.default_log_score:.3f}.")
+    if chosen.fitted:
+        out.print(f"Log score of the default on the same queries: {chosen.default_log_score:.3f}.")
     else:
         out.print(
-            f"The default does better, with a log score of {outcome.default_log_score:.3f}, and is "
+            f"The default does better, with a log score of {chosen.default_log_score:.3f}, and is "
             "kept. More sources or more queries may change that."
         )
     out.print("Stored; a running service uses it from now on.")

@@ -21,10 +21,11 @@ from PIL import Image
 from rich.table import Table
 from rich.text import Text
 
+from app.cli import options
 from app.cli.console import out, progress
 from app.cli.demo.contact_sheet import Cell, Row, contact_sheet
 from app.cli.demo.running import running
-from app.cli.options import EncoderOption, settings_from
+from app.cli.options import settings_from
 from app.encoders.gallery import load_vision
 from app.settings import Settings
 from attribution.catalog import Catalog
@@ -91,7 +92,7 @@ def demo_command(
     pairs: Annotated[int, typer.Option(min=0, max=8, help="Images made from two.")] = 4,
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
     seed: Annotated[int, typer.Option(min=0, help="Other images for another seed.")] = 0,
-    encoder: EncoderOption = None,
+    encoder: options.Encoder = None,
 ) -> None:
     """See the whole thing work on real photographs, with nothing downloaded.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
+from app.cli.evaluate.tables import titled_table
 from attribution.evaluation.decisions.rates import PREVALENCES, FalseDiscovery
 from attribution.evaluation.decisions.reliability import Score
 from attribution.evaluation.decisions.results import DecisionReport
@@ -30,8 +31,12 @@ def decision_tables(report: DecisionReport) -> Iterator[Table]:
 
 
 def _false_attribution(report: DecisionReport) -> Table:
-    table = _table("false attribution of queries without source: measured rate [95 %]", LEFT_OUT)
-    _columns(table, ("queries", "set"), ("n", "groups", *_alphas(report)))
+    table = titled_table(
+        "false attribution of queries without source: measured rate [95 %]",
+        ("queries", "set"),
+        ("n", "groups", *_alphas(report)),
+        LEFT_OUT,
+    )
     rates = {(e.condition, e.set, e.left_out, e.alpha): e.rate for e in report.false_attribution}
     before = ""
     for condition, name, left_out in dict.fromkeys(key[:3] for key in rates):
@@ -44,9 +49,13 @@ def _false_attribution(report: DecisionReport) -> Table:
 
 
 def _uniformity(report: DecisionReport) -> Table:
-    table = _table("p-values of queries without source: distance from uniform, quantiles", LEFT_OUT)
     quantiles = [f"q {level:g}" for level in _SHOWN_QUANTILES]
-    _columns(table, ("queries", "set"), ("n", "distance", "excess", "95 %", *quantiles))
+    table = titled_table(
+        "p-values of queries without source: distance from uniform, quantiles",
+        ("queries", "set"),
+        ("n", "distance", "excess", "95 %", *quantiles),
+        LEFT_OUT,
+    )
     before = ""
     for each in report.uniformity:
         fit = each.fit
@@ -60,9 +69,11 @@ def _uniformity(report: DecisionReport) -> Table:
 
 
 def _power(report: DecisionReport) -> Table:
-    table = _table("queries with sources: power (attributed, and a true source first) [95 %]")
-    names = ("alpha", "attributed", "power", "misattributed", "any wrong")
-    _columns(table, ("queries", "set"), names)
+    table = titled_table(
+        "queries with sources: power (attributed, and a true source first) [95 %]",
+        ("queries", "set"),
+        ("alpha", "attributed", "power", "misattributed", "any wrong"),
+    )
     before = ""
     for each in report.power:
         rate = each.power
@@ -83,8 +94,11 @@ def _power(report: DecisionReport) -> Table:
 
 
 def _false_discovery(report: DecisionReport) -> Table:
-    table = _table("wrong ones among all attributions, where so many queries have a source")
-    _columns(table, ("queries", "set"), ("alpha", *(f"{share:.0%}" for share in PREVALENCES)))
+    table = titled_table(
+        "wrong ones among all attributions, where so many queries have a source",
+        ("queries", "set"),
+        ("alpha", *(f"{share:.0%}" for share in PREVALENCES)),
+    )
     found = {(e.condition, e.set, e.alpha, e.prevalence): e for e in report.false_discovery}
     before = ""
     for condition, name, alpha in dict.fromkeys(key[:3] for key in found):
@@ -96,11 +110,11 @@ def _false_discovery(report: DecisionReport) -> Table:
 
 
 def _shares(report: DecisionReport) -> Table:
-    table = _table(
-        "shares beside what was true; in brackets the best constant, gain on it with 95 %"
+    table = titled_table(
+        "shares beside what was true; in brackets the best constant, gain on it with 95 %",
+        ("queries", "share"),
+        ("n", "mean", "true", "error", "Brier", "log", "Brier gain"),
     )
-    names = ("n", "mean", "true", "error", "Brier", "log", "Brier gain")
-    _columns(table, ("queries", "share"), names)
     before = ""
     for each in report.reliability:
         scores = ("", "", "")
@@ -114,8 +128,11 @@ def _shares(report: DecisionReport) -> Table:
 
 
 def _risk(report: DecisionReport) -> Table:
-    table = _table("risk (rank 1 no true source) over coverage, smallest p-values first")
-    _columns(table, ("queries",), ("AURC", "at best", "risk of all", "of half", "of a quarter"))
+    table = titled_table(
+        "risk (rank 1 no true source) over coverage, smallest p-values first",
+        ("queries",),
+        ("AURC", "at best", "risk of all", "of half", "of a quarter"),
+    )
     for condition, found in report.risk.items():
         figures = (
             found.area,
@@ -126,23 +143,6 @@ def _risk(report: DecisionReport) -> Table:
         )
         table.add_row(condition, *map(_figure, figures))
     return table
-
-
-def _table(title: str, caption: str | None = None) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        caption=caption,
-        caption_justify="left",
-    )
-
-
-def _columns(table: Table, words: Sequence[str], figures: Sequence[str]) -> None:
-    for name in words:
-        table.add_column(name)
-    for name in figures:
-        table.add_column(name, justify="right")
 
 
 def _add(table: Table, before: str, condition: str, *cells: str) -> None:

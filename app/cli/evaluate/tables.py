@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
+from app.cli.console import flush_right
 from attribution.evaluation.ranks.diagnostics import CrossCovariance
 from attribution.evaluation.ranks.results import DEPTHS, Difference, Figures, Summary
 from attribution.evaluation.statistics.bootstrap import Interval
@@ -13,13 +14,26 @@ from attribution.evaluation.statistics.bootstrap import Interval
 _LISTED = tuple(depth for depth in DEPTHS if depth > 1)
 
 
+def titled_table(
+    title: str, words: Sequence[str], numbers: Sequence[str], caption: str | None = None
+) -> Table:
+    """A table without rows: columns of words, then columns of figures."""
+    return Table(
+        *words,
+        *flush_right(*numbers),
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption=caption,
+        caption_justify="left",
+    )
+
+
 def summary_table(condition: str, summaries: Sequence[Summary]) -> Table:
     """Figures of every method under one condition; first what is attainable where that is less."""
-    table = Table(title=f"{condition} queries", title_justify="left", title_style="bold")
-    table.add_column("method")
-    table.add_column("set")
-    for name in ("n", "hit@1", *(f"R@{depth}" for depth in _LISTED), "mAP", "95 %"):
-        table.add_column(name, justify="right")
+    recalls = (f"R@{depth}" for depth in _LISTED)
+    names = ("n", "hit@1", *recalls, "mAP", "95 %")
+    table = titled_table(f"{condition} queries", ("method", "set"), names)
     short = [row for row in summaries[0].rows if _below_one(row)]
     for number, row in enumerate(short):
         first = "(attainable)" if number == 0 else ""
@@ -36,15 +50,11 @@ def summary_table(condition: str, summaries: Sequence[Summary]) -> Table:
 
 def difference_table(against: str, differences: Sequence[Difference]) -> Table:
     """Paired differences in mean average precision."""
-    table = Table(
-        title=f"mAP minus that of {against}, same queries",
-        title_justify="left",
-        title_style="bold",
+    table = titled_table(
+        f"mAP minus that of {against}, same queries",
+        ("queries", "method", "set"),
+        ("difference", "95 %", "excludes 0"),
     )
-    for name in ("queries", "method", "set"):
-        table.add_column(name)
-    for name in ("difference", "95 %", "excludes 0"):
-        table.add_column(name, justify="right")
     for each in differences:
         rows = [*each.intervals.sets.items(), ("mean of sets", each.intervals.mean)]
         for number, (name, interval) in enumerate(rows):
@@ -59,24 +69,14 @@ def difference_table(against: str, differences: Sequence[Difference]) -> Table:
 
 def pairs_table(found: Mapping[str, CrossCovariance]) -> Table:
     """Cross-covariance of true pairs, clean; see docs/evaluation.md."""
-    table = Table(
-        title="clean true pairs, whitened cross-covariance C",
-        title_justify="left",
-        title_style="bold",
+    table = titled_table(
+        "clean true pairs, whitened cross-covariance C",
+        ("encoder",),
+        ("pairs", "directions", "|C - C'| / |C|", "off-diagonal", "tr C / |C|*", "mean rho"),
     )
-    table.add_column("encoder")
-    for name in (
-        "pairs",
-        "directions",
-        "|C - C'| / |C|",
-        "off-diagonal",
-        "tr C / |C|*",
-        "mean rho",
-    ):
-        table.add_column(name, justify="right")
     for name, each in found.items():
-        figures = (each.asymmetry, each.off_diagonal, each.positivity, each.correlation)
-        table.add_row(name, str(each.pairs), str(each.directions), *map(_figure, figures))
+        values = (each.asymmetry, each.off_diagonal, each.positivity, each.correlation)
+        table.add_row(name, str(each.pairs), str(each.directions), *map(_figure, values))
     return table
 
 
@@ -88,14 +88,8 @@ def _part(row: Figures) -> str:
 
 def _cells(row: Figures) -> list[str]:
     recalls = [_figure(row.recall[depth]) for depth in _LISTED]
-    precision = row.precision
-    return [
-        str(row.queries),
-        _figure(row.hit),
-        *recalls,
-        _figure(precision.value),
-        _range(precision),
-    ]
+    precision = _figure(row.precision.value), _range(row.precision)
+    return [str(row.queries), _figure(row.hit), *recalls, *precision]
 
 
 def _ceilings(row: Figures) -> list[str]:

@@ -9,25 +9,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.cli.console import out, print_json
-from app.cli.explain.picture import Row, explanation_picture
-from app.cli.explained import explained
+from app.cli import options
+from app.cli.asking import open_for_asking, question_of
+from app.cli.console import flush_right, out, print_json
+from app.cli.explain.picture import ShownSource, explanation_picture
 from app.cli.failures import BadInvocation
-from app.cli.options import (
-    AlphaOption,
-    CollectionsOption,
-    DataOption,
-    EncoderOption,
-    JsonOption,
-    WeightsOption,
-    encoder_settings_from,
-    require_folder,
-)
-from app.cli.query import verdict
-from app.encoders.gallery import decoding_limits, load_vision, open_gallery
+from app.cli.options import encoder_settings_from, require_folder
+from app.cli.wording import decision_in_words, source_name
 from attribution.answer import Attribution, RankedSource
 from attribution.explanation import Explanation, Previewed
-from models.images.decoding import decode
 
 
 def explain_command(
@@ -35,12 +25,12 @@ def explain_command(
     out_file: Annotated[
         Path, typer.Option("--out", "-o", help="PNG to write; its folder must exist.")
     ] = Path("explanation.png"),
-    collection: CollectionsOption = None,
-    alpha: AlphaOption = None,
-    data: DataOption = None,
-    encoder: EncoderOption = None,
-    weights: WeightsOption = None,
-    as_json: JsonOption = False,
+    collection: options.Collections = None,
+    alpha: options.Alpha = None,
+    data: options.Data = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
+    as_json: options.Json = False,
 ) -> None:
     """Draw where an image resembles its sources.
 
@@ -53,19 +43,18 @@ def explain_command(
     if out_file.suffix.lower() != ".png":
         raise BadInvocation(f"--out {out_file}: a PNG is written, so its name ends in .png")
     settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
-    decoded = decode(image.read_bytes(), limits=decoding_limits(settings))
-    vision = load_vision(settings)
-    with open_gallery(settings, vision) as gallery:
-        gallery.prepare(collection or ())
-        [answer] = gallery.attributor.attribute(
-            vision.encoder.encode([decoded.image], domain="query"),
-            collections=frozenset(collection) if collection else None,
-            alpha=settings.alpha if alpha is None else alpha,
-        )
-        explanation, previewed = explained(gallery.catalog, vision.encoder, decoded.image, answer)
-    rows = _rows(explanation, previewed)
+    question = question_of(settings, collections=collection, alpha=alpha)
+    with open_for_asking(settings, question) as asking:
+        answered = asking.ask_one(image)
+        explanation, previewed = asking.explain(answered)
+    answer, rows = answered.attribution, _rows(explanation, previewed)
     explanation_picture(
-        decoded.image, explanation, rows, out_file, title=image.name, subtitle=verdict(answer)
+        answered.embedded.decoded.image,
+        explanation,
+        rows,
+        out_file,
+        title=image.name,
+        subtitle=decision_in_words(answer),
     )
     if as_json:
         print_json(_document(image, out_file, answer, explanation))
@@ -73,10 +62,15 @@ def explain_command(
         _show(image, out_file, answer, explanation, rows)
 
 
-def _rows(explanation: Explanation, previewed: Sequence[Previewed]) -> list[Row]:
+def _rows(explanation: Explanation, previewed: Sequence[Previewed]) -> list[ShownSource]:
     areas = {each.rank: each.fraction for each in explanation.regions}
     return [
-        Row(maps, each.image, _name(each.ranked), _lines(each.ranked, areas.get(maps.rank)))
+        ShownSource(
+            maps,
+            each.image,
+            source_name(each.ranked.source),
+            _lines(each.ranked, areas.get(maps.rank)),
+        )
         for maps, each in zip(explanation.sources, previewed, strict=True)
     ]
 
@@ -90,27 +84,22 @@ def _lines(ranked: RankedSource, area: float | None) -> tuple[str, ...]:
     return tuple(filter(None, (credit, said, figures, covered)))
 
 
-def _name(ranked: RankedSource) -> str:
-    return ranked.source.title or ranked.source.uri or ranked.source.source_id
-
-
 def _show(
-    image: Path, out_file: Path, answer: Attribution, explanation: Explanation, rows: Sequence[Row]
+    image: Path,
+    out_file: Path,
+    answer: Attribution,
+    explanation: Explanation,
+    rows: Sequence[ShownSource],
 ) -> None:
-    out.print(f"{image}: {verdict(answer)}", style="bold", soft_wrap=True)
-    table = Table()
-    for column in ("rank", "source", "area"):
-        table.add_column(column, justify="left" if column == "source" else "right")
+    out.print(f"{image}: {decision_in_words(answer)}", style="bold", soft_wrap=True)
+    table = Table(*flush_right("rank"), "source", *flush_right("area"))
     names = {row.maps.rank: row.name for row in rows}
     for region in explanation.regions:
         table.add_row(str(region.rank), names[region.rank], f"{region.fraction:.0%}")
     table.add_row("", "no source", f"{explanation.none_fraction:.0%}")
     out.print(table)
-    out.print(f"{out_file}: heat maps of {_count(len(rows), 'source')}", soft_wrap=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    sources = "1 source" if len(rows) == 1 else f"{len(rows)} sources"
+    out.print(f"{out_file}: heat maps of {sources}", soft_wrap=True)
 
 
 def _document(

@@ -18,7 +18,7 @@ _NOBODY: Colour = (225, 225, 228)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Row:
+class ShownSource:
     """One source: its maps, its preview, its name and what is said of it."""
 
     maps: SourceMaps
@@ -30,7 +30,7 @@ class Row:
 def explanation_picture(
     query: Image.Image,
     explanation: Explanation,
-    rows: Sequence[Row],
+    rows: Sequence[ShownSource],
     path: Path,
     *,
     title: str,
@@ -60,7 +60,7 @@ def explanation_picture(
     canvas.save(path)
 
 
-def _legend(canvas: Canvas, explanation: Explanation, rows: Sequence[Row]) -> None:
+def _legend(canvas: Canvas, explanation: Explanation, rows: Sequence[ShownSource]) -> None:
     names = {row.maps.rank: row.name for row in rows}
     entries = [
         (region_colour(each.rank), f"{each.rank}. {names[each.rank]}", each.fraction)

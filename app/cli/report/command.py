@@ -11,17 +11,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from app.cli.console import fail, out, print_json
-from app.cli.options import (
-    AlphaOption,
-    CollectionsOption,
-    DataOption,
-    EncoderOption,
-    JsonOption,
-    WeightsOption,
-    encoder_settings_from,
-    settings_from,
-)
+from app.cli import options
+from app.cli.console import fail, out, show
+from app.cli.options import encoder_settings_from, settings_from
 
 EXIT_CODES = {
     "valid": 0,
@@ -43,16 +35,16 @@ def report_command(
             help="File to write: .json, .html or .pdf; repeat it for several forms of one report.",
         ),
     ],
-    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=100)] = 10,
-    collection: CollectionsOption = None,
-    alpha: AlphaOption = None,
+    top_k: options.TopK = 10,
+    collection: options.Collections = None,
+    alpha: options.Alpha = None,
     signing_key: Annotated[
         Path | None,
         typer.Option(help="Key to sign with.  [default: $ATTRIBUTION_SIGNING_KEY, or unsigned]"),
     ] = None,
-    data: DataOption = None,
-    encoder: EncoderOption = None,
-    weights: WeightsOption = None,
+    data: options.Data = None,
+    encoder: options.Encoder = None,
+    weights: options.Weights = None,
 ) -> None:  # fmt: skip
     """Put the answer about one image into a document: JSON, HTML or PDF, signed if you have a key.
 
@@ -61,19 +53,14 @@ def report_command(
     mean. The JSON is canonical (RFC 8785); HTML and PDF carry it inside. A report of an image
     without source says so: it is no accusation (docs/answers.md).
     """
-    from app.cli.report.making import make_report  # noqa: PLC0415  # torch; `verify` needs none
+    from app.cli.asking import question_of  # noqa: PLC0415  # torch; `verify` needs none
+    from app.cli.report.making import make_report  # noqa: PLC0415
 
     settings = encoder_settings_from(
         data=data, encoder=encoder, weights=weights, signing_key=signing_key
     )
-    made = make_report(
-        settings,
-        image,
-        outputs,
-        top_k=top_k,
-        collections=frozenset(collection) if collection else None,
-        alpha=settings.alpha if alpha is None else alpha,
-    )
+    question = question_of(settings, collections=collection, alpha=alpha, top_k=top_k)
+    made = make_report(settings, question, image, outputs)
     out.print(f"{image}: {made.headline.lower()}. {made.reason}", soft_wrap=True)
     for path in outputs:
         out.print(str(path), soft_wrap=True)
@@ -88,7 +75,7 @@ def verify_command(
             "[default: that of $ATTRIBUTION_SIGNING_KEY]"
         ),
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Check that a report is as its signer made it, byte for byte.
 
@@ -115,11 +102,13 @@ def verify_command(
         fail(f"{file}: {error}{_where_the_json_is(data)}")
         raise typer.Exit(1) from error
     key_id = None if verification.key is None else verification.key.id
-    if as_json:
-        print_json({"file": str(file), "verdict": verification.verdict, "key_id": key_id})
-    else:
-        named = "" if key_id is None else f" (key {key_id})"
-        out.print(f"{file}: {verification.verdict}{named}: {verification.meaning}", soft_wrap=True)
+    named = "" if key_id is None else f" (key {key_id})"
+    show(
+        {"file": str(file), "verdict": verification.verdict, "key_id": key_id},
+        f"{file}: {verification.verdict}{named}: {verification.meaning}",
+        as_json=as_json,
+        soft_wrap=True,
+    )
     raise typer.Exit(EXIT_CODES[verification.verdict])
 
 

@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.cli.explained import explained
+from app.answers import Question
+from app.cli.asking import open_for_asking
 from app.cli.failures import BadInvocation
 from app.cli.options import require_folder
-from app.encoders.gallery import decoding_limits, load_vision, open_gallery
 from app.reports import PDF, SUFFIXES, Reporter, check_reports
 from app.settings import Settings
 from attribution.report.wording import Verdict, verdict
-from models.images.decoding import DecodedImage, DecodingLimits, ImageTooLarge, decode
 
 
 def make_report(
-    settings: Settings,
-    image: Path,
-    outputs: Sequence[Path],
-    *,
-    top_k: int,
-    collections: frozenset[str] | None,
-    alpha: float,
+    settings: Settings, question: Question, image: Path, outputs: Sequence[Path]
 ) -> Verdict:
     """Ask about an image and write the report; what cannot work is found out before the work.
 
@@ -37,19 +30,16 @@ def make_report(
     check_reports(settings)
     if PDF in forms.values():
         import attribution.report.pdf  # noqa: F401, PLC0415  # says which extra is missing
-    decoded = _read(image, decoding_limits(settings))
-    vision = load_vision(settings)
-    with open_gallery(settings, vision) as gallery:
-        gallery.prepare(sorted(collections or ()))
-        [answer] = gallery.attributor.attribute(
-            vision.encoder.encode([decoded.image], domain="query"),
-            top_k=top_k,
-            collections=collections,
-            alpha=alpha,
+    with open_for_asking(settings, question) as asking:
+        answered = asking.ask_one(image)
+        reporter = Reporter.of(settings, asking.gallery.catalog, asking.vision.encoder)
+        maps, _ = asking.explain(answered)
+        report = reporter.report(
+            answered.attribution,
+            answered.embedded.decoded,
+            collections=question.collections,
+            explanation=maps,
         )
-        reporter = Reporter.of(settings, gallery.catalog, vision.encoder)
-        maps, _ = explained(gallery.catalog, vision.encoder, decoded.image, answer)
-        report = reporter.report(answer, decoded, collections=collections, explanation=maps)
     for path, form in forms.items():
         path.write_bytes(reporter.render(report, form))
     return verdict(report)
@@ -61,9 +51,3 @@ def _form(path: Path) -> str:
             return form
     endings = ", ".join(SUFFIXES.values())
     raise BadInvocation(f"--out {path}: a report is written as one of {endings}")
-
-
-def _read(path: Path, limits: DecodingLimits) -> DecodedImage:
-    if path.stat().st_size > limits.max_bytes:
-        raise ImageTooLarge(f"the file is larger than {limits.max_bytes} bytes")
-    return decode(path.read_bytes(), limits=limits)

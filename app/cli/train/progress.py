@@ -1,8 +1,7 @@
-"""What runs of `attribution train` read and show: names held out, images, progress, the end."""
+"""What runs of `attribution train` read and show: names held out, images, progress."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,14 +10,12 @@ from rich.progress import Progress, TaskID
 from app.cli.console import out, progress, warn
 from app.cli.failures import BadInvocation
 from attribution.calibration import SMALLEST_STRATUM
-from attribution.training.data.images import ImageSet, member_names, read_images
+from attribution.training.data.images import ImageSet, member_names
 from attribution.training.distributed import rank
 from attribution.training.recipe.config import TrainingConfig
-from attribution.training.run.building import Description
 from attribution.training.run.monitor import HeldOutMetrics
 from attribution.training.run.trainer import StepReport, Trainer
 from models.backbones.residual import ResidualNet
-from models.encoder import Encoder
 
 
 def names_in(path: Path | None) -> frozenset[str]:
@@ -55,16 +52,11 @@ def names_kept_out(background: Path | None, images: Sequence[Path]) -> frozenset
     return found
 
 
-def read_training_images(paths: Sequence[Path], side: int, kept_out: frozenset[str]) -> ImageSet:
-    """Squashed to `side`, with progress."""
+def read_with_bar(read: Callable[[Callable[[int], None]], ImageSet]) -> ImageSet:
+    """What `read` reads, with progress, of which it tells the function given to it."""
     with first_process_bar() as bar:
         task = bar.add_task("Reading images", total=None)
-        images = read_images(
-            paths,
-            side=side,
-            exclude=kept_out,
-            on_read=lambda count: bar.update(task, completed=count),
-        )
+        images = read(lambda count: bar.update(task, completed=count))
         bar.update(task, total=len(images))
     return images
 
@@ -117,22 +109,6 @@ def background_progress(bar: Progress, total: int) -> Callable[[int], None]:
         bar.update(tasks[0], completed=done)
 
     return show
-
-
-def describe_run(name: str, data_note: str, images: int, paths: Sequence[Path]) -> Description:
-    """What the card says of a run in words; of its data by default how many and from where."""
-    return Description(
-        name=name,
-        data=data_note or f"{images} images of {', '.join(path.name for path in paths)}",
-        command=" ".join(["attribution", *sys.argv[1:]]),
-    )
-
-
-def report_encoder(folder: Path, encoder: Encoder) -> None:
-    """What has been made and how to use it."""
-    parts = ", ".join(f"{part.name} ({part.head}, {part.dimension})" for part in encoder.card.parts)
-    out.print(f"{folder}: model_id {encoder.model_id}, parts: {parts}")
-    out.print(f"Use it: attribution ingest PHOTOS --encoder {folder}")
 
 
 def first_process_bar(**columns: str) -> Progress:

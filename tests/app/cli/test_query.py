@@ -59,7 +59,7 @@ def test_an_unreadable_image_is_reported_and_the_others_are_answered(query, imag
 
 
 def test_with_nothing_readable_no_encoder_is_loaded(query, pictures, monkeypatch):
-    monkeypatch.setattr("app.cli.query.load_vision", pytest.fail)
+    monkeypatch.setattr("app.cli.asking.load_vision", pytest.fail)
     done = query(pictures / "broken.jpg", "--json")
     assert (done.code, done.out) == (1, "")
 

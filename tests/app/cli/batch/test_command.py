@@ -41,7 +41,7 @@ def test_run_again_it_asks_only_for_what_is_missing(
     assert attribution("batch", pictures, "--out", results, "--data", held).code == 0
     assert len(lines(results)) == 6
     assert results.read_bytes().startswith(first)
-    monkeypatch.setattr("app.cli.batch.local.load_vision", pytest.fail)
+    monkeypatch.setattr("app.cli.asking.load_vision", pytest.fail)
     assert attribution("batch", pictures, "--out", results, "--data", held).code == 0
     assert len(lines(results)) == 6
 

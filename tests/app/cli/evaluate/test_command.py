@@ -183,9 +183,7 @@ def test_bad_data_is_named(evaluate, data, tmp_path):
 def test_too_few_sources_for_supervision_are_said_before_images_are_described(
     evaluate, data, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(
-        "app.cli.evaluate.command.load_encoders", lambda *_: pytest.fail("too late")
-    )
+    monkeypatch.setattr("app.cli.evaluate.ranks.load_encoders", lambda *_: pytest.fail("too late"))
     rows = (data / "manifest.jsonl").read_text().splitlines()[:3]
     for name in ("queries", "sources"):
         (tmp_path / name).symlink_to(data / name)

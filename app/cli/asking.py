@@ -1,0 +1,156 @@
+"""Asks the gallery about image files, in this process; knows no command and prints nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from app.answers import Answered, Question
+from app.encoders.gallery import Gallery, Vision, decoding_limits, load_vision, open_gallery
+from app.inference.embedder import Embedded
+from app.inference.upload import Upload
+from app.settings import Settings
+from attribution.attributor import DEFAULT_TOP_K
+from attribution.explanation import (
+    Explanation,
+    Previewed,
+    explain,
+    read_previews,
+    sources_to_explain,
+    views_of_query,
+)
+from models.images.decoding import DecodedImage, ImageError, decode
+
+Unreadable = ImageError | OSError
+"""Why nothing can be asked about a file."""
+_AT_ONCE = 16
+"""Images in memory at a time."""
+
+
+def question_of(
+    settings: Settings,
+    *,
+    collections: Iterable[str] | None,
+    alpha: float | None,
+    top_k: int = DEFAULT_TOP_K,
+) -> Question:
+    """What the command line asks; the settings' alpha where it names none."""
+    return Question(
+        top_k=top_k,
+        alpha=settings.alpha if alpha is None else alpha,
+        collections=frozenset(collections) if collections else None,
+        min_generation=0,
+    )
+
+
+@contextmanager
+def open_for_asking(settings: Settings, question: Question) -> Iterator[Asking]:
+    """Get ready to ask the same of many images, beside a running service if need be."""
+    with ExitStack() as opened:
+        yield Asking(settings, question, opened)
+
+
+class Asking:
+    """Encoder and gallery, which are opened once the first image has been read, and not before."""
+
+    def __init__(self, settings: Settings, question: Question, opened: ExitStack) -> None:
+        self._settings = settings
+        self._question = question
+        self._opened = opened
+
+    @cached_property
+    def vision(self) -> Vision:
+        """The encoder that the settings name, and its background."""
+        return load_vision(self._settings)
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        """What is searched.
+
+        Raises:
+            CollectionNotFound: a collection of the question does not exist.
+        """
+        gallery = self._opened.enter_context(open_gallery(self._settings, self.vision))
+        gallery.prepare(sorted(self._question.collections or ()))
+        return gallery
+
+    def ask(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Answered | Unreadable]]:
+        """Each image with its answer, or with what is wrong with its file; some at a time.
+
+        Raises:
+            CollectionNotFound: a collection of the question does not exist.
+            AlphaTooSmall: the background cannot bear out the question's alpha.
+        """
+        waiting = iter(paths)
+        while some := list(islice(waiting, _AT_ONCE)):
+            read: list[_Read | Unreadable] = []
+            for path in some:
+                try:
+                    read.append(self._read(path))
+                except (ImageError, OSError) as error:
+                    read.append(error)
+            answers = iter(self._answers([each for each in read if isinstance(each, _Read)]))
+            for path, each in zip(some, read, strict=True):
+                yield path, next(answers) if isinstance(each, _Read) else each
+
+    def ask_one(self, path: Path) -> Answered:
+        """The answer about one image.
+
+        Raises:
+            ImageError: it is none within the limits.
+            OSError: it cannot be read.
+            CollectionNotFound, AlphaTooSmall: as `ask`.
+        """
+        [answered] = self._answers([self._read(path)])
+        return answered
+
+    def explain(self, answered: Answered) -> tuple[Explanation, tuple[Previewed, ...]]:
+        """The maps of an answer, and the previews of the sources that have them, in one order."""
+        encoder = self.vision.encoder
+        previewed = read_previews(self.gallery.catalog, sources_to_explain(answered.attribution))
+        views = encoder.patches(views_of_query(answered.embedded.decoded.image))
+        patches = encoder.patches([each.image for each in previewed])
+        if not previewed:
+            patches = patches.reshape(0, *views.shape[1:])
+        ranked = [each.ranked for each in previewed]
+        return explain(views, ranked, patches, encoder.patch_blocks), previewed
+
+    def _read(self, path: Path) -> _Read:
+        started, limits = time.perf_counter(), decoding_limits(self._settings)
+        with path.open("rb") as file:
+            upload = Upload(path.name, os.fstat(file.fileno()).st_size, file)
+            decoded = decode(upload.read(max_bytes=limits.max_bytes), limits=limits)
+        return _Read(decoded, time.perf_counter() - started)
+
+    def _answers(self, read: Sequence[_Read]) -> list[Answered]:
+        if not read:
+            return []
+        attributor, question = self.gallery.attributor, self._question
+        started = time.perf_counter()
+        rows = self.vision.encoder.encode([each.decoded.image for each in read], domain="query")
+        encoded = time.perf_counter()
+        attributions = attributor.attribute(
+            rows, top_k=question.top_k, collections=question.collections, alpha=question.alpha
+        )
+        searching = time.perf_counter() - encoded
+        return [
+            Answered(
+                Embedded(each.decoded, row, each.seconds, 0.0, encoded - started),
+                attribution,
+                searching,
+                attribution.index_generation,
+            )
+            for each, row, attribution in zip(read, rows, attributions, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
+    decoded: DecodedImage
+    seconds: float

@@ -1,0 +1,131 @@
+"""The options of `attribution train`, in the order of its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from app.cli.train.head_only import IMAGES
+from app.cli.train.network import FITTED
+from app.cli.train.recipes import HELD_OUT
+
+COMPONENTS = 512
+"""Directions kept in each part of a head, by default."""
+
+Images = Annotated[
+    list[Path], typer.Argument(help="Folders or tar files of images; no labels are used.")
+]
+OutFolder = Annotated[Path, typer.Option("--out", "-o", file_okay=False, help="Folder of the run.")]
+Background = Annotated[
+    Path | None,
+    typer.Option(
+        help="Text file of image names, one a line, that are kept out of training and head "
+        "fitting; they become the background that decisions rest on. Give 1,000 or more.",
+    ),
+]
+BackgroundGenerated = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="So many of the background images also pass through the patch generator, since "
+        "queries are not photographs; a second or two of one core each.",
+    ),
+]
+BackgroundLaundered = Annotated[
+    int, typer.Option(min=0, help="So many of them are also laundered: cropped, recompressed.")
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(help="YAML file of the recipe; see attribution.training.recipe.config."),
+]
+Initial = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        help="`bundled`, or an encoder's folder, whose weights the run starts from; scratch by "
+        "default. With --scope head also a backbone such as `dino-vits16`.",
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(help="--scope head: official weights file, instead of a download."),
+]
+Synthetic = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="--scope head: folder or tar file of unlabelled synthetic images; queries get a "
+        "map of their own that gives them the statistics of real ones. Repeatable.",
+    ),
+]
+Head = Annotated[
+    Literal["cca", "whiten", "linear", "none"],
+    typer.Option(
+        help="`cca` keeps the directions that views share, a part each for structure, outline "
+        "and appearance; `whiten` levels all directions; `linear` is trained, with --scope "
+        "head only; `none` leaves the descriptor as it is.",
+    ),
+]
+Components = Annotated[
+    int | None,
+    typer.Option(min=8, help=f"Directions kept in each part of a head, {COMPONENTS} by default."),
+]
+HeadImages = Annotated[
+    int | None,
+    typer.Option(
+        min=100,
+        help=f"Fit the head on at most so many images, {FITTED:,} by default, {IMAGES:,} with "
+        "--scope head.",
+    ),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(min=1, help="Scale the recipe to about so many steps; for a quick look."),
+]
+Batch = Annotated[int | None, typer.Option(min=8, help="Images a step.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Everything random follows from it.")]
+Alignment = Annotated[
+    Literal["simclr", "moco", "dino"] | None,
+    typer.Option(
+        help="What draws views together: `simclr` contrasts the images of a batch, `moco` with "
+        "keys of a momentum teacher and a queue, `dino` predicts a teacher's prototypes.",
+    ),
+]
+Disentanglement = Annotated[
+    Literal["logdet", "koleo", "ica", "none"] | None,
+    typer.Option(
+        help="Term that spreads information over all directions; a head of `cca` does so "
+        "without.  [default: none]"
+    ),
+]
+DisentanglementWeight = Annotated[
+    float | None, typer.Option(min=0, help="Its weight; 0.1 for `logdet` is a good start.")
+]
+Views = Annotated[
+    Literal["plain", "synthesis-aware"] | None,
+    typer.Option(help="`plain` leaves out pictures that mix two images, to see their worth."),
+]
+Scope = Annotated[
+    str | None,
+    typer.Option(
+        help="What learns: `full`, `last-N` blocks of the encoder given as --from, or only "
+        "the `head` on descriptors that are computed once, in minutes.",
+        metavar="full|last-N|head",
+    ),
+]
+Precision = Annotated[
+    Literal["float32", "mixed"] | None,
+    typer.Option(help="`mixed` computes the network in half precision, on a GPU only."),
+]
+HeldOut = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Measure what is learnt on so many images that training never sees, at most a "
+        f"tenth of all; 0 trains on all. {HELD_OUT} by default.",
+    ),
+]
+Device = Annotated[str, typer.Option(help="cpu or cuda; with torchrun, one GPU a process.")]
+Name = Annotated[str | None, typer.Option(help="Name on the card.")]
+DataNote = Annotated[str, typer.Option("--data-note", help="Data, in words, for the card.")]
