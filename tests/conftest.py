@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
+from tests.support.catalogs import made_at_once, schema_of
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Read when torch is first imported, which no plugin does.
@@ -14,6 +17,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _catalogs_made_at_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Spare every test the migrations, which have tests of their own."""
+    with made_at_once(schema_of(tmp_path_factory.mktemp("schema"))):
+        yield
 
 
 @pytest.hookimpl(trylast=True)
