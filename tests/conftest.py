@@ -1,8 +1,14 @@
 """What holds for every test: workers side by side share the cores instead of fighting for them."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Iterator
 
 import hypothesis
+import pytest
+
+from tests.support.catalogs import made_at_once, schema_of
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Read when torch is first imported, which no plugin does.
@@ -11,3 +17,27 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _catalogs_made_at_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Spare every test the migrations, which have tests of their own."""
+    with made_at_once(schema_of(tmp_path_factory.mktemp("schema"))):
+        yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """After the last line of pytest itself, say so where the browser tests did not run."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    skipped = [
+        report for report in reporter.stats.get("skipped", ()) if "browser" in report.keywords
+    ]
+    if skipped:
+        reporter.write_line(
+            f"{len(skipped)} browser tests were skipped, for want of Chromium: install it "
+            "(Debian and Ubuntu: apt-get install chromium) or put Chrome on the PATH.",
+            yellow=True,
+        )

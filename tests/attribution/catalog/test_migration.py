@@ -8,7 +8,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from attribution.catalog import Catalog, CatalogTooNew, CatalogUnusable, schema
+from attribution.catalog import Catalog, CatalogTooNew, CatalogUnusable, migration, schema
+
+_upgrade = migration.upgrade  # as it is before any fixture
+
+
+@pytest.fixture(autouse=True)
+def _migrated_in_earnest(monkeypatch):
+    monkeypatch.setattr(migration, "upgrade", _upgrade)
 
 
 def test_the_migrations_build_the_schema_of_the_code(catalog):
