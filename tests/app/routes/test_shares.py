@@ -2,7 +2,7 @@
 
 import time
 
-from attribution.calibration.shares.shares import KIND, ShareModel
+from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.catalog import Catalog
 from tests.app.conftest import jpeg, picture
 
