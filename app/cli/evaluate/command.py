@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 import typer
 
 from app.cli.console import out, progress, warn
-from app.cli.evaluate.decisions import evaluate_decisions
 from app.cli.evaluate.methods import (
     fitting_images,
     load_encoders,
@@ -138,10 +137,14 @@ def evaluate_command(
     conditions = _conditions(condition)
     refuse_device(device)
     if out_folder is not None:  # hours before there is something to write
+        import attribution.evaluation.pictures.curves  # noqa: F401, PLC0415 - needs an extra
+
         out_folder.mkdir(parents=True, exist_ok=True)
     if gallery is not None and not decisions:
         raise BadInvocation("--gallery holds what is searched with --decisions: give both")
     if decisions:
+        from app.cli.evaluate.decisions import evaluate_decisions  # noqa: PLC0415 - needs an extra
+
         _refuse_with_decisions(
             {
                 "--protocol": protocol != "open",
