@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from attribution.answer import Attribution, CalibrationState, RankedSource
 from attribution.calibration import AlphaTooSmall, Calibrated, Calibration
 from attribution.calibration.groups import groups_of
-from attribution.calibration.shares.fitted import NewestShares
-from attribution.calibration.shares.shares import LEVEL_ALPHA
+from attribution.calibration.shares.model import LEVEL_ALPHA
+from attribution.calibration.shares.newest import NewestShares
 from attribution.calibration.statistic import (
     DEPTH,
     Scores,

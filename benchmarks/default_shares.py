@@ -27,12 +27,12 @@ from app.encoders.gallery import load_vision, open_gallery
 from app.settings import Settings
 from attribution.attributor import Attributor, Ranking
 from attribution.calibration.shares.fitting import Examples, cross_validated, fit
+from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.calibration.shares.scoring import (
     brier_score,
     equal_mass_calibration_error,
     log_score,
 )
-from attribution.calibration.shares.shares import KIND, ShareModel
 from attribution.catalog import Catalog
 from attribution.ingestion import ingest, read_manifest
 from attribution.rehearsal.examples import examples

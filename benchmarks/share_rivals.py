@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import minimize, nnls
 
 from attribution.attributor import Attributor
 from attribution.calibration.shares.fitting import Examples
 from attribution.calibration.shares.scoring import log_score
-from attribution.rehearsal.decomposition import non_negative_least_squares
 
 DECOMPOSED = 12  # candidates that a query is decomposed into
 _FAINT = 1e-4  # the coefficient that none is read as
@@ -102,8 +101,9 @@ def coefficients(attributor: Attributor, rows: np.ndarray, ids: np.ndarray) -> n
             for part in fusion.parts:
                 columns = slice(part.start, part.stop - extra)
                 matrix, target = vectors[:, columns].T, view[row, columns].astype(np.float64)
-                parts.append(non_negative_least_squares(matrix, target))
-                residual += float(((target - matrix @ parts[-1]) ** 2).sum())
+                part_coefficients, distance = nnls(matrix, target)
+                parts.append(part_coefficients)
+                residual += distance**2
             fits.append((residual, np.mean(parts, axis=0)))
         found[row, : len(candidates)] = min(fits, key=lambda each: each[0])[1]
     return found

@@ -10,7 +10,7 @@ from app.encoders.load import active_settings, load_named, load_registered
 from app.settings import Settings
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
-from attribution.calibration.shares.fitted import NewestShares, default_shares
+from attribution.calibration.shares.newest import NewestShares, default_shares
 from attribution.catalog import Catalog
 from attribution.index import EmbeddedIndex, open_index
 from attribution.retrieval.retrieval import fusion_of

@@ -18,7 +18,7 @@ from app.schemas.problem import ProblemDocument
 from app.schemas.source import SourceDocument
 from attribution import answer
 from attribution.calibration import CalibrationReport
-from attribution.calibration.shares.fitted import Shares
+from attribution.calibration.shares.newest import Shares
 from attribution.catalog import Source
 
 _MS = 1000.0

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution.answer import CalibrationState
-from attribution.calibration.filtering import FilteredNulls
-from attribution.calibration.following import FollowedNull, ScoredBackground
 from attribution.calibration.null import Null, StratumNull, warn_of_small_strata
+from attribution.calibration.nulls import FilteredNulls, FollowedNull, ScoredBackground
 from attribution.calibration.reference import Reference
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
@@ -107,14 +106,13 @@ class Calibration:
         """The state, and the strata that the null of a searched set is made of; None for all."""
         if collections is not None:
             current = self.current(collections)
-            if current.null is None:
-                return CalibrationReport(current.state, None, ())
-            return CalibrationReport(current.state, current.null.generation, current.null.strata)
-        followed = self._followed
-        null = None if followed is None else followed.null
+            null, state = current.null, current.state
+        else:
+            followed = self._followed
+            null, state = None if followed is None else followed.null, self.state()
         if null is None:
-            return CalibrationReport(self.state(), None, ())
-        return CalibrationReport(self.state(), null.generation, null.strata)
+            return CalibrationReport(state, None, ())
+        return CalibrationReport(state, null.generation, null.strata)
 
     def age_seconds(self) -> float | None:
         """How long ago the null of the whole catalog was last computed; None where it never was."""

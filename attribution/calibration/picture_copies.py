@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from attribution.catalog import Catalog, CatalogError
+from attribution.catalog import Catalog, CatalogError, Source
 from models.background import thumbnail
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,18 @@ class CopyTest:
         return self._copies.copy()
 
 
+def preview_thumbnail(catalog: Catalog, source: Source) -> Thumbnail:
+    """Thumbnail of a source, made from its preview.
+
+    Raises:
+        CatalogError: the catalog has no preview.
+        OSError: it cannot be read.
+    """
+    with Image.open(io.BytesIO(catalog.preview(source.source_id)), formats=["JPEG"]) as image:
+        image.draft("L", (64, 64))
+        return thumbnail(image)
+
+
 def thumbnails_of(catalog: Catalog) -> Callable[[int], Thumbnail | None]:
     """Thumbnails of sources, made from their previews."""
 
@@ -75,10 +87,7 @@ def thumbnails_of(catalog: Catalog) -> Callable[[int], Thumbnail | None]:
             source = catalog.by_vector_ids([vector_id]).get(vector_id)
             if source is None:
                 return None
-            preview = io.BytesIO(catalog.preview(source.source_id))
-            with Image.open(preview, formats=["JPEG"]) as image:
-                image.draft("L", (64, 64))
-                return thumbnail(image)
+            return preview_thumbnail(catalog, source)
         except (CatalogError, OSError) as error:
             logger.warning("no thumbnail of vector %d: %s", vector_id, error)
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from attribution.attributor import Attributor
-from attribution.calibration.picture_copies import is_copy
+from attribution.calibration.picture_copies import is_copy, preview_thumbnail
 from attribution.catalog import Catalog, CatalogError, Source, SourceFilter
 from attribution.rehearsal.examples import UnreadablePicture
 from models.background import thumbnail
@@ -120,8 +119,6 @@ def _same(catalog: Catalog, source: Source, other: Source, own: np.ndarray) -> b
     if other.sha256 == source.sha256:
         return True
     try:
-        with Image.open(io.BytesIO(catalog.preview(other.source_id)), formats=["JPEG"]) as image:
-            image.draft("L", (64, 64))
-            return is_copy(own, thumbnail(image))
+        return is_copy(own, preview_thumbnail(catalog, other))
     except (CatalogError, OSError):
         return False

@@ -48,7 +48,15 @@ def launder(image: Image.Image, *, seed: int) -> Image.Image:
     image = ImageEnhance.Contrast(image).enhance(float(rng.uniform(*_CONTRAST)))
     if rng.random() < _CHANCE:
         image = _blurred(image, rng) if rng.random() < _CHANCE else _noisy(image, rng)
-    return _recompressed(image, int(rng.integers(_LOWEST_QUALITY, _HIGHEST_QUALITY + 1)))
+    return recompressed(image, int(rng.integers(_LOWEST_QUALITY, _HIGHEST_QUALITY + 1)))
+
+
+def recompressed(image: Image.Image, quality: int) -> Image.Image:
+    """Saved as a JPEG of this quality and read again."""
+    written = io.BytesIO()
+    image.save(written, "JPEG", quality=quality)
+    with Image.open(written) as opened:
+        return opened.convert("RGB")
 
 
 def _cropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -84,10 +92,3 @@ def _noisy(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     pixels = np.asarray(image, dtype=np.float32)
     noise = rng.normal(0, rng.uniform(1, _LARGEST_NOISE), pixels.shape)
     return Image.fromarray((pixels + noise).round().clip(0, 255).astype(np.uint8))
-
-
-def _recompressed(image: Image.Image, quality: int) -> Image.Image:
-    written = io.BytesIO()
-    image.save(written, "JPEG", quality=quality)
-    with Image.open(written) as opened:
-        return opened.convert("RGB")

@@ -16,9 +16,9 @@ from app.cli.console import flush_right, out, print_json, progress
 from app.cli.options import encoder_settings_from
 from app.encoders.background import extended
 from app.encoders.gallery import Gallery, Vision, load_vision, open_gallery
-from attribution.calibration.shares.fitted import default_shares
-from attribution.calibration.shares.fitting import Examples, Figures, cross_validated, fit, score
-from attribution.calibration.shares.shares import KIND, ShareModel
+from attribution.calibration.shares.fitting import Examples, FitFigures, cross_validated, fit, score
+from attribution.calibration.shares.model import KIND, ShareModel
+from attribution.calibration.shares.newest import default_shares
 from attribution.rehearsal.examples import NO_SOURCE, Known, examples
 from attribution.rehearsal.labelled import labelled
 from attribution.rehearsal.rehearsal import QUERIES, rehearsal
@@ -38,7 +38,7 @@ class ChosenShares:
 
     model: ShareModel
     fitted: bool
-    figures: Figures
+    figures: FitFigures
     default_log_score: float
 
 

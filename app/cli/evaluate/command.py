@@ -8,7 +8,6 @@ from functools import partial
 
 from app.cli.console import out
 from app.cli.evaluate import options
-from app.cli.evaluate.decisions import evaluate_decisions
 from app.cli.evaluate.methods import fitting_images, wanted_baselines
 from app.cli.evaluate.ranks import Comparison, evaluate_ranks
 from app.cli.failures import BadInvocation
@@ -49,11 +48,15 @@ def evaluate_command(
     conditions = _conditions(condition)
     refuse_device(device)
     if out_folder is not None:  # hours before there is something to write
+        import attribution.evaluation.pictures.curves  # noqa: F401, PLC0415 - needs an extra
+
         out_folder.mkdir(parents=True, exist_ok=True)
     if gallery is not None and not decisions:
         raise BadInvocation("--gallery holds what is searched with --decisions: give both")
     read = partial(read_benchmark, data, kind=kind, root=root, distractors=distractors)
     if decisions:
+        from app.cli.evaluate.decisions import evaluate_decisions  # noqa: PLC0415 - needs an extra
+
         _refuse_with_decisions(
             {
                 "--protocol": protocol != "open",

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from attribution.calibration.shares.model import ShareModel
 from attribution.calibration.shares.scoring import (
     brier_score,
     equal_mass_calibration_error,
     log_score,
 )
-from attribution.calibration.shares.shares import ShareModel
 
 Values = NDArray[np.float64]
 _PRIOR = 0.5  # examples that one unit of distance from the start, squared, is worth
@@ -61,7 +61,7 @@ class Examples:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class FitFigures:
     """How good shares are on queries whose sources the fit has not seen.
 
     Scores are proper, in expectation over the drawn source, and smaller is better. The constant
@@ -121,7 +121,7 @@ def score(model: ShareModel, examples: Examples) -> float:
     )
 
 
-def cross_validated(examples: Examples, start: ShareModel | None = None) -> Figures:
+def cross_validated(examples: Examples, start: ShareModel | None = None) -> FitFigures:
     """Figures on every fold, by a model fitted on the other folds.
 
     Raises:
@@ -140,10 +140,10 @@ def cross_validated(examples: Examples, start: ShareModel | None = None) -> Figu
     return _figures(np.vstack(predicted), np.vstack(constant), held_out)
 
 
-def _figures(predicted: Values, constant: Values, held_out: Sequence[Examples]) -> Figures:
+def _figures(predicted: Values, constant: Values, held_out: Sequence[Examples]) -> FitFigures:
     credit = np.vstack([each.credit for each in held_out])
     weights = np.concatenate([each.weights for each in held_out])
-    return Figures(
+    return FitFigures(
         queries=len(credit),
         log_score=log_score(predicted, credit, weights),
         constant_log_score=log_score(_smoothed(constant), credit, weights),

@@ -17,7 +17,7 @@ _SMALLEST = 1e-12  # a probability of zero is read as this, so that the log scor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reliability:
+class EqualMassBins:
     """Bins of equal mass, in ascending order of what was predicted; `(b,)` each.
 
     Attributes:
@@ -62,13 +62,13 @@ def brier_score(
     return _mean(1.0 + (p * p).sum(axis=1) - 2.0 * (p * y).sum(axis=1), weights)
 
 
-def reliability(
+def equal_mass_bins(
     predicted: ArrayLike,
     observed: ArrayLike,
     weights: ArrayLike | None = None,
     *,
     bins: int = BINS,
-) -> Reliability:
+) -> EqualMassBins:
     """Predictions and outcomes in bins that hold equally much weight.
 
     Equal predictions share a bin, so there may be fewer bins than asked for.
@@ -94,7 +94,7 @@ def reliability(
     mass: Values = np.bincount(places, w, bins).astype(np.float64)
     filled = mass > 0
     mass = mass[filled]
-    return Reliability(
+    return EqualMassBins(
         np.bincount(places, w * p, bins)[filled] / mass,
         np.bincount(places, w * y, bins)[filled] / mass,
         mass,
@@ -122,7 +122,7 @@ def equal_mass_calibration_error(
     Raises:
         ValueError: nothing to bin, or no bins.
     """
-    found = reliability(predicted, observed, weights, bins=bins)
+    found = equal_mass_bins(predicted, observed, weights, bins=bins)
     return float(found.mass @ np.abs(found.predicted - found.observed))
 
 

@@ -110,12 +110,12 @@ def _reliability(answers: Answers, name: str, kind: Kind) -> Reliability:
         calibration_error=equal_mass_calibration_error(claimed, true, bins=BINS),
         brier=_score(binary_brier_score, claimed, true, groups),
         log=_score(binary_log_score, claimed, true, groups),
-        bins=equal_mass_bins(claimed, true),
+        bins=diagram_bins(claimed, true),
     )
 
 
-def equal_mass_bins(claimed: Values, true: Values, bins: int = BINS) -> tuple[Bin, ...]:
-    """The bins of `equal_mass_calibration_error`, by rising share."""
+def diagram_bins(claimed: Values, true: Values, bins: int = BINS) -> tuple[Bin, ...]:
+    """Bins of equally many queries, by rising share; equal shares may lie in two of them."""
     order = np.argsort(claimed, kind="stable")
     return tuple(
         Bin(len(part), float(claimed[part].mean()), float(true[part].mean()))

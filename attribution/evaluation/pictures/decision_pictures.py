@@ -11,11 +11,10 @@ from attribution.evaluation.decisions.answers import Decisions
 from attribution.evaluation.decisions.reliability import CLAIMS
 from attribution.evaluation.decisions.results import DecisionReport
 from attribution.evaluation.decisions.uniformity import cumulative
-from attribution.evaluation.pictures.curves import SHARES, Axis, Curve, curves_picture
+from attribution.evaluation.pictures.curves import Axis, Curve, curves_picture
 
 SMALLEST = 0.001
 """Where the logarithmic axes of the false attribution rate begin."""
-_DECADES = (0.001, 0.01, 0.1, 1.0)
 _POINTS = 2000
 
 
@@ -65,7 +64,7 @@ def _null_pictures(
 ) -> list[Path]:
     shares = {
         f"{name} ({len(values)})": np.concatenate(
-            [[[0.0], [0.0]], _steps(_thinned(cumulative(values))), [[1.0], [1.0]]], axis=1
+            [[[0.0], [0.0]], _thinned(cumulative(values)), [[1.0], [1.0]]], axis=1
         )
         for name, values in p_values.items()
     }
@@ -77,18 +76,20 @@ def _null_pictures(
     curves_picture(
         shares,
         paths[0],
-        across=Axis("p-value", 0.0, 1.0, SHARES),
-        up=Axis("share of queries with at most this p-value", 0.0, 1.0, SHARES),
+        across=Axis("p-value"),
+        up=Axis("share of queries with at most this p-value"),
         title=f"P-values of {condition} queries without source",
         diagonal="uniform",
+        steps=True,
     )
     curves_picture(
         logarithmic,
         paths[1],
-        across=Axis("alpha", SMALLEST, 1.0, _DECADES, "g", logarithmic=True),
-        up=Axis("false attribution rate", SMALLEST, 1.0, _DECADES, "g", logarithmic=True),
+        across=Axis("alpha", SMALLEST, logarithmic=True),
+        up=Axis("false attribution rate", SMALLEST, logarithmic=True),
         title=f"False attribution of {condition} queries without source",
         diagonal="as promised",
+        steps=True,
     )
     return paths
 
@@ -102,8 +103,8 @@ def _risk_picture(report: DecisionReport, path: Path) -> Path:
     curves_picture(
         curves,
         path,
-        across=Axis("coverage, smallest p-values first", 0.0, 1.0, SHARES),
-        up=Axis("risk: rank 1 is no true source", 0.0, 1.0, SHARES),
+        across=Axis("coverage, smallest p-values first"),
+        up=Axis("risk: rank 1 is no true source"),
         title="Risk and coverage",
     )
     return path
@@ -121,19 +122,13 @@ def _reliability_picture(report: DecisionReport, kind: str, folder: Path) -> Pat
     curves_picture(
         curves,
         path,
-        across=Axis(f"{kind} share, mean of a tenth of the queries", 0.0, 1.0, SHARES),
-        up=Axis("what was true", 0.0, 1.0, SHARES),
+        across=Axis(f"{kind} share, mean of a tenth of the queries"),
+        up=Axis("what was true"),
         title=f"Reliability of the {kind} share",
         diagonal="calibrated",
         dots=True,
     )
     return path
-
-
-def _steps(curve: Curve) -> Curve:
-    """A distribution as it is: level up to the next value, then a rise."""
-    levels = np.concatenate([[0.0], curve[1]])
-    return np.stack([np.repeat(curve[0], 2), np.stack([levels[:-1], levels[1:]], axis=1).ravel()])
 
 
 def _thinned(curve: Curve) -> Curve:

@@ -27,15 +27,6 @@ QUERIES = 6
 """Queries shown of each set."""
 _DEPTHS = 60
 
-__all__ = [
-    "GridCell",
-    "GridRow",
-    "grid_picture",
-    "precision_recall_picture",
-    "recall_picture",
-    "write_pictures",
-]
-
 
 def write_pictures(
     evaluation: Evaluation,

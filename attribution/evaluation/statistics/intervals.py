@@ -1,19 +1,23 @@
 """Intervals for rates: exact for independent queries, and for queries that come in groups.
 
-Pure mathematics over counts. The serving install has no SciPy, so the beta quantile is here.
+Pure mathematics over counts. Needs the extra `evaluate`.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+try:
+    from scipy.special import betaincinv, stdtrit
+except ImportError as error:  # pragma: no cover - every test has it
+    raise ImportError(
+        "intervals of rates need the extra `evaluate`: pip install 'attribution[evaluate]'"
+    ) from error
+
 LEVEL = 0.95
-_HALVINGS = 200  # a double is exact long before
-_TERMS = 10_000
 _TINY = 1e-300
 
 
@@ -79,8 +83,8 @@ def clopper_pearson(count: float, total: float, level: float = LEVEL) -> tuple[f
     if not 0 <= count <= total or total <= 0:
         raise ValueError(f"{count} of {total} is no proportion")
     tail = (1 - level) / 2
-    low = 0.0 if count == 0 else beta_quantile(tail, count, total - count + 1)
-    high = 1.0 if count == total else beta_quantile(1 - tail, count + 1, total - count)
+    low = 0.0 if count == 0 else float(betaincinv(count, total - count + 1, tail))
+    high = 1.0 if count == total else float(betaincinv(count + 1, total - count, 1 - tail))
     return low, high
 
 
@@ -117,63 +121,6 @@ def korn_graubard(
     inside = np.bincount(places, weights=hits.astype(np.float64))
     variance = number / (number - 1) * float(((inside - value * sizes) ** 2).sum()) / total**2
     tail = (1 + level) / 2
-    widened = (t_quantile(tail, total - 1) / t_quantile(tail, number - 1)) ** 2
+    widened = float(stdtrit(total - 1, tail) / stdtrit(number - 1, tail)) ** 2
     worth = min(float(total), value * (1 - value) / max(variance, _TINY) * widened)
     return clopper_pearson(value * worth, worth, level)
-
-
-def t_quantile(chance: float, freedom: float) -> float:
-    """Quantile, at a chance of 0.5 or more, of Student's t: t^2 / (t^2 + d) is beta(1/2, d/2)."""
-    if not 0.5 <= chance < 1:
-        raise ValueError(f"a chance in [0.5, 1), not {chance}")
-    share = beta_quantile(2 * (1 - chance), freedom / 2, 0.5)  # of d / (d + t^2)
-    return math.sqrt(freedom * (1 - share) / share)
-
-
-def beta_quantile(chance: float, a: float, b: float) -> float:
-    """The x with `beta_cdf(x, a, b) == chance`, by halving."""
-    low, high = 0.0, 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        if beta_cdf(middle, a, b) < chance:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
-def beta_cdf(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function I_x(a, b), a and b positive (DLMF 8.17.22)."""
-    if not 0 < x < 1:
-        return float(x >= 1)
-    if x > (a + 1) / (a + b + 2):  # where the fraction converges slowly, take the other tail
-        return 1.0 - beta_cdf(1 - x, b, a)
-    logarithm = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    front = math.exp(logarithm + a * math.log(x) + b * math.log1p(-x)) / a
-    return front * _continued_fraction(x, a, b)
-
-
-def _continued_fraction(x: float, a: float, b: float) -> float:
-    """1 / (1 + d1 / (1 + d2 / ...)) by the modified Lentz method."""
-    ratio, upper, lower = 1.0, 1.0, 0.0
-    for step in range(_TERMS):
-        m = step // 2
-        if step == 0:
-            term = 1.0
-        elif step % 2 == 0:
-            term = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        else:
-            term = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        lower = 1 / _nonzero(1 + term * lower)
-        upper = _nonzero(1 + term / upper)
-        change = upper * lower
-        ratio *= change
-        if abs(change - 1) < 1e-15:
-            return ratio - 1
-    raise ArithmeticError(f"the incomplete beta function of {x}, {a}, {b} did not converge")
-
-
-def _nonzero(value: float) -> float:
-    return value if abs(value) > _TINY else _TINY

@@ -13,7 +13,7 @@ import pytest
 
 from app.encoders.background import extension_path, save_extension
 from app.settings import Settings
-from attribution.calibration.shares.shares import KIND, ShareModel
+from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.catalog import Catalog, CoverageIncomplete, RegisteredEncoder
 from attribution.maintenance import fill_embeddings
 from models import load_encoder

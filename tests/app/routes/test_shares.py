@@ -1,6 +1,6 @@
 """A running service says whose shares it gives, and takes up a calibration stored beside it."""
 
-from attribution.calibration.shares.shares import KIND, ShareModel
+from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.catalog import Catalog
 from tests.app.conftest import jpeg, picture
 from tests.support.waiting import wait_for

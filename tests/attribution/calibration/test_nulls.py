@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from attribution.calibration import Calibration
-from attribution.calibration.filtering import FilteredNulls
-from attribution.calibration.following import FollowedNull, ScoredBackground
+from attribution.calibration.nulls import FilteredNulls, FollowedNull, ScoredBackground
 from attribution.calibration.reference import Reference
 from attribution.index import EmbeddedIndex, change_batch
 from attribution.retrieval.retrieval import Fusion
@@ -136,7 +135,7 @@ def test_readers_see_whole_nulls_while_sources_come_and_go(catalog):
 
 
 def test_a_filter_that_is_far_behind_starts_over(catalog, monkeypatch):
-    monkeypatch.setattr("attribution.calibration.filtering._CHANGES_KEPT", 30)
+    monkeypatch.setattr("attribution.calibration.nulls._CHANGES_KEPT", 30)
     world = World(catalog, SmallSpace(), "harmonic-mean-p")
     world.change(add=range(100))
     strata_of(world.calibration, OTHER)
@@ -151,7 +150,7 @@ def test_a_filter_asked_for_again_is_not_made_anew(catalog, monkeypatch):
     scored = ScoredBackground(background_of(world.space), Reference(world.fusion), catalog)
     nulls, made = FilteredNulls(scored, world.index), []
     monkeypatch.setattr(
-        "attribution.calibration.filtering.FollowedNull",
+        "attribution.calibration.nulls.FollowedNull",
         lambda *given: made.append(given) or FollowedNull(*given),
     )
     for number in range(100, 104):

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from attribution.calibration.shares.shares import KIND, ShareModel
+from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.catalog import Catalog
 from models.background import read_background
 

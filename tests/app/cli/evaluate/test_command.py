@@ -1,6 +1,7 @@
 """`attribution evaluate`: tables, JSON and pictures from a small folder, and what is refused."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -165,6 +166,27 @@ def test_where_nothing_can_be_written_is_said_before_images_are_read(
     done = evaluate(data, *mode, "--out", tmp_path / "taken")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "File exists" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [(("--out", "pictures"), "matplotlib.axes"), (("--decisions",), "scipy.special")],
+)
+def test_without_its_extra_it_says_how_to_get_it_before_images_are_read(
+    evaluate, data, tmp_path, options, missing, monkeypatch
+):
+    monkeypatch.setattr(
+        "app.cli.evaluate.command.read_benchmark", lambda *_, **__: pytest.fail("too late")
+    )
+    monkeypatch.setitem(sys.modules, missing, None)
+    for name in list(sys.modules):
+        if name.startswith(("app.cli.evaluate.decision", "attribution.evaluation.")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.chdir(tmp_path)
+    done = evaluate(data, *options)
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "pip install 'attribution[evaluate]'" in done.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_bad_data_is_named(evaluate, data, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 
 from attribution.calibration.shares.fitting import Examples, cross_validated, fit, score
-from attribution.calibration.shares.shares import ShareModel
+from attribution.calibration.shares.model import ShareModel
 
 TRUTH = ShareModel(offset=1.0, scale=2.0, exponent=1.5, lapse=0.2, breadth=2.0, hidden=0.4)
 

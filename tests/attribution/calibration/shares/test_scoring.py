@@ -11,9 +11,9 @@ from attribution.calibration.shares.scoring import (
     binary_brier_score,
     binary_log_score,
     brier_score,
+    equal_mass_bins,
     equal_mass_calibration_error,
     log_score,
-    reliability,
 )
 
 
@@ -70,7 +70,7 @@ def test_a_calibrated_predictor_has_little_error_and_a_sure_one_much():
 
 
 def test_equal_predictions_share_a_bin():
-    found = reliability([0.3] * 6 + [0.9] * 6, [0, 0, 0, 0, 1, 1] + [1] * 6, bins=4)
+    found = equal_mass_bins([0.3] * 6 + [0.9] * 6, [0, 0, 0, 0, 1, 1] + [1] * 6, bins=4)
     assert found.predicted == pytest.approx([0.3, 0.9])
     assert found.observed == pytest.approx([1 / 3, 1.0])
     assert found.mass == pytest.approx([0.5, 0.5])
@@ -78,7 +78,7 @@ def test_equal_predictions_share_a_bin():
 
 
 def test_weights_move_mass_between_bins():
-    found = reliability([0.1, 0.2, 0.9], [0, 0, 1], [1, 1, 2], bins=2)
+    found = equal_mass_bins([0.1, 0.2, 0.9], [0, 0, 1], [1, 1, 2], bins=2)
     assert found.mass == pytest.approx([0.5, 0.5])
     assert found.predicted == pytest.approx([0.15, 0.9])
 
@@ -86,7 +86,7 @@ def test_weights_move_mass_between_bins():
 @pytest.mark.parametrize(("p", "bins"), [([], 10), ([0.5], 0)])
 def test_nothing_to_bin(p, bins):
     with pytest.raises(ValueError, match="one bin or more"):
-        reliability(p, p, bins=bins)
+        equal_mass_bins(p, p, bins=bins)
 
 
 def drawn(n, seed=0):

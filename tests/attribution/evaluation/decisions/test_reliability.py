@@ -12,7 +12,7 @@ from attribution.calibration.shares.scoring import (
 )
 from attribution.evaluation.benchmark.cases import Case, Truth
 from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
-from attribution.evaluation.decisions.reliability import equal_mass_bins, reliabilities
+from attribution.evaluation.decisions.reliability import diagram_bins, reliabilities
 
 
 def drawn(claim, n=600, seed=0):
@@ -82,7 +82,7 @@ def test_the_unattributed_share_is_about_queries_without_source():
 
 
 def test_bins_hold_as_many_each_and_rise():
-    bins = equal_mass_bins(np.linspace(1, 0, 23), np.zeros(23))
+    bins = diagram_bins(np.linspace(1, 0, 23), np.zeros(23))
     assert [each.queries for each in bins] == [3, 3, 3, 2, 2, 2, 2, 2, 2, 2]
     claimed = [each.claimed for each in bins]
     assert claimed == sorted(claimed)

@@ -7,13 +7,18 @@ from PIL import Image
 
 from attribution.evaluation.benchmark.cases import Benchmark, Case, Truth, file_picture
 from attribution.evaluation.pictures.canvas import WRITTEN
-from attribution.evaluation.pictures.grid import BREAK, CELL, GAP, QUERY, RIGHT, TOP
-from attribution.evaluation.pictures.rank_pictures import (
+from attribution.evaluation.pictures.grid import (
+    BREAK,
+    CELL,
+    GAP,
+    QUERY,
+    RIGHT,
+    TOP,
     GridCell,
     GridRow,
     grid_picture,
-    write_pictures,
 )
+from attribution.evaluation.pictures.rank_pictures import write_pictures
 from attribution.evaluation.ranks.methods import Method
 from attribution.evaluation.ranks.protocol import evaluate
 

@@ -1,41 +1,16 @@
-"""Intervals against SciPy, against sums of binomial terms, and by how often they hold."""
+"""Intervals against SciPy's tests, against sums of binomial terms, and by how often they hold."""
 
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 
 from attribution.evaluation.statistics.intervals import (
-    beta_cdf,
-    beta_quantile,
     clopper_pearson,
     korn_graubard,
     rate,
-    t_quantile,
 )
-
-positive = st.floats(0.1, 3000)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.floats(1e-6, 1 - 1e-6), positive, positive)
-def test_the_incomplete_beta_function_is_scipys(x, a, b):
-    assert beta_cdf(x, a, b) == pytest.approx(stats.beta.cdf(x, a, b), abs=1e-9)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.floats(0.001, 0.999), st.floats(0.5, 3000), st.floats(0.5, 3000))
-def test_the_quantile_inverts_it(chance, a, b):
-    assert beta_quantile(chance, a, b) == pytest.approx(stats.beta.ppf(chance, a, b), abs=1e-9)
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 24, 499, 2.5])
-@pytest.mark.parametrize("chance", [0.5, 0.9, 0.975, 0.9995])
-def test_quantiles_of_student(freedom, chance):
-    assert t_quantile(chance, freedom) == pytest.approx(stats.t.ppf(chance, freedom), abs=1e-6)
 
 
 @pytest.mark.parametrize(("count", "total"), [(0, 400), (4, 400), (37, 400), (1, 1), (29, 29)])

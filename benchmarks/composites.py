@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from attribution.synthesis.collage import collage
+from attribution.synthesis.laundering import recompressed
 
 Labels = NDArray[np.uint8]
 _SIZE = 192
@@ -96,7 +96,7 @@ def _collage(a: Image.Image, b: Image.Image, rng: np.random.Generator) -> _Made:
 def _mirrored(a: Image.Image, b: Image.Image, rng: np.random.Generator) -> _Made:
     made = _collage(a, b, rng)
     labels = np.ascontiguousarray(made.labels[:, ::-1])
-    return _Made(_recompressed(ImageOps.mirror(made.image), 50), labels)
+    return _Made(recompressed(ImageOps.mirror(made.image), 50), labels)
 
 
 def _half_held(a: Image.Image, b: Image.Image, rng: np.random.Generator) -> _Made:
@@ -122,14 +122,7 @@ def _moved(a: Image.Image, b: Image.Image, rng: np.random.Generator) -> _Made:
     frame.paste(piece, (left, top), Image.fromarray(ellipse))
     labels = np.ones((frame.height, frame.width), np.uint8)
     labels[top : top + height, left : left + width][ellipse] = 2
-    return _Made(_recompressed(frame, 60), labels)
-
-
-def _recompressed(image: Image.Image, quality: int) -> Image.Image:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
-    with Image.open(buffer) as opened:
-        return opened.convert("RGB")
+    return _Made(recompressed(frame, 60), labels)
 
 
 KINDS: Mapping[str, Callable[[Image.Image, Image.Image, np.random.Generator], _Made]] = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from attribution.answer import CalibrationState
-from attribution.calibration.shares.shares import KIND, BadParameters, ShareModel
+from attribution.calibration.shares.model import KIND, BadParameters, ShareModel
 from attribution.catalog import Catalog, CatalogError
 from models.card import Card
 

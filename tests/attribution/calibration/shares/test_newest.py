@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from attribution.answer import CalibrationState
-from attribution.calibration.shares.fitted import NewestShares, Shares, default_shares
-from attribution.calibration.shares.shares import KIND, ShareModel
+from attribution.calibration.shares.model import KIND, ShareModel
+from attribution.calibration.shares.newest import NewestShares, Shares, default_shares
 from attribution.catalog import Catalog
 from models.card import BackboneCard, Card, PartCard, PreprocessingCard, SharesCard
 

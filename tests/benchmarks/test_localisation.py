@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
+from composites import KINDS, make_composites
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
-
-from attribution.evaluation.composites import KINDS, make_composites
-from attribution.evaluation.localisation import (
+from localisation import (
     FIGURES,
     energy_inside,
     intervals,
@@ -16,6 +14,8 @@ from attribution.evaluation.localisation import (
     region_iou,
     scaled,
 )
+from PIL import Image
+
 from attribution.synthesis.photographs import bundled_photographs
 from models import load_encoder
 

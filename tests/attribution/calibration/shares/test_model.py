@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.calibration.shares.shares import BadParameters, ShareModel
+from attribution.calibration.shares.model import BadParameters, ShareModel
 
 models = st.builds(
     ShareModel,
