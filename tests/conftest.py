@@ -33,7 +33,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if reporter is None:
         return
     skipped = [
-        report for report in reporter.stats.get("skipped", ()) if "browser" in report.keywords
+        report
+        for report in reporter.stats.get("skipped", ())
+        if isinstance(report, pytest.TestReport) and "browser" in report.keywords
     ]
     if skipped:
         reporter.write_line(

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from attribution.training import distributed
 from attribution.training.losses.contrast import KeyQueue, contrastive, multi_positive
 from attribution.training.losses.information import RecentRows, ica, koleo, log_determinant
-from attribution.training.run import distributed
 
 BATCH, SIDE = 12, 6
 
