@@ -179,8 +179,10 @@ def test_without_its_extra_it_says_how_to_get_it_before_images_are_read(
         "app.cli.evaluate.command.read_benchmark", lambda *_, **__: pytest.fail("too late")
     )
     monkeypatch.setitem(sys.modules, missing, None)
-    for name in list(sys.modules):
+    for name, module in sorted(sys.modules.items(), reverse=True):
         if name.startswith(("app.cli.evaluate.decision", "attribution.evaluation.")):
+            package, _, own = name.rpartition(".")
+            monkeypatch.setattr(sys.modules[package], own, module)  # for `undo` to put back
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.chdir(tmp_path)
     done = evaluate(data, *options)
