@@ -174,11 +174,6 @@ class TrainingConfig(BaseModel):
         return self.views == "synthesis-aware" and weighted
 
     @property
-    def disentangles(self) -> bool:
-        """Whether a step has an Infomax term."""
-        return self.disentanglement != "none" and self.disentanglement_weight > 0
-
-    @property
     def steps(self) -> int:
         """Optimiser steps of the whole run."""
         return sum(stage.steps for stage in self.stages)

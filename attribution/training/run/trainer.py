@@ -21,16 +21,17 @@ from attribution.training.distributed import (
     share_batch_norm,
     world_size,
 )
-from attribution.training.losses.information import effective_rank
-from attribution.training.objective.objective import Objective, make_views
-from attribution.training.objective.schedule import learning_rate
+from attribution.training.objective.objective import Objective
+from attribution.training.objective.pairing import make_views
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.recipe.precision import Precision
 from attribution.training.recipe.preflight import check_run
+from attribution.training.recipe.schedule import learning_rate
 from attribution.training.recipe.scope import freeze, train_within
 from attribution.training.run.checkpoint import Run, resume_run, save_run
 from attribution.training.run.journal import Journal
 from attribution.training.run.monitor import HeldOutMetrics, Monitor, split
+from attribution.training.run.spread import effective_rank
 from models.backbones.residual import ResidualNet
 
 logger = logging.getLogger(__name__)
@@ -176,7 +177,6 @@ class Trainer:
         scaler, alignment = self._precision.scaler, self.objective.alignment
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(scaler.scale(loss))
-        alignment.before_update(self.step)
         average_gradients(p for group in self.optimizer.param_groups for p in group["params"])
         scaler.step(self.optimizer)
         scaler.update()
