@@ -83,7 +83,6 @@ def multi_positive(
     positives: Tensor,
     *,
     temperature: float,
-    excluded: Tensor | None = None,
     decoupled: bool = False,
 ) -> Tensor:
     r"""InfoNCE of each query against several positive keys, one term a positive.
@@ -103,16 +102,13 @@ def multi_positive(
         positives: `(n, p)` columns of the positive keys of each query. Repeat a column where
             a query has fewer.
         temperature: :math:`\tau`.
-        excluded: `(n, m)` boolean, further keys that are no negatives. A positive itself is
-            never excluded.
         decoupled: leave the positive out of the denominator, as in `contrastive`.
 
     Returns:
         Scalar.
     """
     logits = queries @ keys.T / temperature
-    hidden = torch.zeros_like(logits, dtype=torch.bool) if excluded is None else excluded
-    hidden = hidden.scatter(1, positives, value=True)
+    hidden = torch.zeros_like(logits, dtype=torch.bool).scatter(1, positives, value=True)
     negative = logits.masked_fill(hidden, -torch.inf).logsumexp(dim=1, keepdim=True)
     return _information(logits.gather(1, positives), negative, decoupled=decoupled)
 
