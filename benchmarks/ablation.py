@@ -42,7 +42,7 @@ from attribution.training.recipe.config import ResolutionStage, TrainingConfig
 from attribution.training.recipe.plans import PartPlan
 from attribution.training.run.trainer import Trainer
 from models.backbones.residual import ResidualNet
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.card import BackboneCard, Card, PartCard
 from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
 from models.images.preprocessing import Preprocessing
@@ -99,7 +99,7 @@ def methods_of(net: ResidualNet, images: ImageSet, limit: int) -> list[Method]:
     card = Card(
         name="ablation",
         backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
-        preprocessing=PreprocessingCard(height=SIDE, width=SIDE),
+        preprocessing=Preprocessing(height=SIDE, width=SIDE),
         parts=(PartCard(name="whole", head="none", dimension=net.dimension),),
     )
     describer = PooledDescriber(Encoder(card, net, Head(net.dimension)))

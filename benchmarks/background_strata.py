@@ -30,7 +30,7 @@ from attribution.synthesis.background import (
     planned,
 )
 from attribution.training.data.images import read_pictures
-from models.background import BACKGROUND, PHOTO, STRATA, load_background
+from models.background import BACKGROUND, PHOTO, STRATA, read_background
 from models.checkpoints import quantise_rows
 from models.encoder import Encoder
 from models.loading import BUNDLED, load_encoder
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
-    present = load_background(BUNDLED)
+    present = read_background(BUNDLED / BACKGROUND)
     encoder = load_encoder()
     if present is None or present.model_id != encoder.model_id:
         sys.exit("the bundled background was made by another encoder: train both again first")

@@ -94,11 +94,6 @@ def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(small, dtype=np.uint8)
 
 
-def save_background(folder: Path, background: Background) -> None:
-    """Write the background beside the encoder's files."""
-    write_background(folder / BACKGROUND, background)
-
-
 def write_background(path: Path, background: Background) -> None:
     """Write rows as int8 with a scale each, thumbnails and strata; whole or not at all."""
     values, scale = quantise_rows(background.rows)
@@ -116,15 +111,6 @@ def write_background(path: Path, background: Background) -> None:
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
-
-
-def load_background(folder: Path) -> Background | None:
-    """The background of an encoder folder, or None where none ships.
-
-    Raises:
-        BadCheckpoint: the file is damaged.
-    """
-    return read_background(folder / BACKGROUND)
 
 
 def read_background(path: Path) -> Background | None:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.images.preprocessing import Preprocessing
+
 
 class BackboneCard(BaseModel):
     """Which network, and how it is shaped."""
@@ -15,20 +17,6 @@ class BackboneCard(BaseModel):
     name: str = Field(description="`residual` for the project's own, else a registry name.")
     widths: tuple[int, ...] = ()
     blocks: tuple[int, ...] = ()
-
-
-class PreprocessingCard(BaseModel):
-    """See `models.images.preprocessing.Preprocessing`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    height: int
-    width: int
-    resize: Literal["squash", "centre-crop"] = "squash"
-    crop_fraction: float = 1.0
-    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.25, 0.25, 0.25)
 
 
 class PartCard(BaseModel):
@@ -64,7 +52,7 @@ class Card(BaseModel):
     format: Literal[1] = 1
     name: str
     backbone: BackboneCard
-    preprocessing: PreprocessingCard
+    preprocessing: Preprocessing
     parts: tuple[PartCard, ...]
     fusion: Literal["single", "max-standardised", "harmonic-mean-p"] = "single"
     mirrored_query: bool = Field(

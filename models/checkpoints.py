@@ -48,10 +48,11 @@ def save_encoder(
     }
     trained = {part.name for part in card.parts if part.head == "linear"}
     for part in parts:
-        store = _stored_trained_map if part.name in trained else _stored_map
         for domain, fitted in (("source", part.source), ("query", part.query)):
             if fitted is not None:
-                tensors |= store(f"head.{domain}.{part.name}.", fitted)
+                stored = _stored_map(fitted, trained=part.name in trained)
+                prefix = f"head.{domain}.{part.name}."
+                tensors |= {prefix + name: tensor for name, tensor in stored.items()}
     if reference is not None and len(reference):
         tensors["reference.values"], tensors["reference.scale"] = quantise_rows(reference)
     packed = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -67,17 +68,14 @@ def load_encoder_folder(folder: Path, *, device: str = "cpu") -> Encoder:
     """
     card, tensors = read_card(folder), _read_weights(folder)
     backbone = _build_backbone(folder, card, tensors)
-    try:
-        parts = [_read_part(tensors, part.name) for part in card.parts if part.head != "none"]
-    except (KeyError, ValueError) as error:
-        raise BadCheckpoint(f"{folder / WEIGHTS} does not fit its card: {error}") from error
     reference = None
     if "reference.values" in tensors:
         reference = dequantise_rows(tensors["reference.values"], tensors["reference.scale"])
+    bank = None if reference is None else torch.from_numpy(reference)
     try:
-        bank = None if reference is None else torch.from_numpy(reference)
+        parts = [_read_part(tensors, part.name) for part in card.parts if part.head != "none"]
         head = Head(backbone.dimension, parts, hubness=card.hubness, bank=bank)
-    except ValueError as error:
+    except (KeyError, ValueError) as error:
         raise BadCheckpoint(f"{folder / WEIGHTS} does not fit its card: {error}") from error
     if head.hubness > 0:
         reference = head.corrected_bank().numpy()
@@ -167,20 +165,16 @@ def _halved(tensor: Tensor) -> Tensor:
     return half if half.isfinite().all() else tensor
 
 
-def _stored_map(prefix: str, fitted: AffineMap) -> dict[str, Tensor]:
-    values, scale = quantise_rows(fitted.weight.T.numpy())
-    return _stored(prefix, fitted, {"weight.values": values, "weight.scale": scale})
-
-
-def _stored_trained_map(prefix: str, fitted: AffineMap) -> dict[str, Tensor]:
-    return _stored(prefix, fitted, {"weight": _halved(fitted.weight)})
-
-
-def _stored(prefix: str, fitted: AffineMap, weight: dict[str, Tensor]) -> dict[str, Tensor]:
-    stored = {"mean": _halved(fitted.mean), **weight}
+def _stored_map(fitted: AffineMap, *, trained: bool) -> dict[str, Tensor]:
+    """A trained map as float16, a closed form as int8; see `save_encoder`."""
+    stored = {"mean": _halved(fitted.mean)}
+    if trained:
+        stored["weight"] = _halved(fitted.weight)
+    else:
+        stored["weight.values"], stored["weight.scale"] = quantise_rows(fitted.weight.T.numpy())
     if fitted.columns is not None:
         stored["columns"] = fitted.columns.to(torch.int32)
-    return {prefix + name: tensor for name, tensor in stored.items()}
+    return stored
 
 
 def _read_part(tensors: dict[str, Tensor], name: str) -> HeadPart:

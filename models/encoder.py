@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,6 +19,8 @@ from models.card import Card
 from models.heads.affine import Domain, Head
 from models.images.preprocessing import Preprocessing
 from models.parts import Part
+
+_JSON = TypeAdapter(Preprocessing)
 
 
 class Encoder:
@@ -70,7 +73,7 @@ class Encoder:
         self.reference_queries: NDArray[np.float32] = self.reference
         if head.hubness > 0:  # then a row of a source is not one of a query
             self.reference_queries = head.bank_as_queries().cpu().numpy()
-        self._preprocess = Preprocessing(**card.preprocessing.model_dump())
+        self._preprocess = card.preprocessing
         self._preprocess_whole = replace(self._preprocess, resize="squash")
         self.model_id: str = self._hash()
 
@@ -149,7 +152,7 @@ class Encoder:
         """Digest of all that decides a row or how rows compare, so that no two encoders mix."""
         digest = hashlib.sha256()
         card = self.card
-        for piece in (card.preprocessing.model_dump_json(), card.fusion, card.numeric):
+        for piece in (_JSON.dump_json(card.preprocessing).decode(), card.fusion, card.numeric):
             digest.update(piece.encode())
         if card.mirrored_query:  # without it, the id is what it was before there was a choice
             digest.update(b"mirrored_query")

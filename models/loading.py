@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.background import Background, load_background
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.background import BACKGROUND, Background, read_background
+from models.card import BackboneCard, Card, PartCard
 from models.checkpoints import CARD, BadCheckpoint, load_encoder_folder
 from models.devices import require_device
 from models.encoder import Encoder
@@ -47,7 +47,7 @@ def load_encoder_background(name: str, encoder: Encoder) -> Background | None:
         BadCheckpoint: the file is damaged or was made by another encoder.
     """
     folder = encoder_folder(name)
-    background = None if folder is None else load_background(folder)
+    background = None if folder is None else read_background(folder / BACKGROUND)
     if background is not None and background.model_id != encoder.model_id:
         raise BadCheckpoint(
             f"the background in {folder} was made by encoder {background.model_id}, not by "
@@ -69,19 +69,10 @@ def _from_registry(name: str, weights: Path | None, device: str) -> Encoder:
 
     spec = registry.spec(name)
     backbone = registry.build(name, weights=weights, device=device)
-    shape = spec.preprocessing
     card = Card(
         name=name,
         backbone=BackboneCard(name=name),
-        preprocessing=PreprocessingCard(
-            height=shape.height,
-            width=shape.width,
-            resize=shape.resize,
-            crop_fraction=shape.crop_fraction,
-            interpolation=shape.interpolation,
-            mean=shape.mean,
-            std=shape.std,
-        ),
+        preprocessing=spec.preprocessing,
         parts=(PartCard(name="whole", head="none", dimension=backbone.dimension),),
         licence=spec.licence,
         description=spec.description,

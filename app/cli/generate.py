@@ -38,7 +38,7 @@ def generate_command(
     sources = _read(images, limit)
     with progress() as bar:
         task = bar.add_task("Generating", total=singles + pairs)
-        made = generate(
+        manifest = generate(
             sources,
             out_folder,
             singles=singles,
@@ -48,8 +48,8 @@ def generate_command(
             on_progress=lambda done, _: bar.update(task, completed=done),
         )
     show(
-        {"manifest": str(made.manifest), "images": len(made.images)},
-        f"{len(made.images)} images of {len(sources)} sources: {made.manifest}",
+        {"manifest": str(manifest), "images": singles + pairs},
+        f"{singles + pairs} images of {len(sources)} sources: {manifest}",
         as_json=as_json,
     )
 

@@ -6,16 +6,13 @@ For training, calibration, evaluation and the demo; the serving path never impor
 from __future__ import annotations
 
 from attribution.synthesis.collage import Collage, collage
-from attribution.synthesis.dataset import GeneratedSet, SyntheticImage, TrueSource, generate
+from attribution.synthesis.dataset import generate
 from attribution.synthesis.patches import from_one, from_two
 from attribution.synthesis.photographs import Photograph, bundled_photographs
 
 __all__ = [
     "Collage",
-    "GeneratedSet",
     "Photograph",
-    "SyntheticImage",
-    "TrueSource",
     "bundled_photographs",
     "collage",
     "from_one",

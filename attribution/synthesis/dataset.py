@@ -10,9 +10,8 @@ import json
 import logging
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -24,42 +23,12 @@ _log = logging.getLogger(__name__)
 METHOD = "patch-nearest-neighbours"
 MANIFEST_NAME = "manifest.jsonl"
 
-SetName = Literal["patch_single", "patch_pair"]
-Role = Literal["exemplar", "structure", "appearance"]
-
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _LARGEST_SEED = 2**63
 
 
 class UnusableSources(ValueError):
     """The sources given cannot make what is asked; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrueSource:
-    """One image a synthetic image was made from: its name, its file in the folder, its part."""
-
-    name: str
-    image: Path
-    role: Role
-
-
-@dataclass(frozen=True, slots=True)
-class SyntheticImage:
-    """One generated query: its file, what it was made from, and how."""
-
-    query: Path
-    sources: tuple[TrueSource, ...]
-    set: SetName
-    method: str = METHOD
-
-
-@dataclass(frozen=True, slots=True)
-class GeneratedSet:
-    """What `generate` wrote."""
-
-    manifest: Path
-    images: tuple[SyntheticImage, ...]
 
 
 def generate(
@@ -71,7 +40,7 @@ def generate(
     seed: int,
     size: int = 192,
     on_progress: Callable[[int, int], None] | None = None,
-) -> GeneratedSet:
+) -> Path:
     """Write `singles` one-source and `pairs` two-source images, their sources and a manifest.
 
     Every source is used once before any is used twice. The same arguments write the same files on
@@ -87,31 +56,33 @@ def generate(
         size: long side of the synthetic images in pixels. Sources keep their own.
         on_progress: called with (done, total) after each image.
 
+    Returns:
+        The manifest.
+
     Raises:
         UnusableSources: a bad or repeated name, a negative count, or too few sources.
     """
     _require_usable(sources, singles, pairs)
-    files = _write_sources(sources, out)
     images = dict(sources)
+    for folder in ("sources", "queries"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    for name, image in images.items():
+        image.convert("RGB").save(out / _source_file(name))
     rng = np.random.default_rng(seed)
-    plan = _plan([name for name, _ in sources], singles, pairs, rng)
-    made: list[SyntheticImage] = []
+    plan = _plan(list(images), singles, pairs, rng)
     manifest = out / MANIFEST_NAME
-    (out / "queries").mkdir(parents=True, exist_ok=True)
     with manifest.open("w", encoding="utf-8") as rows:
         for number, names in enumerate(plan):
-            picture = _made(
-                [images[name] for name in names], int(rng.integers(_LARGEST_SEED)), size
-            )
-            query = out / "queries" / f"{number:05d}.png"
-            picture.save(query)
-            made.append(_described(query, names, files))
-            rows.write(json.dumps(_row(made[-1], out)) + "\n")
+            drawn = int(rng.integers(_LARGEST_SEED))
+            picture = _made([images[name] for name in names], drawn, size)
+            query = f"queries/{number:05d}.png"
+            picture.save(out / query)
+            rows.write(json.dumps(_row(query, names)) + "\n")
             rows.flush()
             if on_progress is not None:
                 on_progress(number + 1, len(plan))
-    _log.info("wrote %d synthetic images of %d sources to %s", len(made), len(sources), out)
-    return GeneratedSet(manifest, tuple(made))
+    _log.info("wrote %d synthetic images of %d sources to %s", len(plan), len(sources), out)
+    return manifest
 
 
 def _require_usable(sources: Sequence[tuple[str, Image.Image]], singles: int, pairs: int) -> None:
@@ -129,15 +100,6 @@ def _require_usable(sources: Sequence[tuple[str, Image.Image]], singles: int, pa
     needed = 2 if pairs else min(singles, 1)
     if len(sources) < needed:
         raise UnusableSources(f"{needed} sources or more are needed for this, not {len(sources)}")
-
-
-def _write_sources(sources: Sequence[tuple[str, Image.Image]], out: Path) -> dict[str, Path]:
-    folder = out / "sources"
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {name: folder / f"{name}.png" for name, _ in sources}
-    for name, image in sources:
-        image.convert("RGB").save(files[name])
-    return files
 
 
 def _plan(
@@ -168,25 +130,20 @@ def _made(sources: Sequence[Image.Image], seed: int, size: int) -> Image.Image:
     return from_two(structure, appearance, seed=seed, size=size)
 
 
-def _described(query: Path, names: tuple[str, ...], files: dict[str, Path]) -> SyntheticImage:
-    if len(names) == 1:
-        (name,) = names
-        return SyntheticImage(query, (TrueSource(name, files[name], "exemplar"),), "patch_single")
-    structure, appearance = names
-    truth = (
-        TrueSource(structure, files[structure], "structure"),
-        TrueSource(appearance, files[appearance], "appearance"),
-    )
-    return SyntheticImage(query, truth, "patch_pair")
-
-
-def _row(image: SyntheticImage, out: Path) -> dict[str, Any]:
+def _row(query: str, names: Sequence[str]) -> dict[str, Any]:
+    """One line of the manifest: a query and its true sources, each by its part."""
+    single = len(names) == 1
+    roles = ("exemplar",) if single else ("structure", "appearance")
     return {
-        "query": image.query.relative_to(out).as_posix(),
+        "query": query,
         "sources": [
-            {"image": source.image.relative_to(out).as_posix(), "role": source.role}
-            for source in image.sources
+            {"image": _source_file(name), "role": role}
+            for name, role in zip(names, roles, strict=True)
         ],
-        "set": image.set,
-        "method": image.method,
+        "set": "patch_single" if single else "patch_pair",
+        "method": METHOD,
     }
+
+
+def _source_file(name: str) -> str:
+    return f"sources/{name}.png"

@@ -19,7 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from models.images.limits import DecodingLimits, UnsupportedImage, corrupt
+from models.images.errors import DecodingLimits, UnsupportedImage, corrupt
 
 _MAX_BLOCKS = 100_000  # far above any real file; keeps a file of tiny blocks from stalling us
 _MAX_SCANS = 50  # of a progressive JPEG, where a few bytes buy one more pass over all pixels

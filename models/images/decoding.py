@@ -20,7 +20,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from models.images.containers import Still, container_of
-from models.images.limits import (
+from models.images.errors import (
     CorruptImage,
     DecodingLimits,
     EmptyImage,

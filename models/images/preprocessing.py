@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class Preprocessing:
-    """How a picture is resized and scaled; part of the `model_id`.
+    """How a picture is resized and scaled; part of an encoder's card and of its `model_id`.
 
     `squash` resizes the whole picture to `height x width`, whatever its aspect: nothing is cut
     off. `centre-crop` resizes the short side to `size / crop_fraction` and keeps the centre, as

@@ -57,8 +57,7 @@ def read_official(path: Path) -> OfficialWeights:
     """Read a published file and rename its tensors to timm's layout; heads are dropped.
 
     Raises:
-        UnsafeCheckpoint: the file is a pickle that carries code.
-        UnreadableCheckpoint: the file is damaged or holds no tensors.
+        UnreadableCheckpoint: the file is damaged, holds no tensors, or carries code.
     """
     state, envelope = _open_envelope(read_checkpoint(path))
     if not state:

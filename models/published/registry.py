@@ -22,16 +22,6 @@ from models.published.specs import PUBLISHED, BackboneSpec
 
 logger = logging.getLogger(__name__)
 
-__all__ = [
-    "BackboneSpec",
-    "UnknownBackbone",
-    "WeightsUnavailable",
-    "build",
-    "names",
-    "spec",
-    "without_weights",
-]
-
 
 class UnknownBackbone(ValueError):
     """No backbone has this name."""
@@ -74,8 +64,7 @@ def build(
         UnknownBackbone: there is none of this name.
         WeightsUnavailable: no file was given and none could be had; comes within seconds.
         LayoutMismatch: the file holds other tensors.
-        UnsafeCheckpoint: the file is a pickle that carries code.
-        UnreadableCheckpoint: the file is missing or damaged.
+        UnreadableCheckpoint: the file is missing, damaged, or carries code.
     """
     wanted = spec(name)
     if wanted.licence_notice is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from models.images.preprocessing import Preprocessing
 from models.published.layouts import Layout
@@ -40,13 +40,12 @@ _DINOV3_NOTICE: Final = (
 class BackboneSpec:
     """A published backbone.
 
-    `origin` says where its weights come from when no path is given: timm's hub, or nowhere
-    because only the authors' own file exists. `architecture` and `options` are timm's.
+    `timm_name` says where on timm's hub its weights are; None where only the authors' own file
+    exists. `architecture` and `options` are timm's.
     """
 
     name: str
     description: str
-    origin: Literal["timm", "official"]
     timm_name: str | None
     architecture: str
     dimension: int
@@ -77,138 +76,107 @@ class BackboneSpec:
         )
 
 
-_WIDTHS: Final = {"small": 384, "base": 768, "large": 1024}
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """What the backbones of one publication share; `hub_tag` follows timm's name of a ViT."""
+
+    title: str
+    paper: str
+    repository: str
+    preprocessing: Preprocessing
+    hub_tag: str | None = None
+    licence: str = "Apache-2.0"
+    licence_notice: str | None = None
+    resnet_epochs: str = ""
+    vit_options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _dino(size: str, patch: int, official_file: str) -> BackboneSpec:
-    architecture = f"vit_{size}_patch{patch}_224"
-    return BackboneSpec(
-        name=f"dino-vit{size[0]}{patch}",
-        description=f"DINO ViT-{size.capitalize()}/{patch} (Caron et al., ICCV 2021)",
-        origin="timm",
-        timm_name=f"{architecture}.dino",
-        architecture=architecture,
-        dimension=_WIDTHS[size],
-        preprocessing=_BICUBIC_224,
-        repository="facebookresearch/dino",
-        official_file=official_file,
-        licence="Apache-2.0",
-        layouts=("dino", "plain"),
-    )
-
-
-def _dinov2(size: str, *, registers: bool) -> BackboneSpec:
-    architecture = f"vit_{size}_patch14_{'reg4_' if registers else ''}dinov2"
-    short = f"vit{size[0]}14"
-    with_registers = " with 4 registers (Darcet et al., ICLR 2024)" if registers else ""
-    return BackboneSpec(
-        name=f"dinov2-{short}{'-reg' if registers else ''}",
-        description=f"DINOv2 ViT-{size.capitalize()}/14 (Oquab et al., TMLR 2024){with_registers}",
-        origin="timm",
-        timm_name=f"{architecture}.lvd142m",
-        architecture=architecture,
-        dimension=_WIDTHS[size],
-        preprocessing=_BICUBIC_224,
-        repository="facebookresearch/dinov2",
-        official_file=f"dinov2_{short}_{'reg4_' if registers else ''}pretrain.pth",
-        licence="Apache-2.0",
-        layouts=("dinov2", "plain"),
-    )
-
-
-def _dinov3(size: str) -> BackboneSpec:
-    architecture = f"vit_{size}_patch16_dinov3"
-    short = f"vit{size[0]}16"
-    return BackboneSpec(
-        name=f"dinov3-{short}",
-        description=f"DINOv3 ViT-{size.capitalize()}/16 (Siméoni et al., 2025)",
-        origin="timm",
-        timm_name=f"{architecture}.lvd1689m",
-        architecture=architecture,
-        dimension=_WIDTHS[size],
-        preprocessing=_SQUASH_256,
-        repository="facebookresearch/dinov3",
-        official_file=f"dinov3_{short}_pretrain_lvd1689m (.pth, after its form is accepted)",
+_FAMILIES: Final[Mapping[Layout, _Family]] = {
+    "dino": _Family("DINO", "Caron et al., ICCV 2021", "dino", _BICUBIC_224, "dino"),
+    "dinov2": _Family("DINOv2", "Oquab et al., TMLR 2024", "dinov2", _BICUBIC_224, "lvd142m"),
+    "dinov3": _Family(
+        "DINOv3",
+        "Siméoni et al., 2025",
+        "dinov3",
+        _SQUASH_256,
+        "lvd1689m",
         licence="DINOv3 License",
         licence_notice=_DINOV3_NOTICE,
-        layouts=("dinov3", "plain"),
-    )
-
-
-def _mocov3(size: str, official_file: str) -> BackboneSpec:
-    return BackboneSpec(
-        name=f"mocov3-vit{size[0]}16",
-        description=f"MoCo v3 ViT-{size.capitalize()}/16 (Chen, Xie and He, ICCV 2021)",
-        origin="official",
-        timm_name=None,
-        architecture=f"vit_{size}_patch16_224",
-        dimension=_WIDTHS[size],
-        preprocessing=_BILINEAR_224,
-        repository="facebookresearch/moco-v3",
-        official_file=official_file,
+    ),
+    "mocov2": _Family(
+        "MoCo v2",
+        "Chen et al., 2020, arXiv:2003.04297",
+        "moco",
+        _BILINEAR_224,
         licence="CC-BY-NC-4.0",
+        resnet_epochs=", 800 epochs",
         licence_notice=_NON_COMMERCIAL,
-        layouts=("mocov3", "plain"),
-        options={"num_heads": 12},  # the usual ViT-S has 6
+    ),
+    "mocov3": _Family(
+        "MoCo v3",
+        "Chen, Xie and He, ICCV 2021",
+        "moco-v3",
+        _BILINEAR_224,
+        licence="CC-BY-NC-4.0",
+        resnet_epochs=", 1000 epochs",
+        licence_notice=_NON_COMMERCIAL,
+        vit_options={"num_heads": 12},  # the usual ViT-S has 6
+    ),
+}
+_NETWORKS: Final = {
+    "vit_small": ("ViT-Small", 384),
+    "vit_base": ("ViT-Base", 768),
+    "vit_large": ("ViT-Large", 1024),
+    "resnet50": ("ResNet-50", 2048),
+}
+_FORM: Final = "_pretrain_lvd1689m (.pth, after its form is accepted)"
+# Family, name within it, timm's architecture, the authors' file.
+_TABLE: Final[tuple[tuple[Layout, str, str, str], ...]] = (
+    ("dino", "vits16", "vit_small_patch16_224", "dino_deitsmall16_pretrain.pth"),
+    ("dino", "vits8", "vit_small_patch8_224", "dino_deitsmall8_pretrain.pth"),
+    ("dino", "vitb16", "vit_base_patch16_224", "dino_vitbase16_pretrain.pth"),
+    ("dino", "vitb8", "vit_base_patch8_224", "dino_vitbase8_pretrain.pth"),
+    ("dinov2", "vits14", "vit_small_patch14_dinov2", "dinov2_vits14_pretrain.pth"),
+    ("dinov2", "vitb14", "vit_base_patch14_dinov2", "dinov2_vitb14_pretrain.pth"),
+    ("dinov2", "vitl14", "vit_large_patch14_dinov2", "dinov2_vitl14_pretrain.pth"),
+    ("dinov2", "vits14-reg", "vit_small_patch14_reg4_dinov2", "dinov2_vits14_reg4_pretrain.pth"),
+    ("dinov2", "vitb14-reg", "vit_base_patch14_reg4_dinov2", "dinov2_vitb14_reg4_pretrain.pth"),
+    ("dinov2", "vitl14-reg", "vit_large_patch14_reg4_dinov2", "dinov2_vitl14_reg4_pretrain.pth"),
+    ("dinov3", "vits16", "vit_small_patch16_dinov3", f"dinov3_vits16{_FORM}"),
+    ("dinov3", "vitb16", "vit_base_patch16_dinov3", f"dinov3_vitb16{_FORM}"),
+    ("dinov3", "vitl16", "vit_large_patch16_dinov3", f"dinov3_vitl16{_FORM}"),
+    ("dino", "resnet50", "resnet50", "dino_resnet50_pretrain.pth"),
+    ("mocov2", "resnet50", "resnet50", "moco_v2_800ep_pretrain.pth.tar"),
+    ("mocov3", "vits16", "vit_small_patch16_224", "vit-s-300ep.pth.tar"),
+    ("mocov3", "vitb16", "vit_base_patch16_224", "vit-b-300ep.pth.tar"),
+    ("mocov3", "resnet50", "resnet50", "r-50-1000ep.pth.tar"),
+)
+
+
+def _spec(key: Layout, short: str, architecture: str, official_file: str) -> BackboneSpec:
+    family = _FAMILIES[key]
+    network, dimension = _NETWORKS[architecture.partition("_patch")[0]]
+    if is_vit := architecture != "resnet50":
+        network += "/" + short.removesuffix("-reg")[4:]
+    registers = " with 4 registers (Darcet et al., ICLR 2024)" if "_reg4_" in architecture else ""
+    epochs = family.resnet_epochs if not is_vit else ""
+    return BackboneSpec(
+        name=f"{key}-{short}",
+        description=f"{family.title} {network}{epochs} ({family.paper}){registers}",
+        timm_name=f"{architecture}.{family.hub_tag}" if is_vit and family.hub_tag else None,
+        architecture=architecture,
+        dimension=dimension,
+        preprocessing=family.preprocessing,
+        repository=f"facebookresearch/{family.repository}",
+        official_file=official_file,
+        licence=family.licence,
+        layouts=(key, "plain"),
+        licence_notice=family.licence_notice,
+        options=family.vit_options if is_vit else {},
     )
 
-
-_DINO_RESNET50: Final = BackboneSpec(
-    name="dino-resnet50",
-    description="DINO ResNet-50 (Caron et al., ICCV 2021)",
-    origin="official",
-    timm_name=None,
-    architecture="resnet50",
-    dimension=2048,
-    preprocessing=_BICUBIC_224,
-    repository="facebookresearch/dino",
-    official_file="dino_resnet50_pretrain.pth",
-    licence="Apache-2.0",
-    layouts=("dino", "plain"),
-)
-_MOCOV2_RESNET50: Final = BackboneSpec(
-    name="mocov2-resnet50",
-    description="MoCo v2 ResNet-50, 800 epochs (Chen et al., 2020, arXiv:2003.04297)",
-    origin="official",
-    timm_name=None,
-    architecture="resnet50",
-    dimension=2048,
-    preprocessing=_BILINEAR_224,
-    repository="facebookresearch/moco",
-    official_file="moco_v2_800ep_pretrain.pth.tar",
-    licence="CC-BY-NC-4.0",
-    licence_notice=_NON_COMMERCIAL,
-    layouts=("mocov2", "plain"),
-)
-_MOCOV3_RESNET50: Final = BackboneSpec(
-    name="mocov3-resnet50",
-    description="MoCo v3 ResNet-50, 1000 epochs (Chen, Xie and He, ICCV 2021)",
-    origin="official",
-    timm_name=None,
-    architecture="resnet50",
-    dimension=2048,
-    preprocessing=_BILINEAR_224,
-    repository="facebookresearch/moco-v3",
-    official_file="r-50-1000ep.pth.tar",
-    licence="CC-BY-NC-4.0",
-    licence_notice=_NON_COMMERCIAL,
-    layouts=("mocov3", "plain"),
-)
 
 PUBLISHED: Final[Mapping[str, BackboneSpec]] = {
-    spec.name: spec
-    for spec in (
-        _dino("small", 16, "dino_deitsmall16_pretrain.pth"),
-        _dino("small", 8, "dino_deitsmall8_pretrain.pth"),
-        _dino("base", 16, "dino_vitbase16_pretrain.pth"),
-        _dino("base", 8, "dino_vitbase8_pretrain.pth"),
-        *(_dinov2(size, registers=r) for r in (False, True) for size in _WIDTHS),
-        *(_dinov3(size) for size in _WIDTHS),
-        _DINO_RESNET50,
-        _MOCOV2_RESNET50,
-        _mocov3("small", "vit-s-300ep.pth.tar"),
-        _mocov3("base", "vit-b-300ep.pth.tar"),
-        _MOCOV3_RESNET50,
-    )
+    spec.name: spec for spec in (_spec(*row) for row in _TABLE)
 }
 """Every backbone by name, in the order they are listed to people."""

@@ -23,9 +23,10 @@ from app.service.service import Service
 from app.settings import Settings
 from models.backbones.features import Backbone, Features
 from models.background import Background, thumbnail
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.card import BackboneCard, Card, PartCard
 from models.encoder import Encoder
 from models.heads.affine import Head
+from models.images.preprocessing import Preprocessing
 from tests.support.waiting import PATIENCE
 
 SIDE = 8
@@ -54,7 +55,7 @@ def thumbnail_encoder(backbone: Backbone | None = None, *, mirrored_query: bool 
     card = Card(
         name="thumbnail",
         backbone=BackboneCard(name="thumbnail"),
-        preprocessing=PreprocessingCard(height=32, width=32),
+        preprocessing=Preprocessing(height=32, width=32),
         parts=(PartCard(name="whole", head="none", dimension=SIDE * SIDE),),
         mirrored_query=mirrored_query,
     )

@@ -6,14 +6,13 @@ import torch
 from safetensors.torch import save_file
 
 from models.background import (
+    BACKGROUND,
     GENERATED,
     LAUNDERED,
     PHOTO,
     Background,
-    load_background,
     merge,
     read_background,
-    save_background,
     write_background,
 )
 from models.checkpoints import BadCheckpoint, quantise_rows
@@ -31,8 +30,8 @@ def background(n=6, seed=0, strata=(PHOTO, PHOTO, PHOTO, GENERATED, LAUNDERED, L
 
 def test_strata_and_thumbnails_come_back_exactly_and_rows_nearly(tmp_path):
     given = background()
-    save_background(tmp_path, given)
-    loaded = load_background(tmp_path)
+    write_background(tmp_path / BACKGROUND, given)
+    loaded = read_background(tmp_path / BACKGROUND)
     assert loaded is not None
     assert loaded.model_id == "an encoder"
     assert np.array_equal(loaded.strata, given.strata)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from models import load_encoder
 from models.backbones.residual import ResidualNet, descriptor_layout
-from models.background import Background, load_background, save_background, thumbnail
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.background import BACKGROUND, Background, read_background, thumbnail, write_background
+from models.card import BackboneCard, Card, PartCard
 from models.checkpoints import BadCheckpoint, load_encoder_folder, save_encoder
 from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
@@ -43,7 +43,7 @@ def save_small(folder, *, seed=0, size=64, parts=2):
     card = Card(
         name="small",
         backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
-        preprocessing=PreprocessingCard(height=size, width=size),
+        preprocessing=Preprocessing(height=size, width=size),
         parts=tuple(PartCard(name=name, head="cca", dimension=12) for name in names),
         fusion="harmonic-mean-p" if parts > 1 else "single",
     )
@@ -79,7 +79,7 @@ def test_patches_of_a_cropping_encoder_cover_the_whole_picture(tmp_path):
     save_small(tmp_path)
     squashing = load_encoder_folder(tmp_path)
     card = squashing.card.model_copy(
-        update={"preprocessing": PreprocessingCard(height=64, width=64, resize="centre-crop")}
+        update={"preprocessing": Preprocessing(height=64, width=64, resize="centre-crop")}
     )
     cropping = Encoder(card, squashing.backbone, squashing.head, reference=squashing.reference)
     wide = picture(size=(200, 60))
@@ -135,19 +135,19 @@ def test_a_background_comes_back_nearly_equal_and_belongs_to_its_encoder(tmp_pat
     images = [picture(seed) for seed in range(5)]
     rows = encoder.encode(images)
     thumbnails = np.stack([thumbnail(image) for image in images])
-    save_background(tmp_path, Background(encoder.model_id, rows, thumbnails))
+    write_background(tmp_path / BACKGROUND, Background(encoder.model_id, rows, thumbnails))
     loaded = load_encoder_background(str(tmp_path), encoder)
     assert loaded is not None
     assert np.abs(loaded.rows @ rows.T - rows @ rows.T).max() < 5e-3
     assert np.array_equal(loaded.thumbnails, thumbnails)
-    save_background(tmp_path, Background("another", rows, thumbnails))
+    write_background(tmp_path / BACKGROUND, Background("another", rows, thumbnails))
     with pytest.raises(BadCheckpoint, match="another"):
         load_encoder_background(str(tmp_path), encoder)
 
 
 def test_a_folder_without_background_has_none(tmp_path):
     save_small(tmp_path)
-    assert load_background(tmp_path) is None
+    assert read_background(tmp_path / BACKGROUND) is None
 
 
 def test_the_blocks_of_a_descriptor_have_unit_length_and_the_last_needs_no_weights():
@@ -172,7 +172,7 @@ def test_a_map_that_reads_some_columns_comes_back_nearly_equal(tmp_path):
     card = Card(
         name="small",
         backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
-        preprocessing=PreprocessingCard(height=64, width=64),
+        preprocessing=Preprocessing(height=64, width=64),
         parts=(PartCard(name="whole", head="cca", dimension=3),),
     )
     save_encoder(tmp_path, card, net, (HeadPart("whole", fitted),))

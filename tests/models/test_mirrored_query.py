@@ -8,11 +8,12 @@ from torch.nn import functional
 
 from models.backbones.features import Backbone, Features
 from models.backbones.residual import ResidualNet
-from models.background import Background, save_background
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.background import BACKGROUND, Background, write_background
+from models.card import BackboneCard, Card, PartCard
 from models.checkpoints import load_encoder_folder, save_encoder
 from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
+from models.images.preprocessing import Preprocessing
 from models.loading import load_encoder_background
 
 SIDE, GRID, WIDTH = 32, 4, 5
@@ -33,7 +34,7 @@ def card_of(*, mirrored, backbone="mosaic", parts=("structure", "appearance")):
     return Card(
         name="small",
         backbone=BackboneCard(name=backbone),
-        preprocessing=PreprocessingCard(height=SIDE, width=SIDE),
+        preprocessing=Preprocessing(height=SIDE, width=SIDE),
         parts=tuple(PartCard(name=name, head="linear", dimension=WIDTH) for name in parts),
         mirrored_query=mirrored,
     )
@@ -100,7 +101,7 @@ def test_it_is_another_encoder_also_on_disk(tmp_path):
         card = Card(
             name="small",
             backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
-            preprocessing=PreprocessingCard(height=64, width=64),
+            preprocessing=Preprocessing(height=64, width=64),
             parts=(PartCard(name="whole", head="none", dimension=net.dimension),),
             mirrored_query=mirrored,
         )
@@ -120,7 +121,9 @@ def test_the_background_keeps_both_views(tmp_path):
     encoder = encoder_of()
     rows = encoder.encode([picture(seed) for seed in range(6)], domain="query")
     (tmp_path / "card.json").write_text(encoder.card.model_dump_json())
-    save_background(tmp_path, Background(encoder.model_id, rows, np.zeros((6, 16, 16), np.uint8)))
+    write_background(
+        tmp_path / BACKGROUND, Background(encoder.model_id, rows, np.zeros((6, 16, 16), np.uint8))
+    )
     loaded = load_encoder_background(str(tmp_path), encoder)
     assert loaded is not None
     assert np.abs(loaded.rows - rows).max() < 0.004

@@ -9,8 +9,9 @@ import torch
 from models import load_encoder
 from models.backbones.residual import ResidualNet
 from models.background import BACKGROUND, Background, thumbnail, write_background
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.card import BackboneCard, Card, PartCard
 from models.checkpoints import CARD, save_encoder
+from models.images.preprocessing import Preprocessing
 from tests.app.conftest import picture
 
 WIDTHS = (8, 8, 8)
@@ -23,7 +24,7 @@ def make_encoder(folder: Path, seed: int, *, background: int = 150) -> str:
     card = Card(
         name=f"small-{seed}",
         backbone=BackboneCard(name="residual", widths=WIDTHS, blocks=(0, 0, 0)),
-        preprocessing=PreprocessingCard(height=32, width=32),
+        preprocessing=Preprocessing(height=32, width=32),
         parts=(PartCard(name="whole", head="none", dimension=backbone.dimension),),
     )
     images = [picture(number) for number in range(10_000, 10_000 + max(background, 50))]

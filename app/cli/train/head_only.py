@@ -54,7 +54,7 @@ def train_head_only(
     plans = head_plans(run.head, recipe, blocks)
     check_head(plans, recipe, blocks, images=run.head_images)
     run.out_folder.mkdir(parents=True, exist_ok=True)
-    shape = Preprocessing(**start.card.preprocessing.model_dump())
+    shape = start.card.preprocessing
 
     def read(paths: Sequence[Path], kept_out: frozenset[str] = frozenset()) -> ImageSet:
         framed = partial(read_framed, paths, shape, limit=run.head_images, seed=recipe.seed)

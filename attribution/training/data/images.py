@@ -48,10 +48,6 @@ class ImageSet:
         """The images of these rows as float32 in [0, 1]."""
         return self.pixels[rows].to(device).float().div_(255.0)
 
-    def subset(self, rows: Sequence[int]) -> ImageSet:
-        """The images of these rows, copied."""
-        return ImageSet(self.pixels[list(rows)], tuple(self.names[row] for row in rows))
-
 
 def read_images(
     paths: Sequence[Path],

@@ -25,16 +25,9 @@ def mix(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
     The collage below is none of them: a pasted region has both structure and appearance.
     """
     n = structure.shape[0]
-    kinds: tuple[Callable[[Tensor, Tensor, Generator], Tensor], ...] = (
-        transfer_statistics,
-        swap_amplitude,
-        resample_patches_small,
-        resample_patches_large,
-        recolour_resampled,
-    )
-    assigned = torch.randint(len(kinds), (n,), generator=generator, device=structure.device)
+    assigned = torch.randint(len(_KINDS), (n,), generator=generator, device=structure.device)
     mixed = torch.empty_like(structure)
-    for index, kind in enumerate(kinds):
+    for index, kind in enumerate(_KINDS):
         rows = (assigned == index).nonzero().squeeze(1)
         if len(rows):
             mixed[rows] = kind(structure[rows], appearance[rows], generator)
@@ -64,24 +57,6 @@ def swap_amplitude(structure: Tensor, appearance: Tensor, generator: Generator) 
     mixed = torch.polar(amplitude, a.angle())
     restored: Tensor = torch.fft.irfft2(mixed, s=structure.shape[-2:])
     return restored.clamp(0, 1)
-
-
-def resample_patches_small(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
-    """`resample_patches` with patches of 4 pixels (8 in large views): fine layout kept."""
-    del generator
-    return resample_patches(structure, appearance, _patch(structure, 4))
-
-
-def resample_patches_large(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
-    """`resample_patches` with patches of 8 pixels (16 in large views): whole textures kept."""
-    del generator
-    return resample_patches(structure, appearance, _patch(structure, 8))
-
-
-def recolour_resampled(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
-    """Patch resampling, then amplitude exchange: both kinds of damage at once."""
-    resampled = resample_patches(structure, appearance, _patch(structure, 4))
-    return swap_amplitude(resampled, appearance, generator)
 
 
 def resample_patches(structure: Tensor, appearance: Tensor, patch: int) -> Tensor:
@@ -119,12 +94,23 @@ def collage(structure: Tensor, appearance: Tensor, generator: Generator) -> Tens
     return torch.where(inside, appearance, structure)
 
 
-def _patch(images: Tensor, side: int) -> int:
+def _resampled(structure: Tensor, appearance: Tensor, side: int) -> Tensor:
     """Patches grow with the view: their comparisons grow with the fourth power of its side."""
-    return side if images.shape[-1] <= LARGE else 2 * side
+    return resample_patches(
+        structure, appearance, side if structure.shape[-1] <= LARGE else 2 * side
+    )
 
 
 def _standard_luma(images: Tensor) -> Tensor:
     luma = torch.einsum("j,njhw->nhw", images.new_tensor(_LUMA), images)[:, None]
     std, mean = torch.std_mean(luma, dim=(2, 3), keepdim=True)
     return (luma - mean) / std.clamp(min=0.02)
+
+
+_KINDS: tuple[Callable[[Tensor, Tensor, Generator], Tensor], ...] = (
+    transfer_statistics,
+    swap_amplitude,
+    lambda a, b, _: _resampled(a, b, 4),  # fine layout kept
+    lambda a, b, _: _resampled(a, b, 8),  # whole textures kept
+    lambda a, b, generator: swap_amplitude(_resampled(a, b, 4), b, generator),  # both damages
+)

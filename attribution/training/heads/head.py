@@ -72,7 +72,7 @@ def train_head(
     head: HeadKind,
     recipe: HeadRecipe,
     synthetic: ImageSet | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = lambda _: None,
 ) -> MadeHead:
     """Make a head for a backbone that stays as it is, without labels.
 
@@ -101,7 +101,7 @@ def train_head(
         shape,
         views=0 if head == "whiten" else recipe.views_of(len(images)),
         seed=recipe.seed,
-        on_images=_reporter("images", len(images), on_progress),
+        on_images=lambda done: on_progress(HeadProgress("images", done, len(images))),
     )
     parts = _fit(plans, rows, recipe, blocks, on_progress)
     if synthetic is None:
@@ -111,7 +111,7 @@ def train_head(
         synthetic,
         shape,
         views=0,
-        on_images=_reporter("synthetic", len(synthetic), on_progress),
+        on_images=lambda done: on_progress(HeadProgress("synthetic", done, len(synthetic))),
     )
     sources, queries = rows.moments(["images"]), others.moments(["images"])
     mapped = tuple(
@@ -168,26 +168,18 @@ def _fit(
     rows: CachedRows,
     recipe: HeadRecipe,
     blocks: Sequence[Part],
-    on_progress: OnProgress | None,
+    on_progress: OnProgress,
 ) -> tuple[HeadPart, ...]:
     if plans[0].head == "linear":
-
-        def report(done: int, loss: float) -> None:
-            if on_progress is not None:
-                on_progress(HeadProgress("epochs", done, recipe.epochs, loss))
-
-        return (HeadPart(plans[0].name, train_linear(rows, recipe, report)),)
+        trained = train_linear(
+            rows,
+            recipe,
+            lambda done, loss: on_progress(HeadProgress("epochs", done, recipe.epochs, loss)),
+        )
+        return (HeadPart(plans[0].name, trained),)
     parts = []
     for plan in plans:
         columns = columns_of(plan, blocks)
         fitted = fit_map(plan, rows.moments(plan.pairs, columns), columns)
         parts.append(HeadPart(plan.name, fitted))
     return tuple(parts)
-
-
-def _reporter(
-    stage: Literal["images", "synthetic"], total: int, on_progress: OnProgress | None
-) -> Callable[[int], None] | None:
-    if on_progress is None:
-        return None
-    return lambda done: on_progress(HeadProgress(stage, done, total))

@@ -12,12 +12,7 @@ from torch.nn import functional
 
 from attribution.training.heads.cached import CachedRows
 from attribution.training.losses.contrast import multi_positive
-from attribution.training.losses.infomax import (
-    IndependentComponents,
-    Infomax,
-    LogDeterminant,
-    NearestNeighbours,
-)
+from attribution.training.objective.infomax import make_infomax
 from attribution.training.objective.projection import Projector
 from attribution.training.recipe.head_recipe import HeadRecipe
 from attribution.training.recipe.plans import UnfitHead
@@ -111,7 +106,7 @@ class _Learner(nn.Module):
         self._projector = (
             Projector(columns, columns, recipe.projection) if recipe.projection > 0 else None
         )
-        self._infomax = _make_infomax(recipe, columns)
+        self._infomax = make_infomax(recipe, columns)
 
     def forward(self, rows: CachedRows, chosen: Tensor) -> Tensor:
         """The loss of some of the views against the images they show, each a key once."""
@@ -149,16 +144,6 @@ class _Learner(nn.Module):
             return rows
         projected: Tensor = self._projector(rows)
         return functional.normalize(projected, dim=1)
-
-
-def _make_infomax(recipe: HeadRecipe, columns: int) -> Infomax | None:
-    if recipe.disentanglement == "none" or recipe.disentanglement_weight == 0:
-        return None
-    if recipe.disentanglement == "koleo":
-        return NearestNeighbours()
-    if recipe.disentanglement == "ica":
-        return IndependentComponents(recipe.disentanglement_batches, columns)
-    return LogDeterminant(recipe.disentanglement_batches)
 
 
 def _batches(views: int, batch: int, generator: Generator) -> Iterator[Tensor]:

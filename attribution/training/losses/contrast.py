@@ -1,10 +1,9 @@
-"""Contrastive alignment losses, as pure functions of unit vectors, and the queue of MoCo."""
+"""Contrastive alignment losses, as pure functions of unit vectors."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 
 def contrastive(
@@ -46,13 +45,44 @@ def contrastive(
     return (logits.masked_fill(hidden, -torch.inf).logsumexp(dim=1) - positive).mean()
 
 
+def nt_xent(mild: Tensor, strong: Tensor, *, temperature: float, decoupled: bool) -> Tensor:
+    """`contrastive` of both directions, the other images of both views as negatives.
+
+    NT-Xent of Chen et al., ICML 2020.
+
+    Args:
+        mild: `(n, d)` unit rows of one view of each image.
+        strong: `(n, d)` unit rows of another view, in the same order.
+        temperature: as in `contrastive`.
+        decoupled: as in `contrastive`.
+
+    Returns:
+        Scalar.
+    """
+    n = len(mild)
+    pairs = torch.arange(n, device=mild.device)
+    itself = torch.zeros(n, 2 * n, dtype=torch.bool, device=mild.device)
+    itself[pairs, n + pairs] = True
+    first, second = (
+        contrastive(
+            queries,
+            torch.cat([keys, queries]),
+            pairs,
+            temperature=temperature,
+            excluded=itself,
+            decoupled=decoupled,
+        )
+        for queries, keys in ((mild, strong), (strong, mild))
+    )
+    return 0.5 * (first + second)
+
+
 def multi_positive(
     queries: Tensor,
     keys: Tensor,
     positives: Tensor,
     *,
     temperature: float,
-    excluded: Tensor | None = None,
     decoupled: bool = False,
 ) -> Tensor:
     r"""InfoNCE of each query against several positive keys, one term a positive.
@@ -72,16 +102,13 @@ def multi_positive(
         positives: `(n, p)` columns of the positive keys of each query. Repeat a column where
             a query has fewer.
         temperature: :math:`\tau`.
-        excluded: `(n, m)` boolean, further keys that are no negatives. A positive itself is
-            never excluded.
         decoupled: leave the positive out of the denominator, as in `contrastive`.
 
     Returns:
         Scalar.
     """
     logits = queries @ keys.T / temperature
-    hidden = torch.zeros_like(logits, dtype=torch.bool) if excluded is None else excluded
-    hidden = hidden.scatter(1, positives, value=True)
+    hidden = torch.zeros_like(logits, dtype=torch.bool).scatter(1, positives, value=True)
     negative = logits.masked_fill(hidden, -torch.inf).logsumexp(dim=1, keepdim=True)
     return _information(logits.gather(1, positives), negative, decoupled=decoupled)
 
@@ -111,40 +138,6 @@ def momentum_contrastive(
     positive = (queries * keys).sum(dim=1, keepdim=True) / temperature
     negative = (queries @ queue.T / temperature).logsumexp(dim=1, keepdim=True)
     return _information(positive, negative, decoupled=decoupled)
-
-
-class KeyQueue(nn.Module):
-    """Ring of the newest momentum keys; its state is a buffer, so a checkpoint keeps it exactly.
-
-    It starts with random unit rows, as the paper's, which the first `size` keys replace.
-
-    Args:
-        size: keys held; it need not be a multiple of the batch.
-        dimension: columns of a key.
-    """
-
-    rows: Tensor
-    """`(size, dimension)` unit rows. `push` replaces this tensor and leaves the old one as it
-    was, so that a loss computed from it can still be differentiated."""
-    next: Tensor
-
-    def __init__(self, size: int, dimension: int) -> None:
-        super().__init__()
-        if size < 1:
-            raise ValueError(f"a queue of {size} keys gives no negatives: give it at least one")
-        self.register_buffer("rows", functional.normalize(torch.randn(size, dimension), dim=1))
-        self.register_buffer("next", torch.zeros((), dtype=torch.int64))
-
-    @torch.no_grad()
-    def push(self, keys: Tensor) -> None:
-        """Put `(n, dimension)` keys in the place of the oldest; the last `size` if they are more.
-
-        On several processes give each the keys of all (`distributed.gather`), in one order.
-        """
-        newest = keys.detach()[-len(self.rows) :].to(self.rows.dtype)
-        places = (self.next + torch.arange(len(newest), device=newest.device)) % len(self.rows)
-        self.rows = self.rows.index_copy(0, places, newest)
-        self.next = (self.next + len(newest)) % len(self.rows)
 
 
 def _information(positive: Tensor, negative: Tensor, *, decoupled: bool) -> Tensor:

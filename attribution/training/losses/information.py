@@ -1,9 +1,8 @@
-"""Infomax terms that spread information over the directions of an embedding."""
+"""Infomax losses, as pure functions: they spread rows over the directions of an embedding."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
 
 import torch
 from torch import Tensor
@@ -101,38 +100,3 @@ def ica(rows: Tensor, weight: Tensor, epsilon: float = 1e-4) -> Tensor:
     gain = volume + density.sum(dim=1).mean() - epsilon / 2 * unmixing.square().sum()
     entropy = log_determinant(rows.double(), epsilon) / 2
     return (entropy - gain / d).to(rows.dtype)
-
-
-def effective_rank(rows: Tensor) -> float:
-    """Exponential of the entropy of the normalised singular values (Roy and Vetterli, 2007)."""
-    centred = (rows - rows.mean(dim=0)).double()
-    values = torch.linalg.svdvals(centred)
-    shares = values / values.sum().clamp(min=1e-12)
-    return float(torch.exp(-(shares * shares.clamp(min=1e-12).log()).sum()))
-
-
-class RecentRows:
-    """The rows of the last few batches, detached, to estimate a covariance larger than a batch."""
-
-    def __init__(self, batches: int) -> None:
-        self._batches: deque[Tensor] = deque(maxlen=max(0, batches - 1))
-
-    def join(self, rows: Tensor) -> tuple[Tensor, int]:
-        """Put the new rows before the kept ones; also return how many batches that makes.
-
-        Only the new rows carry a gradient, so the caller multiplies the loss by that number to
-        keep the size of the gradient independent of the memory.
-        """
-        joined = torch.cat([rows, *self._batches])
-        count = len(self._batches) + 1
-        self._batches.append(rows.detach())
-        return joined, count
-
-    def state(self) -> list[Tensor]:
-        """What a checkpoint must keep to resume exactly."""
-        return list(self._batches)
-
-    def restore(self, batches: list[Tensor]) -> None:
-        """Take back what `state` gave."""
-        self._batches.clear()
-        self._batches.extend(batches)

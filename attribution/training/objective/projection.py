@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 from torch.nn import functional
+
+HIDDEN = 512
+
+Columns = Mapping[str, slice]
+"""Columns of the descriptor that each projection sees."""
 
 
 class Projector(nn.Sequential):
@@ -16,6 +23,27 @@ class Projector(nn.Sequential):
             nn.ReLU(inplace=True),
             nn.Linear(hidden, out, bias=False),
         )
+
+
+class Projectors(nn.ModuleDict):
+    """A projector for each slice of the descriptor, by name.
+
+    Args:
+        columns: the slices.
+        out: columns of each projection.
+    """
+
+    def __init__(self, columns: Columns, out: int) -> None:
+        widths = {name: part.stop - part.start for name, part in columns.items()}
+        super().__init__({name: Projector(width, HIDDEN, out) for name, width in widths.items()})
+        self.columns = columns
+
+    def forward(self, descriptors: Tensor) -> dict[str, Tensor]:
+        """`(n, d)` descriptors to `(n, out)` unit rows, by name."""
+        return {
+            name: functional.normalize(projector(descriptors[:, self.columns[name]]), dim=1)
+            for name, projector in self.items()
+        }
 
 
 class PrototypeHead(nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
 from typing import Self
 
@@ -38,18 +37,6 @@ def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> N
         )
     for name, follower in followers.items():
         follower.lerp_(leaders[name], 1 - momentum)
-
-
-def cosine_momentum(step: int, steps: int, start: float = 0.996, end: float = 1.0) -> float:
-    r"""The momentum of a step: from `start` to `end` along half a cosine.
-
-    .. math:: m = e - (e - s) \, (1 + \cos(\pi \, \mathrm{step} / \mathrm{steps})) / 2
-
-    Grill et al., NeurIPS 2020, and Caron et al., ICCV 2021: the teacher averages over ever more
-    steps and stands still at the end.
-    """
-    progress = min(1.0, step / max(1, steps))
-    return end - (end - start) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 class Teacher(nn.Module):

@@ -174,11 +174,6 @@ class TrainingConfig(BaseModel):
         return self.views == "synthesis-aware" and weighted
 
     @property
-    def disentangles(self) -> bool:
-        """Whether a step has an Infomax term."""
-        return self.disentanglement != "none" and self.disentanglement_weight > 0
-
-    @property
     def steps(self) -> int:
         """Optimiser steps of the whole run."""
         return sum(stage.steps for stage in self.stages)
@@ -224,7 +219,7 @@ def read_config(path: Path | None) -> TrainingConfig:
     except ValidationError as error:
         wrong = "; ".join(_complaint(each["loc"], each["msg"]) for each in error.errors())
         raise BadRecipe(f"{path}: {wrong}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadRecipe(f"{path}: {error}") from error
 
 
@@ -237,17 +232,14 @@ def _complaint(place: tuple[int | str, ...], message: str) -> str:
 def _parse(path: Path) -> Any:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".json":
-        try:
-            return json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise BadRecipe(f"{path}: {error}") from error
+        return json.loads(text)
     try:
         import yaml  # noqa: PLC0415  (the extra `train`)
     except ImportError as error:
-        raise BadRecipe(
-            f'{path}: YAML needs the extra: pip install "attribution[train]"; or give JSON'
+        raise ValueError(
+            'YAML needs the extra: pip install "attribution[train]"; or give JSON'
         ) from error
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise BadRecipe(f"{path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error

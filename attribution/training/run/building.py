@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from attribution.training.recipe.head_recipe import HeadRecipe
 from attribution.training.recipe.plans import PartPlan, UnfitHead
 from models.backbones.features import Backbone
 from models.backbones.residual import ResidualNet
-from models.background import BACKGROUND, save_background
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.background import BACKGROUND, write_background
+from models.card import BackboneCard, Card, PartCard
 from models.checkpoints import load_encoder_folder, save_encoder
 from models.encoder import Encoder
 from models.heads import Head, HeadPart
@@ -98,52 +98,43 @@ def build_encoder(
     if parts is None:
         if images is None:
             raise UnfitHead("a head needs images to be fitted on: give them, or ready parts")
-        shape = Preprocessing(**preprocessing.model_dump())
         parts = fit_parts(
-            net, images, plans, shape, seed=config.seed, limit=limit, on_images=on_images
+            net, images, plans, preprocessing, seed=config.seed, limit=limit, on_images=on_images
         )
     head = Head(net.dimension, parts)
+    several = len(head.parts) > 1
+    words = asdict(description)
+    if origin is not None:
+        words["licence"] = description.licence or origin.licence
+        words["description"] = description.description or origin.description
     card = Card(
-        name=description.name,
+        **words,
         backbone=backbone,
         preprocessing=preprocessing,
-        parts=tuple(
-            PartCard(
-                name=part.name,
-                head=plan.head,
-                dimension=part.dimension,
-                fitted_on=" and ".join(plan.pairs),
-            )
-            for part, plan in zip(head.parts, plans, strict=True)
-        ),
-        fusion="harmonic-mean-p" if len(head.parts) > 1 else "single",
+        parts=_part_cards(head, plans),
+        fusion="harmonic-mean-p" if several else "single",
         mirrored_query=mirrored_query,
-        hubness=hubness if len(head.parts) > 1 else 0.0,
-        licence=description.licence or ("" if origin is None else origin.licence),
-        description=description.description or ("" if origin is None else origin.description),
-        data=description.data,
-        command=description.command,
-        limits=description.limits,
+        hubness=hubness if several else 0.0,
         recipe=config.model_dump(mode="json"),
     )
     rows = None
-    if len(head.parts) > 1:
-        rows = (
-            _reference_rows(Encoder(card, net, head), reference)
-            if described is None
-            else head(described[reference_places(len(described))].float()).numpy()
-        )
+    if several and described is not None:
+        rows = head(described[reference_places(len(described))].float()).numpy()
+    elif several:
+        rows = _reference_rows(Encoder(card, net, head), reference)
     save_encoder(folder, card, net, parts, reference=rows)
     (folder / BACKGROUND).unlink(missing_ok=True)  # one of another encoder would be refused
     encoder = load_encoder_folder(folder)
     if background is not None:
-        save_background(
-            folder,
-            make_background(
-                encoder, background, background_count, sizes=strata, seed=config.seed,
-                on_picture=on_background,
-            ),
-        )  # fmt: skip
+        made = make_background(
+            encoder,
+            background,
+            background_count,
+            sizes=strata,
+            seed=config.seed,
+            on_picture=on_background,
+        )
+        write_background(folder / BACKGROUND, made)
     return encoder
 
 
@@ -156,7 +147,7 @@ def reference_places(images: int) -> list[int]:
     return [place * images // count for place in range(count)]
 
 
-def _cards(net: Backbone, origin: Card | None, size: int) -> tuple[BackboneCard, PreprocessingCard]:
+def _cards(net: Backbone, origin: Card | None, size: int) -> tuple[BackboneCard, Preprocessing]:
     """What the card says of the network and of how it sees pictures."""
     if origin is not None:
         return origin.backbone, origin.preprocessing
@@ -166,7 +157,19 @@ def _cards(net: Backbone, origin: Card | None, size: int) -> tuple[BackboneCard,
             "encoder that it comes from as origin"
         )
     backbone = BackboneCard(name="residual", widths=net.widths, blocks=net.blocks)
-    return backbone, PreprocessingCard(height=size, width=size)
+    return backbone, Preprocessing(height=size, width=size)
+
+
+def _part_cards(head: Head, plans: Sequence[PartPlan]) -> tuple[PartCard, ...]:
+    return tuple(
+        PartCard(
+            name=part.name,
+            head=plan.head,
+            dimension=part.dimension,
+            fitted_on=" and ".join(plan.pairs),
+        )
+        for part, plan in zip(head.parts, plans, strict=True)
+    )
 
 
 def _reference_rows(encoder: Encoder, pictures: Iterable[Image.Image]) -> NDArray[np.float32]:

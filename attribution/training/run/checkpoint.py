@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import pickle
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch.optim import AdamW
-from torch.optim.swa_utils import AveragedModel
 
 from attribution.files import replacing
-from attribution.training.objective.objective import Objective
 from attribution.training.recipe.config import TrainingConfig
-from attribution.training.recipe.precision import Precision
-from models.backbones.residual import ResidualNet
+from attribution.training.run.state import Run
 
 CHECKPOINT = "checkpoint.pt"
 # What torch raises on files that are none of its own, or cut short.
@@ -37,20 +32,6 @@ class ForeignRun(ValueError):
 
 class DamagedRun(ValueError):
     """The folder's checkpoint cannot be read; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a run is and all that it changes, but the number of the step."""
-
-    config: TrainingConfig
-    digest: str
-    """Of the images, those held out included."""
-    net: ResidualNet
-    objective: Objective
-    average: AveragedModel
-    optimizer: AdamW
-    precision: Precision
 
 
 def save_run(run: Run, step: int, folder: Path) -> None:

@@ -15,8 +15,8 @@ from attribution.measures import average_precision, hit_at, truth_ranks
 from attribution.training.data.images import ImageSet
 from attribution.training.data.mixing import mix
 from attribution.training.data.views import MILD, STRONG, make_view
-from attribution.training.losses.information import effective_rank, log_determinant
-from attribution.training.run.uniformity import alignment, uniformity
+from attribution.training.losses.information import log_determinant
+from attribution.training.run.spread import alignment, effective_rank, uniformity
 from models.backbones.residual import ResidualNet
 
 BATCH = 128

@@ -8,29 +8,23 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
 
 from attribution.training.data.images import ImageSet, NoImages
-from attribution.training.distributed import (
-    average_gradients,
-    rank,
-    share_batch_norm,
-    world_size,
-)
-from attribution.training.losses.information import effective_rank
-from attribution.training.objective.objective import Objective, make_views
-from attribution.training.objective.schedule import learning_rate
+from attribution.training.distributed import average_gradients, rank, world_size
+from attribution.training.objective.pairing import make_views
 from attribution.training.recipe.config import TrainingConfig
-from attribution.training.recipe.precision import Precision
 from attribution.training.recipe.preflight import check_run
-from attribution.training.recipe.scope import freeze, train_within
-from attribution.training.run.checkpoint import Run, resume_run, save_run
+from attribution.training.recipe.schedule import learning_rate
+from attribution.training.recipe.scope import train_within
+from attribution.training.run.checkpoint import resume_run, save_run
 from attribution.training.run.journal import Journal
 from attribution.training.run.monitor import HeldOutMetrics, Monitor, split
+from attribution.training.run.spread import effective_rank
+from attribution.training.run.state import new_run
 from models.backbones.residual import ResidualNet
 
 logger = logging.getLogger(__name__)
@@ -92,37 +86,14 @@ class Trainer:
                 f"{len(self.images)} images are fewer than a batch of {config.batch}: "
                 "give more images or a smaller --batch"
             )
-        torch.manual_seed(config.seed)
         self.config, self.folder, self.device = config, folder, device
-        net = ResidualNet(config.widths, config.blocks)
-        if initial is not None:
-            net.load_state_dict(initial.state_dict())
-        freeze(net, config.scope)
-        self.net = net.to(device).to(memory_format=torch.channels_last)
-        self.objective = Objective(net, config).to(device)
-        self.average = AveragedModel(
-            self.net,
-            multi_avg_fn=get_ema_multi_avg_fn(config.average),  # type: ignore[no-untyped-call]
-            use_buffers=True,
-        )
-        share_batch_norm(self.net)
-        share_batch_norm(self.objective)
-        self.optimizer = torch.optim.AdamW(
-            _decayed(self.net, self.objective, config.weight_decay), lr=config.learning_rate
-        )
-        self._precision = Precision(config, device)
+        # The digest is of all pixels: once, not at every checkpoint.
+        self._run = new_run(config, images.digest, device, initial)
+        self.net, self.objective = self._run.net, self._run.objective
+        self.average = self._run.average
         self._monitor = None
         if held_out is not None:
             self._monitor = Monitor(held_out, config.stages[-1].size, device, config.seed)
-        self._run = Run(
-            config,
-            images.digest,  # of all pixels: once, not at every checkpoint
-            self.net,
-            self.objective,
-            self.average,
-            self.optimizer,
-            self._precision,
-        )
         self.step = resume_run(self._run, folder, device)
         if self.step:
             logger.info("resumed at step %d of %d", self.step, config.steps)
@@ -157,13 +128,13 @@ class Trainer:
 
     def _take_step(self, rows: Tensor) -> StepReport:
         config, step, begun = self.config, self.step, time.perf_counter()
-        for group in self.optimizer.param_groups:
+        for group in self._run.optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
         size = config.size_at(step)
         generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + step)
         images = self.images.batch(rows, self.device)
         views = make_views(images, size, generator, with_mixed=config.draws_mixed).shared()
-        loss = self.objective(views, self.net, self._precision.describe, step)
+        loss = self.objective(views, self.net, self._run.precision.describe, step)
         self._update(loss.total)
         value = float(loss.total.detach())
         self._refuse_divergence(value)
@@ -173,14 +144,13 @@ class Trainer:
         return StepReport(self.step, config.steps, size, value, loss.terms, spread, speed)
 
     def _update(self, loss: Tensor) -> None:
-        scaler, alignment = self._precision.scaler, self.objective.alignment
-        self.optimizer.zero_grad(set_to_none=True)
+        optimizer, scaler = self._run.optimizer, self._run.precision.scaler
+        optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(scaler.scale(loss))
-        alignment.before_update(self.step)
-        average_gradients(p for group in self.optimizer.param_groups for p in group["params"])
-        scaler.step(self.optimizer)
+        average_gradients(p for group in optimizer.param_groups for p in group["params"])
+        scaler.step(optimizer)
         scaler.update()
-        alignment.after_update(self.net, self.step)
+        self.objective.alignment.after_update(self.net, self.step)
         self.average.update_parameters(self.net)
         self.step += 1
 
@@ -211,10 +181,7 @@ class Trainer:
         return self.step % every == 0 or self.step == self.config.steps
 
     def _averaged(self) -> ResidualNet:
-        averaged = self.average.module
-        if not isinstance(averaged, ResidualNet):
-            raise TypeError("the weight average lost its network")
-        return averaged
+        return cast("ResidualNet", self.average.module)
 
     def _refuse_divergence(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -240,14 +207,3 @@ class Trainer:
                 seed = torch.Generator().manual_seed(self.config.seed * 7_919 + epoch)
                 drawn, order = epoch, torch.randperm(len(self.images), generator=seed)
             yield order[place * self.config.batch : (place + 1) * self.config.batch]
-
-
-def _decayed(net: nn.Module, objective: Objective, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay matrices and kernels, not norms, biases or the unmixing matrix."""
-    learning = [*net.parameters(), *objective.alignment.parameters()]
-    parameters = [parameter for parameter in learning if parameter.requires_grad]
-    unmixing = [] if objective.infomax is None else list(objective.infomax.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1] + unmixing, "weight_decay": 0.0},
-    ]

@@ -17,9 +17,10 @@ from attribution.index import EmbeddedIndex, Follower
 from attribution.retrieval.retrieval import fusion_of
 from models.backbones.features import Backbone, Features
 from models.background import Background, thumbnail
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.card import BackboneCard, Card, PartCard
 from models.encoder import Encoder
 from models.heads.affine import Head
+from models.images.preprocessing import Preprocessing
 from models.images.previews import make_preview
 
 SIDE = 6
@@ -47,7 +48,7 @@ def encoder() -> Encoder:
     card = Card(
         name="colours",
         backbone=BackboneCard(name="colours"),
-        preprocessing=PreprocessingCard(height=24, width=24),
+        preprocessing=Preprocessing(height=24, width=24),
         parts=(PartCard(name="whole", head="none", dimension=ColourThumbnail.dimension),),
     )
     return Encoder(card, ColourThumbnail(), Head(ColourThumbnail.dimension))

@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from attribution.training import distributed
-from attribution.training.losses.contrast import KeyQueue, contrastive, multi_positive
-from attribution.training.losses.information import RecentRows, ica, koleo, log_determinant
+from attribution.training.losses.contrast import contrastive, multi_positive
+from attribution.training.losses.information import ica, koleo, log_determinant
+from attribution.training.objective.infomax import RecentRows
+from attribution.training.objective.moco import KeyQueue
 
 BATCH, SIDE = 12, 6
 

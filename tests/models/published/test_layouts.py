@@ -12,7 +12,7 @@ import torch
 from models.backbones.resnet import ResNet50
 from models.backbones.vit import VisionTransformer
 from models.published.layouts import LayoutMismatch, load_official, read_official
-from models.published.untrusted import UnreadableCheckpoint, UnsafeCheckpoint, read_checkpoint
+from models.published.untrusted import UnreadableCheckpoint, read_checkpoint
 
 DEPTH = 2
 
@@ -309,7 +309,7 @@ class TestUnsafe:
     def test_a_pickle_that_carries_code_is_refused_unrun(self, tmp_path, write):
         evidence, path = tmp_path / "it-ran", tmp_path / "evil.pth"
         getattr(self, write)({"norm.weight": torch.ones(1), "x": Payload(evidence)}, path)
-        with pytest.raises(UnsafeCheckpoint, match=r"evil\.pth was refused") as refused:
+        with pytest.raises(UnreadableCheckpoint, match=r"evil\.pth was refused") as refused:
             read_official(path)
         assert not evidence.exists()
         assert "weights_only" not in "".join(traceback.format_exception(refused.value)[-2:])
@@ -319,7 +319,7 @@ class TestUnsafe:
         argument = str(evidence).encode()
         size = len(argument).to_bytes(4, "little")
         path.write_bytes(b"(X" + size + argument + b"ios\nmkdir\n.")
-        with pytest.raises(UnsafeCheckpoint):
+        with pytest.raises(UnreadableCheckpoint):
             read_official(path)
         assert not evidence.exists()
 

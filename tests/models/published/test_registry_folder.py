@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.card import BackboneCard, Card, PartCard
 from models.checkpoints import BadCheckpoint, load_backbone, load_encoder_folder, save_encoder
 from models.heads import AffineMap, HeadPart
+from models.images.preprocessing import Preprocessing
 from models.published import registry, timm_hub
 
 
@@ -31,7 +32,7 @@ def folder(tmp_path, monkeypatch):
     card = Card(
         name="small",
         backbone=BackboneCard(name="dino-vits16"),
-        preprocessing=PreprocessingCard(height=64, width=64),
+        preprocessing=Preprocessing(height=64, width=64),
         parts=(PartCard(name="whole", head="linear", dimension=384),),
     )
     save_encoder(tmp_path, card, backbone, (HeadPart("whole", head),))

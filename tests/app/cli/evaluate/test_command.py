@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from models.backbones.residual import ResidualNet
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.card import BackboneCard, Card, PartCard
 from models.checkpoints import save_encoder
 from models.heads import AffineMap, HeadPart
+from models.images.preprocessing import Preprocessing
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def encoder(tmp_path_factory):
     card = Card(
         name="small",
         backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
-        preprocessing=PreprocessingCard(height=64, width=64),
+        preprocessing=Preprocessing(height=64, width=64),
         parts=tuple(PartCard(name=name, head="cca", dimension=12) for name in names),
         fusion="harmonic-mean-p",
     )

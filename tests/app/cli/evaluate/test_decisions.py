@@ -8,15 +8,16 @@ import torch
 from PIL import Image, ImageFilter
 
 from models.backbones.residual import ResidualNet
-from models.background import Background, save_background, thumbnail
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.background import BACKGROUND, Background, thumbnail, write_background
+from models.card import BackboneCard, Card, PartCard
 from models.checkpoints import save_encoder
 from models.heads import AffineMap, HeadPart
+from models.images.preprocessing import Preprocessing
 from models.loading import load_encoder
 from tests.app.cli.conftest import picture
 
 COPIES, STRANGERS = 8, 12
-BACKGROUND = 60  # enough for alpha 0.1 and 0.05, not for 0.01
+SHIPPED = 60  # enough for alpha 0.1 and 0.05, not for 0.01
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +31,17 @@ def encoder(tmp_path_factory):
     card = Card(
         name="small",
         backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
-        preprocessing=PreprocessingCard(height=48, width=48),
+        preprocessing=Preprocessing(height=48, width=48),
         parts=(PartCard(name="whole", head="cca", dimension=12),),
     )
     save_encoder(folder, card, net, parts)
     outside = load_encoder(str(folder)).encode([picture(seed) for seed in range(2000, 2060)])
     save_encoder(folder, card, net, parts, reference=outside)
     loaded = load_encoder(str(folder))
-    images = [picture(seed) for seed in range(1000, 1000 + BACKGROUND)]
+    images = [picture(seed) for seed in range(1000, 1000 + SHIPPED)]
     rows = loaded.encode(images, domain="query")
     thumbnails = np.stack([thumbnail(image) for image in images])
-    save_background(folder, Background(loaded.model_id, rows, thumbnails))
+    write_background(folder / BACKGROUND, Background(loaded.model_id, rows, thumbnails))
     return folder
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from models.background import load_background
+from models.background import BACKGROUND, read_background
 from models.checkpoints import load_backbone
 from models.encoder import weights_digest
 
@@ -50,7 +50,7 @@ def test_a_run_leaves_an_encoder_and_says_how_to_use_it(trained, folder):
     assert card["name"] == "tiny"
     assert card["recipe"]["batch"] == 16
     assert [part["name"] for part in card["parts"]] == ["structure", "outline", "appearance"]
-    background = load_background(encoder)
+    background = read_background(encoder / BACKGROUND)
     assert np.bincount(background.strata).tolist() == [15, 2, 3]
 
 
@@ -120,7 +120,7 @@ def test_a_head_alone_is_made_on_an_encoder_that_stays_as_it_is(attribution, tra
     assert [(part["name"], part["head"]) for part in card["parts"]] == [("whole", "whiten")]
     first, second = load_backbone(start), load_backbone(made)
     assert weights_digest(first) == weights_digest(second)
-    assert np.bincount(load_background(made).strata).tolist() == [15, 0, 3]
+    assert np.bincount(read_background(made / BACKGROUND).strata).tolist() == [15, 0, 3]
 
 
 def test_options_of_the_wrong_scope_are_refused(attribution, folder, tmp_path):

@@ -8,7 +8,8 @@ from attribution.answer import CalibrationState
 from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.calibration.shares.newest import NewestShares, Shares, default_shares
 from attribution.catalog import Catalog
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard, SharesCard
+from models.card import BackboneCard, Card, PartCard, SharesCard
+from models.images.preprocessing import Preprocessing
 
 FITTED = ShareModel(offset=2.0)
 
@@ -17,7 +18,7 @@ def card(shares=None):
     return Card(
         name="thumbnail",
         backbone=BackboneCard(name="thumbnail"),
-        preprocessing=PreprocessingCard(height=32, width=32),
+        preprocessing=Preprocessing(height=32, width=32),
         parts=(PartCard(name="whole", head="none", dimension=4),),
         shares=shares,
     )

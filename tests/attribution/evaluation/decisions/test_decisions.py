@@ -24,9 +24,10 @@ from attribution.index import open_index
 from attribution.retrieval.retrieval import fusion_of
 from models.backbones.features import Backbone, Features
 from models.background import Background, thumbnail
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.card import BackboneCard, Card, PartCard
 from models.encoder import Encoder
 from models.heads.affine import Head
+from models.images.preprocessing import Preprocessing
 
 SIDE = 8
 
@@ -52,7 +53,7 @@ def encoder():
     card = Card(
         name="thumbnail",
         backbone=BackboneCard(name="thumbnail"),
-        preprocessing=PreprocessingCard(height=32, width=32),
+        preprocessing=Preprocessing(height=32, width=32),
         parts=(PartCard(name="whole", head="none", dimension=SIDE * SIDE),),
     )
     bare = Encoder(card, Thumbnail(), Head(SIDE * SIDE))

@@ -16,9 +16,10 @@ from attribution.evaluation.ranks.baselines import (
     make,
 )
 from models.backbones.features import Backbone, Features
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.card import BackboneCard, Card, PartCard
 from models.encoder import Encoder
 from models.heads import Head
+from models.images.preprocessing import Preprocessing
 
 
 def picture(seed=0, size=(60, 40)):
@@ -44,7 +45,7 @@ def encoder():
     card = Card(
         name="small",
         backbone=BackboneCard(name="mosaic"),
-        preprocessing=PreprocessingCard(height=52, width=44),
+        preprocessing=Preprocessing(height=52, width=44),
         parts=(PartCard(name="whole", head="none", dimension=net.dimension),),
     )
     return Encoder(card, net, Head(net.dimension))

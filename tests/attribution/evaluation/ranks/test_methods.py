@@ -13,9 +13,10 @@ from attribution.evaluation.ranks.methods import (
 )
 from attribution.retrieval.retrieval import Fusion
 from models.backbones.residual import ResidualNet
-from models.card import BackboneCard, Card, PartCard, PreprocessingCard
+from models.card import BackboneCard, Card, PartCard
 from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
+from models.images.preprocessing import Preprocessing
 
 WIDTH = 6
 
@@ -32,7 +33,7 @@ def small_encoder(seed=0, *, mirrored_query=False):
     card = Card(
         name="small",
         backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
-        preprocessing=PreprocessingCard(height=32, width=32),
+        preprocessing=Preprocessing(height=32, width=32),
         parts=tuple(PartCard(name=name, head="linear", dimension=WIDTH) for name in names),
         fusion="harmonic-mean-p",
         mirrored_query=mirrored_query,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from attribution.training.data import mixing, views
-from attribution.training.objective.objective import make_views
+from attribution.training.objective.pairing import make_views
 
 
 def generator(seed=0):

@@ -198,7 +198,7 @@ def test_a_head_on_a_published_backbone_becomes_a_folder_that_needs_no_download(
     published, tmp_path, head
 ):
     start = load_encoder("dino-vits16", weights=published)
-    shape = Preprocessing(**start.card.preprocessing.model_dump())
+    shape = start.card.preprocessing
     recipe = HeadRecipe(epochs=1, batch=16, components=16, disentanglement="koleo")
     made = train_head(
         start.backbone, image_set(24, side=64), shape, head=head, recipe=recipe,
@@ -230,7 +230,7 @@ def test_a_head_on_a_published_backbone_becomes_a_folder_that_needs_no_download(
 
 def test_reference_rows_are_those_of_the_pictures_themselves(published, tmp_path):
     start = load_encoder("dino-vits16", weights=published)
-    shape = Preprocessing(**start.card.preprocessing.model_dump())
+    shape = start.card.preprocessing
     (tmp_path / "images").mkdir()
     pictures = []
     for name, pixels in zip(image_set(24).names, image_set(24, side=80).pixels, strict=True):

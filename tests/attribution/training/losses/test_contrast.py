@@ -1,4 +1,4 @@
-"""Several positives and MoCo's queue against slow formulas; `contrastive` is in test_losses."""
+"""Contrastive losses against slow formulas over a grid, and against numerical gradients."""
 
 import math
 
@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from attribution.training.losses.contrast import (
-    KeyQueue,
     contrastive,
     momentum_contrastive,
     multi_positive,
+    nt_xent,
 )
 
 
@@ -24,20 +24,75 @@ def positives_of(n, m, p, seed=0):
     return torch.stack([torch.randperm(m, generator=generator)[:p] for _ in range(n)])
 
 
-@pytest.mark.parametrize("p", [1, 2, 3])
+def slow_contrastive(queries, keys, positives, temperature, excluded, decoupled):
+    total = 0.0
+    for i in range(len(queries)):
+        positive = float(np.dot(queries[i], keys[positives[i]])) / temperature
+        denominator = 0.0
+        for j in range(len(keys)):
+            if j == positives[i]:
+                denominator += 0.0 if decoupled else math.exp(positive)
+            elif excluded is None or not excluded[i][j]:
+                denominator += math.exp(float(np.dot(queries[i], keys[j])) / temperature)
+        total += math.log(denominator) - positive
+    return total / len(queries)
+
+
+@pytest.mark.parametrize("n", [2, 5, 9])
 @pytest.mark.parametrize("temperature", [0.05, 0.2, 1.0])
 @pytest.mark.parametrize("decoupled", [False, True])
 @pytest.mark.parametrize("with_excluded", [False, True])
-def test_multi_positive_is_the_average_of_its_terms(p, temperature, decoupled, with_excluded):
-    queries, keys, positives = unit_rows(5, 6, 1), unit_rows(12, 6, 2), positives_of(5, 12, p)
-    excluded = torch.zeros(5, 12, dtype=torch.bool)
+def test_contrastive_equals_the_slow_formula(n, temperature, decoupled, with_excluded):
+    queries, keys = unit_rows(n, 6, n), unit_rows(2 * n, 6, n + 100)
+    positives = torch.randperm(2 * n, generator=torch.Generator().manual_seed(n))[:n]
+    excluded = None
     if with_excluded:
-        excluded = torch.rand(5, 12, generator=torch.Generator().manual_seed(3)) < 0.3
-    loss = multi_positive(
-        queries, keys, positives, temperature=temperature,
-        excluded=excluded if with_excluded else None, decoupled=decoupled,
+        excluded = torch.rand(n, 2 * n, generator=torch.Generator().manual_seed(n)) < 0.3
+    loss = contrastive(
+        queries, keys, positives, temperature=temperature, excluded=excluded, decoupled=decoupled
+    )
+    slow = slow_contrastive(
+        queries.numpy(), keys.numpy(), positives.tolist(), temperature,
+        None if excluded is None else excluded.tolist(), decoupled,
     )  # fmt: skip
-    others = excluded.clone()
+    assert float(loss) == pytest.approx(slow, rel=1e-9)
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_contrastive_gradient_is_the_numerical_one(decoupled):
+    keys, positives = unit_rows(7, 4, 1), torch.tensor([2, 0, 5])
+    queries = unit_rows(3, 4, 2).requires_grad_()
+
+    def loss(rows):
+        return contrastive(rows, keys, positives, temperature=0.2, decoupled=decoupled)
+
+    assert torch.autograd.gradcheck(loss, (queries,))
+
+
+def test_contrastive_is_smaller_when_the_positive_is_nearer():
+    keys = torch.eye(4, dtype=torch.float64)
+    near = contrastive(keys, keys, torch.arange(4), temperature=0.2)
+    far = contrastive(keys, keys, torch.tensor([1, 2, 3, 0]), temperature=0.2)
+    assert near < far
+
+
+@pytest.mark.parametrize("n", [2, 5])
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_nt_xent_is_the_slow_formula_of_both_views_together(n, decoupled):
+    rows = torch.cat([unit_rows(n, 6, 1), unit_rows(n, 6, 2)])
+    partners, itself = [(i + n) % (2 * n) for i in range(2 * n)], np.eye(2 * n, dtype=bool)
+    loss = nt_xent(rows[:n], rows[n:], temperature=0.3, decoupled=decoupled)
+    slow = slow_contrastive(rows.numpy(), rows.numpy(), partners, 0.3, itself, decoupled)
+    assert float(loss) == pytest.approx(slow, rel=1e-9)
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+@pytest.mark.parametrize("temperature", [0.05, 0.2, 1.0])
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_multi_positive_is_the_average_of_its_terms(p, temperature, decoupled):
+    queries, keys, positives = unit_rows(5, 6, 1), unit_rows(12, 6, 2), positives_of(5, 12, p)
+    loss = multi_positive(queries, keys, positives, temperature=temperature, decoupled=decoupled)
+    others = torch.zeros(5, 12, dtype=torch.bool)
     others[torch.arange(5)[:, None], positives] = True
     terms = [
         contrastive(
@@ -105,40 +160,3 @@ def test_gradients_are_the_numerical_ones(decoupled):
 
     assert torch.autograd.gradcheck(with_queue, (queries,))
     assert torch.autograd.gradcheck(with_several, (queries,))
-
-
-@pytest.mark.parametrize("batch", [1, 3, 5, 8, 13])
-def test_the_queue_holds_the_newest_keys(batch):
-    queue, pushed = KeyQueue(8, 2), []
-    for step in range(7):
-        keys = torch.arange(batch, dtype=torch.float32)[:, None].repeat(1, 2) + 100 * (step + 1)
-        queue.push(keys)
-        pushed += keys[:, 0].tolist()
-        held = sorted(value for value in queue.rows[:, 0].tolist() if value >= 100)
-        assert held == pushed[-8:]
-
-
-def test_a_restored_queue_goes_on_alike():
-    torch.manual_seed(0)
-    queue, restored = KeyQueue(5, 3), KeyQueue(5, 3)
-    queue.push(torch.ones(3, 3))
-    restored.load_state_dict(queue.state_dict())
-    for each in (queue, restored):
-        each.push(torch.full((4, 3), 2.0))
-    assert torch.equal(queue.rows, restored.rows)
-    assert int(queue.next) == int(restored.next) == 2
-
-
-def test_a_push_does_not_disturb_a_loss_that_waits_for_its_gradient():
-    queue, queries = KeyQueue(6, 4).double(), unit_rows(3, 4, 1).requires_grad_()
-    loss = momentum_contrastive(queries, unit_rows(3, 4, 2), queue.rows, temperature=0.2)
-    [wanted] = torch.autograd.grad(loss, queries, retain_graph=True)
-    queue.push(unit_rows(3, 4, 3).requires_grad_())
-    loss.backward()
-    assert torch.equal(queries.grad, wanted)
-    assert not queue.rows.requires_grad
-
-
-def test_an_empty_queue_is_refused():
-    with pytest.raises(ValueError, match="at least one"):
-        KeyQueue(0, 4)

@@ -1,4 +1,4 @@
-"""KoLeo and ICA against slow formulas, and what keeps ICA from collapse; see also test_losses."""
+"""Log-determinant, KoLeo and ICA against slow formulas, and what keeps ICA from collapse."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.training.losses.information import ica, koleo
+from attribution.training.losses.information import ica, koleo, log_determinant
 
 
 def unit_rows(n, d, seed):
@@ -115,3 +115,25 @@ def test_ica_of_isotropic_rows_is_near_the_entropy_of_a_gaussian():
     rows = unit_rows(4000, 24, 2)
     weight = torch.eye(24, dtype=torch.float64) * 1.6
     assert float(ica(rows, weight)) == pytest.approx(1.43, abs=0.02)
+
+
+@pytest.mark.parametrize(("n", "d"), [(50, 4), (200, 16), (10, 16)])
+def test_log_determinant_equals_the_eigenvalue_formula(n, d):
+    rows = unit_rows(n, d, d)
+    centred = rows.numpy() - rows.numpy().mean(axis=0)
+    eigenvalues = np.linalg.eigvalsh(centred.T @ centred * d / n)
+    slow = -np.mean(np.log(np.clip(eigenvalues, 0, None) + 1e-4))
+    assert float(log_determinant(rows)) == pytest.approx(slow, rel=1e-6)
+
+
+def test_log_determinant_gradient_is_the_numerical_one():
+    rows = unit_rows(12, 3, 5).requires_grad_()
+    assert torch.autograd.gradcheck(log_determinant, (rows,))
+
+
+def test_log_determinant_prefers_spread_rows():
+    spread = unit_rows(500, 8, 3)
+    narrow = spread.clone()
+    narrow[:, 4:] *= 0.01
+    narrow = torch.nn.functional.normalize(narrow, dim=1)
+    assert log_determinant(spread) < 0.1 < log_determinant(narrow)

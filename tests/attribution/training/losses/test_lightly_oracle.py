@@ -6,7 +6,8 @@ import torch
 from attribution.training.losses.contrast import contrastive, momentum_contrastive
 from attribution.training.losses.distillation import dino_loss, next_centre
 from attribution.training.losses.information import koleo
-from attribution.training.objective.teacher import cosine_momentum
+from attribution.training.recipe.config import ResolutionStage, TrainingConfig
+from attribution.training.recipe.schedule import teacher_momentum
 
 oracle = pytest.importorskip("lightly.loss")
 
@@ -65,6 +66,8 @@ def test_koleo():
 
 def test_the_momentum_schedule():
     scheduler = pytest.importorskip("lightly.utils.scheduler")
+    stages = (ResolutionStage(size=32, steps=100),)
+    recipe = TrainingConfig(teacher_momentum=0.99, stages=stages)
     for step in (0, 10, 55, 100):
         expected = scheduler.cosine_schedule(step, 101, 0.99, 1.0)
-        assert cosine_momentum(step, 100, 0.99) == pytest.approx(expected)
+        assert teacher_momentum(recipe, step) == pytest.approx(expected)

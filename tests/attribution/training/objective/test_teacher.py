@@ -1,12 +1,11 @@
-"""The teacher is the running average of its student, along the stated schedule."""
+"""The teacher is the running average of its student."""
 
 import copy
-import math
 
 import pytest
 import torch
 
-from attribution.training.objective.teacher import cosine_momentum, update_teacher
+from attribution.training.objective.teacher import update_teacher
 
 
 def network():
@@ -38,14 +37,3 @@ def test_the_teacher_keeps_batch_statistics_of_its_own():
 def test_a_teacher_of_another_structure_is_refused():
     with pytest.raises(ValueError, match="deepcopy"):
         update_teacher(torch.nn.Linear(3, 4), network(), 0.9)
-
-
-def test_momentum_rises_along_half_a_cosine():
-    values = [cosine_momentum(step, 100, 0.99) for step in range(101)]
-    assert values[0] == pytest.approx(0.99)
-    assert values[50] == pytest.approx(0.995)
-    assert values[100] == 1.0
-    assert values == sorted(values)
-    assert values[25] == pytest.approx(1 - 0.01 * math.cos(math.pi / 8) ** 2)
-    assert cosine_momentum(120, 100) == 1.0
-    assert cosine_momentum(0, 0) == pytest.approx(0.996)

@@ -1,4 +1,4 @@
-"""Recipes: read from files, older names understood, nonsense refused; schedules follow them."""
+"""Recipes: read from files, older names understood, nonsense refused."""
 
 import json
 
@@ -6,11 +6,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from attribution.training.objective.schedule import (
-    learning_rate,
-    teacher_momentum,
-    teacher_temperature,
-)
 from attribution.training.recipe.config import (
     BadRecipe,
     ResolutionStage,
@@ -77,7 +72,7 @@ def test_former_names_mean_what_they_did(tmp_path):
     assert recipe.disentanglement_batches == 2
     path.write_text("{}")
     assert read_config(path) == TrainingConfig(disentanglement="none", held_out=0)
-    assert not TrainingConfig.model_validate({"logdet_weight": 0}).disentangles
+    assert TrainingConfig.model_validate({"logdet_weight": 0}).disentanglement_weight == 0
     path.write_text(json.dumps({"logdet_weight": 0.3, "disentanglement_weight": 0.3}))
     with pytest.raises(BadRecipe, match="former name"):
         read_config(path)
@@ -108,21 +103,6 @@ def test_a_batch_is_shared_in_pairs():
     check_run(SHORT, "cpu", processes=4)
     with pytest.raises(UnfitRun, match="multiple of 10"):
         check_run(SHORT, "cpu", processes=5)
-
-
-def test_the_learning_rate_warms_up_and_falls():
-    rates = [learning_rate(SHORT, step) for step in range(SHORT.steps)]
-    assert rates[0] == pytest.approx(SHORT.learning_rate / 2)
-    assert max(rates) == pytest.approx(SHORT.learning_rate)
-    assert rates[2:] == sorted(rates[2:], reverse=True)
-
-
-def test_the_teacher_warms_up_and_comes_to_rest():
-    recipe = SHORT.model_copy(update={"teacher_temperature_warmup": 4, "teacher_momentum": 0.9})
-    warmth = [teacher_temperature(recipe, step) for step in range(6)]
-    assert warmth == pytest.approx([0.04, 0.0475, 0.055, 0.0625, 0.07, 0.07])
-    assert teacher_momentum(recipe, 0) == pytest.approx(0.9)
-    assert teacher_momentum(recipe, recipe.steps) == 1.0
 
 
 def test_half_precision_ends_at_the_network():

@@ -1,4 +1,4 @@
-"""Alignment and uniformity against slow formulas and known values."""
+"""Alignment, uniformity and effective rank against slow formulas and known values."""
 
 import itertools
 import math
@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from attribution.training.run.uniformity import alignment, uniformity
+from attribution.training.run.spread import alignment, effective_rank, uniformity
 
 
 def unit_rows(n, d, seed):
@@ -39,3 +39,9 @@ def test_uniformity_at_its_ends():
     assert uniformity(unit_rows(500, 256, 0)) == pytest.approx(-4, abs=0.05)
     with pytest.raises(ValueError, match="give more"):
         uniformity(unit_rows(1, 8, 0))
+
+
+def test_effective_rank_counts_directions():
+    flat = torch.zeros(300, 10, dtype=torch.float64)
+    flat[:, :3] = unit_rows(300, 3, 7)
+    assert effective_rank(flat) == pytest.approx(3, abs=0.1)

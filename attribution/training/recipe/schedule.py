@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from attribution.training.objective.teacher import cosine_momentum
 from attribution.training.recipe.config import TrainingConfig
 
 
@@ -17,8 +16,15 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
 
 def teacher_momentum(config: TrainingConfig, step: int) -> float:
-    """From the recipe's momentum to 1, where the teacher stands still, along half a cosine."""
-    return cosine_momentum(step, config.steps, config.teacher_momentum)
+    r"""From the recipe's momentum :math:`s` to 1, where the teacher stands still.
+
+    .. math:: m = 1 - (1 - s) \, (1 + \cos(\pi \, \mathrm{step} / \mathrm{steps})) / 2
+
+    Grill et al., NeurIPS 2020, and Caron et al., ICCV 2021: the teacher averages over ever more
+    steps.
+    """
+    progress = min(1.0, step / config.steps)
+    return 1.0 - (1.0 - config.teacher_momentum) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def teacher_temperature(config: TrainingConfig, step: int) -> float:

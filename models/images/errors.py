@@ -1,4 +1,4 @@
-"""What an image must keep to before it is decoded, and the errors that say what to do."""
+"""Errors of images, which say what to do, and the bounds that are checked before decoding."""
 
 from __future__ import annotations
 

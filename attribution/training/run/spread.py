@@ -1,4 +1,4 @@
-"""What a training log says of embeddings without labels: how aligned, how spread."""
+"""What is measured of embeddings without labels: how far views agree, how far rows spread."""
 
 from __future__ import annotations
 
@@ -45,3 +45,11 @@ def uniformity(rows: Tensor, sharpness: float = 2.0) -> float:
         raise ValueError(f"uniformity compares pairs of rows, but there is {len(rows)}: give more")
     squares = torch.pdist(rows.double()).square()
     return float((-sharpness * squares).logsumexp(dim=0)) - math.log(len(squares))
+
+
+def effective_rank(rows: Tensor) -> float:
+    """Exponential of the entropy of the normalised singular values (Roy and Vetterli, 2007)."""
+    centred = (rows - rows.mean(dim=0)).double()
+    values = torch.linalg.svdvals(centred)
+    shares = values / values.sum().clamp(min=1e-12)
+    return float(torch.exp(-(shares * shares.clamp(min=1e-12).log()).sum()))

@@ -1,12 +1,15 @@
-"""The disentangling term of a recipe, with its memory; formulas are in `disentanglement`."""
+"""The Infomax term of a recipe, with the rows it remembers; formulas are in `information`."""
 
 from __future__ import annotations
+
+from collections import deque
 
 import torch
 from torch import Tensor, nn
 
-from attribution.training.losses.information import RecentRows, ica, koleo, log_determinant
+from attribution.training.losses.information import ica, koleo, log_determinant
 from attribution.training.recipe.config import TrainingConfig
+from attribution.training.recipe.head_recipe import HeadRecipe
 
 
 class Infomax(nn.Module):
@@ -68,12 +71,38 @@ class NearestNeighbours(Infomax):
         return koleo(mild), 1
 
 
-def make_infomax(config: TrainingConfig, columns: int) -> Infomax | None:
-    """The term that the recipe asks for, over so many columns; None without one."""
-    if not config.disentangles:
+class RecentRows:
+    """The rows of the last few batches, detached, to estimate a covariance larger than a batch."""
+
+    def __init__(self, batches: int) -> None:
+        self._batches: deque[Tensor] = deque(maxlen=max(0, batches - 1))
+
+    def join(self, rows: Tensor) -> tuple[Tensor, int]:
+        """Put the new rows before the kept ones; also return how many batches that makes.
+
+        Only the new rows carry a gradient, so the caller multiplies the loss by that number to
+        keep the size of the gradient independent of the memory.
+        """
+        joined = torch.cat([rows, *self._batches])
+        count = len(self._batches) + 1
+        self._batches.append(rows.detach())
+        return joined, count
+
+    def state(self) -> list[Tensor]:
+        """What a checkpoint must keep to resume exactly."""
+        return list(self._batches)
+
+    def restore(self, batches: list[Tensor]) -> None:
+        """Take back what `state` gave."""
+        self._batches.clear()
+        self._batches.extend(batches)
+
+
+def make_infomax(recipe: TrainingConfig | HeadRecipe, columns: int) -> Infomax | None:
+    """The term that a recipe asks for, over so many columns; None without one."""
+    kind, batches = recipe.disentanglement, recipe.disentanglement_batches
+    if kind == "none" or recipe.disentanglement_weight == 0:
         return None
-    if config.disentanglement == "koleo":
+    if kind == "koleo":
         return NearestNeighbours()
-    if config.disentanglement == "ica":
-        return IndependentComponents(config.disentanglement_batches, columns)
-    return LogDeterminant(config.disentanglement_batches)
+    return LogDeterminant(batches) if kind == "logdet" else IndependentComponents(batches, columns)
