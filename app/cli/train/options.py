@@ -38,7 +38,7 @@ BackgroundLaundered = Annotated[
 ]
 Config = Annotated[
     Path | None,
-    typer.Option(help="YAML file of the recipe; see attribution.training.recipe.config."),
+    typer.Option(help="YAML file of the recipe; see attribution.training.recipe."),
 ]
 Initial = Annotated[
     str | None,
