@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Self
-
-from PIL import Image
+from typing import Literal
 
 from attribution.catalog import Source
-from models.images.decoding import DecodedImage
 
 Decision = Literal["attributed", "no_source_found"]
 
@@ -18,30 +15,6 @@ def decision_of(p_value: float | None, alpha: float) -> Decision | None:
     if p_value is None:
         return None
     return "attributed" if p_value <= alpha else "no_source_found"
-
-
-@dataclass(frozen=True, slots=True)
-class QueryImage:
-    """The image that was asked about.
-
-    Attributes:
-        sha256: hex digest of its file.
-        width: of the original, upright.
-        height: of the original, upright.
-        format: of the file, such as "jpeg".
-        image: the picture, perhaps reduced; None once only the rest is known.
-    """
-
-    sha256: str
-    width: int
-    height: int
-    format: str
-    image: Image.Image | None = None
-
-    @classmethod
-    def of(cls, decoded: DecodedImage) -> Self:
-        """An image that was just decoded."""
-        return cls(decoded.sha256, decoded.width, decoded.height, decoded.format, decoded.image)
 
 
 @dataclass(frozen=True, slots=True)
