@@ -1,12 +1,22 @@
-"""What is asked of an image, and what came of it; plain data that knows no service."""
+"""What is asked of images, and what came of it; asks the attributor, and knows no service."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import numpy as np
 
 from app.inference.embedder import Embedded
+from app.inference.timings import Timings
+from app.telemetry.metrics import Metrics
 from attribution.answer import Attribution
+from attribution.attributor import Attributor
 from attribution.explanation import Explanation
+from attribution.explanation.pictures import heat_picture, png, region_picture
+from models.images.decoding import DecodedImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +28,6 @@ class Question:
         alpha: rate of false attributions to accept.
         collections: the searched set; None for all.
         min_generation: as the caller counts.
-        named: collections that the caller has named, which must exist.
         reach: the collections that the caller is limited to, by whose changes generations are
             counted; None where there is no limit.
         explain: whether maps are drawn.
@@ -27,29 +36,100 @@ class Question:
     top_k: int
     alpha: float
     collections: frozenset[str] | None
-    min_generation: int
-    named: frozenset[str] = frozenset()
+    min_generation: int = 0
     reach: frozenset[str] | None = None
     explain: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class HeatPictures:
+    """The heat maps of one source as PNGs, over the query and over the source."""
+
+    query: bytes
+    source: bytes
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Explained:
-    """The maps of one answer, and the seconds that they took."""
+    """The maps of one answer, and as PNGs: of sources by rank, and of the query's regions."""
 
     explanation: Explanation
-    seconds: float
+    heat: Mapping[int, HeatPictures]
+    regions: bytes
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> Explained:
+        """Draw the pictures, which takes its time: not on an event loop."""
+        heat = {
+            each.rank: HeatPictures(png(heat_picture(each.query)), png(heat_picture(each.source)))
+            for each in explanation.sources
+        }
+        return cls(explanation, heat, png(region_picture(explanation.region_map)))
+
+
+@dataclass(frozen=True, slots=True)
+class QueryImage:
+    """What is known of the image that was asked about, once it is gone; see `DecodedImage`."""
+
+    sha256: str
+    width: int
+    height: int
+    format: str
+
+
+Asked = TypeVar("Asked", DecodedImage, QueryImage)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answered:
-    """One image's attribution, and what it took.
+class Answer(Generic[Asked]):
+    """One image's attribution, and what it took."""
 
-    `generation` is the last write that the answer has seen, as the caller counts.
-    """
-
-    embedded: Embedded
+    query: Asked
     attribution: Attribution
-    search_seconds: float
-    generation: int
+    timings: Timings
     explained: Explained | None = None
+
+    def seen_as(self, generation: int) -> Answer[Asked]:
+        """The same with the last write that it has seen as its reader counts."""
+        return replace(self, attribution=replace(self.attribution, index_generation=generation))
+
+    def after(self, seconds: float) -> Answer[Asked]:
+        """The same to somebody who has waited so long for it."""
+        return replace(self, timings=replace(self.timings, total=seconds))
+
+
+FreshAnswer = Answer[DecodedImage]
+"""One whose image is at hand."""
+KeptAnswer = Answer[QueryImage]
+"""One that is read from where it was kept."""
+
+
+def ask(
+    attributor: Attributor,
+    embedded: Sequence[Embedded],
+    question: Question,
+    metrics: Metrics | None = None,
+) -> list[FreshAnswer]:
+    """Search for some images together; how long it took and what was decided is measured.
+
+    Raises:
+        AlphaTooSmall: the background cannot bear out the question's alpha.
+    """
+    if not embedded:
+        return []
+    started = time.perf_counter()
+    attributions = attributor.attribute(
+        np.stack([item.embedding for item in embedded]),
+        top_k=question.top_k,
+        collections=question.collections,
+        alpha=question.alpha,
+    )
+    seconds = time.perf_counter() - started
+    if metrics is not None:
+        metrics.stage("search", seconds)
+        for attribution in attributions:
+            metrics.decided(attribution.decision)
+    return [
+        Answer(item.decoded, attribution, item.timings.searched(seconds))
+        for item, attribution in zip(embedded, attributions, strict=True)
+    ]

@@ -1,4 +1,4 @@
-"""The frozen types of an answer; plain data, no behaviour, no HTTP."""
+"""The frozen types of an answer; plain data, no search, no HTTP."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from typing import Literal
 from attribution.catalog import Source
 
 Decision = Literal["attributed", "no_source_found"]
+
+
+def decision_of(p_value: float | None, alpha: float) -> Decision | None:
+    """What the p-value of the best source says; None where there is no p-value."""
+    if p_value is None:
+        return None
+    return "attributed" if p_value <= alpha else "no_source_found"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.answer import Attribution, CalibrationState, RankedSource
+from attribution.answer import Attribution, CalibrationState, RankedSource, decision_of
 from attribution.calibration import AlphaTooSmall, Calibrated, Calibration
 from attribution.calibration.groups import groups_of
 from attribution.calibration.shares.model import LEVEL_ALPHA
@@ -20,7 +20,7 @@ from attribution.calibration.statistic import (
 )
 from attribution.catalog import Catalog, Source
 from attribution.index import Hits, Index
-from attribution.retrieval.retrieval import Rows, retrieve
+from attribution.retrieval.retrieval import Queries, Rows, retrieve
 from models.encoder import Encoder
 
 DEFAULT_ALPHA = 0.01
@@ -134,29 +134,24 @@ class Attributor:
             left_out: for each query vector ids to rank as if they were not held; None for none.
         """
         generation = self.index.generation
-        hits = retrieve(
-            self.index,
-            self.calibration.reference.fusion,
-            embeddings,
-            _DEPTH,
-            collections=collections,
-        )
+        asked = self.calibration.reference.fusion.prepare(embeddings)
+        hits = retrieve(self.index, asked, _DEPTH, collections=collections)
         calibrated = self.calibration.current(collections)
         records = self.catalog.by_vector_ids(np.unique(hits.ids[hits.ids >= 0]).tolist())
         gone = ~np.isin(hits.ids, np.fromiter(records, np.int64, count=len(records)))
         for row, ids in enumerate(left_out or ()):
             gone[row] |= np.isin(hits.ids[row], list(ids))
         hits = _without(hits, gone, LARGEST_TOP_K)
-        statistics = self._statistics(embeddings, hits)
+        statistics = self._statistics(asked, hits)
         if statistics is None:  # nothing to standardise by: ranks only
             calibrated = Calibrated(None, replace(calibrated.state, state="missing"))
             statistics = hits.scores
         return Ranking(hits, statistics, records, calibrated, generation)
 
-    def _statistics(self, embeddings: Rows, hits: Hits) -> Scores | None:
+    def _statistics(self, asked: Queries, hits: Hits) -> Scores | None:
         """`(n, k)` standardised scores; None where there is nothing to compare with."""
         reference = self.calibration.reference
-        outside = reference.nearest_scores(reference.fusion.prepare(embeddings))
+        outside = reference.nearest_scores(asked)
         groups = groups_of(self.index, hits.ids[:, :DEPTH])
         try:
             return reference.statistics(hits.scores, groups, outside)
@@ -192,7 +187,7 @@ class Attributor:
         return Attribution(
             model_id=self.encoder.model_id,
             index_generation=ranking.generation,
-            decision=None if best is None else "attributed" if best <= alpha else "no_source_found",
+            decision=decision_of(best, alpha),
             p_value=best,
             alpha=alpha,
             calibration=state,

@@ -11,9 +11,10 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from app.answers import Answered, Question
+from app.answers import FreshAnswer, Question, ask
 from app.encoders.gallery import Gallery, Vision, decoding_limits, load_vision, open_gallery
 from app.inference.embedder import Embedded
+from app.inference.timings import Timings
 from app.inference.upload import Upload
 from app.settings import Settings
 from attribution.attributor import DEFAULT_TOP_K
@@ -45,7 +46,6 @@ def question_of(
         top_k=top_k,
         alpha=settings.alpha if alpha is None else alpha,
         collections=frozenset(collections) if collections else None,
-        min_generation=0,
     )
 
 
@@ -80,7 +80,7 @@ class Asking:
         gallery.prepare(sorted(self._question.collections or ()))
         return gallery
 
-    def ask(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Answered | Unreadable]]:
+    def ask(self, paths: Iterable[Path]) -> Iterator[tuple[Path, FreshAnswer | Unreadable]]:
         """Each image with its answer, or with what is wrong with its file; some at a time.
 
         Raises:
@@ -99,7 +99,7 @@ class Asking:
             for path, each in zip(some, read, strict=True):
                 yield path, next(answers) if isinstance(each, _Read) else each
 
-    def ask_one(self, path: Path) -> Answered:
+    def ask_one(self, path: Path) -> FreshAnswer:
         """The answer about one image.
 
         Raises:
@@ -110,11 +110,11 @@ class Asking:
         [answered] = self._answers([self._read(path)])
         return answered
 
-    def explain(self, answered: Answered) -> tuple[Explanation, tuple[Previewed, ...]]:
+    def explain(self, answered: FreshAnswer) -> tuple[Explanation, tuple[Previewed, ...]]:
         """The maps of an answer, and the previews of the sources that have them, in one order."""
         encoder = self.vision.encoder
         previewed = read_previews(self.gallery.catalog, sources_to_explain(answered.attribution))
-        views = encoder.patches(views_of_query(answered.embedded.decoded.image))
+        views = encoder.patches(views_of_query(answered.query.image))
         patches = encoder.patches([each.image for each in previewed])
         if not previewed:
             patches = patches.reshape(0, *views.shape[1:])
@@ -128,26 +128,18 @@ class Asking:
             decoded = decode(upload.read(max_bytes=limits.max_bytes), limits=limits)
         return _Read(decoded, time.perf_counter() - started)
 
-    def _answers(self, read: Sequence[_Read]) -> list[Answered]:
+    def _answers(self, read: Sequence[_Read]) -> list[FreshAnswer]:
         if not read:
             return []
-        attributor, question = self.gallery.attributor, self._question
+        gallery = self.gallery
         started = time.perf_counter()
         rows = self.vision.encoder.encode([each.decoded.image for each in read], domain="query")
-        encoded = time.perf_counter()
-        attributions = attributor.attribute(
-            rows, top_k=question.top_k, collections=question.collections, alpha=question.alpha
-        )
-        searching = time.perf_counter() - encoded
-        return [
-            Answered(
-                Embedded(each.decoded, row, each.seconds, 0.0, encoded - started),
-                attribution,
-                searching,
-                attribution.index_generation,
-            )
-            for each, row, attribution in zip(read, rows, attributions, strict=True)
+        encoding = time.perf_counter() - started
+        embedded = [
+            Embedded(each.decoded, row, Timings(each.seconds, 0.0, encoding))
+            for each, row in zip(read, rows, strict=True)
         ]
+        return ask(gallery.attributor, embedded, self._question)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from app.answers import Answered
+from app.answers import Answer, FreshAnswer
 from app.cli import options
 from app.cli.asking import open_for_asking, question_of
 from app.cli.console import fail, flush_right, out, print_json
 from app.cli.options import encoder_settings_from
 from app.cli.wording import decision_in_words, source_name
-from app.schemas.documents import attribution_document
+from app.schemas.attribution import AttributionDocument
 from attribution.answer import Attribution
 
 _OF_THE_SERVICE: Any = {
@@ -47,7 +47,7 @@ def query_command(
     failed = False
     with open_for_asking(settings, question) as asking:
         for path, answer in asking.ask(images):
-            if not isinstance(answer, Answered):
+            if not isinstance(answer, Answer):
                 fail(f"{path}: {answer}")
                 failed = True
             elif as_json:
@@ -78,6 +78,6 @@ def _show(path: Path, answer: Attribution) -> None:
     )
 
 
-def _document(path: Path, answered: Answered) -> dict[str, Any]:
-    document = attribution_document(answered, request_id="", total_seconds=0.0)
+def _document(path: Path, answered: FreshAnswer) -> dict[str, Any]:
+    document = AttributionDocument.of(answered, request_id="")
     return {"path": str(path), **document.model_dump(exclude=_OF_THE_SERVICE)}

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.encoders.gallery import Vision, decoding_limits, gallery_of
-from app.encoders.measuring import MeasuredAttributor
 from app.inference.activities import Activities
 from app.inference.embedder import Embedder
 from app.settings import Settings
@@ -85,11 +84,7 @@ def begin_embedding(
 
 
 def begin_serving(
-    settings: Settings,
-    catalog: Catalog,
-    embedder: Embedder,
-    background: Background | None,
-    metrics: Metrics,
+    settings: Settings, catalog: Catalog, embedder: Embedder, background: Background | None
 ) -> Serving:
     """Open the encoder's index, follow the catalog with it, and calibrate it in a thread."""
     gallery = gallery_of(settings, catalog, Vision(embedder.encoder, background))
@@ -101,7 +96,7 @@ def begin_serving(
         index=gallery.index,
         calibration=gallery.calibration,
         calibrating=_in_background(gallery.calibration.build),
-        attributor=MeasuredAttributor(gallery.attributor, metrics),
+        attributor=gallery.attributor,
         follower=follower,
     )
 

@@ -200,7 +200,7 @@ class Switch:
         return begin_embedding(self._settings, encoder, self._metrics, self._activities)
 
     def _begin_serving(self, embedder: Embedder, background: Background | None) -> Serving:
-        return begin_serving(self._settings, self._catalog, embedder, background, self._metrics)
+        return begin_serving(self._settings, self._catalog, embedder, background)
 
     def _change_to(self, embedder: Embedder, background: Background | None) -> bool:
         logger.info("making the index and the null of encoder %s", embedder.encoder.model_id)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from app.inference.activities import Activities
 from app.inference.batcher import Batcher, Encoded, InferenceError
+from app.inference.timings import Timings
 from app.inference.upload import Upload
 from app.telemetry.watcher import Watcher
 from models.encoder import Encoder
@@ -24,13 +25,11 @@ from models.images.decoding import DecodedImage, DecodingLimits, decode
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """An image with its float32 row, of all views of a query, and the seconds each stage took."""
+    """An image with its float32 row, of all views of a query, and what that took."""
 
     decoded: DecodedImage
     embedding: NDArray[np.float32]
-    decode_seconds: float
-    queue_seconds: float
-    encode_seconds: float
+    timings: Timings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,13 +43,8 @@ class Begun:
     def embedded(self) -> Embedded:
         """The image with its embedding; blocks. Raises InferenceError, CancelledError."""
         encoded = self.encoding.result()
-        return Embedded(
-            decoded=self.decoded,
-            embedding=encoded.embedding,
-            decode_seconds=self.decode_seconds,
-            queue_seconds=encoded.queue_seconds,
-            encode_seconds=encoded.encode_seconds,
-        )
+        timings = Timings(self.decode_seconds, encoded.queue_seconds, encoded.encode_seconds)
+        return Embedded(self.decoded, encoded.embedding, timings)
 
 
 class Embedder:

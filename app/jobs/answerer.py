@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
-
-from app.answers import Answered, Question
+from app.answers import FreshAnswer, Question, ask
 from app.encoders.live import Live
 from app.inference.embedder import Begun, Embedded, Embedder
 from app.inference.upload import Upload
-from app.jobs.results import stored
+from app.jobs.results import answered, failed
 from app.problems.problem import Problem
-from app.schemas.documents import attribution_document, problem_document
-from attribution.answer import Attribution
+from app.telemetry.metrics import Metrics
 from attribution.attributor import Attributor
 from attribution.calibration import AlphaTooSmall
 from attribution.catalog import Claimed, Ended, Job, JobItem, Jobs
@@ -34,13 +30,6 @@ MAX_ATTEMPTS = 5
 _FINAL = (ImageError, AlphaTooSmall, Problem)
 _CALIBRATION_TRIES = 30  # a second apart: unlike a request, a job can wait for a decision
 _POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    top_k: int
-    alpha: float
-    collections: frozenset[str] | None
 
 
 @dataclass(slots=True)
@@ -62,10 +51,10 @@ def question_document(question: Question) -> dict[str, Any]:
     }
 
 
-def _question_of(parameters: Mapping[str, Any]) -> _Question:
+def _question_of(parameters: Mapping[str, Any]) -> Question:
     """The question that a job keeps. Its generation was waited for when it was made."""
     collections = parameters["collection"]
-    return _Question(
+    return Question(
         top_k=parameters["top_k"],
         alpha=parameters["alpha"],
         collections=None if collections is None else frozenset(collections),
@@ -82,13 +71,15 @@ class Answers(Protocol):
 class LiveAnswerer:
     """Answers each claim by what serves when it begins."""
 
-    def __init__(self, jobs: Jobs, live: Callable[[], Live]) -> None:
-        self._jobs, self._live = jobs, live
+    def __init__(self, jobs: Jobs, live: Callable[[], Live], metrics: Metrics) -> None:
+        self._jobs, self._live, self._metrics = jobs, live, metrics
 
     def answer(self, claimed: Claimed, stopping: threading.Event) -> Outcome:
         """See `JobAnswerer`; what serves is held until the last item has ended."""
         live = self._live()
-        answerer = JobAnswerer(self._jobs, live.serving.embedder, live.serving.attributor)
+        answerer = JobAnswerer(
+            self._jobs, live.serving.embedder, live.serving.attributor, self._metrics
+        )
         outcome = answerer.answer(claimed, stopping)
         del live  # only now may it be closed
         return outcome
@@ -97,10 +88,13 @@ class LiveAnswerer:
 class JobAnswerer:
     """From claimed items to results. Encoding gives way to interactive requests."""
 
-    def __init__(self, jobs: Jobs, embedder: Embedder, attributor: Attributor) -> None:
+    def __init__(
+        self, jobs: Jobs, embedder: Embedder, attributor: Attributor, metrics: Metrics
+    ) -> None:
         self._jobs = jobs
         self._embedder = embedder
         self._attributor = attributor
+        self._metrics = metrics
 
     def answer(self, claimed: Claimed, stopping: threading.Event) -> Outcome:
         """Answer the items of a claim, or as many as are done when `stopping` is set."""
@@ -110,21 +104,13 @@ class JobAnswerer:
             return outcome
         items = [item for item in claimed.items if item.position in embedded]
         rows = [embedded[item.position] for item in items]
-        started = time.perf_counter()
         with _failures_of(claimed.job, items, outcome):
             answers = self._attribute(rows, _question_of(claimed.job.parameters), stopping)
             if answers is None:
                 outcome.given_back += [item.position for item in items]
                 return outcome
-            seconds = time.perf_counter() - started
             outcome.ended += [
-                # Kept as the catalog counts, and shown as its reader counts.
-                _success(
-                    claimed.job,
-                    item,
-                    Answered(row, attribution, seconds, attribution.index_generation),
-                )
-                for item, row, attribution in zip(items, rows, answers, strict=True)
+                answered(item.position, answer) for item, answer in zip(items, answers, strict=True)
             ]
         return outcome
 
@@ -169,18 +155,12 @@ class JobAnswerer:
             return self._embedder.begin(Upload(item.filename, item.size, file))
 
     def _attribute(
-        self, rows: Sequence[Embedded], question: _Question, stopping: threading.Event
-    ) -> list[Attribution] | None:
+        self, rows: Sequence[Embedded], question: Question, stopping: threading.Event
+    ) -> list[FreshAnswer] | None:
         """One answer for each row; None when the service stops before they can be decided."""
-        embeddings = np.stack([row.embedding for row in rows])
         for attempt in range(1, _CALIBRATION_TRIES + 1):
-            answers = self._attributor.attribute(
-                embeddings,
-                top_k=question.top_k,
-                collections=question.collections,
-                alpha=question.alpha,
-            )
-            undecided = any(answer.calibration.state == "building" for answer in answers)
+            answers = ask(self._attributor, rows, question, self._metrics)
+            undecided = any(each.attribution.calibration.state == "building" for each in answers)
             if not undecided or attempt == _CALIBRATION_TRIES:
                 return answers
             if stopping.wait(1.0):
@@ -198,26 +178,13 @@ def _wait(encodings: Sequence[Any], stopping: threading.Event) -> None:
                 encoding.cancel()
 
 
-def _success(job: Job, item: JobItem, answered: Answered) -> Ended:
-    took = answered.embedded
-    document = attribution_document(
-        answered,
-        request_id=job.job_id,
-        total_seconds=took.decode_seconds
-        + took.queue_seconds
-        + took.encode_seconds
-        + answered.search_seconds,
-    )
-    return Ended(item.position, stored(document, answered.attribution), failed=False)
-
-
 @contextmanager
 def _failures_of(job: Job, items: Sequence[JobItem], outcome: Outcome) -> Iterator[None]:
     """End items with a problem, or leave them waiting where another attempt may do better."""
     try:
         yield
     except _FINAL as error:
-        outcome.ended += [_failure(job, item, error) for item in items]
+        outcome.ended += [failed(item.position, error) for item in items]
     except Exception as error:
         names = ", ".join(str(item.position) for item in items)
         logger.exception("items %s of job %s failed", names, job.job_id)
@@ -225,9 +192,4 @@ def _failures_of(job: Job, items: Sequence[JobItem], outcome: Outcome) -> Iterat
             if item.attempts < MAX_ATTEMPTS:
                 outcome.retried += 1
             else:
-                outcome.ended.append(_failure(job, item, error))
-
-
-def _failure(job: Job, item: JobItem, error: Exception) -> Ended:
-    problem = problem_document(error, job.job_id).model_dump(mode="json", exclude_defaults=True)
-    return Ended(item.position, {"problem": problem}, failed=True)
+                outcome.ended.append(failed(item.position, error))

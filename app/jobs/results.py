@@ -1,35 +1,70 @@
-"""The results of a job as they are kept, and as lines of JSON when they are read.
+"""The results of a job: records of what was found, and the lines of JSON that are read of them.
 
-What is kept of an answer names sources by their vector ids and says nothing else about them: the
-catalog is asked when a result is read, so that what was deleted since is in no result.
+A record names sources by their vector ids and says nothing else about them: the catalog is asked
+when a result is read, so that what was deleted since is in no result.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
+from app.answers import Answer, FreshAnswer, KeptAnswer, QueryImage
+from app.inference.timings import Timings
+from app.problems.mapping import problem_of
+from app.problems.problem import FieldError, Problem
 from app.schemas.attribution import AttributionDocument
-from app.schemas.documents import thumbnail_url
-from attribution.answer import Attribution
-from attribution.calibration.false_discovery import q_values
-from attribution.catalog import Catalog, JobNotFound, JobResult, Source
+from app.schemas.problem import ProblemDocument
+from attribution.answer import Attribution, CalibrationState, RankedSource, decision_of
+from attribution.calibration.false_discovery import q_values_by_key
+from attribution.catalog import Catalog, Ended, JobNotFound, JobResult, Source
 
 _PAGE = 200
-_Page = tuple[tuple[JobResult, ...], Mapping[int, Source]]
-_OF_THE_SOURCE = {"source_id", "uri", "title", "creator", "licence", "thumbnail_url"}
 
 
-def stored(document: AttributionDocument, attribution: Attribution) -> dict[str, Any]:
-    """What is kept of an answer."""
-    kept = document.model_dump(mode="json")
-    kept["sources"] = [
-        {name: value for name, value in shown.items() if name not in _OF_THE_SOURCE}
-        | {"vector_id": ranked.source.vector_id}
-        for shown, ranked in zip(kept["sources"], attribution.sources, strict=True)
+def answered(position: int, answer: FreshAnswer) -> Ended:
+    """What is kept of an answer, with the generation as the catalog counts."""
+    attribution, query = answer.attribution, answer.query
+    sources = [
+        {
+            "source": ranked.source.vector_id,
+            "rank": ranked.rank,
+            "score": ranked.score,
+            "p_value": ranked.p_value,
+            "share": ranked.share,
+            "attributed": ranked.attributed,
+        }
+        for ranked in attribution.sources
     ]
-    return {"attribution": kept}
+    record = {
+        "attribution": {
+            "model_id": attribution.model_id,
+            "index_generation": attribution.index_generation,
+            "decision": attribution.decision,
+            "p_value": attribution.p_value,
+            "alpha": attribution.alpha,
+            "calibration": asdict(attribution.calibration),
+            "sources": sources,
+            "other_share": attribution.other_share,
+            "unattributed_share": attribution.unattributed_share,
+        },
+        "query": {"width": query.width, "height": query.height, "format": query.format},
+        "timings": asdict(answer.timings),
+    }
+    return Ended(position, record, failed=False, sha256=query.sha256)
+
+
+def failed(position: int, error: Exception) -> Ended:
+    """What is kept of a failure."""
+    problem = problem_of(error)
+    kept = {
+        "slug": problem.type.slug,
+        "detail": problem.detail,
+        "errors": [asdict(each) for each in problem.errors],
+    }
+    return Ended(position, {"problem": kept}, failed=True)
 
 
 def lines(
@@ -41,13 +76,37 @@ def lines(
     among all images of the job once that has `ended`, whatever part of them is asked for.
     """
     found = _q_values(catalog, job_id) if ended else {}
-    for page, sources in _pages(catalog, job_id, after):
-        rows = (_line(result, sources, shown, found.get(result.sequence)) for result in page)
+    for page in _pages(catalog, job_id, after):
+        rows = (
+            {
+                "sequence": result.sequence,
+                "index": result.position,
+                "filename": result.filename,
+                **_outcome(outcome, job_id, shown, found.get(result.sequence)),
+            }
+            for result, outcome in page
+        )
         yield "".join(json.dumps(row) + "\n" for row in rows)
 
 
-def _pages(catalog: Catalog, job_id: str, after: int) -> Iterator[_Page]:
-    """Results in order, with the sources that they name and that are still held."""
+def _outcome(
+    outcome: KeptAnswer | Problem,
+    job_id: str,
+    shown: Callable[[int], int],
+    q_value: float | None,
+) -> dict[str, Any]:
+    if isinstance(outcome, Problem):
+        problem = ProblemDocument.of(outcome, request_id=job_id)
+        return {"problem": problem.model_dump(mode="json", exclude_defaults=True)}
+    seen = outcome.seen_as(shown(outcome.attribution.index_generation))
+    document = AttributionDocument.of(seen, request_id=job_id)
+    return {"attribution": document.model_dump(mode="json"), "q_value": q_value}
+
+
+def _pages(
+    catalog: Catalog, job_id: str, after: int
+) -> Iterator[list[tuple[JobResult, KeptAnswer | Problem]]]:
+    """Results in order, each with what came of the image."""
     while True:
         try:
             page = catalog.jobs.results(job_id, after=after, limit=_PAGE)
@@ -55,84 +114,64 @@ def _pages(catalog: Catalog, job_id: str, after: int) -> Iterator[_Page]:
             return
         if not page:
             return
-        yield page, catalog.by_vector_ids(_vector_ids(page))
+        named = {
+            source["source"]
+            for result in page
+            if not result.failed
+            for source in result.record["attribution"]["sources"]
+        }
+        sources = catalog.by_vector_ids(sorted(named))
+        yield [
+            (result, _problem(result.record) if result.failed else _answer(result, sources))
+            for result in page
+        ]
         after = page[-1].sequence
 
 
 def _q_values(catalog: Catalog, job_id: str) -> dict[int, float]:
     """By `sequence`, of the answers that have a p-value now."""
-    p_values = {
-        result.sequence: p_value
-        for page, sources in _pages(catalog, job_id, 0)
-        for result in page
-        if not result.failed
-        and (p_value := _shown(result.document["attribution"], sources)["p_value"]) is not None
-    }
-    return dict(zip(p_values, q_values(list(p_values.values())).tolist(), strict=True))
-
-
-def _vector_ids(page: tuple[JobResult, ...]) -> list[int]:
-    return sorted(
+    return q_values_by_key(
         {
-            source["vector_id"]
-            for result in page
-            for source in result.document.get("attribution", {}).get("sources", ())
+            result.sequence: outcome.attribution.p_value
+            for page in _pages(catalog, job_id, 0)
+            for result, outcome in page
+            if isinstance(outcome, Answer)
         }
     )
 
 
-def _line(
-    result: JobResult,
-    sources: Mapping[int, Source],
-    shown: Callable[[int], int],
-    q_value: float | None,
-) -> dict[str, Any]:
-    line: dict[str, Any] = {
-        "sequence": result.sequence,
-        "index": result.position,
-        "filename": result.filename,
-    }
-    if result.failed:
-        return line | dict(result.document)
-    answer = _shown(result.document["attribution"], sources)
-    answer["index_generation"] = shown(answer["index_generation"])
-    return line | {"attribution": answer, "q_value": q_value}
+def _problem(record: Mapping[str, Any]) -> Problem:
+    kept = record["problem"]
+    errors = [FieldError(**each) for each in kept["errors"]]
+    return Problem(kept["slug"], kept["detail"], errors=errors)
 
 
-def _shown(kept: Mapping[str, Any], sources: Mapping[int, Source]) -> dict[str, Any]:
-    """An answer with its sources as they are now; those deleted since leave it.
+def _answer(result: JobResult, sources: Mapping[int, Source]) -> KeptAnswer:
+    """An answer with its sources as they are now."""
+    record = result.record
+    return Answer(
+        QueryImage(sha256=result.sha256 or "", **record["query"]),
+        _attribution(record["attribution"], sources),
+        Timings(**record["timings"]),
+    )
+
+
+def _attribution(kept: Mapping[str, Any], sources: Mapping[int, Source]) -> Attribution:
+    """An attribution without the sources that were deleted since.
 
     Their shares go to what is held by nobody, and the decision is that of the best source left.
     Where none of those listed is left, it is not known who would have come next: no decision.
     """
-    held = [source for source in kept["sources"] if source["vector_id"] in sources]
-    answer = dict(kept) | {
-        "sources": [_source(source, sources[source["vector_id"]]) for source in held]
-    }
-    gone = [source for source in kept["sources"] if source["vector_id"] not in sources]
-    if not gone:
-        return answer
-    answer["unattributed_share"] += sum(source["share"] for source in gone)
-    if answer["decision"] is not None:
-        p_value = held[0]["p_value"] if held else None
-        answer["p_value"] = p_value
-        answer["decision"] = _decision(p_value, answer["alpha"])
-    return answer
-
-
-def _decision(p_value: float | None, alpha: float) -> str | None:
-    if p_value is None:
-        return None
-    return "attributed" if p_value <= alpha else "no_source_found"
-
-
-def _source(kept: Mapping[str, Any], source: Source) -> dict[str, Any]:
-    known = {
-        "source_id": source.source_id,
-        "uri": source.uri,
-        "title": source.title,
-        "creator": source.creator,
-        "licence": source.licence,
-        "thumbnail_url": thumbnail_url(source.source_id),
-    }
-    return {"rank": kept["rank"], **known, **{k: v for k, v in kept.items() if k != "vector_id"}}
+    held = tuple(
+        RankedSource(**each | {"source": sources[each["source"]]})
+        for each in kept["sources"]
+        if each["source"] in sources
+    )
+    now: dict[str, Any] = {"calibration": CalibrationState(**kept["calibration"]), "sources": held}
+    lost = [each["share"] for each in kept["sources"] if each["source"] not in sources]
+    if lost:
+        now["unattributed_share"] = kept["unattributed_share"] + sum(lost)
+    if lost and kept["decision"] is not None:
+        p_value = held[0].p_value if held else None
+        now |= {"p_value": p_value, "decision": decision_of(p_value, kept["alpha"])}
+    return Attribution(**{**kept, **now})

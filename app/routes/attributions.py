@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.access.caller import CallerDependency
-from app.answers import Answered
+from app.answers import Answer
 from app.requests.disconnects import unless_disconnected
 from app.requests.negotiation import ANSWERS_JSON
 from app.requests.uploads import several_images, single_image
@@ -21,11 +21,11 @@ from app.schemas.attribution import (
     ExplainableParameters,
     ProblemItem,
 )
-from app.schemas.discoveries import with_q_values
-from app.schemas.documents import attribution_document, problem_document
-from app.service.attribute import answer, make_ready, question_of
+from app.schemas.problem import ProblemDocument
+from app.service.attribute import answer, question_of
 from app.service.service import ServiceDependency
 from app.telemetry.request_id import request_id_of
+from attribution.calibration.false_discovery import q_values_by_key
 
 router = APIRouter(prefix="/v1/attributions", tags=["attributions"])
 
@@ -60,11 +60,11 @@ async def attribute_image(
     `application/pdf`, `text/html` or `application/vnd.attribution.report+json` for a report.
     """
     started = time.perf_counter()
-    question = question_of(parameters, caller, default_alpha=service.settings.alpha)
+    question = await question_of(service, parameters, caller)
     patience = service.settings.answer_seconds
     with service.slots.take(1):
         async with single_image(request) as sent:
-            await make_ready(service, question)
+            await service.reach(question.min_generation, within=question.reach)
             work = answer(service, sent.uploads, question)
             [answered] = await unless_disconnected(request, work, within=patience)
             if isinstance(answered, Exception):
@@ -73,10 +73,8 @@ async def attribute_image(
                 drawing = report_response(request, service, answered, question, form)
                 return await unless_disconnected(request, drawing, within=patience)
     response.headers.update(VARY)
-    return attribution_document(
-        answered,
-        request_id=request_id_of(request.scope),
-        total_seconds=time.perf_counter() - started,
+    return AttributionDocument.of(
+        answered.after(time.perf_counter() - started), request_id=request_id_of(request.scope)
     )
 
 
@@ -99,30 +97,38 @@ async def attribute_images(
     An image that cannot be answered gets its own problem; the others are not affected.
     """
     started = time.perf_counter()
-    question = question_of(parameters, caller, default_alpha=service.settings.alpha)
+    question = await question_of(service, parameters, caller)
     settings = service.settings
     with service.slots.take(1) as slots:
         async with several_images(request, limit=settings.max_batch_images) as form:
             slots.grow(len(form.uploads))
-            await make_ready(service, question)
+            await service.reach(question.min_generation, within=question.reach)
             work = answer(service, form.uploads, question)
             answers = await unless_disconnected(request, work, within=settings.answer_seconds)
         names = [upload.filename for upload in form.uploads]
     seconds = time.perf_counter() - started
     request_id = request_id_of(request.scope)
-    items = [
-        _item(index, name, answered, request_id=request_id, seconds=seconds)
-        for index, (name, answered) in enumerate(zip(names, answers, strict=True))
-    ]
-    return AttributionBatch(items=with_q_values(items))
-
-
-def _item(
-    index: int, filename: str | None, answered: Answered | Exception, *, request_id: str,
-    seconds: float,
-) -> AttributedItem | ProblemItem:  # fmt: skip
-    if isinstance(answered, Exception):
-        problem = problem_document(answered, request_id)
-        return ProblemItem(index=index, filename=filename, problem=problem)
-    document = attribution_document(answered, request_id=request_id, total_seconds=seconds)
-    return AttributedItem(index=index, filename=filename, attribution=document, q_value=None)
+    q_values = q_values_by_key(
+        {
+            index: answered.attribution.p_value
+            for index, answered in enumerate(answers)
+            if isinstance(answered, Answer)
+        }
+    )
+    return AttributionBatch(
+        items=[
+            AttributedItem(
+                index=index,
+                filename=name,
+                attribution=AttributionDocument.of(answered.after(seconds), request_id=request_id),
+                q_value=q_values.get(index),
+            )
+            if isinstance(answered, Answer)
+            else ProblemItem(
+                index=index,
+                filename=name,
+                problem=ProblemDocument.of(answered, request_id=request_id),
+            )
+            for index, (name, answered) in enumerate(zip(names, answers, strict=True))
+        ]
+    )

@@ -9,8 +9,7 @@ from fastapi import APIRouter
 
 from app.requests.negotiation import NO_PARAMETERS
 from app.routes.openapi import problems
-from app.schemas.documents import calibration_document
-from app.schemas.index import EncoderDocument, IndexDocument, SnapshotDocument
+from app.schemas.index import CalibrationDocument, EncoderDocument, IndexDocument, SnapshotDocument
 from app.service.reach import HoldingsDependency
 from app.service.service import Service, ServiceDependency
 
@@ -43,7 +42,9 @@ def get_index(service: ServiceDependency, holdings: HoldingsDependency) -> Index
     return IndexDocument(
         **asdict(stats),
         lag=max(0, latest - stats.generation),
-        calibration=calibration_document(calibration, service.serving.attributor.shares.current()),
+        calibration=CalibrationDocument.of(
+            calibration, service.serving.attributor.shares.current()
+        ),
         encoders=_encoders(service) if within is None else [],
     )
 

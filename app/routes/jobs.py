@@ -20,8 +20,8 @@ from app.requests.negotiation import NO_PARAMETERS
 from app.routes.openapi import image_problems, json_lines, many_images, problems, write_problems
 from app.routes.streaming import streamed
 from app.schemas.attribution import AttributionParameters
-from app.schemas.job import JobDocument, JobQuestion, ResultParameters
-from app.service.attribute import make_ready, question_of
+from app.schemas.job import JobDocument, ResultParameters
+from app.service.attribute import question_of
 from app.service.reach import HoldingsDependency
 from app.service.service import Service, ServiceDependency
 from attribution.calibration import AlphaTooSmall
@@ -90,8 +90,8 @@ async def create_job(
     the body. Once this answers, the job survives the end of the process.
     """
     owner = holdings.owner
-    question = question_of(parameters, holdings.caller, default_alpha=service.settings.alpha)
-    await make_ready(service, question)
+    question = await question_of(service, parameters, holdings.caller)
+    await service.reach(question.min_generation, within=question.reach)
     await run_in_threadpool(_refuse_early, service, question, owner, idempotency_key)
     with service.receiving.take(1):
         async with folder_for(service.catalog.jobs) as incoming:
@@ -223,17 +223,4 @@ def _fingerprint(received: Received, parameters: dict[str, Any]) -> str:
 
 
 def _document(service: Service, job: Job) -> JobDocument:
-    kept = timedelta(hours=service.settings.job_retention_hours)
-    return JobDocument(
-        job_id=job.job_id,
-        state=job.state,
-        total=job.total,
-        completed=job.completed,
-        failed=job.failed,
-        parameters=JobQuestion(**job.parameters),
-        created_at=job.created_at,
-        started_at=job.started_at,
-        ended_at=job.ended_at,
-        expires_at=None if job.ended_at is None else job.ended_at + kept,
-        results_url=f"/v1/jobs/{job.job_id}/results",
-    )
+    return JobDocument.of(job, kept=timedelta(hours=service.settings.job_retention_hours))

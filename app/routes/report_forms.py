@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from app.answers import Answered, Question
+from app.answers import FreshAnswer, Question
 from app.problems.problem import Problem
 from app.reports import HTML, PDF, REPORT_JSON, SUFFIXES, pdf_available
 from app.requests.negotiation import acceptable
@@ -58,18 +57,20 @@ ChosenForm = Annotated[str, Depends(chosen_form)]
 
 
 async def report_response(
-    request: Request, service: Service, answered: Answered, question: Question, form: str
+    request: Request,
+    service: Service,
+    answered: FreshAnswer,
+    question: Question,
+    form: str,
 ) -> Response:
     """The report of an answer. Drawn in the service's one thread for it, so that answers go on."""
     reporter, request_id = service.reporter, request_id_of(request.scope)
     maps = None if answered.explained is None else answered.explained.explanation
-    # As the caller counts: the catalog's own number would tell of writes elsewhere.
-    attribution = replace(answered.attribution, index_generation=answered.generation)
 
     def draw() -> tuple[Report, bytes]:
         report = reporter.report(
-            attribution,
-            answered.embedded.decoded,
+            answered.attribution,
+            answered.query,
             collections=question.collections,
             request_id=request_id,
             explanation=maps,

@@ -17,7 +17,7 @@ from app.routes.metadata import METADATA_OF_MANY, read_metadata_list
 from app.routes.openapi import image_problems, json_lines, json_problems, many_images, problems
 from app.routes.sources import deleted_sources, source_filter
 from app.routes.streaming import streamed
-from app.schemas.documents import problem_document, source_document
+from app.schemas.problem import ProblemDocument
 from app.schemas.source import (
     AddedBatch,
     AddedItem,
@@ -25,6 +25,7 @@ from app.schemas.source import (
     DeletedSources,
     DeleteSources,
     RefusedItem,
+    SourceDocument,
     SourceParameters,
 )
 from app.service.add_sources import Arrival, add_sources
@@ -55,7 +56,7 @@ async def add_source_batch(
 
     An image that cannot be added gets its own problem; the others are not affected.
     """
-    holdings.caller.require(parameters.collection)
+    await run_in_threadpool(holdings.collection, parameters.collection)
     limit = service.settings.max_batch_images
     with service.slots.take(1) as slots:
         async with several_images(request, limit=limit, fields=("metadata",)) as form:
@@ -138,11 +139,11 @@ def _item(
     index: int, filename: str | None, outcome: Added | Exception, request_id: str
 ) -> AddedItem | RefusedItem:
     if isinstance(outcome, Exception):
-        problem = problem_document(outcome, request_id)
+        problem = ProblemDocument.of(outcome, request_id=request_id)
         return RefusedItem(index=index, filename=filename, problem=problem)
     return AddedItem(
         index=index,
         filename=filename,
-        source=source_document(outcome.source),
+        source=SourceDocument.of(outcome.source),
         created=outcome.created,
     )

@@ -23,7 +23,6 @@ from app.routes.openapi import (
     problems,
     write_problems,
 )
-from app.schemas.documents import source_document
 from app.schemas.source import (
     AddedSource,
     AddParameters,
@@ -75,7 +74,7 @@ async def add_source(
     Send the image as multipart field `file`, with what is known of it as JSON in `metadata`; or
     send the image itself as the body. A collection holds the same bytes once.
     """
-    holdings.caller.require(parameters.collection)
+    await run_in_threadpool(holdings.collection, parameters.collection)
     with service.slots.take(1):
         async with single_image(request, fields=("metadata",)) as form:
             known = read_metadata(form.metadata)
@@ -88,7 +87,7 @@ async def add_source(
     response.headers["ETag"] = str(entity_tag(outcome.source))
     response.headers["Location"] = f"/v1/sources/{outcome.source.source_id}"
     return AddedSource(
-        source=source_document(outcome.source),
+        source=SourceDocument.of(outcome.source),
         created=outcome.created,
         generation=await run_in_threadpool(holdings.shown, intake.generation),
     )
@@ -103,7 +102,7 @@ def list_sources(
         source_filter(parameters), limit=parameters.limit, cursor=parameters.cursor
     )
     return SourcePage(
-        items=[source_document(source) for source in page.items], next_cursor=page.next_cursor
+        items=[SourceDocument.of(source) for source in page.items], next_cursor=page.next_cursor
     )
 
 
@@ -120,7 +119,7 @@ def get_source(
     """Show one source; its ETag is what PATCH takes in If-Match."""
     source = holdings.source(source_id)
     response.headers["ETag"] = str(entity_tag(source))
-    return source_document(source)
+    return SourceDocument.of(source)
 
 
 @router.patch(
@@ -148,7 +147,7 @@ def update_source(
         lambda source: if_match is None or conditional.if_match(if_match, entity_tag(source)),
     )
     response.headers["ETag"] = str(entity_tag(source))
-    return source_document(source)
+    return SourceDocument.of(source)
 
 
 @router.delete(

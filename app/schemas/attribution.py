@@ -6,8 +6,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.answers import FreshAnswer, KeptAnswer
+from app.inference import timings as stages
+from app.schemas.explanation import HeatMap, RegionMap
 from app.schemas.problem import ProblemDocument
+from app.schemas.source import thumbnail_url
 from app.schemas.text import CollectionName
+from attribution import answer
 
 EXAMPLE_SOURCE: dict[str, Any] = {
     "rank": 1,
@@ -99,41 +104,6 @@ class Calibration(BaseModel):
     )
 
 
-class HeatMap(BaseModel):
-    """Where the image resembles one source.
-
-    Paletted PNGs in base64, a pixel a patch, over the whole picture whatever its proportions: scale
-    them to the picture. A pixel's palette entry is its value, 255 times the similarity: 0 nothing
-    in common, 255 alike. Its opacity is the value again, so the picture can be overlaid as it is.
-    """
-
-    width: int = Field(description="Patches across.")
-    height: int = Field(description="Patches down.")
-    query: str = Field(description="Over the image asked about: what of it is in the source.")
-    source: str = Field(description="Over the source: what of it is in the image asked about.")
-
-
-class Region(BaseModel):
-    """The part of the image that is assigned to one attributed source."""
-
-    rank: int
-    source_id: str
-    fraction: float = Field(description="Of the image's area.")
-
-
-class RegionMap(BaseModel):
-    """Which attributed source each patch of the image resembles most, or none of them.
-
-    A paletted PNG in base64, a pixel a patch; the palette entry is the rank of a source, 0 none.
-    """
-
-    width: int = Field(description="Patches across.")
-    height: int = Field(description="Patches down.")
-    png: str
-    regions: list[Region] = Field(description="One for each attributed source with a heat map.")
-    none_fraction: float = Field(description="Of the image's area, assigned to no source.")
-
-
 class RankedSource(BaseModel):
     """A source listed in an answer. Whether the query came from it, `attributed` says."""
 
@@ -158,6 +128,26 @@ class RankedSource(BaseModel):
         default=None, description="With `explain` only, and not for every source listed."
     )
 
+    @classmethod
+    def of(cls, ranked: answer.RankedSource, heatmap: HeatMap | None) -> RankedSource:
+        """A source as it was ranked, with its map where one was drawn."""
+        source = ranked.source
+        return cls(
+            rank=ranked.rank,
+            source_id=source.source_id,
+            collection=source.collection,
+            score=ranked.score,
+            p_value=ranked.p_value,
+            share=ranked.share,
+            attributed=ranked.attributed,
+            uri=source.uri,
+            title=source.title,
+            creator=source.creator,
+            licence=source.licence,
+            thumbnail_url=thumbnail_url(source.source_id),
+            heatmap=heatmap,
+        )
+
 
 class Query(BaseModel):
     """The image that was asked about; nothing of it is kept."""
@@ -177,6 +167,22 @@ class Timings(BaseModel):
     search: float
     explain: float | None = Field(default=None, description="null unless asked for.")
     total: float
+
+    @classmethod
+    def of(cls, timings: stages.Timings) -> Timings:
+        """The seconds of an answer."""
+        return cls(
+            decode=_milliseconds(timings.decode),
+            queue=_milliseconds(timings.queue),
+            encode=_milliseconds(timings.encode),
+            search=_milliseconds(timings.search),
+            explain=None if timings.explain is None else _milliseconds(timings.explain),
+            total=_milliseconds(timings.total),
+        )
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000.0, 2)
 
 
 class AttributionDocument(BaseModel):
@@ -203,6 +209,29 @@ class AttributionDocument(BaseModel):
     region_map: RegionMap | None = Field(default=None, description="With `explain` only.")
     query: Query
     timings_ms: Timings
+
+    @classmethod
+    def of(cls, answered: FreshAnswer | KeptAnswer, *, request_id: str) -> AttributionDocument:
+        """An answer, whether it was just found or is read from the results of a job."""
+        found, query, explained = answered.attribution, answered.query, answered.explained
+        heat = {} if explained is None else HeatMap.of_sources(explained)
+        return cls(
+            request_id=request_id,
+            model_id=found.model_id,
+            index_generation=found.index_generation,
+            decision=found.decision,
+            p_value=found.p_value,
+            alpha=found.alpha,
+            calibration=Calibration(id=found.calibration.id, state=found.calibration.state),
+            other_share=found.other_share,
+            unattributed_share=found.unattributed_share,
+            sources=[RankedSource.of(ranked, heat.get(ranked.rank)) for ranked in found.sources],
+            region_map=None if explained is None else RegionMap.of(explained),
+            query=Query(
+                sha256=query.sha256, width=query.width, height=query.height, format=query.format
+            ),
+            timings_ms=Timings.of(answered.timings),
+        )
 
 
 class AttributedItem(BaseModel):

@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.schemas.attribution import Calibration
+from attribution.calibration import CalibrationReport
+from attribution.calibration.shares.newest import Shares
 from models.background import Stratum
 
 
@@ -34,6 +36,23 @@ class CalibrationDocument(Calibration):
     shares_fitted_at: AwareDatetime | None = Field(
         description="When shares were fitted; null while they are the default."
     )
+
+    @classmethod
+    def of(cls, report: CalibrationReport, shares: Shares) -> CalibrationDocument:
+        """What decisions and shares rest on."""
+        return cls(
+            id=shares.name(report.state),
+            state=report.state.state,
+            generation=report.generation,
+            background=[
+                StratumDocument(
+                    stratum=stratum.name, images=len(stratum.statistics), copies=stratum.copies
+                )
+                for stratum in report.strata
+            ],
+            shares="default" if shares.fitted_at is None else "fitted",
+            shares_fitted_at=shares.fitted_at,
+        )
 
 
 class EncoderDocument(BaseModel):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.schemas.text import CollectionName
+from attribution.catalog import Job
 
 EXAMPLE: dict[str, Any] = {
     "job_id": "job_4k7q2mzv5hx3nw6ty2ab",
@@ -50,6 +51,23 @@ class JobDocument(BaseModel):
         description="When it is purged with its results; null while it has not ended."
     )
     results_url: str
+
+    @classmethod
+    def of(cls, job: Job, *, kept: timedelta) -> JobDocument:
+        """A job of the catalog, which is purged when it has been over for so long."""
+        return cls(
+            job_id=job.job_id,
+            state=job.state,
+            total=job.total,
+            completed=job.completed,
+            failed=job.failed,
+            parameters=JobQuestion(**job.parameters),
+            created_at=job.created_at,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+            expires_at=None if job.ended_at is None else job.ended_at + kept,
+            results_url=f"/v1/jobs/{job.job_id}/results",
+        )
 
 
 class ResultParameters(BaseModel):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from app.problems.mapping import problem_of
+
 
 class ProblemError(BaseModel):
     """What is wrong with one value of the request."""
@@ -26,6 +28,11 @@ class ProblemDocument(BaseModel):
         default=None, description="The X-Request-ID of the response; the log has it too."
     )
     errors: list[ProblemError] = Field(default=[], description="The values that are wrong.")
+
+    @classmethod
+    def of(cls, error: Exception, *, request_id: str) -> ProblemDocument:
+        """What kept one of several images from being answered or added."""
+        return cls(**problem_of(error).document(request_id=request_id))
 
 
 class ProblemTypeDocument(BaseModel):

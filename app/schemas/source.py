@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from app.schemas.problem import ProblemDocument
 from app.schemas.text import CollectionName, Sha256, SourceId, Text, Uri
+from attribution.catalog import Source
 
 EXAMPLE: dict[str, Any] = {
     "source_id": "src_4k7q2mzv5hx3nw6ty2ab",
@@ -27,6 +28,11 @@ EXAMPLE: dict[str, Any] = {
     "revision": 1,
     "thumbnail_url": "/v1/sources/src_4k7q2mzv5hx3nw6ty2ab/thumbnail",
 }
+
+
+def thumbnail_url(source_id: str) -> str:
+    """Where a source's thumbnail is, relative to the service."""
+    return f"/v1/sources/{source_id}/thumbnail"
 
 
 class SourceMetadata(BaseModel):
@@ -78,6 +84,27 @@ class SourceDocument(BaseModel):
     updated_at: datetime
     revision: int = Field(description="Grows with every change; also the ETag.")
     thumbnail_url: str
+
+    @classmethod
+    def of(cls, source: Source) -> SourceDocument:
+        """A source of the catalog."""
+        return cls(
+            source_id=source.source_id,
+            collection=source.collection,
+            sha256=source.sha256,
+            uri=source.uri,
+            title=source.title,
+            creator=source.creator,
+            licence=source.licence,
+            metadata=dict(source.metadata),
+            width=source.width,
+            height=source.height,
+            format=source.format,
+            created_at=source.created_at,
+            updated_at=source.updated_at,
+            revision=source.revision,
+            thumbnail_url=thumbnail_url(source.source_id),
+        )
 
 
 class AddedSource(BaseModel):

@@ -38,11 +38,10 @@ async def add_sources(service: Service, arrivals: Sequence[Arrival], collection:
     """Add every image that can be added to `collection`; the others say why not.
 
     Raises:
-        CollectionNotFound: before any work is done.
+        CollectionNotFound: it was deleted meanwhile.
         ActiveEncoderLeftOut: the catalog's active encoder cannot be loaded here.
         Problem: 503 `overloaded` when it takes too long; nothing is added.
     """
-    await run_in_threadpool(service.catalog.collection, collection)
     deadline = asyncio.get_running_loop().time() + service.settings.answer_seconds
     try:
         return await _add_sources(service, arrivals, collection, deadline)

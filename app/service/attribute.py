@@ -6,106 +6,114 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
 from app.access.caller import Caller
-from app.answers import Answered, Question
+from app.answers import Explained, FreshAnswer, Question, ask
 from app.inference.batcher import BatcherClosedError, InferenceError
 from app.inference.embedder import Embedded
 from app.inference.upload import Upload
 from app.schemas.attribution import AttributionParameters, ExplainableParameters
-from app.service.explaining import explained
 from app.service.service import Service
+from attribution.explanation import (
+    Previewed,
+    explain,
+    read_previews,
+    sources_to_explain,
+    views_of_query,
+)
 
 
-def question_of(
-    parameters: AttributionParameters, caller: Caller, *, default_alpha: float
+async def question_of(
+    service: Service, parameters: AttributionParameters, caller: Caller
 ) -> Question:
     """What a caller asks, as far as that caller reaches.
 
     Raises:
-        CollectionNotFound: a collection that is asked for is out of reach.
+        CollectionNotFound: a collection that is asked for does not exist, or is out of reach.
     """
+    searched = caller.searched(parameters.collection)
+    for name in sorted(set(parameters.collection)):
+        await run_in_threadpool(service.catalog.collection, name)
     return Question(
         top_k=parameters.top_k,
-        alpha=parameters.alpha if parameters.alpha is not None else default_alpha,
-        collections=caller.searched(parameters.collection),
+        alpha=parameters.alpha if parameters.alpha is not None else service.settings.alpha,
+        collections=searched,
         min_generation=parameters.min_generation,
-        named=frozenset(parameters.collection),
         reach=caller.collections,
         explain=isinstance(parameters, ExplainableParameters) and parameters.explain,
     )
 
 
-async def make_ready(service: Service, question: Question) -> None:
-    """Refuse a question that no image could make sense of, before any work is done.
-
-    Raises:
-        CollectionNotFound: one of the collections does not exist.
-        Problem: the index does not get to `min_generation`.
-    """
-    for name in sorted(question.named):
-        await run_in_threadpool(service.catalog.collection, name)
-    await service.reach(question.min_generation, within=question.reach)
-
-
 async def answer(
     service: Service, uploads: Sequence[Upload], question: Question
-) -> list[Answered | Exception]:
+) -> list[FreshAnswer | Exception]:
     """One answer for each image in order, or what kept that image from having one."""
     outcomes = await asyncio.gather(
         *(service.serving.embedder.embed(upload, domain="query") for upload in uploads),
         return_exceptions=True,
     )
-    answered = iter(
+    answers = iter(
         await _search(service, [item for item in outcomes if isinstance(item, Embedded)], question)
     )
-    results: list[Answered | Exception] = []
+    results: list[FreshAnswer | Exception] = []
     for outcome in outcomes:
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, Embedded):
+            found = next(answers)
+            # One after the other, so that a batch holds the maps of one image.
+            results.append(await _explained(service, found) if question.explain else found)
+        elif isinstance(outcome, Exception):
             results.append(outcome)
-        elif isinstance(outcome, BaseException):
-            raise outcome
         else:
-            results.append(next(answered))
-    return [await _explain(service, result) for result in results] if question.explain else results
-
-
-async def _explain(service: Service, result: Answered | Exception) -> Answered | Exception:
-    """An answer with its maps. One after the other, so that a batch holds those of one image."""
-    if isinstance(result, Exception):
-        return result
-    try:
-        maps = await explained(service, result.embedded, result.attribution)
-    except (InferenceError, BatcherClosedError) as error:
-        return error
-    return replace(result, explained=maps)
+            raise outcome
+    return results
 
 
 async def _search(
     service: Service, embedded: Sequence[Embedded], question: Question
-) -> list[Answered]:
+) -> list[FreshAnswer]:
     if not embedded:
         return []
-    started = time.perf_counter()
-    search = partial(
-        service.serving.attributor.attribute,
-        np.stack([item.embedding for item in embedded]),
-        top_k=question.top_k,
-        collections=question.collections,
-        alpha=question.alpha,
-    )
     # Threads of their own: a request that has waited long enough leaves its search behind, and
     # what is left behind must not take the threads that everything else runs in.
-    attributions = await asyncio.get_running_loop().run_in_executor(service.searching, search)
-    seconds = time.perf_counter() - started
-    seen = attributions[0].index_generation  # of all of them: they were searched for together
-    if question.reach is not None:
-        seen = await run_in_threadpool(service.numbering.shown, seen, question.reach)
-    return [
-        Answered(item, attribution, seconds, seen)
-        for item, attribution in zip(embedded, attributions, strict=True)
-    ]
+    answers = await asyncio.get_running_loop().run_in_executor(
+        service.searching, ask, service.serving.attributor, embedded, question, service.metrics
+    )
+    if question.reach is None:
+        return answers
+    # The same of all of them: they were searched for together.
+    generation = answers[0].attribution.index_generation
+    seen = await run_in_threadpool(service.numbering.shown, generation, question.reach)
+    return [found.seen_as(seen) for found in answers]
+
+
+async def _explained(service: Service, found: FreshAnswer) -> FreshAnswer | Exception:
+    """An answer with its maps, or why it has none; a source deleted meanwhile has no map.
+
+    The forward passes, two and one for each source explained, wait behind those of queries.
+    """
+    started = time.perf_counter()
+    wanted = sources_to_explain(found.attribution)
+    previewed = await run_in_threadpool(read_previews, service.catalog, wanted)
+    views = await run_in_threadpool(views_of_query, found.query.image)
+    try:
+        vectors = await service.serving.embedder.patches(
+            [*views, *(each.image for each in previewed)]
+        )
+    except (InferenceError, BatcherClosedError) as error:
+        return error
+    explained = await run_in_threadpool(_draw, service, vectors, previewed)
+    timings = replace(found.timings, explain=time.perf_counter() - started)
+    return replace(found, explained=explained, timings=timings)
+
+
+def _draw(
+    service: Service, vectors: NDArray[np.float32], previewed: Sequence[Previewed]
+) -> Explained:
+    views = len(vectors) - len(previewed)
+    ranked = [each.ranked for each in previewed]
+    blocks = service.serving.attributor.encoder.patch_blocks
+    return Explained.of(explain(vectors[:views], ranked, vectors[views:], blocks))

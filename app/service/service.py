@@ -49,6 +49,7 @@ class Service:
     """
 
     settings: Settings
+    metrics: Metrics
     catalog: Catalog
     switch: Switch
     live: Callable[[], Live]
@@ -173,7 +174,7 @@ def open_service(
         searching = stack.enter_context(ThreadPoolExecutor(_SEARCHES, "searching"))
         worker = JobWorker(
             catalog.jobs,
-            LiveAnswerer(catalog.jobs, switch.live),
+            LiveAnswerer(catalog.jobs, switch.live, metrics),
             calibrating=switch.live().serving.calibrating,
             retention=timedelta(hours=settings.job_retention_hours),
             watcher=metrics,
@@ -183,6 +184,7 @@ def open_service(
         drawing = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drawing"))
         yield Service(
             settings=settings,
+            metrics=metrics,
             catalog=catalog,
             switch=switch,
             live=switch.live,

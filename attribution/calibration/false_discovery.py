@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def q_values(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -38,3 +43,9 @@ def q_values(p_values: ArrayLike) -> NDArray[np.float64]:
     q = np.empty(m)
     q[order] = np.minimum(stepped, 1.0)
     return q
+
+
+def q_values_by_key(p_values: Mapping[Key, float | None]) -> dict[Key, float]:
+    """`q_values` of those queries that have a p-value, under the names given to them."""
+    known = {key: p_value for key, p_value in p_values.items() if p_value is not None}
+    return dict(zip(known, q_values(list(known.values())).tolist(), strict=True))

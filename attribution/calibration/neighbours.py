@@ -39,7 +39,7 @@ class BackgroundNeighbours:
         self._index, self._asked = index, asked
         self._collections = collections
         self.generation = index.generation
-        self.hits: Hits = retrieve(index, asked.fusion, asked, DEPTH, collections=collections)
+        self.hits: Hits = retrieve(index, asked, DEPTH, collections=collections)
         self.groups = groups_of(index, self.hits.ids)
 
     def apply(self, batch: ChangeBatch) -> None:
@@ -92,10 +92,7 @@ class BackgroundNeighbours:
 
     def _search_again(self, places: NDArray[np.int64]) -> None:
         asked = self._asked.take(places)
-        collections = self._collections
-        self._put(
-            places, retrieve(self._index, asked.fusion, asked, DEPTH, collections=collections)
-        )
+        self._put(places, retrieve(self._index, asked, DEPTH, collections=self._collections))
 
     def _put(self, places: NDArray[np.int64], found: Hits) -> None:
         """Replace some rows' hits; readers of the old arrays keep them whole."""

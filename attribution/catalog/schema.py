@@ -234,14 +234,16 @@ job_items = Table(
 )
 
 # How items ended, numbered within their job in the order of ending; never more than one an item.
+# `record` is what was found, with sources by vector id, or what went wrong.
 job_results = Table(
     "job_results",
     metadata,
     _job(),
     Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
     Column("position", sa.Integer, nullable=False),
-    Column("document", sa.JSON, nullable=False),
+    Column("record", sa.JSON, nullable=False),
     Column("failed", sa.Boolean, nullable=False),
+    Column("sha256", sa.String(64)),  # of the image, where it could be read
     UniqueConstraint("job", "position"),
 )
 

@@ -18,12 +18,7 @@ _PAIRS = 4096  # pairs scored at once, so that their rows stay in the processor'
 
 
 def retrieve(
-    index: Index,
-    fusion: Fusion,
-    queries: Rows | Queries,
-    k: int,
-    *,
-    collections: frozenset[str] | None = None,
+    index: Index, asked: Queries, k: int, *, collections: frozenset[str] | None = None
 ) -> Hits:
     """The k best rows of each query under the fused score.
 
@@ -40,12 +35,10 @@ def retrieve(
 
     Args:
         index: rows of sources.
-        fusion: the encoder's rule.
-        queries: `(n, views * d)`, or what `fusion.prepare` made of them.
+        asked: the queries, as the encoder's rule has prepared them.
         k: rows a query.
         collections: searched set; None for all.
     """
-    asked = queries if isinstance(queries, Queries) else fusion.prepare(queries)
     step = LARGE_BLOCK if index.stats().vectors <= SMALL_INDEX else BLOCK
     found = [
         _retrieve_block(index, asked.take(slice(start, start + step)), k, collections)

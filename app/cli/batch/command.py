@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from app.answers import Answered, Question
+from app.answers import Answer, Question
 from app.cli import options
 from app.cli.asking import open_for_asking, question_of
 from app.cli.batch.remote import Results, answer_remotely
 from app.cli.batch.results import open_results
 from app.cli.console import fail, out, progress, warn
 from app.cli.options import encoder_settings_from
-from app.schemas.documents import attribution_document, problem_document
+from app.schemas.attribution import AttributionDocument
+from app.schemas.problem import ProblemDocument
 from app.settings import Settings
 from attribution.ingestion import ManifestProblem, read_manifest
 from models.images.decoding import IMAGE_SUFFIXES, ImageError
@@ -88,14 +89,11 @@ def _answer_here(settings: Settings, question: Question, images: Iterable[Path])
     """Answers from the data folder, as the HTTP API writes them."""
     with open_for_asking(settings, question) as asking:
         for path, answer in asking.ask(images):
-            if isinstance(answer, Answered):
-                total = answer.embedded.decode_seconds + answer.embedded.encode_seconds
-                document = attribution_document(
-                    answer, request_id=REQUEST_ID, total_seconds=total + answer.search_seconds
-                )
+            if isinstance(answer, Answer):
+                document = AttributionDocument.of(answer, request_id=REQUEST_ID)
                 yield path, {"attribution": document.model_dump(mode="json")}
             elif isinstance(answer, ImageError):
-                problem = problem_document(answer, REQUEST_ID)
+                problem = ProblemDocument.of(answer, request_id=REQUEST_ID)
                 yield path, {"problem": problem.model_dump(mode="json", exclude_defaults=True)}
             else:
                 fail(f"{path}: {answer}")

@@ -49,7 +49,7 @@ def explain_command(
         explanation, previewed = asking.explain(answered)
     answer, rows = answered.attribution, _rows(explanation, previewed)
     explanation_picture(
-        answered.embedded.decoded.image,
+        answered.query.image,
         explanation,
         rows,
         out_file,

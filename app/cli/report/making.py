@@ -36,7 +36,7 @@ def make_report(
         maps, _ = asking.explain(answered)
         report = reporter.report(
             answered.attribution,
-            answered.embedded.decoded,
+            answered.query,
             collections=question.collections,
             explanation=maps,
         )

@@ -272,8 +272,9 @@ def _record(connection: Connection, job: Job, fresh: Sequence[Ended]) -> None:
             "job": job.number,
             "sequence": sequence,
             "position": item.position,
-            "document": dict(item.document),
+            "record": dict(item.record),
             "failed": item.failed,
+            "sha256": item.sha256,
         }
         for sequence, item in enumerate(fresh, start=job.completed + 1)
     ]

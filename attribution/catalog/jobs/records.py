@@ -100,11 +100,12 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How an item ended: a JSON document, and whether that says what went wrong."""
+    """How an item ended: a JSON record, whether that says what went wrong, and of which bytes."""
 
     position: int
-    document: Mapping[str, Any] = field(hash=False)
+    record: Mapping[str, Any] = field(hash=False)
     failed: bool
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,5 +115,6 @@ class JobResult:
     sequence: int
     position: int
     filename: str | None
-    document: Mapping[str, Any] = field(hash=False)
+    record: Mapping[str, Any] = field(hash=False)
     failed: bool
+    sha256: str | None

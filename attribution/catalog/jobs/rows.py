@@ -136,10 +136,11 @@ def taken_down_since(connection: Connection) -> dict[str, frozenset[str]]:
 
 def forget_answered(connection: Connection, sha256s: Collection[str]) -> int:
     """Empty the file names of items that were answered and had these bytes; how many."""
-    told = job_results.c.document["attribution"]["query"]["sha256"].as_string()
     forgotten = 0
     for some in in_statements(sorted(sha256s)):
-        answered = sa.select(job_results.c.job, job_results.c.position).where(told.in_(some))
+        answered = sa.select(job_results.c.job, job_results.c.position).where(
+            job_results.c.sha256.in_(some)
+        )
         forgotten += connection.execute(
             sa.update(job_items)
             .where(
@@ -235,8 +236,9 @@ def results(
             job_results.c.sequence,
             job_results.c.position,
             job_items.c.filename,
-            job_results.c.document,
+            job_results.c.record,
             job_results.c.failed,
+            job_results.c.sha256,
         )
         .join(
             job_items,

@@ -66,6 +66,30 @@ def test_a_batch_that_does_not_fit_gives_back_what_it_held(tmp_path):
         assert served.client.post("/v1/attributions/batch", files=files).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/attributions", "/v1/attributions/batch", "/v1/sources", "/v1/sources/batch"]
+)
+def test_a_collection_that_is_not_there_is_refused_before_the_body(shared, path):
+    for expecting in (("Expect: 100-continue",), ()):
+        with connected(shared.url) as raw:
+            raw.sendall(head(1000, f"{path}?collection=nowhere", *expecting))
+            status, problem = read_response(raw)
+        assert (status, problem["type"]) == (404, "/problems/collection-not-found")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/attributions", "/v1/attributions/batch", "/v1/sources", "/v1/sources/batch"]
+)
+def test_a_collection_out_of_reach_is_refused_before_the_body(running, path):
+    running.client.put("/v1/collections/theirs", json={})
+    keys = running.service.catalog.keys
+    token = keys.create("a", ["query", "curate"], collections=["default"]).token
+    with connected(running.url) as raw:
+        raw.sendall(head(1000, f"{path}?collection=theirs", f"Authorization: Bearer {token}"))
+        status, problem = read_response(raw)
+    assert (status, problem["type"]) == (404, "/problems/collection-not-found")
+
+
 def test_bodies_beyond_the_room_for_all_of_them_are_refused_unread(tmp_path, encoder):
     settings = Settings(
         data=tmp_path, max_request_bytes=100_000, max_image_bytes=50_000, max_received_bytes=100_000

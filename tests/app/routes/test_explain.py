@@ -1,5 +1,6 @@
 """`explain=true` over HTTP: maps inline, bounded, and never in the way of an answer."""
 
+import asyncio
 import base64
 import io
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attribution.explanation.pictures import png
 from tests.app.conftest import jpeg, picture, variation
 
 EXPLAIN = {"explain": "true"}
@@ -47,6 +49,19 @@ def test_maps_of_attributed_sources_come_inline(shared, gallery):
     assert regions["none_fraction"] == pytest.approx((ranks == 0).mean())
     timings = answer["timings_ms"]
     assert 0 < timings["explain"] <= timings["total"]
+
+
+def test_pictures_are_not_drawn_on_the_event_loop(shared, gallery, monkeypatch):
+    drawn_on = []
+
+    def drawn(picture):
+        drawn_on.append(asyncio._get_running_loop())
+        return png(picture)
+
+    monkeypatch.setattr("app.answers.png", drawn)
+    assert shared.ask(variation(3), **EXPLAIN)["region_map"] is not None
+    assert len(drawn_on) >= 3
+    assert set(drawn_on) == {None}
 
 
 def test_nothing_else_of_an_answer_changes(shared, gallery):

@@ -307,7 +307,7 @@ def test_interactive_requests_come_before_jobs(tmp_path, gate, gated):
 
 
 def _interactive_images_wait(served: Running) -> int:
-    return len(served.service.embedder._batcher._interactive.waiting)
+    return len(served.service.serving.embedder._batcher._interactive.waiting)
 
 
 def test_jobs_take_turns(tmp_path, gate, gated, monkeypatch):

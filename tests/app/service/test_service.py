@@ -135,7 +135,7 @@ def test_a_client_that_hangs_up_frees_its_slot(settings, fickle):
         with connected(served.url) as impatient:
             impatient.sendall(head(len(image)) + image)
             wait_for(lambda: served.service.slots.taken == 1)
-            wait_for(lambda: served.service.embedder.waiting == 0)
+            wait_for(lambda: served.service.serving.embedder.waiting == 0)
         wait_for(lambda: served.service.slots.taken == 0)
         fickle.free.set()
         served.ask(variation(1))

@@ -96,6 +96,12 @@ def test_jobs_are_counted(running):
     wait_for(lambda: told(scrape(running)) == counted)  # right after they are recorded
     after = scrape(running)
     assert told(after) == counted
+    assert value(after, "attribution_stage_duration_seconds_count", stage="search") >= 1
+    decided = {
+        decision: value(after, "attribution_decisions_total", decision=decision)
+        for decision in ("attributed", "no_source_found")
+    }
+    assert sum(decided.values()) == 1
     assert value(after, "attribution_job_retries_total") == 0
     assert value(after, "attribution_job_images_waiting") == 0
     assert value(after, "attribution_jobs", state="running") == 0

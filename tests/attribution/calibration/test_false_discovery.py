@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.calibration.false_discovery import q_values
+from attribution.calibration.false_discovery import q_values, q_values_by_key
 
 
 def rejected(p_values, level):
@@ -55,3 +55,9 @@ def test_the_share_of_false_discoveries_is_kept():
 def test_what_is_no_p_value_is_refused(wrong):
     with pytest.raises(ValueError, match="from 0 to 1"):
         q_values(wrong)
+
+
+def test_by_key_only_what_has_a_p_value_counts():
+    found = q_values_by_key({"a": 0.02, "b": None, "c": 0.01})
+    assert found == {"a": pytest.approx(0.02), "c": pytest.approx(0.02)}
+    assert q_values_by_key({"b": None}) == {}

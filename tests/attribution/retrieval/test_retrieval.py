@@ -143,7 +143,7 @@ def test_retrieval_equals_scoring_everything(n, k, seed, some, parts, views, rul
     index = filled_index(rows, ids, collections, parts)
     wanted = frozenset({"b"}) if some else None
     inside = [i for i in range(n) if not some or collections[i] == "b"]
-    hits = retrieve(index, fusion, queries, k, collections=wanted)
+    hits = retrieve(index, fusion.prepare(queries), k, collections=wanted)
     assert hits.ids.shape == hits.scores.shape == (3, k)
     for row, query in enumerate(queries):
         scores = fusion.scores(query[None], rows[inside])[0] if inside else np.empty(0)
@@ -166,7 +166,7 @@ def test_where_parts_add_up_a_row_good_in_both_is_found_though_best_in_none():
         rows[2, part.columns] /= np.linalg.norm(rows[2, part.columns])
     fusion = Fusion(PARTS, unit_rows(200, 9), rule="harmonic-mean-p")
     index = filled_index(rows, np.arange(2000), ["a"] * 2000)
-    found = retrieve(index, fusion, query, 5)
+    found = retrieve(index, fusion.prepare(query), 5)
     best = np.argsort(-fusion.scores(query, rows)[0])[:5]
     assert 2 in found.ids[0]
     assert found.ids[0].tolist() == best.tolist()
@@ -176,9 +176,9 @@ def test_more_queries_than_a_block_have_the_answers_of_single_ones():
     rows, queries = unit_rows(40, 1), query_rows(300, 2, PARTS, 2)
     fusion = Fusion(PARTS, unit_rows(30, 9), 2)
     index = filled_index(rows, np.arange(40), ["a"] * 40)
-    together = retrieve(index, fusion, queries, 3)
+    together = retrieve(index, fusion.prepare(queries), 3)
     for place in (0, 255, 256, 299):
-        alone = retrieve(index, fusion, queries[place : place + 1], 3)
+        alone = retrieve(index, fusion.prepare(queries[place : place + 1]), 3)
         assert np.array_equal(together.ids[place], alone.ids[0])
         assert np.allclose(together.scores[place], alone.scores[0], atol=1e-4)
 
@@ -191,9 +191,9 @@ def test_prepared_queries_have_bitwise_the_same_scores_in_whatever_company(rule,
     asked = fusion.prepare(queries)
     few = filled_index(rows[:150], np.arange(150), ["a"] * 150)
     all_rows = filled_index(rows, np.arange(400), ["a"] * 400)
-    together = retrieve(all_rows, fusion, asked, 150)
+    together = retrieve(all_rows, asked, 150)
     for places in (np.array([7]), np.arange(3, 40)):
-        apart = retrieve(few, fusion, asked.take(places), 150)
+        apart = retrieve(few, asked.take(places), 150)
         for place, ids, scores in zip(places, apart.ids, apart.scores, strict=True):
             known = dict(zip(together.ids[place].tolist(), together.scores[place], strict=True))
             shared = [(i, s) for i, s in zip(ids.tolist(), scores, strict=True) if i in known]
@@ -225,7 +225,7 @@ def test_no_row_scores_above_the_bound_of_its_cosines():
 def test_no_queries_give_no_hits(views):
     index = filled_index(unit_rows(4, 0), [1, 2, 3, 4], ["a"] * 4)
     fusion = Fusion(PARTS, unit_rows(30, 9), views)
-    hits = retrieve(index, fusion, query_rows(0, 0, PARTS, views), 5)
+    hits = retrieve(index, fusion.prepare(query_rows(0, 0, PARTS, views)), 5)
     assert hits.ids.shape == (0, 5)
 
 
