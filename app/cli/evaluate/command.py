@@ -23,12 +23,13 @@ from app.cli.failures import BadInvocation
 from app.cli.train.recipes import refuse_device
 from attribution.evaluation.benchmark.cases import Benchmark
 from attribution.evaluation.benchmark.formats import read_benchmark
-from attribution.evaluation.benchmark.laundering import CONDITIONS
+from attribution.evaluation.benchmark.treatments import CONDITIONS
 from attribution.evaluation.ranks.baselines import NAMES
 from attribution.evaluation.ranks.diagnostics import CrossCovariance, cross_covariance
+from attribution.evaluation.ranks.figures import difference, summarise, write_json
 from attribution.evaluation.ranks.methods import Method, PooledDescriber, Rows, under_head
 from attribution.evaluation.ranks.protocol import evaluate
-from attribution.evaluation.ranks.results import Evaluation, difference, summarise, write_json
+from attribution.evaluation.ranks.rankings import Evaluation
 from attribution.evaluation.statistics.folds import require_groups
 from models.encoder import Encoder
 

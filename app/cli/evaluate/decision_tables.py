@@ -8,7 +8,7 @@ from rich.table import Table
 
 from attribution.evaluation.decisions.rates import PREVALENCES, FalseDiscovery
 from attribution.evaluation.decisions.reliability import Score
-from attribution.evaluation.decisions.results import DecisionReport
+from attribution.evaluation.decisions.report import DecisionReport
 from attribution.evaluation.statistics.bootstrap import Interval
 from attribution.evaluation.statistics.intervals import Rate
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from attribution.evaluation.ranks.diagnostics import CrossCovariance
-from attribution.evaluation.ranks.results import DEPTHS, Difference, Figures, Summary
+from attribution.evaluation.ranks.figures import DEPTHS, Difference, Figures, Summary
 from attribution.evaluation.statistics.bootstrap import Interval
 
 _LISTED = tuple(depth for depth in DEPTHS if depth > 1)
