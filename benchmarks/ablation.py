@@ -29,11 +29,11 @@ from bundled_encoder import held_out
 
 from attribution.evaluation.benchmark.cases import Benchmark
 from attribution.evaluation.benchmark.formats import read_benchmark
-from attribution.evaluation.benchmark.laundering import CONDITIONS
+from attribution.evaluation.benchmark.treatments import CONDITIONS
 from attribution.evaluation.ranks.baselines import HeadScorer
 from attribution.evaluation.ranks.methods import Method, PooledDescriber
 from attribution.evaluation.ranks.protocol import evaluate
-from attribution.evaluation.ranks.results import distinct_ranks
+from attribution.evaluation.ranks.rankings import distinct_ranks
 from attribution.evaluation.statistics.bootstrap import mean_intervals, paired_difference
 from attribution.measures import average_precision
 from attribution.training.data.images import ImageSet, read_images

@@ -17,7 +17,7 @@ from PIL import Image
 from attribution.catalog import Catalog, SourceFilter
 from attribution.evaluation.benchmark.cases import BadBenchmark
 from attribution.evaluation.benchmark.manifest import manifest_rows
-from attribution.evaluation.statistics.grouping import leaders
+from attribution.evaluation.statistics.folds import leaders
 from attribution.rehearsal.examples import Known, UnreadablePicture
 from attribution.rehearsal.queries import FOLDS
 from models.images.decoding import ImageError, decode

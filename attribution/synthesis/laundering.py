@@ -2,7 +2,7 @@
 
 Meant for the background and for fitting, so it is broad rather than typical: every step has a
 chance and a range of its own. The fixed treatments that results are reported for are elsewhere
-(`attribution.evaluation.benchmark.laundering`) and are none of these.
+(`attribution.evaluation.benchmark.treatments`) and are none of these.
 """
 
 from __future__ import annotations

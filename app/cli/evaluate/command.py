@@ -13,7 +13,7 @@ from app.cli.evaluate.ranks import Comparison, evaluate_ranks
 from app.cli.failures import BadInvocation
 from app.cli.train.recipes import refuse_device
 from attribution.evaluation.benchmark.formats import read_benchmark
-from attribution.evaluation.benchmark.laundering import CONDITIONS
+from attribution.evaluation.benchmark.treatments import CONDITIONS
 
 
 def evaluate_command(

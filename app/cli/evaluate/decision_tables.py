@@ -9,7 +9,7 @@ from rich.table import Table
 from app.cli.evaluate.tables import titled_table
 from attribution.evaluation.decisions.rates import PREVALENCES, FalseDiscovery
 from attribution.evaluation.decisions.reliability import Score
-from attribution.evaluation.decisions.results import DecisionReport
+from attribution.evaluation.decisions.report import DecisionReport
 from attribution.evaluation.statistics.bootstrap import Interval
 from attribution.evaluation.statistics.intervals import Rate
 

@@ -19,7 +19,7 @@ from attribution.evaluation.benchmark.cases import Benchmark
 from attribution.evaluation.decisions.answers import Decisions
 from attribution.evaluation.decisions.decisions import ALPHAS, decide
 from attribution.evaluation.decisions.gallery import GalleryPlan, fill_gallery, plan_gallery
-from attribution.evaluation.decisions.results import (
+from attribution.evaluation.decisions.report import (
     DecisionReport,
     report_decisions,
     write_decisions,

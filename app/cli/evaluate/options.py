@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from attribution.evaluation.benchmark.laundering import CONDITIONS
+from attribution.evaluation.benchmark.treatments import CONDITIONS
 from attribution.evaluation.ranks.baselines import NAMES
 
 Data = Annotated[

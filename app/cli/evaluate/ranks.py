@@ -13,16 +13,16 @@ from app.cli.evaluate.tables import difference_table, pairs_table, summary_table
 from app.cli.failures import BadInvocation
 from attribution.evaluation.benchmark.cases import Benchmark
 from attribution.evaluation.ranks.diagnostics import CrossCovariance, cross_covariance
-from attribution.evaluation.ranks.methods import Method, PooledDescriber, Rows, under_head
-from attribution.evaluation.ranks.protocol import Protocol, evaluate
-from attribution.evaluation.ranks.results import (
+from attribution.evaluation.ranks.figures import (
     Difference,
-    Evaluation,
     Summary,
     difference,
     summarise,
     write_json,
 )
+from attribution.evaluation.ranks.methods import Method, PooledDescriber, Rows, under_head
+from attribution.evaluation.ranks.protocol import Protocol, evaluate
+from attribution.evaluation.ranks.rankings import Evaluation
 from attribution.evaluation.statistics.folds import require_groups
 from models.encoder import Encoder
 

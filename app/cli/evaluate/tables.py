@@ -8,7 +8,7 @@ from rich.table import Table
 
 from app.cli.console import flush_right
 from attribution.evaluation.ranks.diagnostics import CrossCovariance
-from attribution.evaluation.ranks.results import DEPTHS, Difference, Figures, Summary
+from attribution.evaluation.ranks.figures import DEPTHS, Difference, Figures, Summary
 from attribution.evaluation.statistics.bootstrap import Interval
 
 _LISTED = tuple(depth for depth in DEPTHS if depth > 1)

@@ -6,7 +6,7 @@ them. Knows no figure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice, starmap
 
 import numpy as np
@@ -15,16 +15,16 @@ from attribution.answer import Attribution
 from attribution.attributor import Attributor
 from attribution.calibration import AlphaTooSmall
 from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark, Case
+from attribution.evaluation.benchmark.treatments import treated_queries
 from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
 from attribution.evaluation.decisions.gallery import GalleryPlan
-from attribution.evaluation.ranks.protocol import treated_queries
+from attribution.evaluation.progress import OnSteps, Steps
 from attribution.retrieval.retrieval import Rows
 from models.encoder import Encoder
 
 ALPHAS = (0.1, 0.05, 0.01)
 LISTED = 10
 """Sources looked at of each answer."""
-OnSteps = Callable[[int, int], None]
 _BATCH = 64
 
 
@@ -39,13 +39,14 @@ def decide(
     """Ask about every query in the whole gallery, then about each set's without its sources.
 
     Queries with sources come first, in the order of the benchmark, so that a treatment draws the
-    same pixels as in `protocol.evaluate`. A set is left out where that leaves anything to search.
+    same pixels as in `ranks.protocol.evaluate`. A set is left out where that leaves anything to
+    search.
 
     Args:
         benchmark: the queries.
         attributor: of a gallery filled by this plan, calibrated.
         plan: of the gallery.
-        conditions: names in `laundering.CONDITIONS`.
+        conditions: names in `treatments.CONDITIONS`.
         on_steps: called with the number of queries described and of answers so far, together, and
             how many of both there will be.
 
@@ -60,12 +61,12 @@ def decide(
         name: [n for n, case in enumerate(cases) if name is None or _is_of(case, name)]
         for name in galleries
     }
-    steps = (len(cases) + sum(map(len, inside.values()))) * len(conditions)
-    counted = _Counted(steps, on_steps)
+    total = (len(cases) + sum(map(len, inside.values()))) * len(conditions)
+    steps = Steps(total, on_steps)
     found: list[Answers] = []
     alphas: tuple[float, ...] = ()
     for condition in conditions:
-        rows = _described(attributor.encoder, cases, condition, counted)
+        rows = _described(attributor.encoder, cases, condition, steps)
         alphas = alphas or _supported(attributor, rows[:1])
         for name, collections in galleries.items():
             chosen = tuple(cases[n] for n in inside[name])
@@ -73,22 +74,10 @@ def decide(
                 {plan.sha256s[truth.key] for truth in case.truths if name is None}
                 for case in chosen
             ]
-            answers = _answers(attributor, rows[inside[name]], collections, counted)
+            answers = _answers(attributor, rows[inside[name]], collections, steps)
             judged = tuple(starmap(_judged, zip(answers, truths, strict=True)))
             found.append(Answers(condition, name, chosen, judged))
     return Decisions(alphas, tuple(found))
-
-
-class _Counted:
-    """Tells how many steps are done."""
-
-    def __init__(self, total: int, on_steps: OnSteps | None) -> None:
-        self._done, self._total, self._on_steps = 0, total, on_steps
-
-    def add(self, steps: int) -> None:
-        self._done += steps
-        if self._on_steps is not None:
-            self._on_steps(self._done, self._total)
 
 
 def _supported(attributor: Attributor, row: Rows) -> tuple[float, ...]:
@@ -108,24 +97,24 @@ def _is_of(case: Case, name: str) -> bool:
     return case.set == name and bool(case.truths)
 
 
-def _described(encoder: Encoder, cases: Sequence[Case], condition: str, counted: _Counted) -> Rows:
+def _described(encoder: Encoder, cases: Sequence[Case], condition: str, steps: Steps) -> Rows:
     images = treated_queries(cases, condition)
     blocks: list[Rows] = []
     while block := list(islice(images, _BATCH)):
         blocks.append(encoder.encode(block, domain="query"))
-        counted.add(len(block))
+        steps.add(len(block))
     return np.concatenate(blocks)
 
 
 def _answers(
-    attributor: Attributor, rows: Rows, collections: frozenset[str] | None, counted: _Counted
+    attributor: Attributor, rows: Rows, collections: frozenset[str] | None, steps: Steps
 ) -> Iterator[Attribution]:
     for start in range(0, len(rows), _BATCH):
         block = rows[start : start + _BATCH]
         yield from attributor.attribute(
             block, top_k=LISTED, collections=collections, alpha=max(ALPHAS)
         )
-        counted.add(len(block))
+        steps.add(len(block))
 
 
 def _judged(answer: Attribution, truths: set[str]) -> Judged:

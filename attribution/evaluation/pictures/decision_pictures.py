@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.evaluation.decisions.answers import Decisions
+from attribution.evaluation.decisions.p_values import cumulative
 from attribution.evaluation.decisions.reliability import CLAIMS
-from attribution.evaluation.decisions.results import DecisionReport
-from attribution.evaluation.decisions.uniformity import cumulative
+from attribution.evaluation.decisions.report import DecisionReport
 from attribution.evaluation.pictures.curves import Axis, Curve, curves_picture
 
 SMALLEST = 0.001

@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.evaluation.benchmark.cases import Benchmark, Case, Picture, open_image
-from attribution.evaluation.benchmark.laundering import CONDITIONS
+from attribution.evaluation.benchmark.cases import Benchmark, Case, Picture
+from attribution.evaluation.benchmark.treatments import treated_query
 from attribution.evaluation.pictures.curves import Curve, precision_recall_picture, recall_picture
 from attribution.evaluation.pictures.grid import GridCell, GridRow, grid_picture
-from attribution.evaluation.ranks.results import Evaluation, Ranking, distinct_ranks
+from attribution.evaluation.ranks.rankings import Evaluation, Ranking, distinct_ranks
 from attribution.measures import (
     RECALL_GRID,
     average_precision,
@@ -100,10 +100,7 @@ def _grid_rows(
     for number in inside[places]:
         case = cases[number]
         true = {truth.key for truth in case.truths}
-        # Seeded by the case's number: the very pixels that were ranked.
-        query = CONDITIONS[ranking.condition](
-            open_image(case.query), np.random.default_rng(int(number))
-        )
+        query = treated_query(case, int(number), ranking.condition)
         truths = {truth.key: truth.role for truth in case.truths}
         rows.append(
             GridRow(

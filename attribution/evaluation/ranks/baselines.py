@@ -13,7 +13,15 @@ from PIL import Image
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from attribution.evaluation.ranks.methods import BATCH, Describer, Method, PooledDescriber, Rows
+from attribution.evaluation.ranks.methods import (
+    BATCH,
+    Describer,
+    Method,
+    OfGallery,
+    PooledDescriber,
+    Rows,
+    pooled,
+)
 from attribution.evaluation.ranks.supervised import SupervisedScorer
 from attribution.training.data.views import MILD, STRONG, make_view
 from models.encoder import Encoder
@@ -62,15 +70,15 @@ def make(name: str, *, encoder: Encoder, fit: Iterable[Image.Image] | None) -> M
         hog = hog_describer()
         fitted = _fit_whiten(hog, HOG_COLUMNS, _given(name, fit)) if name in FITTED else None
         return Method(name, hog, HeadScorer(_head(HOG_COLUMNS, fitted)))
-    pooled = PooledDescriber(encoder)
+    describer = PooledDescriber(encoder)
     if name == "supervised":
-        return Method(name, pooled, SupervisedScorer(), blockwise=False)
+        return Method(name, describer, SupervisedScorer(), blockwise=False)
     dimension, fitted = encoder.backbone.dimension, None
     if name == "whiten":
-        fitted = _fit_whiten(pooled, dimension, _given(name, fit))
+        fitted = _fit_whiten(describer, dimension, _given(name, fit))
     elif name == "cca":
         fitted = _fit_cca(encoder, _given(name, fit))
-    return Method(name, pooled, HeadScorer(_head(dimension, fitted)))
+    return Method(name, describer, HeadScorer(_head(dimension, fitted)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +96,16 @@ class ImageDescriber:
 
 
 class HeadScorer:
-    """Cosine under a head of one part, the same for queries and sources.
-
-    The gallery's rows under the head are kept from call to call.
-    """
+    """Cosine under a head of one part, the same for queries and sources."""
 
     def __init__(self, head: Head) -> None:
         self._head = head.eval()
-        self._last: tuple[Rows, Rows] | None = None
+        self._sources = OfGallery(self._under_head)
 
     def __call__(self, queries: Rows, gallery: Rows, truth: Sequence[tuple[int, ...]]) -> Rows:
         """See `Scorer`; `truth` is not looked at."""
         del truth
-        if self._last is None or self._last[0] is not gallery:
-            self._last = (gallery, self._under_head(gallery))
-        scores: Rows = self._under_head(queries) @ self._last[1].T
+        scores: Rows = self._under_head(queries) @ self._sources(gallery).T
         return scores
 
     def _under_head(self, descriptors: Rows) -> Rows:
@@ -179,7 +182,7 @@ def _fit_cca(encoder: Encoder, fit: Iterable[Image.Image]) -> AffineMap:
     for block in _blocks(fit):
         batch = torch.stack([encoder.preprocess(image) for image in block])
         views = _views(batch, encoder, generator)
-        moments.add(_pooled(encoder, batch), _pooled(encoder, views))
+        moments.add(pooled(encoder, batch), pooled(encoder, views))
     return cca(moments, components=_components(moments))
 
 
@@ -199,13 +202,6 @@ def _views(batch: Tensor, encoder: Encoder, generator: Generator) -> Tensor:
     if views.shape[2:] != batch.shape[2:]:
         views = functional.interpolate(views, size=batch.shape[2:], mode="bilinear", antialias=True)
     return (views - mean) / std
-
-
-@torch.inference_mode()
-def _pooled(encoder: Encoder, batch: Tensor) -> Tensor:
-    images = batch.to(encoder.device, memory_format=torch.channels_last)
-    descriptors: Tensor = encoder.backbone(images).pooled
-    return descriptors.float().cpu()
 
 
 def _blocks(fit: Iterable[Image.Image]) -> Iterator[list[Image.Image]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from attribution.retrieval.retrieval import fusion_of
 from models.encoder import Encoder
@@ -19,6 +20,7 @@ from models.heads.affine import Domain
 
 Rows = NDArray[np.float32]
 BATCH = 64
+Made = TypeVar("Made")
 
 
 class Describer(Protocol):
@@ -86,38 +88,54 @@ class PooledDescriber:
     def __call__(self, images: Iterable[Image.Image]) -> Rows:
         """`(n, d)` descriptors, not normalised."""
         encoder, waiting = self.encoder, iter(images)
-        rows: list[Rows] = []
-        with torch.inference_mode():
-            while block := list(islice(waiting, BATCH)):
-                batch = torch.stack([encoder.preprocess(image) for image in block])
-                batch = batch.to(encoder.device, memory_format=torch.channels_last)
-                rows.append(encoder.backbone(batch).pooled.float().cpu().numpy())
-        if not rows:
-            return np.zeros((0, encoder.backbone.dimension), np.float32)
+        rows: list[Rows] = [np.zeros((0, encoder.backbone.dimension), np.float32)]
+        while block := list(islice(waiting, BATCH)):
+            batch = torch.stack([encoder.preprocess(image) for image in block])
+            rows.append(pooled(encoder, batch).numpy())
         return np.concatenate(rows)
+
+
+@torch.inference_mode()
+def pooled(encoder: Encoder, batch: Tensor) -> Tensor:
+    """`(n, d)` descriptors of preprocessed images, on the CPU."""
+    images = batch.to(encoder.device, memory_format=torch.channels_last)
+    descriptors: Tensor = encoder.backbone(images).pooled
+    return descriptors.float().cpu()
+
+
+class OfGallery(Generic[Made]):
+    """What is made of a gallery, kept from call to call: one is scored with many blocks of queries.
+
+    The gallery itself is not kept alive.
+    """
+
+    def __init__(self, make: Callable[[Rows], Made]) -> None:
+        self._make = make
+        self._last: tuple[weakref.ref[Rows], Made] | None = None
+
+    def __call__(self, gallery: Rows) -> Made:
+        """What was made of this very array."""
+        if self._last is None or self._last[0]() is not gallery:
+            self._last = weakref.ref(gallery), self._make(gallery)
+        return self._last[1]
 
 
 class FusedScorer:
     """Scores as the service gives them: the encoder's head, then the fusion of its parts.
 
-    One view of a query at a time: `Method.mirrored` takes the larger of two. The gallery's rows
-    under the head are kept from call to call, since one gallery is scored with many blocks of
-    queries; the gallery itself is not kept alive.
+    One view of a query at a time: `Method.mirrored` takes the larger of two.
     """
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self._fusion = fusion_of(encoder, views=1)
-        self._gallery: weakref.ref[Rows] | None = None
-        self._rows: Rows = np.zeros((0, encoder.dimension), np.float32)
+        self._sources = OfGallery(lambda gallery: under_head(encoder, gallery, "source"))
 
     def __call__(self, queries: Rows, gallery: Rows, truth: Sequence[tuple[int, ...]]) -> Rows:
         """See `Scorer`; `truth` is not looked at."""
         del truth
-        if self._gallery is None or self._gallery() is not gallery:
-            self._gallery = weakref.ref(gallery)
-            self._rows = under_head(self._encoder, gallery, "source")
-        return self._fusion.scores(under_head(self._encoder, queries, "query"), self._rows)
+        sources = self._sources(gallery)
+        return self._fusion.scores(under_head(self._encoder, queries, "query"), sources)
 
 
 def under_head(encoder: Encoder, descriptors: Rows, domain: Domain) -> Rows:

@@ -14,17 +14,17 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark, Case, open_image
-from attribution.evaluation.benchmark.laundering import CONDITIONS
+from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark
+from attribution.evaluation.benchmark.treatments import CONDITIONS, treated_queries
+from attribution.evaluation.progress import OnSteps, Steps
 from attribution.evaluation.ranks.methods import Describer, Method, Rows
-from attribution.evaluation.ranks.results import Evaluation, Ranking
+from attribution.evaluation.ranks.rankings import Evaluation, Ranking
 from attribution.measures import best_columns, truth_ranks
 
 logger = logging.getLogger(__name__)
 Protocol = Literal["open", "own-exemplars"]
-OnImages = Callable[[int, int], None]
 OnPairs = Callable[[str, Rows, Rows], None]
 BEST = 10
 """Gallery keys kept of each query, for pictures."""
@@ -75,7 +75,7 @@ def evaluate(
     *,
     conditions: Sequence[str] = ("clean",),
     protocol: Protocol = "open",
-    on_images: OnImages | None = None,
+    on_images: OnSteps | None = None,
     on_pairs: OnPairs | None = None,
 ) -> Evaluation:
     """Rank the sources of every case by every method under every condition.
@@ -101,14 +101,17 @@ def evaluate(
     """
     _check(benchmark, methods, conditions)
     tasks = _tasks(benchmark, protocol)
-    counted = _Counter(_images_to_describe(benchmark, methods, conditions), on_images)
+    counted = Steps(_images_to_describe(benchmark, methods, conditions), on_images)
     found: dict[tuple[str, str], Ranking] = {}
     unreadable: set[int] = set()
     for describer in {method.describer.name: method.describer for method in methods}.values():
         sharing = [method for method in methods if method.describer.name == describer.name]
-        described = _described(benchmark, describer, sharing, conditions, counted, unreadable)
-        for ranking in _rankings(benchmark, sharing, described, tasks, on_pairs):
-            found[ranking.method, ranking.condition] = ranking
+        for views in _described(benchmark, describer, sharing, conditions, counted, unreadable):
+            if on_pairs is not None and views.condition == "clean":
+                on_pairs(describer.name, *views.pairs(tasks))
+            for method in sharing:
+                found[method.name, views.condition] = _rank(benchmark, method, views, tasks)
+        del views  # or its rows were held beside the next describer's
     return Evaluation(
         benchmark=benchmark.name,
         protocol=protocol,
@@ -120,31 +123,6 @@ def evaluate(
             found[method.name, condition] for method in methods for condition in conditions
         ),
     )
-
-
-def treated_queries(
-    cases: Sequence[Case], condition: str, *, mirrored: bool = False
-) -> Iterator[Image.Image]:
-    """The pixels that every method sees: each query under a condition, then mirrored if asked."""
-    for number, case in enumerate(cases):
-        image = CONDITIONS[condition](open_image(case.query), np.random.default_rng(number))
-        yield ImageOps.mirror(image) if mirrored else image
-
-
-class _Counter:
-    """Tells how many images have passed."""
-
-    def __init__(self, total: int, on_images: OnImages | None) -> None:
-        self._total = total
-        self._done = 0
-        self._on_images = on_images
-
-    def each(self, images: Iterable[Image.Image]) -> Iterator[Image.Image]:
-        for image in images:
-            yield image
-            self._done += 1
-            if self._on_images is not None:
-                self._on_images(self._done, self._total)
 
 
 def _images_to_describe(
@@ -200,7 +178,7 @@ def _described(
     describer: Describer,
     methods: Sequence[Method],
     conditions: Sequence[str],
-    counted: _Counter,
+    counted: Steps,
     unreadable: set[int],
 ) -> Iterator[_Described]:
     """The gallery once, then the queries under each condition; mirrored where a method asks."""
@@ -227,21 +205,6 @@ def _gallery(benchmark: Benchmark, unreadable: set[int]) -> Iterator[Image.Image
                 logger.warning("distractor left out: %s", error)
             unreadable.add(column)
             yield Image.new("RGB", BLANK)
-
-
-def _rankings(
-    benchmark: Benchmark,
-    methods: Sequence[Method],
-    described: Iterator[_Described],
-    tasks: Sequence[_Task],
-    on_pairs: OnPairs | None,
-) -> Iterator[Ranking]:
-    """Rankings of methods that share a describer; its rows are let go when this ends."""
-    for views in described:
-        if on_pairs is not None and views.condition == "clean":
-            on_pairs(methods[0].describer.name, *views.pairs(tasks))
-        for method in methods:
-            yield _rank(benchmark, method, views, tasks)
 
 
 def _rank(

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from attribution.evaluation.ranks.methods import Rows
-from attribution.evaluation.statistics.folds import Labels, Truth, components, folds_of
+from attribution.evaluation.ranks.methods import OfGallery, Rows
+from attribution.evaluation.statistics.folds import Labels, Truth, folds_of, source_groups
 from models.heads import AffineMap, linear_identity
 
 STARTS = (0.0, 0.5, 1.0)
@@ -74,7 +74,7 @@ class SupervisedScorer:
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         self.recipe = recipe or Recipe()
-        self._last: tuple[Rows, _Space, Tensor] | None = None
+        self._reduced = OfGallery(self._reduce)
 
     def __call__(self, queries: Rows, gallery: Rows, truth: Truth) -> Rows:
         """See `Scorer`; give all queries at once.
@@ -82,10 +82,7 @@ class SupervisedScorer:
         Raises:
             TooFewGroups: fewer than four groups of queries without a source in common.
         """
-        if self._last is None or self._last[0] is not gallery:
-            space = _Space.fitted(gallery, self.recipe.columns)
-            self._last = (gallery, space, space.project(gallery))
-        _, space, sources = self._last
+        space, sources = self._reduced(gallery)
         projected = space.project(queries)
         folds = folds_of(truth, self.recipe.folds, self.recipe.seed)
         scores = np.empty((len(queries), len(gallery)), np.float32)
@@ -96,6 +93,10 @@ class SupervisedScorer:
             with torch.inference_mode():
                 scores[rows] = maps.cosines(projected[rows] * scale, sources * scale).numpy()
         return scores
+
+    def _reduce(self, gallery: Rows) -> tuple[_Space, Tensor]:
+        space = _Space.fitted(gallery, self.recipe.columns)
+        return space, space.project(gallery)
 
     def _train(
         self, queries: Tensor, sources: Tensor, truth: Truth, rows: Labels, space: _Space
@@ -245,7 +246,7 @@ class _Pairs:
 def _split(truth: Truth, rows: Labels, rng: np.random.Generator) -> tuple[_Pairs, _Pairs]:
     """Pairs to learn from and pairs held out, whole groups each."""
     labelled = np.array([row for row in rows if truth[row]], np.int64)
-    groups = components([truth[row] for row in labelled])
+    groups = source_groups([truth[row] for row in labelled])
     held = np.isin(groups, rng.permutation(groups.max() + 1)[::HELD_OUT])
     return _Pairs.of(truth, labelled[~held]), _Pairs.of(truth, labelled[held])
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.evaluation.benchmark.cases import Case
-from attribution.evaluation.statistics.grouping import leaders
+from attribution.evaluation.statistics.folds import leaders
 
 Values = NDArray[np.float64]
 DRAWS = 10_000

@@ -1,14 +1,14 @@
-"""Labelled queries split into folds that share no source. Knows no descriptor."""
+"""Queries that hang together by their sources, and folds that share none. Knows no image."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.evaluation.statistics.grouping import leaders
-
+Node = TypeVar("Node", bound=Hashable)
 Truth = Sequence[tuple[int, ...]]
 """Columns of each query's true sources."""
 Labels = NDArray[np.int64]
@@ -20,7 +20,24 @@ class TooFewGroups(ValueError):
     """The labelled queries hang together too closely to be split by source."""
 
 
-def components(truth: Truth) -> Labels:
+def leaders(rows: Iterable[Sequence[Node]]) -> list[Node | None]:
+    """One node for each row, the same for rows that are joined; None for a row without nodes."""
+    listed = list(rows)
+    parent: dict[Node, Node] = {}
+
+    def find(node: Node) -> Node:
+        while parent.setdefault(node, node) != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for nodes in listed:
+        for node in nodes[1:]:
+            parent[find(node)] = find(nodes[0])
+    return [find(nodes[0]) if nodes else None for nodes in listed]
+
+
+def source_groups(truth: Truth) -> Labels:
     """Group of each query: queries that share a source, directly or through others, share it."""
     found = leaders(truth)
     named = [-1 - row if leader is None else leader for row, leader in enumerate(found)]
@@ -49,7 +66,7 @@ def folds_of(truth: Truth, folds: int, seed: int) -> Labels:
         TooFewGroups: fewer than four groups have labels.
     """
     labelled = require_groups(truth)
-    groups = components(truth)
+    groups = source_groups(truth)
     pairs = np.bincount(groups, weights=[len(columns) for columns in truth])
     order = np.random.default_rng(seed).permutation(len(pairs))
     load = np.zeros(min(folds, labelled))

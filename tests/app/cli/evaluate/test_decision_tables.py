@@ -9,7 +9,7 @@ from app.cli.evaluate.decision_tables import decision_tables
 from attribution.evaluation.benchmark.cases import Benchmark, Case, Truth
 from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
 from attribution.evaluation.decisions.gallery import GalleryPlan
-from attribution.evaluation.decisions.results import report_decisions
+from attribution.evaluation.decisions.report import report_decisions
 
 
 def shown(*answers):

@@ -14,7 +14,7 @@ from attribution.evaluation.benchmark.cases import (
     file_picture,
     open_image,
 )
-from attribution.evaluation.benchmark.laundering import CONDITIONS
+from attribution.evaluation.benchmark.treatments import CONDITIONS
 from attribution.evaluation.ranks import protocol as module
 from attribution.evaluation.ranks.methods import Method
 from attribution.evaluation.ranks.protocol import evaluate, treated_queries

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.evaluation.statistics.folds import LEAST_GROUPS, TooFewGroups, components, folds_of
+from attribution.evaluation.statistics.folds import (
+    LEAST_GROUPS,
+    TooFewGroups,
+    folds_of,
+    source_groups,
+)
 
 truths = st.lists(
     st.lists(st.integers(0, 30), max_size=3, unique=True).map(tuple), min_size=1, max_size=40
@@ -30,15 +35,17 @@ def slow_components(truth):
 
 
 @given(truths)
-def test_components_equal_reachability(truth):
-    labels, slow = components(truth), slow_components(truth)
+def test_groups_equal_reachability(truth):
+    labels, slow = source_groups(truth), slow_components(truth)
     for a, b in itertools.combinations(range(len(truth)), 2):
         assert (labels[a] == labels[b]) == (b in slow[a])
 
 
 @given(truths, st.integers(4, 7), st.integers(0, 3))
 def test_no_source_is_in_two_folds(truth, count, seed):
-    labelled = {label for label, columns in zip(components(truth), truth, strict=True) if columns}
+    labelled = {
+        label for label, columns in zip(source_groups(truth), truth, strict=True) if columns
+    }
     if len(labelled) < LEAST_GROUPS:
         with pytest.raises(TooFewGroups, match="groups"):
             folds_of(truth, count, seed)

@@ -6,14 +6,8 @@ from pathlib import Path
 import pytest
 
 from attribution.evaluation.benchmark.cases import Case, Truth
-from attribution.evaluation.ranks.results import (
-    Evaluation,
-    Ranking,
-    difference,
-    distinct_ranks,
-    summarise,
-    write_json,
-)
+from attribution.evaluation.ranks.figures import difference, summarise, write_json
+from attribution.evaluation.ranks.rankings import Evaluation, Ranking, distinct_ranks
 
 
 def case(in_set, method, *truths):

@@ -13,6 +13,12 @@ import numpy as np
 from attribution.evaluation.benchmark.cases import Benchmark
 from attribution.evaluation.decisions.answers import Decisions
 from attribution.evaluation.decisions.gallery import DISTRACTORS, GalleryPlan
+from attribution.evaluation.decisions.p_values import (
+    RiskCoverage,
+    Uniformity,
+    risk_coverage,
+    uniformity,
+)
 from attribution.evaluation.decisions.rates import (
     FalseAttribution,
     FalseDiscovery,
@@ -22,8 +28,6 @@ from attribution.evaluation.decisions.rates import (
     powers,
 )
 from attribution.evaluation.decisions.reliability import Reliability, reliabilities
-from attribution.evaluation.decisions.risk import RiskCoverage, risk_coverage
-from attribution.evaluation.decisions.uniformity import Uniformity, uniformity
 
 
 @dataclass(frozen=True, slots=True)

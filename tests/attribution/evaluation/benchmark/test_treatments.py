@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.evaluation.benchmark.laundering import CONDITIONS, disguise, launder
+from attribution.evaluation.benchmark.treatments import CONDITIONS, disguised, laundered
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_clean_is_the_image_itself(image):
 
 
 def test_laundering_crops_flips_and_recolours(image):
-    found = launder(image, np.random.default_rng(3))
+    found = laundered(image, np.random.default_rng(3))
     assert found.size == (int(96 * 0.7**0.5), int(72 * 0.7**0.5))
     distances = []
     for left in range(96 - found.width + 1):
@@ -57,9 +57,9 @@ def test_laundering_crops_flips_and_recolours(image):
 def test_disguises_are_five_and_all_occur(image):
     kinds = {int(np.random.default_rng(number).integers(5)) for number in range(40)}
     assert kinds == set(range(5))
-    sizes = {disguise(image, np.random.default_rng(number)).size for number in range(40)}
+    sizes = {disguised(image, np.random.default_rng(number)).size for number in range(40)}
     assert sizes == {(96, 72), (120, 90)}  # a frame adds a quarter
-    found = [disguise(image, np.random.default_rng(number)) for number in range(40)]
+    found = [disguised(image, np.random.default_rng(number)) for number in range(40)]
     changed = [each.size != image.size or distance(each, image) > 1 for each in found]
     assert sum(changed) >= 38  # a rotation may be by next to nothing
 
@@ -75,7 +75,7 @@ def test_tiny_images_survive(width, height):
 
 def test_the_draws_are_those_of_earlier_figures(image):
     """Query 1 gets a frame of this colour: a change of the draws is a new condition."""
-    framed = pixels(disguise(image, np.random.default_rng(1)))
+    framed = pixels(disguised(image, np.random.default_rng(1)))
     assert framed.shape == (90, 120, 3)
     assert framed[0, 0].tolist() == [131, 193, 243]
     assert (framed[7 : 7 + 72, 9 : 9 + 96] == pixels(image)).all()

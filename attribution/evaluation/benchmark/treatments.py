@@ -1,4 +1,4 @@
-"""What is done to a query before it is described. Knows no case and no method.
+"""What is done to a query before it is described. Knows no method.
 
 `laundered` is what an uploader does to hide an origin: JPEG 40, a crop of 70 % of the area, a
 flip, hue and saturation shift. Training views imitate some of that, so `disguised` draws one of
@@ -8,16 +8,18 @@ new condition under a new name.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
+from attribution.evaluation.benchmark.cases import Case, open_image
+from attribution.synthesis.laundering import recompressed
+
 Treatment = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
-def launder(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def laundered(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """JPEG 40, a random crop of 70 % of the area, a flip, hue and saturation shift."""
     width, height = image.size
     side = 0.7**0.5
@@ -29,10 +31,10 @@ def launder(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     hsv[..., 0] = (hsv[..., 0] + int(255 * rng.uniform(-0.06, 0.06))) % 256
     hsv[..., 1] = np.clip(hsv[..., 1] * rng.uniform(0.6, 1.4), 0, 255)
     image = Image.fromarray(hsv.astype(np.uint8), "HSV").convert("RGB")
-    return _recompressed(image, 40)
+    return recompressed(image, 40)
 
 
-def disguise(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def disguised(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """One of: rotation; blur and posterising; a frame; a tone curve with a screen; a bar."""
     kind = int(rng.integers(5))
     if kind == 0:
@@ -49,9 +51,23 @@ def disguise(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 CONDITIONS: Mapping[str, Treatment] = {
     "clean": lambda image, _: image,
-    "laundered": launder,
-    "disguised": disguise,
+    "laundered": laundered,
+    "disguised": disguised,
 }
+
+
+def treated_query(case: Case, number: int, condition: str) -> Image.Image:
+    """The pixels that every method sees of a query, seeded by its case's number."""
+    return CONDITIONS[condition](open_image(case.query), np.random.default_rng(number))
+
+
+def treated_queries(
+    cases: Sequence[Case], condition: str, *, mirrored: bool = False
+) -> Iterator[Image.Image]:
+    """Each query under a condition, then mirrored if asked."""
+    for number, case in enumerate(cases):
+        image = treated_query(case, number, condition)
+        yield ImageOps.mirror(image) if mirrored else image
 
 
 def _framed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -79,10 +95,3 @@ def _barred(image: Image.Image, rng: np.random.Generator) -> np.ndarray:
     top = int(rng.integers(max(1, height // 2)))
     pixels[top : top + height // 5] *= 0.3
     return pixels
-
-
-def _recompressed(image: Image.Image, quality: int) -> Image.Image:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
-    with Image.open(buffer) as opened:
-        return opened.convert("RGB")

@@ -1,7 +1,4 @@
-"""What an evaluation found: ranks, and the figures and intervals read from them, to JSON.
-
-Everything is derived from ranks, so that figures can be cut by set, role or generator afterwards.
-"""
+"""Figures and intervals read from rankings, to JSON. Knows no image and no descriptor."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from attribution.evaluation.benchmark.cases import Case
+from attribution.evaluation.ranks.rankings import Evaluation, Ranking, distinct_ranks
 from attribution.evaluation.statistics.bootstrap import (
     Interval,
     Intervals,
@@ -32,67 +29,6 @@ from attribution.measures import (
 
 DEPTHS = (1, 5, 10, 100)
 """Depths at which recall is reported."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """How one method ranked every case under one condition.
-
-    Attributes:
-        method: its name.
-        condition: what was done to the queries.
-        ranks: of each case, the rank of each of its truths, in the case's order.
-        best: of each case, the gallery keys ranked first, best first.
-    """
-
-    method: str
-    condition: str
-    ranks: tuple[tuple[int, ...], ...]
-    best: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """All rankings of one run.
-
-    Attributes:
-        benchmark: name of the data.
-        protocol: `open` or `own-exemplars`.
-        cut: average precision counts ranks up to this; None: all.
-        sources: images in the gallery that are true of some case.
-        distractors: images in the gallery that are true of none.
-        cases: the cases that were ranked.
-        rankings: one for each method and condition.
-    """
-
-    benchmark: str
-    protocol: str
-    cut: int | None
-    sources: int
-    distractors: int
-    cases: tuple[Case, ...]
-    rankings: tuple[Ranking, ...]
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """Names, in order."""
-        return tuple(dict.fromkeys(ranking.method for ranking in self.rankings))
-
-    @property
-    def conditions(self) -> tuple[str, ...]:
-        """Names, in order."""
-        return tuple(dict.fromkeys(ranking.condition for ranking in self.rankings))
-
-    def ranking(self, method: str, condition: str) -> Ranking:
-        """The ranking of one method under one condition.
-
-        Raises:
-            KeyError: it was not run.
-        """
-        for ranking in self.rankings:
-            if (ranking.method, ranking.condition) == (method, condition):
-                return ranking
-        raise KeyError(f"no ranking of {method!r} under {condition!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,16 +135,6 @@ def write_json(
         "rankings": [asdict(ranking) for ranking in evaluation.rankings],
     }
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-
-
-def distinct_ranks(case: Case, ranks: Sequence[int], role: str = "") -> tuple[int, ...]:
-    """Ranks of a case's sources, each source once, of one role only if given."""
-    found = {
-        truth.key: rank
-        for truth, rank in zip(case.truths, ranks, strict=True)
-        if role in ("", truth.role)
-    }
-    return tuple(found.values())
 
 
 def _precisions(evaluation: Evaluation, ranking: Ranking) -> Values:
