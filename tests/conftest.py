@@ -26,6 +26,12 @@ def _catalogs_made_at_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield
 
 
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("ATTRIBUTION_")]:
+        monkeypatch.delenv(name)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """After the last line of pytest itself, say so where the browser tests did not run."""

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.inference.watchdog import EXIT_CODE
-from tests.app.conftest import jpeg, picture, variation
+from tests.support.pictures import jpeg, picture, variation
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import wait_for
 

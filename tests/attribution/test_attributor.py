@@ -8,7 +8,7 @@ from attribution.calibration import AlphaTooSmall, Calibration
 from attribution.index import EmbeddedIndex, Follower
 from attribution.retrieval.retrieval import Fusion
 from models.background import Background
-from tests.attribution.conftest import SmallSpace
+from tests.support.spaces import SmallSpace
 
 
 def rows_of(seed, n, parts):

@@ -8,10 +8,11 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from app.settings import Settings
-from tests.app.conftest import Running, background, encoder, serving
+from models.background import Background
+from models.encoder import Encoder
+from tests.support.encoders import background_of, thumbnail_encoder
+from tests.support.service import Running, serving
 from tests.support.waiting import PATIENCE
-
-__all__ = ["background", "encoder"]  # fixtures that the service here needs too
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _ARGUMENTS = (
@@ -24,6 +25,16 @@ _ARGUMENTS = (
 _REFUSED = "Failed to load resource: the server responded with a status of"
 SOURCES = 20
 expect.set_options(timeout=1000 * PATIENCE)  # a busy machine is slow, not wrong
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    return thumbnail_encoder()
+
+
+@pytest.fixture(scope="session")
+def background(encoder) -> Background:
+    return background_of(encoder)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.settings import Settings
-from tests.app.conftest import serving, variation
-from tests.browser.test_page import choose
+from tests.support.pages import choose
+from tests.support.pictures import variation
+from tests.support.service import serving
 
 pytestmark = pytest.mark.browser
 

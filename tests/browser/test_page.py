@@ -8,7 +8,9 @@ from playwright.sync_api import Page, expect
 
 from app.problems.types import PROBLEM_TYPES
 from app.settings import Settings
-from tests.app.conftest import Running, jpeg, picture, serving, variation
+from tests.support.pages import choose, upload
+from tests.support.pictures import jpeg, picture, variation
+from tests.support.service import Running, serving
 
 pytestmark = pytest.mark.browser
 
@@ -191,18 +193,6 @@ def test_docs_render_every_operation(page: Page, served: Running):
     expect(page.locator(".opblock")).to_have_count(sum(map(len, paths.values())))
     page.get_by_text("Attribute one image").click()
     expect(page.get_by_role("button", name="Try it out")).to_be_visible()
-
-
-def upload(data: bytes, name: str = "query.jpg") -> dict:
-    return {"name": name, "mimeType": "image/jpeg", "buffer": data}
-
-
-def choose(page: Page, data: bytes, name: str = "query.jpg") -> None:
-    """Pick a file as a person does, and wait for what the page says to it."""
-    with page.expect_file_chooser() as chooser:
-        page.locator("#drop").click()
-    chooser.value.set_files(upload(data, name))
-    expect(page.locator("#status")).to_be_empty()
 
 
 def drop(page: Page, data: bytes | None) -> None:

@@ -20,7 +20,7 @@ from attribution.report.canonical import report_bytes
 from attribution.report.document import Signature
 from attribution.report.signing import new_key
 from attribution.report.verification import MEANING
-from tests.attribution.report.conftest import attribution, report_of
+from tests.support.answers import attribution, report_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 ANSWERS = (DOCS / "answers.md").read_text(encoding="utf-8")

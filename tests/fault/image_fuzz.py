@@ -9,6 +9,7 @@ import faulthandler
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from models.images.decoding import DecodingLimits, ImageError, decode
 from tests.fault.image_mutations import corpus, mutated
+from tests.fault.service_process import ROOT
 
 LIMITS = DecodingLimits(max_bytes=1_000_000, max_pixels=1_000_000)
 MOST_SECONDS = 2.0
@@ -25,6 +27,22 @@ MOST_BYTES = 48 * 2**20
 _HANGS_SECONDS = 300.0
 _PEAK = re.compile(rb"VmHWM:\s+(\d+) kB")
 _NOW = re.compile(rb"VmRSS:\s+(\d+) kB")
+
+
+def fuzzed(folder: Path, *, seed: int, inputs: int) -> dict:
+    """What a process found that decodes so many inputs of a seed."""
+    progress = folder / "progress"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tests.fault.image_fuzz", str(seed), str(inputs)],
+        cwd=ROOT,
+        env=os.environ | {"FUZZ_PROGRESS": str(progress)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    at = progress.read_text(encoding="ascii") if progress.exists() else "none"
+    assert done.returncode == 0, f"seed {seed}, input {at} took it down: {done.stderr}"
+    return json.loads(done.stdout)
 
 
 def fuzz(seed: int, numbers: range) -> dict[str, object]:

@@ -6,8 +6,8 @@ import time
 import zipfile
 from typing import Any
 
-from tests.fault.pictures import jpeg
 from tests.fault.service_process import ServiceProcess
+from tests.support.pictures import small_jpeg
 
 
 def archive(images: int) -> bytes:
@@ -15,7 +15,7 @@ def archive(images: int) -> bytes:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as made:
         for number in range(images):
-            made.writestr(f"{number}.jpg", jpeg(number, (12, 10)))
+            made.writestr(f"{number}.jpg", small_jpeg(number, (12, 10)))
     return written.getvalue()
 
 
@@ -26,7 +26,7 @@ def results_after_kills(service: ServiceProcess, *, images: int, kills: int) -> 
         AssertionError: a kill did not fall in the middle, or what was read before was lost.
     """
     for number in range(3):
-        added = service.client.post("/v1/sources", files={"file": jpeg(10**9 + number)})
+        added = service.client.post("/v1/sources", files={"file": small_jpeg(10**9 + number)})
         assert added.status_code == 201, added.text
     response = service.client.post(
         "/v1/jobs", content=archive(images), headers={"Content-Type": "application/zip"}

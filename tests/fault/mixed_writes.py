@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from tests.fault.pictures import jpeg
+from tests.support.pictures import small_jpeg
 
 MOST_HELD = 40  # a search lists at most 100: it must be able to list them all
 MOST_JOBS = 4
@@ -198,7 +198,7 @@ class Writer:
     def _make_job(self) -> None:
         key = f"{self.collection}-{next(self.numbers)}"
         numbers = [next(self.numbers) for _ in range(JOB_IMAGES)]
-        files = [("files", (f"{number}.jpg", jpeg(number, (16, 12)))) for number in numbers]
+        files = [("files", (f"{number}.jpg", small_jpeg(number, (16, 12)))) for number in numbers]
         self.intent = Intent(new_job=(key, files))
         self._acknowledge_job(self._post_job(key, files))
 
@@ -238,7 +238,7 @@ class Writer:
         response = self._send(
             "POST", "/v1/attributions", {200},
             params={"collection": self.collection, "top_k": 100},
-            files={"file": jpeg(self.moves.randrange(10**6), (16, 12))},
+            files={"file": small_jpeg(self.moves.randrange(10**6), (16, 12))},
         )  # fmt: skip
         return dict(response.json())
 
@@ -270,7 +270,7 @@ class Writer:
         self.titles[digest] = title
 
     def _new_picture(self) -> str:
-        data = jpeg(next(self.numbers))
+        data = small_jpeg(next(self.numbers))
         digest = hashlib.sha256(data).hexdigest()
         self.bytes[digest] = data
         return digest

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import httpx
 import numpy as np
 
-from tests.fault.pictures import jpeg
 from tests.fault.service_process import ServiceProcess
+from tests.support.pictures import small_jpeg
 
 
 @dataclass
@@ -85,7 +85,7 @@ def overloaded(service: ServiceProcess, *, rate: float, seconds: float, clients:
 
 
 def _ask(client: httpx.Client, number: int, load: Load) -> None:
-    data = jpeg(number % 20, (16, 12))
+    data = small_jpeg(number % 20, (16, 12))
     started = time.monotonic()
     response = client.post("/v1/attributions", files={"file": data})
     took = time.monotonic() - started

@@ -21,7 +21,7 @@ from app.encoders.gallery import Vision
 from app.factory import open_app
 from app.settings import Settings
 from attribution.catalog import Catalog, CatalogBusy
-from tests.app.conftest import ThumbnailBackbone, thumbnail_encoder
+from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
 
 
 class Paced(ThumbnailBackbone):

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -113,6 +115,24 @@ class ServiceProcess:
     def close(self) -> None:
         if self.alive:
             self.kill()
+
+
+@contextmanager
+def services(forks: Forks, data: Path) -> Iterator[Callable[..., ServiceProcess]]:
+    """``start(pause=0.01, settings={...})``: a service on a folder, `data` if none is given.
+
+    They end with the block.
+    """
+    started: list[ServiceProcess] = []
+
+    def start(folder: Path = data, **order: Any) -> ServiceProcess:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        started.append(ServiceProcess(forks, folder, **order))
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.close()
 
 
 def end(pid: int, number: int = signal.SIGKILL) -> None:

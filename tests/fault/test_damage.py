@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.pictures import jpeg
+from tests.support.pictures import small_jpeg
 from tests.support.waiting import wait_for
 
 SOURCES = 6
@@ -16,7 +16,7 @@ def stopped(start):
     service = start()
     service.wait_until_ready()
     for number in range(SOURCES):
-        service.client.post("/v1/sources", files={"file": jpeg(number)})
+        service.client.post("/v1/sources", files={"file": small_jpeg(number)})
     service.client.post("/v1/index/snapshot")
     service.answer = ask(service)
     service.kill()
@@ -24,7 +24,7 @@ def stopped(start):
 
 
 def ask(service):
-    response = service.client.post("/v1/attributions", files={"file": jpeg(2)})
+    response = service.client.post("/v1/attributions", files={"file": small_jpeg(2)})
     assert response.status_code == 200, response.text
     answer = response.json()
     return [(source["source_id"], round(source["score"], 4)) for source in answer["sources"]]
@@ -74,7 +74,7 @@ def test_a_log_torn_at_its_end_loses_its_last_writes_at_most(stopped, lost):
     listed = stopped.client.get("/v1/sources").json()["items"]
     assert SOURCES - 2 <= len(listed) <= SOURCES
     assert len(ask(stopped)) == len(listed)
-    assert stopped.client.post("/v1/sources", files={"file": jpeg(99)}).status_code == 201
+    assert stopped.client.post("/v1/sources", files={"file": small_jpeg(99)}).status_code == 201
 
 
 @pytest.mark.parametrize("damage", [flipped, emptied])

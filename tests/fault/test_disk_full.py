@@ -4,44 +4,31 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from app.settings import Settings
 from attribution.catalog import Catalog
-from tests.fault.pictures import jpeg
-
-SIZE = "6m"
-BODIES_HAVE_LIMITS = "body_silence_seconds" in Settings.model_fields
+from tests.support.disks import fill, small_disk
+from tests.support.encoders import background_of, thumbnail_encoder
+from tests.support.pictures import jpeg, picture, png, small_jpeg, variation
+from tests.support.service import serving
 
 
 @pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
+def disk(tmp_path):
     """A file system of a few megabytes at the place of the data folder."""
-    place = tmp_path / "data"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("a small file system can be mounted by root only, on Linux")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with small_disk(tmp_path / "data", 6 << 20) as place:
+        yield place
 
 
-def fill_up(folder: Path) -> Path:
-    """Take all the room there is."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return filler
+@pytest.fixture
+def large_disk(tmp_path):
+    """Room for an upload that does not fit into memory."""
+    with small_disk(tmp_path / "disk", 24_000_000) as place:
+        yield place
 
 
 def is_storage_full(response) -> bool:
@@ -52,18 +39,19 @@ def is_storage_full(response) -> bool:
     return True
 
 
-def test_a_full_disk_refuses_writes_serves_reads_and_loses_nothing(start, small_disk):
-    service = start(small_disk)
+def test_a_full_disk_refuses_writes_serves_reads_and_loses_nothing(start, disk):
+    service = start(disk)
     service.wait_until_ready()
     held = {}
     for number in range(5):
-        added = service.client.post("/v1/sources", files={"file": jpeg(number)}).json()["source"]
+        response = service.client.post("/v1/sources", files={"file": small_jpeg(number)})
+        added = response.json()["source"]
         held[added["source_id"]] = added["title"]
-    filler = fill_up(small_disk)
+    filler = fill(disk)
 
     refused = 0
     for number in range(100, 140):
-        response = service.client.post("/v1/sources", files={"file": jpeg(number)})
+        response = service.client.post("/v1/sources", files={"file": small_jpeg(number)})
         if response.status_code == 201:  # there was room in what SQLite holds already
             held[response.json()["source"]["source_id"]] = None
             continue
@@ -74,7 +62,7 @@ def test_a_full_disk_refuses_writes_serves_reads_and_loses_nothing(start, small_
     calls = [
         ("PATCH", f"/v1/sources/{some}", {"json": {"title": "x" * 300}}),
         ("PUT", "/v1/collections/art", {"json": {"description": "x" * 300}}),
-        ("POST", "/v1/jobs", {"files": {"files": jpeg(1)}}),
+        ("POST", "/v1/jobs", {"files": {"files": small_jpeg(1)}}),
     ]
     for method, path, body in calls:
         response = service.client.request(method, path, **body)
@@ -87,8 +75,8 @@ def test_a_full_disk_refuses_writes_serves_reads_and_loses_nothing(start, small_
     filler.unlink()
     service.start()
     assert is_unharmed(service, held)
-    assert service.client.post("/v1/sources", files={"file": jpeg(500)}).status_code == 201
-    with Catalog.open(small_disk) as catalog:
+    assert service.client.post("/v1/sources", files={"file": small_jpeg(500)}).status_code == 201
+    with Catalog.open(disk) as catalog:
         catalog.compaction.ask()
         catalog.compaction.run()
         assert catalog.checks.unused_previews(seconds=0) == ()
@@ -99,25 +87,68 @@ def is_unharmed(service, held) -> bool:
     assert {source["source_id"]: source["title"] for source in listed} == held
     for source_id in held:
         assert service.client.get(f"/v1/sources/{source_id}/thumbnail").status_code == 200
-    response = service.client.post("/v1/attributions", files={"file": jpeg(3)})
+    response = service.client.post("/v1/attributions", files={"file": small_jpeg(3)})
     assert response.status_code == 200, response.text
     return True
 
 
-@pytest.mark.skipif(not BODIES_HAVE_LIMITS, reason="only the catalog's own full disk is told of")
-def test_a_full_disk_of_snapshots_is_told(start, small_disk):
-    service = start(small_disk)
+def test_a_full_disk_of_snapshots_is_told(start, disk):
+    service = start(disk)
     service.wait_until_ready()
     for number in range(5):
-        service.client.post("/v1/sources", files={"file": jpeg(number)})
-    fill_up(small_disk)
+        service.client.post("/v1/sources", files={"file": small_jpeg(number)})
+    fill(disk)
     assert is_storage_full(service.client.post("/v1/index/snapshot"))
+
+
+def test_every_write_is_507_every_read_works_and_nothing_is_half_written(large_disk, monkeypatch):
+    spool = large_disk / "spool"
+    spool.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(spool))
+    large = png(picture(9, size=(2400, 1600)).effect_spread(40))
+    assert len(large) > 2_000_000, "beyond what an upload may hold in memory"
+    settings = Settings(data=large_disk / "data", inference_threads=1)
+    encoder = thumbnail_encoder()
+    background = background_of(encoder)
+    with serving(settings, encoder, background) as served:
+        kept = served.add(1)
+        before = served.client.get("/v1/sources").json()
+        filler = fill(large_disk)
+        client = served.client
+        # More than one write, for the log may have a little room yet.
+        added = [
+            client.post("/v1/sources", files={"file": jpeg(picture(seed))}) for seed in (2, 3, 4)
+        ]
+        assert all(is_storage_full(response) for response in added), [item.text for item in added]
+        batch = client.post("/v1/sources/batch", files=[("files", ("5.jpg", jpeg(picture(5))))])
+        assert is_storage_full(batch)
+        assert is_storage_full(client.post("/v1/jobs", files={"files": ("a.jpg", variation(1))}))
+        assert is_storage_full(client.post("/v1/index/snapshot"))
+        assert is_storage_full(client.post("/v1/attributions", files={"file": large}))
+
+        assert client.get("/v1/sources").json() == before
+        assert client.get("/v1/collections").status_code == 200
+        assert served.ask(variation(1))["sources"][0]["uri"] == "1.jpg"
+        thumbnail = client.get(f"/v1/sources/{kept['source']['source_id']}/thumbnail")
+        assert thumbnail.status_code == 200
+        assert client.get("/metrics").status_code == 200
+
+        filler.unlink()
+        for seed in (2, 3, 4):
+            served.add(seed)
+        assert client.post("/v1/index/snapshot").status_code == 200
+        assert client.post("/v1/attributions", files={"file": large}).status_code == 200
+        job = client.post("/v1/jobs", files={"files": ("a.jpg", variation(1))})
+        assert job.status_code == 202
+        assert len(client.get("/v1/sources").json()["items"]) == 4
+    with serving(settings, encoder, background) as served:
+        assert served.client.get("/v1/index").json()["vectors"] == 4
 
 
 LIMITED = """
 import resource, signal, sys
 from attribution.catalog import Catalog, CatalogError
-from tests.attribution.maintenance.conftest import fill
+from tests.support.folders import fill
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Catalog.open(sys.argv[1]) as catalog:

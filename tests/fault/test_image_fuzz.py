@@ -3,31 +3,11 @@
 A thousand inputs, always the same; `make soak` decodes 20,000 of another seed each time.
 """
 
-import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.fault.service_process import ROOT
-
-
-def fuzzed(folder: Path, *, seed: int, inputs: int) -> dict:
-    """What a process found that decodes so many inputs of a seed."""
-    progress = folder / "progress"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.fault.image_fuzz", str(seed), str(inputs)],
-        cwd=ROOT,
-        env=os.environ | {"FUZZ_PROGRESS": str(progress)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    at = progress.read_text(encoding="ascii") if progress.exists() else "none"
-    assert done.returncode == 0, f"seed {seed}, input {at} took it down: {done.stderr}"
-    return json.loads(done.stdout)
+from tests.fault.image_fuzz import fuzzed
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads peaks of memory in /proc")

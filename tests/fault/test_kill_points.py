@@ -18,14 +18,14 @@ import pytest
 from attribution.catalog import Catalog, Ended, NewItem, NewJob, NewSource, RegisteredEncoder
 from attribution.index import open_index, save_snapshot
 from attribution.maintenance import erase, verify
-from tests.attribution.maintenance.conftest import (
+from tests.fault.kill_points import run_until
+from tests.support.folders import (
     PixelEncoder,
     fill,
     preview_of,
     save_index,
     sha256_of,
 )
-from tests.fault.kill_points import run_until
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names descriptors by /proc"),

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from app.settings import Settings
-from tests.fault.pictures import jpeg
+from tests.support.pictures import small_jpeg
 from tests.support.waiting import PATIENCE, wait_for
 
 CLIENTS = 60  # fewer than `queue_limit`, which holds a place for each
@@ -60,7 +60,7 @@ def test_others_are_answered_beside_many_slow_uploads(start):
     with dripping(service.port, CLIENTS):
         time.sleep(1)
         for number in range(5):
-            response = service.client.post("/v1/attributions", files={"file": jpeg(number)})
+            response = service.client.post("/v1/attributions", files={"file": small_jpeg(number)})
             assert response.status_code == 200, response.text
         assert service.client.get("/readyz").status_code == 200
 
@@ -74,5 +74,5 @@ def test_slow_uploads_are_cut_off_and_their_places_are_free_again(start):
     with dripping(service.port, 8) as told:
         wait_for(lambda: len(told) == 8)
     assert all(answer.split(b" ")[1] in {b"408", b"503"} for answer in told if answer), told
-    response = service.client.post("/v1/attributions", files={"file": jpeg(1)})
+    response = service.client.post("/v1/attributions", files={"file": small_jpeg(1)})
     assert response.status_code == 200, response.text

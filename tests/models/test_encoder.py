@@ -17,12 +17,7 @@ from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
 from models.images.preprocessing import Preprocessing
 from models.loading import load_encoder_background
-
-
-def picture(seed=0, size=(90, 60)):
-    rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
-    return coarse.resize(size, Image.Resampling.BICUBIC)
+from tests.support.pictures import picture
 
 
 def save_small(folder, *, seed=0, size=64, parts=2):
@@ -68,7 +63,7 @@ def test_rows_have_unit_parts_and_do_not_depend_on_the_batch(tmp_path):
 def test_patches_are_unit_vectors_on_a_grid(tmp_path):
     save_small(tmp_path)
     encoder = load_encoder(str(tmp_path))
-    maps = encoder.patches([picture(), picture(1)])
+    maps = encoder.patches([picture(0), picture(1)])
     assert maps.shape == (2, 8, 8, 8 + 8 + 16)  # all stages but the last, on the second one's grid
     assert np.allclose(np.linalg.norm(maps, axis=-1), 1, atol=1e-5)
     assert [part.dimension for part in encoder.patch_blocks] == [8, 8, 16]
@@ -82,7 +77,7 @@ def test_patches_of_a_cropping_encoder_cover_the_whole_picture(tmp_path):
         update={"preprocessing": Preprocessing(height=64, width=64, resize="centre-crop")}
     )
     cropping = Encoder(card, squashing.backbone, squashing.head, reference=squashing.reference)
-    wide = picture(size=(200, 60))
+    wide = picture(0, size=(200, 60))
     assert not torch.equal(cropping.preprocess(wide), squashing.preprocess(wide))
     np.testing.assert_array_equal(cropping.patches([wide]), squashing.patches([wide]))
 
@@ -91,7 +86,7 @@ def test_saving_and_loading_twice_gives_the_same_encoder(tmp_path):
     save_small(tmp_path)
     first, second = load_encoder_folder(tmp_path), load_encoder_folder(tmp_path)
     assert first.model_id == second.model_id
-    assert np.array_equal(first.encode([picture()]), second.encode([picture()]))
+    assert np.array_equal(first.encode([picture(0)]), second.encode([picture(0)]))
 
 
 def test_the_model_id_tells_weights_head_and_preprocessing_apart(tmp_path):

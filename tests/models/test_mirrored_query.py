@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import ImageOps
 from torch.nn import functional
 
 from models.backbones.features import Backbone, Features
@@ -15,6 +15,7 @@ from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
 from models.images.preprocessing import Preprocessing
 from models.loading import load_encoder_background
+from tests.support.pictures import picture
 
 SIDE, GRID, WIDTH = 32, 4, 5
 
@@ -51,11 +52,6 @@ def encoder_of(*, mirrored=True, reference=None):
         )
     ]
     return Encoder(card_of(mirrored=mirrored), Mosaic(), Head(48, parts), reference=reference)
-
-
-def picture(seed):
-    noise = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize((64, 64), Image.Resampling.BICUBIC)
 
 
 def test_a_query_has_the_row_of_the_image_and_then_that_of_its_mirror_image():

@@ -2,13 +2,11 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.fault.conftest import forks, start
-
-__all__ = ["forks", "start"]
+from tests.fault.service_process import Forks, ServiceProcess, services
 
 _FIGURES = pytest.StashKey[list[str]]()
 
@@ -26,6 +24,18 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.stash[_FIGURES] = []
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    with Forks() as process:
+        yield process
+
+
+@pytest.fixture
+def start(forks, tmp_path) -> Iterator[Callable[..., ServiceProcess]]:
+    with services(forks, tmp_path / "data") as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

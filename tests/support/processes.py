@@ -21,7 +21,7 @@ import app.factory, app.server
 from app.encoders.gallery import Vision
 from app.telemetry.logs import configure
 from app.settings import Settings
-from tests.app.conftest import ThumbnailBackbone, thumbnail_encoder
+from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
 
 folder = Path(sys.argv[1])
 

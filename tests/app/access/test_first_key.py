@@ -9,7 +9,7 @@ from app.encoders.gallery import Vision
 from app.factory import open_app
 from app.settings import Settings
 from attribution.catalog import Catalog
-from tests.app.conftest import serving
+from tests.support.service import serving
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 
 from app.reports import REPORT_JSON
 from app.settings import Settings
-from tests.app.conftest import jpeg, picture, serving, variation
+from tests.support.pictures import jpeg, picture, variation
+from tests.support.service import serving
 from tests.support.waiting import wait_for
 
 HELD = range(1, 9)

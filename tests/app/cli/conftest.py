@@ -1,75 +1,14 @@
-"""The command line, called in this process where that will do: importing torch costs seconds."""
+"""The command line, and pictures for it."""
 
-import contextlib
-import io
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from app.cli.main import main
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self):
-        """What --json printed: stdout must hold nothing else."""
-        return json.loads(self.out)
-
-
-def call(*arguments: object) -> Finished:
-    """`attribution ARGUMENTS` in this process, by the function that the console script calls."""
-    out, err = io.StringIO(), io.StringIO()
-    code = 0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["attribution", *map(str, arguments)])
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                main()
-            except SystemExit as stop:
-                code = stop.code or 0
-    assert isinstance(code, int), code
-    return Finished(code, out.getvalue(), err.getvalue())
-
-
-def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
-    """`attribution ARGUMENTS` as a process of its own, with one thread and these variables."""
-    inherited = {name: value for name, value in os.environ.items() if "ATTRIBUTION" not in name}
-    return subprocess.Popen(
-        [sys.executable, "-m", "app.cli.main", *map(str, arguments)],
-        env=inherited | {"OMP_NUM_THREADS": "1"} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def picture(seed: int, size: tuple[int, int] = (120, 96)) -> Image.Image:
-    """Soft random colours: every seed another picture."""
-    noise = np.random.default_rng(seed).integers(0, 256, (8, 10, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
-
-
-def draw(folder: Path, seeds: range) -> Path:
-    """Write one JPEG a seed into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
-        picture(seed).save(folder / f"{seed:03d}.jpg", quality=90)
-    return folder
+from tests.support.pictures import draw
+from tests.support.terminal import Finished, call, start
 
 
 @pytest.fixture(scope="session")

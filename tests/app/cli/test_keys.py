@@ -95,7 +95,8 @@ def test_each_command_teaches(attribution):
 
 def test_a_running_service_follows_at_once(attribution, data):
     # Imported here: the rest of these tests need no service.
-    from tests.app.conftest import serving, thumbnail_encoder  # noqa: PLC0415
+    from tests.support.encoders import thumbnail_encoder  # noqa: PLC0415
+    from tests.support.service import serving  # noqa: PLC0415
 
     settings = Settings(data=data, inference_threads=1)
     with serving(settings, thumbnail_encoder()) as served:

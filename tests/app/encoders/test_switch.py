@@ -18,8 +18,9 @@ from attribution.catalog import Catalog, CoverageIncomplete, RegisteredEncoder
 from attribution.maintenance import fill_embeddings
 from models import load_encoder
 from models.background import Background, thumbnail
-from tests.app.conftest import Running, jpeg, picture, serving, variation
 from tests.support.encoders import make_encoder
+from tests.support.pictures import jpeg, picture, variation
+from tests.support.service import Running, serving
 from tests.support.waiting import PATIENCE, wait_for
 
 SOURCES = 12

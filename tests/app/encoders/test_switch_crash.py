@@ -16,8 +16,8 @@ import app
 from attribution.catalog import Catalog, RegisteredEncoder
 from attribution.maintenance import fill_embeddings
 from models import load_encoder
-from tests.app.conftest import jpeg, picture, variation
 from tests.support.encoders import make_encoder
+from tests.support.pictures import jpeg, picture, variation
 
 ROOT = Path(app.__file__).parents[1]
 PATIENCE = 300.0

@@ -9,8 +9,9 @@ import zipfile
 import pytest
 
 from app.settings import Settings
-from tests.app.conftest import serving, variation
-from tests.app.routes.test_jobs import finished, inputs, read
+from tests.support.jobs import finished, inputs, read
+from tests.support.pictures import variation
+from tests.support.service import serving
 
 LIMITS = {"max_job_images": 20, "max_job_bytes": 2_000_000, "max_image_bytes": 100_000}
 

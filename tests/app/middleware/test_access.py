@@ -9,7 +9,8 @@ import pytest
 
 from app.access.scopes import PUBLIC, RULES, is_public, rule_of
 from app.settings import Settings
-from tests.app.conftest import jpeg, picture, serving, variation
+from tests.support.pictures import jpeg, picture, variation
+from tests.support.service import serving
 from tests.support.waiting import PATIENCE
 
 SCOPES_OF = {

@@ -12,8 +12,10 @@ import pytest
 from app.requests.bodies import Pace
 from app.requests.slots import Slots
 from app.settings import Settings
-from tests.app.conftest import ThumbnailBackbone, serving, thumbnail_encoder, variation
 from tests.support.clients import connected, head, read_response
+from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
+from tests.support.pictures import variation
+from tests.support.service import serving
 from tests.support.waiting import PATIENCE, wait_for
 
 

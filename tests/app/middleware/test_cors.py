@@ -3,7 +3,7 @@
 import pytest
 
 from app.settings import Settings
-from tests.app.conftest import serving
+from tests.support.service import serving
 
 SHOP = "https://shop.example"
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.app.conftest import jpeg, picture, png, variation
+from tests.support.pictures import jpeg, picture, png, variation
 
 SEEDS = range(30)
 

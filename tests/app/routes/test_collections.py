@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from tests.app.conftest import variation
+from tests.support.pictures import variation
 
 
 def test_collections_come_and_go(running):

@@ -8,7 +8,8 @@ import pytest
 
 from attribution.calibration.false_discovery import q_values
 from models.background import Background
-from tests.app.conftest import jpeg, picture, serving, variation
+from tests.support.pictures import jpeg, picture, variation
+from tests.support.service import serving
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from attribution.explanation.pictures import png
-from tests.app.conftest import jpeg, picture, variation
+from tests.support.pictures import jpeg, picture, variation
 
 EXPLAIN = {"explain": "true"}
 

@@ -10,16 +10,10 @@ from app.jobs.results import lines
 from app.settings import Settings
 from attribution.calibration.false_discovery import q_values
 from models.encoder import Encoder
-from tests.app.conftest import (
-    Running,
-    ThumbnailBackbone,
-    jpeg,
-    picture,
-    png,
-    serving,
-    thumbnail_encoder,
-    variation,
-)
+from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
+from tests.support.jobs import finished, inputs, read, state
+from tests.support.pictures import jpeg, picture, png, variation
+from tests.support.service import Running, serving
 from tests.support.waiting import PATIENCE, wait_for
 
 NOT_AN_IMAGE = b"no image at all"
@@ -69,29 +63,6 @@ def submit(served: Running, *contents: bytes, **request):
     assert response.status_code == 202, response.text
     assert response.headers["location"] == f"/v1/jobs/{response.json()['job_id']}"
     return response.json()
-
-
-def read(served: Running, job: dict, after: int = 0) -> list[dict]:
-    response = served.client.get(job["results_url"], params={"after": after})
-    assert response.status_code == 200, response.text
-    assert response.headers["content-type"].startswith("application/jsonl")
-    return [json.loads(line) for line in response.text.splitlines()]
-
-
-def state(served: Running, job: dict) -> dict:
-    return served.client.get(f"/v1/jobs/{job['job_id']}").json()
-
-
-def finished(served: Running, job: dict) -> dict:
-    wait_for(lambda: state(served, job)["ended_at"] is not None)
-    return state(served, job)
-
-
-def inputs(settings: Settings) -> list[str]:
-    folder = settings.data / "jobs"
-    return sorted(
-        path.name for path in folder.rglob("*") if path.is_file() and path.name != ".lock"
-    )
 
 
 def test_each_image_has_its_answer_and_a_bad_one_its_problem(running, settings):

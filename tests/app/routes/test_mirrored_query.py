@@ -6,15 +6,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from app.settings import Settings
-from tests.app.conftest import (
-    background_of,
-    jpeg,
-    picture,
-    png,
-    serving,
-    thumbnail_encoder,
-    variation,
-)
+from tests.support.encoders import background_of, thumbnail_encoder
+from tests.support.pictures import jpeg, picture, png, variation
+from tests.support.service import serving
 
 SEEDS = range(20)
 

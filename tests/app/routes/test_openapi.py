@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.app.conftest import jpeg, picture
+from tests.support.pictures import jpeg, picture
 
 CHECKS = [
     not_a_server_error,

@@ -17,7 +17,8 @@ from attribution.report.html import CONTENT_SECURITY_POLICY, render_html
 from attribution.report.pdf import render_pdf
 from attribution.report.signing import BadKey, PublicKey, new_key
 from attribution.report.verification import verify
-from tests.app.conftest import jpeg, picture, serving, variation
+from tests.support.pictures import jpeg, picture, variation
+from tests.support.service import serving
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.catalog import Catalog
-from tests.app.conftest import jpeg, picture
+from tests.support.pictures import jpeg, picture
 from tests.support.waiting import wait_for
 
 

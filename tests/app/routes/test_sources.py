@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from attribution.ingestion import ManifestRow, read_manifest
-from tests.app.conftest import jpeg, picture, serving, variation
+from tests.support.pictures import jpeg, picture, variation
+from tests.support.service import serving
 
 
 def ids(answer):

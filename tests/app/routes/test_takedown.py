@@ -10,14 +10,9 @@ from app.encoders.gallery import Vision
 from app.service.service import open_service
 from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import FolderInUse, erase
-from tests.app.conftest import (
-    ThumbnailBackbone,
-    jpeg,
-    picture,
-    serving,
-    thumbnail_encoder,
-    variation,
-)
+from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
+from tests.support.pictures import jpeg, picture, variation
+from tests.support.service import serving
 from tests.support.waiting import wait_for
 
 

@@ -9,7 +9,9 @@ from app.inference.activities import Activities
 from app.inference.watchdog import Watchdog
 from app.settings import Settings
 from attribution.catalog import CatalogUnusable
-from tests.app.conftest import ThumbnailBackbone, serving, thumbnail_encoder, variation
+from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
+from tests.support.pictures import variation
+from tests.support.service import serving
 from tests.support.waiting import PATIENCE, wait_for
 
 

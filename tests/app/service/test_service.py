@@ -11,15 +11,10 @@ from app.encoders.gallery import Vision
 from app.problems.types import PROBLEM_TYPES
 from app.service.service import open_service
 from app.settings import Settings
-from tests.app.conftest import (
-    ThumbnailBackbone,
-    jpeg,
-    picture,
-    serving,
-    thumbnail_encoder,
-    variation,
-)
 from tests.support.clients import connected, head
+from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
+from tests.support.pictures import jpeg, picture, variation
+from tests.support.service import serving
 from tests.support.waiting import PATIENCE, wait_for
 
 API_REFERENCE = Path(__file__).parents[3] / "docs" / "api.md"

@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.middleware.telemetry import route_of
 from app.telemetry.logs import JsonFormatter, configure
 from app.telemetry.tracing import RequestTracer
-from tests.app.conftest import jpeg, picture, serving, variation
+from tests.support.pictures import jpeg, picture, variation
+from tests.support.service import serving
 from tests.support.waiting import wait_for
 
 DOCS = Path(__file__).parents[3] / "docs"

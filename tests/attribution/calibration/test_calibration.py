@@ -11,7 +11,7 @@ from attribution.calibration.neighbours import BackgroundNeighbours
 from attribution.index import EmbeddedIndex, Follower, change_batch
 from attribution.retrieval.retrieval import Fusion
 from models.background import Background, thumbnail
-from tests.attribution.conftest import SmallSpace
+from tests.support.spaces import SmallSpace
 
 
 def rows_of(seed, n, parts):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from attribution.calibration.groups import SAME, first_members, groups_of, near
 from attribution.index import EmbeddedIndex, change_batch
-from tests.attribution.conftest import SPACE_PARTS, rows_of
+from tests.support.spaces import SPACE_PARTS, rows_of
 
 
 def slow_first_members(same):

@@ -12,7 +12,7 @@ from attribution.calibration.reference import Reference
 from attribution.index import EmbeddedIndex, change_batch
 from attribution.retrieval.retrieval import Fusion
 from models.background import GENERATED, LAUNDERED, PHOTO, Background
-from tests.attribution.conftest import SmallSpace, rows_of
+from tests.support.spaces import SmallSpace, rows_of
 
 OTHER = frozenset({"other"})
 

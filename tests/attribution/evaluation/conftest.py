@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from attribution.evaluation.ranks.methods import Rows
+from tests.support.pictures import picture
 
 
 def draw_picture(path: Path, seed: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    Image.fromarray(noise).resize((40, 32), Image.Resampling.BICUBIC).save(path)
+    picture(seed, (40, 32), (4, 5)).save(path)
     return path
 
 

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 from attribution.explanation import explain, sources_to_explain, views_of_query
 from attribution.explanation.explanation import LARGEST_COUNT, assigned
 from attribution.synthesis.collage import collage
-from tests.attribution.explanation.conftest import answer, ranked
+from tests.support.answers import answer_of, ranked
 
 OTHERS = ("coffee", "rocket", "brick")
 
@@ -84,7 +84,7 @@ def test_without_any_source_there_is_nothing_to_draw(encoder, photographs):
 
 def test_which_sources_are_explained():
     def ranks(*attributed):
-        return [each.rank for each in sources_to_explain(answer(*attributed))]
+        return [each.rank for each in sources_to_explain(answer_of(*attributed))]
 
     assert ranks(True, False, True, False) == [1, 3]
     assert ranks(*[False] * 8) == [1, 2, 3]

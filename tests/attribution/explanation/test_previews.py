@@ -10,7 +10,7 @@ from PIL import Image
 from attribution.catalog import Catalog, NewSource
 from attribution.explanation import read_previews, views_of_query
 from models.images.previews import make_preview
-from tests.attribution.explanation.conftest import ranked
+from tests.support.answers import ranked
 
 
 @pytest.fixture

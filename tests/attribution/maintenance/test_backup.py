@@ -18,7 +18,7 @@ from attribution.maintenance import (
     folder_lock,
     restore,
 )
-from tests.attribution.maintenance.conftest import (
+from tests.support.folders import (
     PixelEncoder,
     files_with,
     fill,

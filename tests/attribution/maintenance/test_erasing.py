@@ -5,7 +5,7 @@ import pytest
 from attribution.catalog import Catalog
 from attribution.index import Follower, holds_removed, open_index, save_snapshot
 from attribution.maintenance import erase, folder_lock
-from tests.attribution.maintenance.conftest import (
+from tests.support.folders import (
     PixelEncoder,
     files_with,
     fill,

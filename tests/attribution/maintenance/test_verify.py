@@ -12,7 +12,7 @@ from attribution.catalog import Catalog
 from attribution.index import open_index
 from attribution.maintenance import fill_embeddings, folder_lock, verify
 from attribution.maintenance.write_ahead_log import lost_commits
-from tests.attribution.maintenance.conftest import PixelEncoder, fill, save_index
+from tests.support.folders import PixelEncoder, fill, save_index
 
 
 def look(folder, *, repair=False):

@@ -1,12 +1,10 @@
 """A small gallery of real pictures, ranked as a service would rank them."""
 
 import hashlib
-import io
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,6 +20,7 @@ from models.encoder import Encoder
 from models.heads.affine import Head
 from models.images.preprocessing import Preprocessing
 from models.images.previews import make_preview
+from tests.support.pictures import picture, png
 
 SIDE = 6
 
@@ -35,12 +34,6 @@ class ColourThumbnail(Backbone):
     def forward(self, images: Tensor) -> Features:
         small = functional.adaptive_avg_pool2d(images, SIDE).flatten(1)
         return Features(small - small.mean(dim=1, keepdim=True) + 1e-4, images)
-
-
-def picture(seed: int) -> Image.Image:
-    """Soft random colours: every seed another picture."""
-    noise = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize((72, 60), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture(scope="session")
@@ -76,9 +69,9 @@ def hold(catalog, encoder) -> Callable[..., list]:
             [
                 NewSource(
                     collection=collection,
-                    sha256=hashlib.sha256(_png(each)).hexdigest(),
-                    width=72,
-                    height=60,
+                    sha256=hashlib.sha256(png(each)).hexdigest(),
+                    width=96,
+                    height=72,
                     format="png",
                     uri=f"picture:{seed}",
                     embedding=row,
@@ -104,9 +97,3 @@ def open_attributor(catalog: Catalog, encoder, background) -> Callable[..., Attr
         return Attributor(encoder, catalog, index, calibration)
 
     return opened
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
-    return buffer.getvalue()

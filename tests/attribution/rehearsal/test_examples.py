@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attribution.rehearsal.examples import Known, NothingToFit, UnreadablePicture, examples
-from tests.attribution.rehearsal.conftest import picture
+from tests.support.pictures import picture
 
 
 def known(seed, *truths, fold=0):

@@ -6,7 +6,7 @@ import pytest
 
 from attribution.evaluation.benchmark.cases import BadBenchmark
 from attribution.rehearsal.labelled import TooFewLabels, labelled
-from tests.attribution.rehearsal.conftest import picture
+from tests.support.pictures import picture
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attribution.rehearsal.queries import Plan, make_query, plan_queries
-from tests.attribution.rehearsal.conftest import picture
+from tests.support.pictures import picture
 
 
 def test_half_of_the_plans_have_one_source_and_half_are_laundered():

@@ -9,7 +9,8 @@ from attribution.report.canonical import report_bytes
 from attribution.report.composing import Circumstances, compose
 from attribution.report.document import Picture
 from attribution.report.thumbnails import LONG_SIDE, thumbnail_of
-from tests.attribution.report.conftest import NOW, attribution, picture, report_of
+from tests.support.answers import NOW, attribution, report_of
+from tests.support.pictures import picture
 
 
 def test_the_figures_are_those_of_the_answer(report):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from attribution.report.canonical import report_bytes
 from attribution.report.document import Report
 from attribution.report.html import CONTENT_SECURITY_POLICY, render_html
-from tests.attribution.report.conftest import attribution, report_of
+from tests.support.answers import attribution, report_of
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -15,7 +15,7 @@ from attribution.report.canonical import report_bytes
 from attribution.report.document import Report
 from attribution.report.lettering import BadFont
 from attribution.report.pdf import check_font, render_pdf
-from tests.attribution.report.conftest import attribution, report_of
+from tests.support.answers import attribution, report_of
 
 
 def read(data: bytes) -> pypdf.PdfReader:

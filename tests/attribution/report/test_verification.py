@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from attribution.report.canonical import NotAReport, canonical, report_bytes
 from attribution.report.signing import SigningKey
 from attribution.report.verification import MEANING, verify
-from tests.attribution.report.conftest import attribution, report_of
+from tests.support.answers import attribution, report_of
 
 
 def reread(data, change):

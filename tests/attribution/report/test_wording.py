@@ -3,7 +3,7 @@
 import pytest
 
 from attribution.report import wording
-from tests.attribution.report.conftest import attribution, report_of
+from tests.support.answers import attribution, report_of
 
 PROMISE = (
     "among queries exchangeable with the background, the rate of false attribution is at most "

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from attribution.synthesis.background import (
     NoPictures,
@@ -14,6 +13,7 @@ from attribution.synthesis.background import (
     planned,
 )
 from models.background import GENERATED, LAUNDERED, PHOTO, thumbnail
+from tests.support.pictures import picture
 
 
 class Colours:
@@ -26,11 +26,6 @@ class Colours:
         return np.stack(
             [[*np.asarray(image).mean(axis=(0, 1)), *image.size] for image in images]
         ).astype(np.float32)
-
-
-def picture(seed, size=(40, 30)):
-    noise = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
 
 
 @pytest.mark.parametrize("sizes", [StrataSizes(3, 4), StrataSizes(8, 8), StrataSizes(0, 0)])

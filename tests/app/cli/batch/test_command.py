@@ -5,7 +5,8 @@ import json
 import pytest
 
 from app.settings import Settings
-from tests.app.conftest import jpeg, picture, serving
+from tests.support.pictures import jpeg, picture
+from tests.support.service import serving
 
 
 def lines(path) -> list[dict]:

@@ -14,7 +14,7 @@ from models.checkpoints import save_encoder
 from models.heads import AffineMap, HeadPart
 from models.images.preprocessing import Preprocessing
 from models.loading import load_encoder
-from tests.app.cli.conftest import picture
+from tests.support.pictures import picture
 
 COPIES, STRANGERS = 8, 12
 SHIPPED = 60  # enough for alpha 0.1 and 0.05, not for 0.01

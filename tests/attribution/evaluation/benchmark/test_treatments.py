@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 
 from attribution.evaluation.benchmark.treatments import CONDITIONS, disguised, laundered
+from tests.support.pictures import picture
 
 
 @pytest.fixture
 def image():
-    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize((96, 72), Image.Resampling.BICUBIC)
+    return picture(0)
 
 
 def pixels(image):

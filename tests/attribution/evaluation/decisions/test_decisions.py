@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from torch import Tensor
-from torch.nn import functional
 
 from attribution.attributor import Attributor
 from attribution.calibration import AlphaTooSmall, Calibration
@@ -22,49 +20,13 @@ from attribution.evaluation.decisions.decisions import decide
 from attribution.evaluation.decisions.gallery import GalleryPlan, fill_gallery, plan_gallery
 from attribution.index import open_index
 from attribution.retrieval.retrieval import fusion_of
-from models.backbones.features import Backbone, Features
-from models.background import Background, thumbnail
-from models.card import BackboneCard, Card, PartCard
-from models.encoder import Encoder
-from models.heads.affine import Head
-from models.images.preprocessing import Preprocessing
-
-SIDE = 8
-
-
-class Thumbnail(Backbone):
-    """64 numbers: the luminance of an 8 x 8 thumbnail, its mean taken off."""
-
-    dimension = SIDE * SIDE
-    patch_dimension = 3
-
-    def forward(self, images: Tensor) -> Features:
-        small = functional.adaptive_avg_pool2d(images.mean(dim=1, keepdim=True), SIDE).flatten(1)
-        return Features(small - small.mean(dim=1, keepdim=True) + 1e-4, images)
-
-
-def picture(seed):
-    noise = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize((96, 72), Image.Resampling.BICUBIC)
+from tests.support.encoders import background_of, thumbnail_encoder
+from tests.support.pictures import picture
 
 
 @pytest.fixture(scope="module")
 def encoder():
-    card = Card(
-        name="thumbnail",
-        backbone=BackboneCard(name="thumbnail"),
-        preprocessing=Preprocessing(height=32, width=32),
-        parts=(PartCard(name="whole", head="none", dimension=SIDE * SIDE),),
-    )
-    bare = Encoder(card, Thumbnail(), Head(SIDE * SIDE))
-    reference = bare.encode([picture(seed) for seed in range(20_000, 20_050)])
-    return Encoder(card, Thumbnail(), Head(SIDE * SIDE), reference=reference)
-
-
-def background_of(encoder, n=120):
-    images = [picture(seed) for seed in range(10_000, 10_000 + n)]
-    rows = encoder.encode(images, domain="query")
-    return Background(encoder.model_id, rows, np.stack([thumbnail(each) for each in images]))
+    return thumbnail_encoder()
 
 
 @pytest.fixture(scope="module")

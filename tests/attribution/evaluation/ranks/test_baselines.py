@@ -20,12 +20,7 @@ from models.card import BackboneCard, Card, PartCard
 from models.encoder import Encoder
 from models.heads import Head
 from models.images.preprocessing import Preprocessing
-
-
-def picture(seed=0, size=(60, 40)):
-    rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
-    return coarse.resize(size, Image.Resampling.BICUBIC)
+from tests.support.pictures import picture
 
 
 class Mosaic(Backbone):
@@ -53,11 +48,11 @@ def encoder():
 
 @pytest.fixture(scope="module")
 def pictures():
-    return [picture(seed) for seed in range(70)]
+    return [picture(seed, (60, 40)) for seed in range(70)]
 
 
 def test_the_colour_histogram_counts_every_pixel_once():
-    image = picture(3)
+    image = picture(3, (60, 40))
     counts = dict.fromkeys(itertools.product(range(4), repeat=3), 0)
     for red, green, blue in np.asarray(image).reshape(-1, 3).tolist():
         counts[red // 64, green // 64, blue // 64] += 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from attribution.evaluation.ranks.methods import (
     FusedScorer,
@@ -17,6 +17,7 @@ from models.card import BackboneCard, Card, PartCard
 from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
 from models.images.preprocessing import Preprocessing
+from tests.support.pictures import picture
 
 WIDTH = 6
 
@@ -44,8 +45,7 @@ def small_encoder(seed=0, *, mirrored_query=False):
 
 def pictures(seeds):
     for seed in seeds:
-        noise = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
-        yield Image.fromarray(noise).resize((40, 30), Image.Resampling.BICUBIC)
+        yield picture(seed, (40, 30))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Images for a published backbone: as its preprocessing makes them of a query."""
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -8,6 +7,7 @@ from PIL import Image
 from attribution.training.data.framing import read_framed
 from attribution.training.data.images import NoImages
 from models.images.preprocessing import Preprocessing
+from tests.support.pictures import picture
 
 CROPPED = Preprocessing(
     32, 32, "centre-crop", 0.875, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -17,8 +17,7 @@ CROPPED = Preprocessing(
 @pytest.fixture
 def folder(tmp_path):
     for number in range(6):
-        noise = np.random.default_rng(number).integers(0, 256, (9, 14, 3), dtype=np.uint8)
-        Image.fromarray(noise).resize((90, 60)).save(tmp_path / f"{number}.png")
+        picture(number).save(tmp_path / f"{number}.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     return tmp_path
 

@@ -1,0 +1,30 @@
+"""Jobs as a client follows them, and what they keep on the disk."""
+
+import json
+
+from app.settings import Settings
+from tests.support.service import Running
+from tests.support.waiting import wait_for
+
+
+def read(served: Running, job: dict, after: int = 0) -> list[dict]:
+    response = served.client.get(job["results_url"], params={"after": after})
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"].startswith("application/jsonl")
+    return [json.loads(line) for line in response.text.splitlines()]
+
+
+def state(served: Running, job: dict) -> dict:
+    return served.client.get(f"/v1/jobs/{job['job_id']}").json()
+
+
+def finished(served: Running, job: dict) -> dict:
+    wait_for(lambda: state(served, job)["ended_at"] is not None)
+    return state(served, job)
+
+
+def inputs(settings: Settings) -> list[str]:
+    folder = settings.data / "jobs"
+    return sorted(
+        path.name for path in folder.rglob("*") if path.is_file() and path.name != ".lock"
+    )
