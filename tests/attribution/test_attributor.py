@@ -8,13 +8,7 @@ from attribution.calibration import AlphaTooSmall, Calibration
 from attribution.index import EmbeddedIndex, Follower
 from attribution.retrieval.retrieval import Fusion
 from models.background import Background
-from tests.support.spaces import SmallSpace
-
-
-def rows_of(seed, n, parts):
-    rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(n, parts[-1].stop)).astype(np.float32)
-    return unit(rows, parts)
+from tests.support.spaces import SmallSpace, rows_of
 
 
 def unit(rows, parts):

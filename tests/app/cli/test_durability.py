@@ -8,6 +8,7 @@ import pytest
 
 from attribution.catalog import Catalog, RegisteredEncoder
 from attribution.maintenance import folder_lock
+from tests.support.folders import files_with
 
 
 @pytest.fixture
@@ -17,11 +18,6 @@ def data(held, tmp_path) -> Path:
 
 def digest(held, seed):
     return hashlib.sha256((held.parent / f"{seed:03d}.jpg").read_bytes()).hexdigest()
-
-
-def files_with(folder, needle):
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return [path for path in paths if needle in path.read_bytes()]
 
 
 def test_taken_down_backed_up_restored_and_still_down(attribution, held, data, tmp_path):

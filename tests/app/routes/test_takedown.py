@@ -11,6 +11,7 @@ from app.service.service import open_service
 from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import FolderInUse, erase
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
+from tests.support.folders import files_with
 from tests.support.pictures import jpeg, picture, variation
 from tests.support.service import serving
 from tests.support.waiting import wait_for
@@ -18,11 +19,6 @@ from tests.support.waiting import wait_for
 
 def take_down(running, **body):
     return running.client.post("/v1/sources/delete", json={"takedown": True, **body})
-
-
-def files_with(folder, needle):
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return [path for path in paths if needle in path.read_bytes()]
 
 
 def test_it_is_in_no_answer_and_no_file_and_cannot_come_back(running, settings):

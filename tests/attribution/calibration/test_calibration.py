@@ -11,15 +11,7 @@ from attribution.calibration.neighbours import BackgroundNeighbours
 from attribution.index import EmbeddedIndex, Follower, change_batch
 from attribution.retrieval.retrieval import Fusion
 from models.background import Background, thumbnail
-from tests.support.spaces import SmallSpace
-
-
-def rows_of(seed, n, parts):
-    rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(n, parts[-1].stop)).astype(np.float32)
-    for part in parts:
-        rows[:, part.columns] /= np.linalg.norm(rows[:, part.columns], axis=1, keepdims=True)
-    return rows
+from tests.support.spaces import SmallSpace, rows_of
 
 
 @pytest.fixture

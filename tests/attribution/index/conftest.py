@@ -13,6 +13,7 @@ from PIL import Image
 
 from attribution.catalog import AddedBatch, Catalog, NewSource
 from models.parts import Part, consecutive_parts
+from tests.support.spaces import rows_of
 
 PARTS = consecutive_parts([("structure", 6), ("appearance", 10)])
 
@@ -43,11 +44,7 @@ def space() -> Space:
 @pytest.fixture
 def unit_rows() -> Callable[..., np.ndarray]:
     def make(n: int, seed: int = 0, parts: Sequence[Part] = PARTS) -> np.ndarray:
-        rng = np.random.default_rng(seed)
-        rows = rng.standard_normal((n, parts[-1].stop)).astype(np.float32)
-        for part in parts:
-            rows[:, part.columns] /= np.linalg.norm(rows[:, part.columns], axis=1, keepdims=True)
-        return rows
+        return rows_of(seed, n, parts)
 
     return make
 

@@ -9,6 +9,7 @@ from scipy.stats import gumbel_r
 from attribution.index import EmbeddedIndex, change_batch
 from attribution.retrieval.retrieval import Fusion, retrieve, unique_per_row
 from models.parts import consecutive_parts
+from tests.support.spaces import rows_of
 
 PARTS = consecutive_parts([("structure", 4), ("appearance", 6)])
 WHOLE = consecutive_parts([("whole", 10)])
@@ -16,11 +17,7 @@ RULES = ("max-standardised", "harmonic-mean-p")
 
 
 def unit_rows(n, seed, parts=PARTS):
-    rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(n, parts[-1].stop)).astype(np.float32)
-    for part in parts:
-        rows[:, part.columns] /= np.linalg.norm(rows[:, part.columns], axis=1, keepdims=True)
-    return rows
+    return rows_of(seed, n, parts)
 
 
 def query_rows(n, seed, parts, views):

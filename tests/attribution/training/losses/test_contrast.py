@@ -12,11 +12,7 @@ from attribution.training.losses.contrast import (
     multi_positive,
     nt_xent,
 )
-
-
-def unit_rows(n, d, seed):
-    rows = torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return torch.nn.functional.normalize(rows, dim=1)
+from tests.support.tensors import unit_rows
 
 
 def positives_of(n, m, p, seed=0):

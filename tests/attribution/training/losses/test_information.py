@@ -7,11 +7,7 @@ import pytest
 import torch
 
 from attribution.training.losses.information import ica, koleo, log_determinant
-
-
-def unit_rows(n, d, seed):
-    rows = torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return torch.nn.functional.normalize(rows, dim=1)
+from tests.support.tensors import unit_rows
 
 
 def unmixing(d, seed):

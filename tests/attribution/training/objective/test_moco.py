@@ -5,11 +5,7 @@ import torch
 
 from attribution.training.losses.contrast import momentum_contrastive
 from attribution.training.objective.moco import KeyQueue
-
-
-def unit_rows(n, d, seed):
-    rows = torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return torch.nn.functional.normalize(rows, dim=1)
+from tests.support.tensors import unit_rows
 
 
 @pytest.mark.parametrize("batch", [1, 3, 5, 8, 13])

@@ -7,11 +7,7 @@ import pytest
 import torch
 
 from attribution.training.run.spread import alignment, effective_rank, uniformity
-
-
-def unit_rows(n, d, seed):
-    rows = torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return torch.nn.functional.normalize(rows, dim=1)
+from tests.support.tensors import unit_rows
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0, 3.0])
