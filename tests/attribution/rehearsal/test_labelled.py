@@ -39,7 +39,7 @@ def test_sources_are_recognised_by_uri_or_by_bytes(hold, catalog, write, tmp_pat
     assert known[20].truths == (frozenset({sources[3].vector_id}),)
     assert known[21].truths == (frozenset(),), "not held"
     assert known[22].truths == ()
-    assert known[7].load().size == (72, 60)
+    assert known[7].load().size == (96, 72)
 
 
 def test_queries_that_share_a_source_are_of_one_fold(hold, catalog, write):
