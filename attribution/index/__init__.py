@@ -12,7 +12,6 @@ from attribution.index.protocol import (
     Index,
     IndexStats,
     VectorsMissing,
-    change_batch,
 )
 from attribution.index.sizing import Sizing
 from attribution.index.snapshot import (
@@ -40,7 +39,6 @@ __all__ = [
     "SnapshotAbsent",
     "SnapshotRefused",
     "VectorsMissing",
-    "change_batch",
     "holds_removed",
     "live_contents",
     "load_snapshot",
