@@ -75,7 +75,7 @@ def remove_discarded(connection: Connection, store: PreviewStore) -> None:
     """
     used = sa.exists().where(sources.c.preview == discarded_previews.c.preview)
     for name in connection.execute(sa.select(discarded_previews.c.preview).where(~used)).scalars():
-        store.remove(name)
+        store.remove(store.path(name))
     connection.execute(sa.delete(discarded_previews))
 
 
