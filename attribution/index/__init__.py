@@ -10,7 +10,6 @@ from attribution.index.protocol import (
     EmbeddingSpace,
     Hits,
     Index,
-    IndexStats,
     VectorsMissing,
 )
 from attribution.index.sizing import Sizing
@@ -33,7 +32,6 @@ __all__ = [
     "Follower",
     "Hits",
     "Index",
-    "IndexStats",
     "Owner",
     "Sizing",
     "SnapshotAbsent",
