@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from attribution.answer import Attribution
 from attribution.catalog import Catalog, PreviewMissing, SourceNotFound
 from attribution.explanation import Explanation
 from attribution.report.canonical import report_bytes
-from attribution.report.composing import Circumstances, Pictures, compose
+from attribution.report.composing import Circumstances, compose
 from attribution.report.document import Picture, Report, ReportedQuery
 from attribution.report.html import render_html
 from attribution.report.maps import reported_maps
@@ -72,7 +72,6 @@ class Reporter:
     ) -> Report:
         """The report of an answer, signed where there is a key; reads previews from the disk."""
         ids = [ranked.source.source_id for ranked in attribution.sources]
-        maps = reported_maps(explanation)
         report = compose(
             attribution,
             ReportedQuery(
@@ -89,7 +88,7 @@ class Reporter:
                 version=service_version(),
                 request_id=request_id,
             ),
-            Pictures(self._thumbnails(ids), maps.sources, maps.regions),
+            replace(reported_maps(explanation), thumbnails=self._thumbnails(ids)),
         )
         return report if self.signing_key is None else self.signing_key.sign(report)
 

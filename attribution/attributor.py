@@ -20,7 +20,8 @@ from attribution.calibration.statistic import (
 )
 from attribution.catalog import Catalog, Source
 from attribution.index import Hits, Index
-from attribution.retrieval.retrieval import Queries, Rows, retrieve
+from attribution.retrieval.fusion import Queries, Rows
+from attribution.retrieval.retrieval import retrieve
 from models.encoder import Encoder
 
 DEFAULT_ALPHA = 0.01

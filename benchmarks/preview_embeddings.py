@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy.stats import kendalltau
 
-from attribution.retrieval.retrieval import fusion_of
+from attribution.retrieval.fusion import fusion_of
 from attribution.synthesis import bundled_photographs
 from models import load_encoder
 from models.encoder import Encoder

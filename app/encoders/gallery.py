@@ -13,7 +13,7 @@ from attribution.calibration import Calibration
 from attribution.calibration.shares.newest import NewestShares, default_shares
 from attribution.catalog import Catalog
 from attribution.index import EmbeddedIndex, open_index
-from attribution.retrieval.retrieval import fusion_of
+from attribution.retrieval.fusion import fusion_of
 from models.background import Background
 from models.encoder import Encoder
 from models.images.decoding import DecodingLimits

@@ -88,7 +88,7 @@ def _unpack(opened: zipfile.ZipFile, incoming: Incoming, limits: ArchiveLimits) 
         )
     for position, member in enumerate(members):
         if member.file_size <= limits.image_bytes:
-            with opened.open(member) as packed, incoming.create(incoming.path(position)) as out:
+            with opened.open(member) as packed, incoming.path(position).open("xb") as out:
                 _copy(packed, out)
     return [NewItem(member.filename, member.file_size) for member in members]
 

@@ -20,7 +20,8 @@ from app.jobs.archive import MAGIC, ArchiveLimits, unpack
 from app.problems.problem import Problem, invalid
 from app.requests.uploads import MULTIPART
 from attribution.catalog import Jobs, NewItem
-from attribution.catalog.jobs.inputs import Incoming, storage_errors
+from attribution.catalog.errors import storage_errors
+from attribution.catalog.jobs.inputs import Incoming
 
 ARCHIVE = "application/zip"
 _ARCHIVES = (ARCHIVE, "application/x-zip-compressed")
@@ -97,7 +98,7 @@ class _Part:
         self._incoming = incoming
         self._max_bytes = max_bytes
         self._beginning = b""
-        self._file: BinaryIO | None = incoming.create(self._path)
+        self._file: BinaryIO | None = self._path.open("xb")
 
     def write(self, data: bytes) -> None:
         if len(self._beginning) < _MAGIC_BYTES:
@@ -224,7 +225,7 @@ class _ArchiveBody:
         self._incoming = incoming
         self._limits = limits
         self._digest = hashlib.sha256()
-        self._file = incoming.create(incoming.archive)
+        self._file = incoming.archive.open("xb")
 
     def write(self, chunk: bytes) -> None:
         with storage_errors():

@@ -16,7 +16,7 @@ from attribution.calibration.nulls import FilteredNulls, FollowedNull, ScoredBac
 from attribution.calibration.reference import Reference
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
-from attribution.retrieval.retrieval import Fusion
+from attribution.retrieval.fusion import Fusion
 from models.background import Background
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,8 @@ from attribution.calibration.groups import groups_of
 from attribution.calibration.statistic import DEPTH
 from attribution.index import ChangeBatch, Hits, Index
 from attribution.index.scan import rank
-from attribution.retrieval.retrieval import Queries, Rows, pair_scores, retrieve
+from attribution.retrieval.fusion import Queries, Rows
+from attribution.retrieval.retrieval import pair_scores, retrieve
 
 _BLOCK = 256  # sources that the whole background is scored against at once
 

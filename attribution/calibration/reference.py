@@ -11,7 +11,7 @@ from attribution.calibration.statistic import (
     statistics_of,
     typical_deviation,
 )
-from attribution.retrieval.retrieval import Fusion, Queries
+from attribution.retrieval.fusion import Fusion, Queries
 
 
 class Reference:

@@ -44,21 +44,8 @@ class LogFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddingFacts:
-    """Rows of one encoder that cannot be searched.
-
-    Attributes:
-        missing: source ids without a row.
-        damaged: source ids whose row has another length than most, or numbers that are not finite.
-    """
-
-    missing: tuple[str, ...]
-    damaged: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewFacts:
-    """Files against the sources that use them: ids whose file is missing or has other bytes."""
+class Flawed:
+    """Ids of sources that lack something they should have, or have it damaged."""
 
     missing: tuple[str, ...]
     damaged: tuple[str, ...]
@@ -103,7 +90,11 @@ class Checks:
             counter = changes.generation(connection)
             replayed: set[int] = set()
             numbers = 0
-            for operation, vector_id in _log(connection):
+            log = sa.select(change_table.c.operation, change_table.c.vector_id)
+            ordered = log.order_by(change_table.c.generation)
+            for operation, vector_id in connection.execute(
+                ordered.execution_options(yield_per=_AT_ONCE)
+            ):
                 numbers += 1
                 if operation == "add":
                     replayed.add(vector_id)
@@ -126,8 +117,8 @@ class Checks:
             changes.append(connection, "remove", gone)
             renew_epoch(connection)
 
-    def embeddings(self, model_id: str, dimension: int) -> EmbeddingFacts:
-        """Compare the rows of one encoder, which gives `dimension` floats, with the sources."""
+    def embeddings(self, model_id: str, dimension: int) -> Flawed:
+        """Find sources without a row of `dimension` finite floats of this encoder."""
         missing: list[str] = []
         damaged: list[str] = []
         for source_id, vector in self._rows(model_id):
@@ -137,9 +128,9 @@ class Checks:
                 len(vector) != 4 * dimension or not np.isfinite(np.frombuffer(vector, "<f4")).all()
             ):
                 damaged.append(source_id)
-        return EmbeddingFacts(tuple(missing), tuple(damaged))
+        return Flawed(tuple(missing), tuple(damaged))
 
-    def previews(self) -> PreviewFacts:
+    def previews(self) -> Flawed:
         """Read every preview that a source uses and compare its bytes with its name."""
         missing: list[str] = []
         damaged: list[str] = []
@@ -149,16 +140,14 @@ class Checks:
             ).all()
         for source_id, name in rows:
             try:
-                sound = digest(self._previews.read(name)) == name
+                if digest(self._previews.read(name)) != name:
+                    damaged.append(source_id)
             except FileNotFoundError:
                 missing.append(source_id)
             except OSError:
                 damaged.append(source_id)
-            else:
-                if not sound:
-                    damaged.append(source_id)
         still = self.live({*missing, *damaged})  # the rest was deleted while we looked
-        return PreviewFacts(
+        return Flawed(
             tuple(name for name in missing if name in still),
             tuple(name for name in damaged if name in still),
         )
@@ -214,20 +203,9 @@ class Checks:
             after = rows[-1].vector_id
 
 
-def renew_epoch(connection: Connection) -> str:
+def renew_epoch(connection: Connection) -> None:
     """Begin a new history: every index made before counts in another one and is refused."""
-    epoch = secrets.token_hex(8)
-    connection.execute(sa.update(meta).values(epoch=epoch))
-    return epoch
-
-
-def _log(connection: Connection) -> Iterator[tuple[str, int]]:
-    rows = connection.execute(
-        sa.select(change_table.c.operation, change_table.c.vector_id)
-        .order_by(change_table.c.generation)
-        .execution_options(yield_per=_AT_ONCE)
-    )
-    yield from ((operation, vector_id) for operation, vector_id in rows)
+    connection.execute(sa.update(meta).values(epoch=secrets.token_hex(8)))
 
 
 def _collections(connection: Connection, vector_ids: tuple[int, ...]) -> dict[int, str]:

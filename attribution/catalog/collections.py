@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from attribution.catalog import validation
-from attribution.catalog.errors import CollectionNotFound, CollectionProtected
+from attribution.catalog.errors import CollectionNotFound
 from attribution.catalog.records import Collection, CollectionPut
 from attribution.catalog.schema import collections, sources
 
@@ -80,9 +80,3 @@ def ensure_default(connection: Connection) -> None:
 def remove(connection: Connection, name: str) -> None:
     """Delete a collection whose sources are gone already."""
     connection.execute(sa.delete(collections).where(collections.c.name == name))
-
-
-def refuse_protected(name: str) -> None:
-    """Raise CollectionProtected for the collection that must always exist."""
-    if name == DEFAULT:
-        raise CollectionProtected(name)

@@ -9,6 +9,7 @@ so a crash only puts it off.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -78,24 +79,24 @@ class Compaction:
             connection.execute(sa.update(compaction).values(done=reached))
         return Compacted(target, removed)
 
-    def _unused_previews(self) -> dict[str, list[str]]:
-        """File names by the preview they are of; the slow listing stays outside the lock."""
+    def _unused_previews(self) -> dict[str, list[Path]]:
+        """Files by the preview they are of; the slow listing stays outside the lock."""
         with self._database.read() as connection:
             used = set(connection.execute(sa.select(sources.c.preview)).scalars())
-        unused: dict[str, list[str]] = {}
+        unused: dict[str, list[Path]] = {}
         for path in self._previews.files():
             name = self._previews.name_of(path)
             if name not in used:
-                unused.setdefault(name, []).append(path.name)
+                unused.setdefault(name, []).append(path)
         return unused
 
-    def _remove_unused(self, connection: Connection, unused: dict[str, list[str]]) -> int:
+    def _remove_unused(self, connection: Connection, unused: dict[str, list[Path]]) -> int:
         """Safe under the write lock: an addition checks there that its previews are in place."""
         column = sources.c.preview
         rows = rows_among(connection, sa.select(column), column, sorted(unused))
         used = {row.preview for row in rows}
         doomed = [files for name, files in unused.items() if name not in used]
-        return sum(self._previews.discard(file) for files in doomed for file in files)
+        return sum(self._previews.remove(file) for files in doomed for file in files)
 
 
 def want(connection: Connection, generation: int) -> None:

@@ -33,10 +33,10 @@ class Copies:
         self._database.copy_to(path)
         flush(path)
 
-    def renew_epoch(self) -> str:
+    def renew_epoch(self) -> None:
         """Begin a new history, in which no index made before is trusted."""
         with self._database.write() as connection:
-            return renew_epoch(connection)
+            renew_epoch(connection)
 
 
 def copy_previews(names: Iterable[str], source: PreviewStore, target: PreviewStore) -> set[str]:
@@ -53,7 +53,7 @@ def copy_previews(names: Iterable[str], source: PreviewStore, target: PreviewSto
         if data is None:
             lost.add(name)
             continue
-        target.remove(name)
+        target.remove(target.path(name))
         batch[name] = data
         if len(batch) == _PREVIEWS_AT_ONCE:
             target.store(batch)

@@ -63,23 +63,16 @@ class Database:
             CatalogBusy: another writer held the lock for too long.
             StorageFull: no room on the disk.
         """
-        self._refuse_if_closed()
-        # Threads queue here, in fairness; the database's own lock, which is polled for, is left to
-        # settle things between processes.
-        if not self._turn.acquire(timeout=_BUSY_SECONDS):
-            raise CatalogBusy
-        try:
-            with self._transaction() as connection:
-                yield connection
-        finally:
-            self._turn.release()
+        with self._own_turn(), _translated(), self._writing.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRESQL_LOCK)))
+            yield connection
 
     def use_write_ahead_log(self) -> None:
         """Let readers and a writer work side by side (SQLite only; the file remembers it)."""
         if self._engine.dialect.name != "sqlite":
             return
-        outside_transactions = self._engine.execution_options(**{_BEGIN: None})
-        with _translated(), outside_transactions.connect() as connection:
+        with self._outside_transactions() as connection:
             # SQLite does not wait for the lock that this switch needs: processes that open a new
             # catalog together would fail without asking again.
             _until_unlocked(lambda: connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar())
@@ -90,18 +83,11 @@ class Database:
         Writers wait meanwhile. False where somebody kept the log in use: it may hold deleted rows
         still.
         """
-        self._refuse_if_closed()
         if self._engine.dialect.name != "sqlite":
             return True
-        if not self._turn.acquire(timeout=_BUSY_SECONDS):
-            raise CatalogBusy
-        try:
-            outside_transactions = self._engine.execution_options(**{_BEGIN: None})
-            with _translated(), outside_transactions.connect() as connection:
-                connection.exec_driver_sql("VACUUM")
-                return _emptied_log(connection)
-        finally:
-            self._turn.release()
+        with self._own_turn(), self._outside_transactions() as connection:
+            connection.exec_driver_sql("VACUUM")
+            return _emptied_log(connection)
 
     def copy_to(self, path: Path) -> None:
         """Write a whole copy as of one moment to a new file, while others read and write.
@@ -117,8 +103,7 @@ class Database:
                 f"only an SQLite catalog can be copied here; copy this {self._engine.dialect.name} "
                 "database with its own tools, and the folder previews/ after it"
             )
-        outside_transactions = self._engine.execution_options(**{_BEGIN: None})
-        with _translated(), outside_transactions.connect() as connection:
+        with self._outside_transactions() as connection:
             connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
 
     def close(self) -> None:
@@ -127,10 +112,20 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with _translated(), self._writing.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRESQL_LOCK)))
+    def _own_turn(self) -> Iterator[None]:
+        """Threads queue here, in fairness; the database's own lock is for other processes."""
+        self._refuse_if_closed()
+        if not self._turn.acquire(timeout=_BUSY_SECONDS):
+            raise CatalogBusy
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _outside_transactions(self) -> Iterator[Connection]:
+        plain = self._engine.execution_options(**{_BEGIN: None})
+        with _translated(), plain.connect() as connection:
             yield connection
 
     def _refuse_if_closed(self) -> None:

@@ -142,14 +142,14 @@ class Encoders:
             rows = sa.delete(embedding_table).where(embedding_table.c.model_id == model_id)
             return int(connection.execute(rows).rowcount)
 
-    def drop_rows(self, model_id: str, source_ids: Sequence[str]) -> int:
-        """Remove the rows that some sources have of an encoder; returns how many."""
+    def drop_rows(self, model_id: str, source_ids: Sequence[str]) -> None:
+        """Remove the rows that some sources have of an encoder."""
         wanted = sa.select(sources.c.vector_id).where(sources.c.source_id.in_(source_ids))
         rows = sa.delete(embedding_table).where(
             embedding_table.c.model_id == model_id, embedding_table.c.vector_id.in_(wanted)
         )
         with self._database.write() as connection:
-            return int(connection.execute(rows).rowcount)
+            connection.execute(rows)
 
 
 def _coverage(connection: Connection, model_id: str) -> Coverage:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -18,7 +20,6 @@ class CatalogTooNew(CatalogUnusable):
     """A newer version of this software has written the catalog."""
 
     def __init__(self, revision: str) -> None:
-        self.revision = revision
         super().__init__(
             f"this catalog has schema revision {revision!r}, which this version does not know; "
             "upgrade the software, or open a backup made before the upgrade"
@@ -50,7 +51,6 @@ class CollectionNotFound(CatalogError, LookupError):
     """No collection has this name."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
         super().__init__(f"there is no collection {name!r}; create it first")
 
 
@@ -58,7 +58,6 @@ class CollectionProtected(CatalogError):
     """The collection must always exist."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
         super().__init__(f"collection {name!r} cannot be deleted; delete its sources instead")
 
 
@@ -66,7 +65,6 @@ class SourceNotFound(CatalogError, LookupError):
     """No live source has this id."""
 
     def __init__(self, source_id: str) -> None:
-        self.source_id = source_id
         super().__init__(f"there is no source {source_id!r}")
 
 
@@ -74,8 +72,7 @@ class SourceTakenDown(CatalogError):
     """These bytes were taken down and must not come back. Nothing was written."""
 
     def __init__(self, sha256s: Sequence[str]) -> None:
-        self.sha256s = tuple(sha256s)
-        which = "these bytes were" if len(self.sha256s) == 1 else "some of these images were"
+        which = "these bytes were" if len(sha256s) == 1 else "some of these images were"
         super().__init__(f"{which} taken down and cannot be added again")
 
 
@@ -83,7 +80,6 @@ class KeyNotFound(CatalogError, LookupError):
     """No API key has this id."""
 
     def __init__(self, key_id: str) -> None:
-        self.key_id = key_id
         super().__init__(f"there is no key {key_id!r}; `attribution keys list` shows them all")
 
 
@@ -91,7 +87,6 @@ class JobNotFound(CatalogError, LookupError):
     """No job has this id; it may have been purged."""
 
     def __init__(self, job_id: str) -> None:
-        self.job_id = job_id
         super().__init__(f"there is no job {job_id!r}")
 
 
@@ -99,7 +94,6 @@ class IdempotencyKeyReused(CatalogError):
     """The key has been used for another request. Nothing was written."""
 
     def __init__(self, key: str) -> None:
-        self.key = key
         super().__init__(f"the idempotency key {key!r} was used before, for another request")
 
 
@@ -107,7 +101,6 @@ class TooManyJobs(CatalogError):
     """As many jobs are unfinished as may be. Nothing was written."""
 
     def __init__(self, active: int) -> None:
-        self.active = active
         super().__init__(f"{active} jobs are unfinished, as many as are allowed")
 
 
@@ -115,8 +108,6 @@ class PreviewMissing(CatalogError):
     """A live source has lost its preview file, or what it holds is damaged."""
 
     def __init__(self, source_id: str, path: Path) -> None:
-        self.source_id = source_id
-        self.path = path
         super().__init__(
             f"the preview of source {source_id!r} is missing or damaged ({path}); restore it from "
             "a backup, or delete the source and add it again"
@@ -141,7 +132,6 @@ class EncoderNotRegistered(CatalogError, LookupError):
     """The catalog does not know where this encoder is found."""
 
     def __init__(self, model_id: str) -> None:
-        self.model_id = model_id
         super().__init__(
             f"encoder {model_id!r} is not registered; `attribution reembed ENCODER` does it"
         )
@@ -151,7 +141,6 @@ class EncoderActive(CatalogError):
     """The encoder serves and cannot be dropped. Nothing was removed."""
 
     def __init__(self, model_id: str) -> None:
-        self.model_id = model_id
         super().__init__(f"encoder {model_id!r} is active; activate another before dropping it")
 
 
@@ -159,7 +148,6 @@ class CoverageIncomplete(CatalogError):
     """Some sources lack a row of the encoder, and no query would find them. Nothing was written."""
 
     def __init__(self, model_id: str, embedded: int, sources: int) -> None:
-        self.model_id, self.embedded, self.sources = model_id, embedded, sources
         super().__init__(
             f"encoder {model_id!r} cannot be activated: it has embeddings of {embedded} of "
             f"{sources} sources, and the other {sources - embedded} could not be found; "
@@ -172,7 +160,6 @@ class ActiveEncoderLeftOut(CatalogError):
     """New sources came without a row of the encoder that serves. Nothing was written."""
 
     def __init__(self, model_id: str) -> None:
-        self.model_id = model_id
         super().__init__(
             f"the catalog's active encoder is {model_id!r}, and what adds sources here has not "
             "loaded it yet or cannot; nothing was added"
@@ -199,10 +186,18 @@ class RevisionMismatch(CatalogError):
     """Someone else has updated the source since it was read."""
 
     def __init__(self, source_id: str, *, expected: int, actual: int) -> None:
-        self.source_id = source_id
-        self.expected = expected
-        self.actual = actual
         super().__init__(
             f"source {source_id!r} is at revision {actual}, not {expected}; read it again, "
             "then repeat the change"
         )
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn "no space left" into StorageFull."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFull from error
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -25,11 +26,11 @@ def is_current(connection: Connection) -> bool:
     Raises:
         CatalogTooNew: the schema has a revision that this code does not have.
     """
-    scripts = ScriptDirectory(str(_SCRIPTS))
+    head, known = _revisions()
     found = MigrationContext.configure(connection).get_current_revision()
-    if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+    if found is not None and found not in known:
         raise CatalogTooNew(found)
-    return found == scripts.get_current_head()
+    return found == head
 
 
 def upgrade(connection: Connection) -> None:
@@ -46,3 +47,12 @@ def upgrade(connection: Connection) -> None:
         # The path goes through ConfigParser, where a per cent sign starts an interpolation.
         config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
         command.upgrade(config, "head")
+
+
+@cache
+def _revisions() -> tuple[str | None, frozenset[str]]:
+    """The newest revision of this code and all of them, read from the scripts once."""
+    scripts = ScriptDirectory(str(_SCRIPTS))
+    return scripts.get_current_head(), frozenset(
+        script.revision for script in scripts.walk_revisions()
+    )

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from attribution.catalog.errors import StorageFull
+from attribution.catalog.errors import storage_errors
 from attribution.files import flush, replacing
 
 
@@ -54,23 +54,21 @@ class PreviewStore:
         Each file is written aside and renamed, so nobody ever reads half of one. A crash leaves at
         most a file that no source uses. Raises StorageFull where there is no room.
         """
-        try:
-            self._store(previews)
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise StorageFull from error
-            raise
+        if not previews:
+            return
+        shards = sorted({self.path(name).parent for name in previews})
+        with storage_errors():
+            for shard in shards:
+                shard.mkdir(exist_ok=True)
+            # Also what is in place already: how long it takes to add an image must not tell whether
+            # some other collection holds it.
+            for name, data in previews.items():
+                _write(self.path(name), data)
+            for folder in [*shards, self._folder]:
+                flush(folder)
 
-    def remove(self, name: str) -> None:
-        """Remove a preview for good; none there is fine."""
-        path = self.path(name)
-        if path.is_file():
-            path.unlink(missing_ok=True)
-            flush(path.parent)
-
-    def discard(self, file: str) -> bool:
-        """Remove a file by its full name, unfinished ones included; False where it is gone."""
-        path = self._folder / file.removeprefix(".")[:2] / file
+    def remove(self, path: Path) -> bool:
+        """Remove one of the files for good, unfinished ones included; False where it is gone."""
         try:
             path.unlink()
         except FileNotFoundError:
@@ -85,19 +83,6 @@ class PreviewStore:
     def files(self) -> Iterator[Path]:
         """Every file in the store, unfinished ones included."""
         return (path for path in self._folder.glob("*/*") if path.is_file())
-
-    def _store(self, previews: Mapping[str, bytes]) -> None:
-        if not previews:
-            return
-        shards = sorted({self.path(name).parent for name in previews})
-        for shard in shards:
-            shard.mkdir(exist_ok=True)
-        # Also what is in place already: how long it takes to add an image must not tell whether
-        # some other collection holds it.
-        for name, data in previews.items():
-            _write(self.path(name), data)
-        for folder in [*shards, self._folder]:
-            flush(folder)
 
 
 def _write(path: Path, data: bytes) -> None:

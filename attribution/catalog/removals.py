@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from attribution.catalog import changes, collections, validation
 from attribution.catalog.database import in_statements, rows_among
+from attribution.catalog.errors import CollectionProtected
 from attribution.catalog.previews import PreviewStore
 from attribution.catalog.records import Deleted
 from attribution.catalog.schema import discarded_previews, sources
@@ -54,7 +55,8 @@ def delete_collection(connection: Connection, name: str) -> Deleted:
     Raises:
         CollectionNotFound, CollectionProtected: there is none, or it must stay.
     """
-    collections.refuse_protected(name)
+    if name == collections.DEFAULT:
+        raise CollectionProtected(name)
     collections.find(connection, name)
     doomed = connection.execute(_DOOMED.where(sources.c.collection == name))
     deleted = _remove(connection, map(_Doomed._make, doomed))
@@ -75,7 +77,7 @@ def remove_discarded(connection: Connection, store: PreviewStore) -> None:
     """
     used = sa.exists().where(sources.c.preview == discarded_previews.c.preview)
     for name in connection.execute(sa.select(discarded_previews.c.preview).where(~used)).scalars():
-        store.remove(name)
+        store.remove(store.path(name))
     connection.execute(sa.delete(discarded_previews))
 
 

@@ -7,7 +7,7 @@ adds to a catalog, or brings an older one back, asks here first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -68,9 +68,8 @@ class Takedowns:
         with self._database.write() as connection:
             named = _digests_of(connection, source_ids)
             wanted = list(dict.fromkeys([*digests, *named.values()]))
-            deleted = removals.delete(connection, source_ids=(), sha256s=wanted, within=None)
-            _bury(connection, [Tombstone(digest, datetime.now(UTC), reason) for digest in wanted])
-            _erase(connection, wanted, deleted)
+            now = datetime.now(UTC)
+            deleted = _bury(connection, [Tombstone(digest, now, reason) for digest in wanted])
         self._finish_deletions()
         self._forget(wanted)
         unknown = [name for name in dict.fromkeys(source_ids) if name not in named]
@@ -88,19 +87,18 @@ class Takedowns:
 
     def every(self) -> tuple[Tombstone, ...]:
         """All tombstones, oldest first."""
+        wanted = sa.select(takedowns.c.sha256, takedowns.c.at, takedowns.c.reason)
         with self._database.read() as connection:
-            return every(connection)
+            rows = connection.execute(wanted.order_by(takedowns.c.at, takedowns.c.sha256))
+            return tuple(Tombstone(*row) for row in rows)
 
-    def put(self, tombstones: Sequence[Tombstone]) -> TakenDown:
+    def put(self, tombstones: Sequence[Tombstone]) -> Deleted:
         """Take over tombstones of another catalog, deleting what they name here."""
         with self._database.write() as connection:
-            digests = [item.sha256 for item in tombstones]
-            deleted = removals.delete(connection, source_ids=(), sha256s=digests, within=None)
-            _bury(connection, tombstones)
-            _erase(connection, digests, deleted)
+            deleted = _bury(connection, tombstones)
         self._finish_deletions()
-        self._forget(digests)
-        return TakenDown(deleted.generation, deleted.source_ids, (), tuple(digests))
+        self._forget([item.sha256 for item in tombstones])
+        return deleted
 
     def lift(self, sha256s: Sequence[str]) -> tuple[str, ...]:
         """Allow these bytes again; returns the digests that had been taken down."""
@@ -110,16 +108,6 @@ class Takedowns:
             for some in in_statements(sorted(lifted)):
                 connection.execute(sa.delete(takedowns).where(takedowns.c.sha256.in_(some)))
         return tuple(sorted(lifted))
-
-
-def every(connection: Connection) -> tuple[Tombstone, ...]:
-    """All tombstones, oldest first."""
-    rows = connection.execute(
-        sa.select(takedowns.c.sha256, takedowns.c.at, takedowns.c.reason).order_by(
-            takedowns.c.at, takedowns.c.sha256
-        )
-    )
-    return tuple(Tombstone(*row) for row in rows)
 
 
 def among(connection: Connection, sha256s: Iterable[str]) -> frozenset[str]:
@@ -135,23 +123,18 @@ def refuse(connection: Connection, sha256s: Iterable[str]) -> None:
         raise SourceTakenDown(sorted(refused))
 
 
-def _erase(connection: Connection, sha256s: Sequence[str], deleted: Deleted) -> None:
-    """Have what is gone leave the disk, and the names under which jobs were asked about it."""
+def _bury(connection: Connection, tombstones: Sequence[Tombstone]) -> Deleted:
+    """Delete what tombstones name, with the names under which jobs were asked about it."""
+    digests = [item.sha256 for item in tombstones]
+    deleted = removals.delete(connection, source_ids=(), sha256s=digests, within=None)
+    known = among(connection, digests)
+    if rows := [asdict(item) for item in tombstones if item.sha256 not in known]:
+        connection.execute(sa.insert(takedowns), rows)
     if deleted.source_ids:
         compaction.want(connection, deleted.generation)
-    if job_rows.forget_answered(connection, sha256s):
+    if job_rows.forget_answered(connection, digests):
         compaction.again(connection)
-
-
-def _bury(connection: Connection, tombstones: Sequence[Tombstone]) -> None:
-    known = among(connection, [item.sha256 for item in tombstones])
-    rows = [
-        {"sha256": item.sha256, "at": item.at, "reason": item.reason}
-        for item in tombstones
-        if item.sha256 not in known
-    ]
-    if rows:
-        connection.execute(sa.insert(takedowns), rows)
+    return deleted
 
 
 def _digests_of(connection: Connection, source_ids: Sequence[str]) -> dict[str, str]:

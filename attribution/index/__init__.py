@@ -10,9 +10,7 @@ from attribution.index.protocol import (
     EmbeddingSpace,
     Hits,
     Index,
-    IndexStats,
     VectorsMissing,
-    change_batch,
 )
 from attribution.index.sizing import Sizing
 from attribution.index.snapshot import (
@@ -34,13 +32,11 @@ __all__ = [
     "Follower",
     "Hits",
     "Index",
-    "IndexStats",
     "Owner",
     "Sizing",
     "SnapshotAbsent",
     "SnapshotRefused",
     "VectorsMissing",
-    "change_batch",
     "holds_removed",
     "live_contents",
     "load_snapshot",

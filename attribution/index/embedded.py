@@ -35,7 +35,6 @@ class EmbeddedIndex:
         epoch: str,
         *,
         sizing: Sizing = DEFAULT_SIZING,
-        compacts_itself: bool = True,
         view: View | None = None,
         clean_generation: int = 0,
     ) -> None:
@@ -47,8 +46,6 @@ class EmbeddedIndex:
             model_id: the encoder that makes the vectors.
             epoch: the catalog's epoch.
             sizing: thresholds of structures and of compaction.
-            compacts_itself: build the next base in a background thread when it is due; otherwise
-                only `compact` does.
             view: rows of the same dimension.
             clean_generation: none of them was removed up to this change, not even the dead ones.
 
@@ -61,7 +58,6 @@ class EmbeddedIndex:
         self.model_id = model_id
         self.epoch = epoch
         self.sizing = sizing
-        self._compacts_itself = compacts_itself
         self._view = View.empty(dimension) if view is None else view
         self._clean = clean_generation
         self._tail = Tail.holding(self._view.tail)
@@ -214,8 +210,6 @@ class EmbeddedIndex:
         )
 
     def _compact_if_due(self) -> None:
-        if not self._compacts_itself:
-            return
         stats = self.stats()
         with self._writing:
             running = self._compactor is not None and self._compactor.is_alive()

@@ -87,12 +87,10 @@ class Structure:
             return 1.0
         return float((nominated[query] == position[:, None]).any(axis=1).mean())
 
-    def save(self, folder: Path, parts: tuple[Part, ...]) -> tuple[Path, ...]:
+    def save(self, folder: Path, parts: tuple[Part, ...]) -> None:
         """Write one file a part, in the order of the parts."""
-        paths = _paths(folder, parts)
-        for part, path in zip(parts, paths, strict=True):
+        for part, path in zip(parts, _paths(folder, parts), strict=True):
             faiss.write_index(self.indexes[part.name], str(path))
-        return paths
 
     @classmethod
     def load(

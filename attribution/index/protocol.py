@@ -72,26 +72,6 @@ class ChangeBatch:
             raise ValueError("a change batch holds vectors that are not finite")
 
 
-def change_batch(
-    generation: int,
-    *,
-    dimension: int,
-    add_ids: Sequence[int] | Ids = (),
-    add_vectors: Vectors | None = None,
-    add_collections: Sequence[str] = (),
-    remove_ids: Sequence[int] | Ids = (),
-) -> ChangeBatch:
-    """A batch from plain sequences; what is left out is empty, with the right shape and type."""
-    vectors = np.empty((0, dimension), np.float32) if add_vectors is None else add_vectors
-    return ChangeBatch(
-        generation=generation,
-        add_ids=np.asarray(add_ids, dtype=np.int64),
-        add_vectors=np.asarray(vectors, dtype=np.float32),
-        add_collections=tuple(add_collections),
-        remove_ids=np.asarray(remove_ids, dtype=np.int64),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class IndexStats:
     """Where an index stands and how well it finds.

@@ -10,7 +10,6 @@ equal scores are ties in truth, not by the luck of a matrix product's blocking.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,18 +36,6 @@ class Candidates:
 
     query: Ids
     position: Ids
-
-    @classmethod
-    def none(cls) -> Self:
-        """No pair at all."""
-        return cls(np.empty(0, np.int64), np.empty(0, np.int64))
-
-    def joined(self, other: Candidates) -> Candidates:
-        """These pairs and the other's."""
-        return Candidates(
-            np.concatenate([self.query, other.query]),
-            np.concatenate([self.position, other.position]),
-        )
 
 
 def scan(queries: Vectors, rows: Vectors, mask: Mask | None, k: int) -> Candidates:
@@ -77,7 +64,7 @@ def scan(queries: Vectors, rows: Vectors, mask: Mask | None, k: int) -> Candidat
         query, column = np.nonzero(scores >= (floor - MARGIN)[:, None])
         kept.append((query, positions[column], scores[query, column]))
     if not kept:
-        return Candidates.none()
+        return Candidates(np.empty(0, np.int64), np.empty(0, np.int64))
     query, position, score = (np.concatenate(column) for column in zip(*kept, strict=True))
     near = score >= floor[query] - MARGIN
     return Candidates(query[near], position[near])

@@ -44,10 +44,9 @@ ARRAYS = ("ids", "rows", "codes", "live")
 
 
 class SnapshotRefused(Exception):
-    """A snapshot cannot be trusted or is of other vectors; `reason` says which. Rebuild."""
+    """A snapshot cannot be trusted or is of other vectors: rebuild."""
 
     def __init__(self, reason: str) -> None:
-        self.reason = reason
         super().__init__(f"the index snapshot was refused: {reason}")
 
 

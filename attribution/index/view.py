@@ -111,13 +111,14 @@ class View:
         positions = self.structure.nominate(part.name, queries, mask, fetched(k))
         short = (positions >= 0).sum(axis=1) < k
         query, column = np.nonzero((positions >= 0) & ~short[:, None])
-        found = Candidates(query, positions[query, column])
-        if not short.any():
-            return found
-        # A graph walk can end early where many rows are dead, and read lists can hold fewer than
-        # k. Neither must cost hits, so these queries are scanned.
-        rest = scan(queries[short], rows, mask, k)
-        return found.joined(Candidates(np.flatnonzero(short)[rest.query], rest.position))
+        position = positions[query, column]
+        if short.any():
+            # A graph walk can end early where many rows are dead, and read lists can hold fewer
+            # than k. Neither must cost hits, so these queries are scanned.
+            rest = scan(queries[short], rows, mask, k)
+            query = np.concatenate([query, np.flatnonzero(short)[rest.query]])
+            position = np.concatenate([position, rest.position])
+        return Candidates(query, position)
 
     def vectors(self, ids: Ids) -> Vectors:
         """(m, d) float32 rows of the ids, in the order asked; raises VectorsMissing."""

@@ -10,7 +10,6 @@ from attribution.ingestion.manifest import (
     ManifestUnreadable,
     read_manifest,
 )
-from attribution.ingestion.reading import Skipped
 
 __all__ = [
     "ImageEncoder",
@@ -19,7 +18,6 @@ __all__ = [
     "ManifestRow",
     "ManifestUnreadable",
     "Progress",
-    "Skipped",
     "ingest",
     "read_manifest",
 ]

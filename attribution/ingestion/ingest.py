@@ -28,14 +28,7 @@ from attribution.catalog import (
 from attribution.ingestion.adding import Intake, add_each, new_source
 from attribution.ingestion.companions import Companions, ImageEncoder, rows_of
 from attribution.ingestion.manifest import ManifestProblem, ManifestRow
-from attribution.ingestion.reading import (
-    TAKEN_DOWN,
-    Fresh,
-    Known,
-    RowReader,
-    Skipped,
-    statements,
-)
+from attribution.ingestion.reading import TAKEN_DOWN, Fresh, Known, RowReader, Skipped
 from models.images.decoding import DecodingLimits
 
 _DEFAULT_LIMITS = DecodingLimits()
@@ -187,7 +180,7 @@ class _Run:
         sources = [
             new_source(
                 fresh.decoded,
-                {**statements(fresh.row), "uri": fresh.row.uri},
+                {**fresh.row.stated, "uri": fresh.row.uri},
                 collection=fresh.row.collection,
                 preview=fresh.preview,
                 embedding=row,
@@ -205,11 +198,10 @@ class _Run:
 
     def _follow(self, row: ManifestRow, source_id: str) -> None:
         """Bring the metadata of a source to what the row states about it."""
-        stated = statements(row)
         try:
             # Read here, not by the reader: a row before this one may have changed it.
-            if stated and _differ(self._catalog.source(source_id), stated):
-                self._catalog.update(source_id, stated)
+            if row.stated and _differ(self._catalog.source(source_id), row.stated):
+                self._catalog.update(source_id, row.stated)
                 self._updated += 1
             else:
                 self._unchanged += 1

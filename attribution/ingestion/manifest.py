@@ -16,26 +16,24 @@ from models.images.decoding import IMAGE_SUFFIXES
 
 _TEXTS = ("path", "uri", "title", "creator", "licence", "collection")
 _FIELDS = (*_TEXTS, "metadata")
+_STATED = ("title", "creator", "licence", "uri", "metadata")
 _MAX_LINE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """One file and what is stated about it; None, or empty metadata, states nothing.
+    """One file and what is stated about it.
 
-    `path` is where to read the file; `uri` is what answers name it by. `uri_stated` is False where
-    the uri is only the path: such a uri never replaces one that someone has set.
+    `path` is where to read the file; `uri` is what answers name it by. `stated` are the fields of
+    a source that the row gives. A uri that is only the path is none of them: it never replaces one
+    that someone has set.
     """
 
     path: Path
     uri: str
-    title: str | None = None
-    creator: str | None = None
-    licence: str | None = None
     collection: str = "default"
-    metadata: dict[str, Any] = field(default_factory=dict)
+    stated: dict[str, Any] = field(default_factory=dict)
     line: int = 0
-    uri_stated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ def _read_folder(folder: Path, collection: str) -> Iterator[ManifestRow | Manife
             yield ManifestProblem(0, f"cannot be read ({error.strerror})", path)
             continue
         if wanted:
-            yield ManifestRow(path, str(path), collection=collection, uri_stated=False)
+            yield ManifestRow(path, str(path), collection)
 
 
 def _visible_names(folder: Path) -> list[str]:
@@ -168,11 +166,8 @@ def _row(stated: Mapping[str, Any], manifest: Path, number: int, collection: str
     return ManifestRow(
         path=manifest.parent / written,
         uri=values.get("uri", written),
-        title=values.get("title"),
-        creator=values.get("creator"),
-        licence=values.get("licence"),
         collection=values.get("collection", collection),
-        metadata=values.get("metadata", {}),
+        # Empty metadata states nothing, as null does.
+        stated={name: values[name] for name in _STATED if values.get(name) not in (None, {})},
         line=number,
-        uri_stated="uri" in values,
     )

@@ -6,7 +6,6 @@ import errno
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from attribution.catalog import Catalog, EmbeddingsMissing, InvalidField, validation
 from attribution.ingestion.manifest import ManifestProblem, ManifestRow
@@ -86,18 +85,8 @@ class RowReader:
         return source.source_id
 
 
-def statements(row: ManifestRow) -> dict[str, Any]:
-    """The fields of a source about which the row says something."""
-    stated: dict[str, Any] = {"title": row.title, "creator": row.creator, "licence": row.licence}
-    if row.uri_stated:
-        stated["uri"] = row.uri
-    if row.metadata:
-        stated["metadata"] = row.metadata
-    return {field: value for field, value in stated.items() if value is not None}
-
-
 def _refuse_unstorable(row: ManifestRow) -> None:
     """Raise `InvalidField` for this row alone, which the catalog would for its whole batch."""
     validation.collection_name(row.collection)
-    for field, value in (statements(row) | {"uri": row.uri}).items():
+    for field, value in (row.stated | {"uri": row.uri}).items():
         validation.changeable(field, value)

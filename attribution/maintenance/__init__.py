@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from attribution.maintenance.backup import BackupRefused, BackupReport, back_up
+from attribution.maintenance.backup import BackupRefused, back_up
 from attribution.maintenance.erasing import Erased, erase
-from attribution.maintenance.findings import Finding, Findings
 from attribution.maintenance.folder_lock import FolderInUse, folder_lock
 from attribution.maintenance.reembedding import ReembedReport, fill_embeddings
-from attribution.maintenance.restore import (
-    RestoreRefused,
-    RestoreReport,
-    remove_leftovers,
-    restore,
-)
+from attribution.maintenance.restore import RestoreRefused, remove_leftovers, restore
 from attribution.maintenance.verify import verify
 
 __all__ = [
     "BackupRefused",
-    "BackupReport",
     "Erased",
-    "Finding",
-    "Findings",
     "FolderInUse",
     "ReembedReport",
     "RestoreRefused",
-    "RestoreReport",
     "back_up",
     "erase",
     "fill_embeddings",

@@ -19,7 +19,6 @@ class FolderInUse(Exception):
     """Another process holds the data folder; nothing was touched."""
 
     def __init__(self, folder: Path, holder: str) -> None:
-        self.folder, self.holder = folder, holder
         super().__init__(
             f"the data folder {folder} is in use by {holder or 'another process'}: stop that one "
             "first, or give this one a folder of its own (ATTRIBUTION_DATA or --data)"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -65,8 +64,8 @@ def verify(
     try:
         with Catalog.open(folder, url=url) as catalog:
             encoder = _loaded(encoder_of, catalog, findings)
-            for look in _Inspection(catalog, encoder, folder, snapshots).looks():
-                findings.extend(_settled(trouble, repair=repair) for trouble in look())
+            troubles = _Inspection(catalog, encoder, folder, snapshots).troubles()
+            findings.extend(_settled(trouble, repair=repair) for trouble in troubles)
             held = sum(collection.sources for collection in catalog.collections())
             return Findings(held, catalog.generation(), tuple(findings))
     except CatalogUnusable as error:
@@ -113,7 +112,7 @@ def _write_ahead_log(folder: Path) -> Iterator[_Trouble]:
 
 
 class _Inspection:
-    """The checks of an open catalog, in an order in which a mended one helps the next."""
+    """The checks of an open catalog."""
 
     def __init__(
         self, catalog: Catalog, encoder: Encodes | None, folder: Path, snapshots: Path
@@ -121,18 +120,15 @@ class _Inspection:
         self._catalog, self._encoder = catalog, encoder
         self._folder, self._snapshots = folder, snapshots
 
-    def looks(self) -> tuple[Callable[[], Iterator[_Trouble]], ...]:
-        """One call a thing to look at."""
-        encoder = self._encoder
-        if encoder is None:
-            return (self._database, self._previews, self._change_log)
-        return (
-            self._database,
-            self._previews,
-            partial(self._embeddings, encoder),
-            self._change_log,
-            partial(self._snapshot, encoder),
-        )
+    def troubles(self) -> Iterator[_Trouble]:
+        """What is wrong, in an order in which what is mended helps the next check."""
+        yield from self._database()
+        yield from self._previews()
+        if self._encoder is not None:
+            yield from self._embeddings(self._encoder)
+        yield from self._change_log()
+        if self._encoder is not None:
+            yield from self._snapshot(self._encoder)
 
     def _database(self) -> Iterator[_Trouble]:
         found = self._catalog.checks.database()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -16,8 +15,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from attribution.report import wording
 from attribution.report.canonical import report_bytes
-from attribution.report.document import Report, ReportedSource
-from attribution.report.wording import Fact
+from attribution.report.document import Report
 
 _TEMPLATES = files("attribution.report") / "templates"
 _STYLE = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
@@ -31,37 +29,14 @@ CONTENT_SECURITY_POLICY = f"{_POLICY}; frame-ancestors 'none'; sandbox allow-dow
 """The header to serve the page with; what a page may say of itself is in it as well."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Card:
-    record: ReportedSource
-    name: str
-    figures: list[Fact]
-    facts: list[Fact]
-
-
 def render_html(report: Report) -> bytes:
     """The page, with the JSON form inside as a download; the same bytes for the same report."""
     attachment = report_bytes(report)
     page = _template().render(
         report=report,
-        title=wording.TITLE,
+        wording=wording,
         policy=_POLICY,
         style=_STYLE,
-        verdict=wording.verdict(report),
-        query_facts=wording.query_facts(report),
-        circumstance_facts=wording.circumstance_facts(report),
-        sources=[
-            _Card(
-                record=source,
-                name=wording.source_name(source),
-                figures=wording.source_figures(source),
-                facts=wording.source_facts(source),
-            )
-            for source in report.sources
-        ],
-        remaining_shares=wording.remaining_shares(report),
-        how_to_verify=wording.how_to_verify(report),
-        signature_facts=wording.signature_facts(report),
         attachment=base64.b64encode(attachment).decode(),
         digest=hashlib.sha256(attachment).hexdigest(),
     )

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
 
 from PIL import Image
 
 from attribution.explanation import Explanation
 from attribution.explanation.pictures import heat_picture, png, region_colour, region_picture
+from attribution.report.composing import Pictures
 from attribution.report.document import ReportedMaps, ReportedRegion, ReportedRegionMap
 
 
-@dataclass(frozen=True, slots=True)
-class MapsOfReport:
-    """By `source_id`, and the map of regions; nothing where nothing was explained."""
-
-    sources: dict[str, ReportedMaps] = field(default_factory=dict)
-    regions: ReportedRegionMap | None = None
-
-
-def reported_maps(explanation: Explanation | None) -> MapsOfReport:
-    """Heat maps, and the regions with a colour for each attributed source."""
+def reported_maps(explanation: Explanation | None) -> Pictures:
+    """Heat maps, and the regions with a colour for each attributed source; no thumbnails."""
     if explanation is None:
-        return MapsOfReport()
-    sources = {
+        return Pictures()
+    maps = {
         each.source_id: ReportedMaps(
             query_png=_base64(heat_picture(each.query)),
             source_png=_base64(heat_picture(each.source)),
@@ -38,9 +30,9 @@ def reported_maps(explanation: Explanation | None) -> MapsOfReport:
         for region in explanation.regions
     )
     if not legend:
-        return MapsOfReport(sources)
+        return Pictures(maps=maps)
     picture = _base64(region_picture(explanation.region_map))
-    return MapsOfReport(sources, ReportedRegionMap(png=picture, legend=legend))
+    return Pictures(maps=maps, region_map=ReportedRegionMap(png=picture, legend=legend))
 
 
 def _base64(picture: Image.Image) -> str:

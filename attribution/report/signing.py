@@ -37,7 +37,6 @@ except ImportError as error:  # pragma: no cover - every test has it
     ) from error
 
 _RAW = 32
-_SIGNATURE = 64
 # Group may read: that is how a cluster hands a secret to a process that is not root.
 _FORBIDDEN_MODE = 0o037
 
@@ -167,11 +166,6 @@ def load_public_key(text: str) -> PublicKey:
     if not isinstance(key, Ed25519PublicKey):
         raise BadKey(f"{text} holds a public key, but not of Ed25519")
     return PublicKey(key.public_bytes(Encoding.Raw, PublicFormat.Raw))
-
-
-def decoded_signature(text: str) -> bytes | None:
-    """The 64 bytes of a signature; None where the text is not exactly their base64."""
-    return decoded(text, _SIGNATURE)
 
 
 def decoded(text: str, size: int) -> bytes | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from attribution.report.canonical import canonical, parse
-from attribution.report.signing import PublicKey, decoded, decoded_signature
+from attribution.report.signing import PublicKey, decoded
 
 SignatureVerdict = Literal["valid", "intact", "other-key", "altered", "reformatted", "unsigned"]
 
@@ -75,7 +75,7 @@ def _key(signature: Any) -> PublicKey | None:
 
 def _value(signature: Any) -> bytes | None:
     text = signature.get("value") if isinstance(signature, dict) else None
-    return decoded_signature(text) if isinstance(text, str) else None
+    return decoded(text, 64) if isinstance(text, str) else None
 
 
 _MEMBERS = frozenset({"algorithm", "key_id", "public_key", "value"})

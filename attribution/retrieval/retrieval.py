@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 
 from attribution.index import Hits, Index, VectorsMissing
 from attribution.index.scan import rank
-from attribution.retrieval.fusion import OVERFETCH, Fusion, Queries, Rows, Rule, fusion_of
-
-__all__ = ["OVERFETCH", "Fusion", "Queries", "Rows", "Rule", "fusion_of", "retrieve"]
+from attribution.retrieval.fusion import Queries, Rows
 
 BLOCK = 32  # queries whose candidates are gathered at once; bounds memory
 LARGE_BLOCK, SMALL_INDEX = 256, 50_000  # where all rows can be gathered, more at once are quicker

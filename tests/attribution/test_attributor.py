@@ -6,7 +6,7 @@ import pytest
 from attribution.attributor import Attributor
 from attribution.calibration import AlphaTooSmall, Calibration
 from attribution.index import EmbeddedIndex, Follower
-from attribution.retrieval.retrieval import Fusion
+from attribution.retrieval.fusion import Fusion
 from models.background import Background
 from tests.support.spaces import SmallSpace, rows_of
 

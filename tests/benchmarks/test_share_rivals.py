@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from share_rivals import coefficients
 
-from attribution.retrieval.retrieval import Fusion
+from attribution.retrieval.fusion import Fusion
 from models.parts import Part
 
 COLUMNS = 9

@@ -70,7 +70,7 @@ def _new_job(catalog: Catalog, images: int = 1) -> str:
     incoming = catalog.jobs.receive()
     try:
         for position in range(images):
-            with incoming.create(incoming.path(position)) as file:
+            with incoming.path(position).open("xb") as file:
                 file.write(preview_of(position))
         items = [NewItem(f"{position}.jpg", 100) for position in range(images)]
         new = NewJob(parameters={}, items=items, idempotency_key=None)

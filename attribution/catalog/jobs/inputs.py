@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from attribution.catalog.errors import StorageFull
+from attribution.catalog.errors import storage_errors
+from attribution.files import flush, sha256_of
 
 
 class Incoming:
@@ -40,17 +39,13 @@ class Incoming:
         """Where an archive may lie while it is unpacked; it must be gone before the job is kept."""
         return self._folder / "archive"
 
-    def create(self, path: Path) -> BinaryIO:
-        """A new file of this folder, open for writing."""
-        return path.open("xb")
-
     def make_durable(self) -> None:
         """Return when every file survives a power cut."""
         # All are written by now, so that the first call carries most of the others with it.
         for path in self._folder.iterdir():
-            _sync(path)
-        _sync(self._folder)
-        _sync(self._folder.parent)
+            flush(path)
+        flush(self._folder)
+        flush(self._folder.parent)
 
     def keep(self) -> None:
         """The job is accepted: its files stay."""
@@ -105,9 +100,10 @@ class JobInputs:
         erased: dict[str, list[int]] = {}
         for job_id in job_ids if sha256s else ():
             for path in (self._folder / job_id).glob("[0-9]*"):
-                if _digest(path) in sha256s:
-                    path.unlink(missing_ok=True)
-                    erased.setdefault(job_id, []).append(int(path.name))
+                with suppress(FileNotFoundError):  # its item has ended meanwhile
+                    if sha256_of(path) in sha256s:
+                        path.unlink(missing_ok=True)
+                        erased.setdefault(job_id, []).append(int(path.name))
         return erased
 
     def sweep(self, waiting: Callable[[str], set[int] | None]) -> None:
@@ -144,31 +140,3 @@ class JobInputs:
             os.close(descriptor)
             raise
         return descriptor
-
-
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turn "no space left" into StorageFull."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise StorageFull from error
-        raise
-
-
-def _digest(path: Path) -> str | None:
-    """Hex sha256 of a file; None once its item has ended and it is gone."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return None
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,9 +18,9 @@ from sqlalchemy import Connection
 
 from attribution.catalog import compaction
 from attribution.catalog.database import Database
-from attribution.catalog.errors import IdempotencyKeyReused, TooManyJobs
+from attribution.catalog.errors import IdempotencyKeyReused, TooManyJobs, storage_errors
 from attribution.catalog.jobs import rows as job_rows
-from attribution.catalog.jobs.inputs import Incoming, JobInputs, storage_errors
+from attribution.catalog.jobs.inputs import Incoming, JobInputs
 from attribution.catalog.jobs.records import (
     ACTIVE,
     Claimed,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import Connection
 
 from attribution.catalog import validation
 from attribution.catalog.database import in_statements
@@ -16,8 +16,7 @@ from attribution.catalog.errors import JobNotFound
 from attribution.catalog.jobs.records import ACTIVE, Job, JobItem, JobResult, Load, NewItem, NewJob
 from attribution.catalog.schema import job_items, job_results, jobs, takedowns
 
-_COLUMNS = [jobs.c[field.name] for field in fields(Job)]
-_INSERTED_AT_ONCE = 1000
+_JOBS = sa.select(*(jobs.c[field.name] for field in fields(Job)))
 _LONGEST_NAME = 1024
 
 
@@ -45,8 +44,8 @@ def insert(connection: Connection, job_id: str, new: NewJob) -> Job:
     }
     number = connection.execute(sa.insert(jobs).values(**row).returning(jobs.c.number)).scalar_one()
     rows = [_item_row(number, position, item) for position, item in enumerate(new.items)]
-    for start in range(0, len(rows), _INSERTED_AT_ONCE):
-        connection.execute(sa.insert(job_items), rows[start : start + _INSERTED_AT_ONCE])
+    for some in in_statements(rows):
+        connection.execute(sa.insert(job_items), some)
     return by_number(connection, number)
 
 
@@ -69,22 +68,21 @@ def find(connection: Connection, job_id: str) -> Job:
     """The job of this id; JobNotFound where there is none."""
     # PostgreSQL refuses to look for a NUL; no id is longer than what is stored.
     if "\0" not in job_id and len(job_id) <= 32 and job_id.isascii():
-        found = _select(connection, jobs.c.job_id == job_id)
-        if found:
-            return found[0]
+        row = connection.execute(_JOBS.where(jobs.c.job_id == job_id)).first()
+        if row is not None:
+            return Job(**row._asdict())
     raise JobNotFound(job_id)
 
 
 def by_number(connection: Connection, number: int) -> Job:
     """The job of this number, which exists."""
-    [job] = _select(connection, jobs.c.number == number)
-    return job
+    return Job(**connection.execute(_JOBS.where(jobs.c.number == number)).one()._asdict())
 
 
 def find_number(connection: Connection, number: int) -> Job | None:
     """The job of this number, if it is still there."""
-    found = _select(connection, jobs.c.number == number)
-    return found[0] if found else None
+    row = connection.execute(_JOBS.where(jobs.c.number == number)).first()
+    return None if row is None else Job(**row._asdict())
 
 
 def under_key(connection: Connection, owner: str, idempotency_key: str) -> Keyed | None:
@@ -252,8 +250,3 @@ def results(
         .limit(limit)
     )
     return tuple(JobResult(*row) for row in rows)
-
-
-def _select(connection: Connection, condition: ColumnElement[bool]) -> list[Job]:
-    rows = connection.execute(sa.select(*_COLUMNS).where(condition)).mappings()
-    return [Job(**row) for row in rows]

@@ -19,7 +19,7 @@ from attribution.evaluation.benchmark.treatments import treated_queries
 from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
 from attribution.evaluation.decisions.gallery import GalleryPlan
 from attribution.evaluation.progress import OnSteps, Steps
-from attribution.retrieval.retrieval import Rows
+from attribution.retrieval.fusion import Rows
 from models.encoder import Encoder
 
 ALPHAS = (0.1, 0.05, 0.01)

@@ -138,7 +138,8 @@ def _spooled(block: Sequence[Placed], folder: Path) -> Iterator[ManifestRow]:
     for number, each in enumerate(block):
         path = folder / str(number)
         path.write_bytes(each.picture.read())
-        yield ManifestRow(path, each.picture.key, collection=each.collection)
+        uri = each.picture.key
+        yield ManifestRow(path, uri, each.collection, stated={"uri": uri})
 
 
 def _refuse_others(catalog: Catalog, plan: GalleryPlan) -> None:

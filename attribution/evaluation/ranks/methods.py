@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from attribution.retrieval.retrieval import fusion_of
+from attribution.retrieval.fusion import fusion_of
 from models.encoder import Encoder
 from models.heads.affine import Domain
 

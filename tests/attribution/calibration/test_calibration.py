@@ -8,9 +8,10 @@ from PIL import Image
 
 from attribution.calibration import Calibration
 from attribution.calibration.neighbours import BackgroundNeighbours
-from attribution.index import EmbeddedIndex, Follower, change_batch
-from attribution.retrieval.retrieval import Fusion
+from attribution.index import EmbeddedIndex, Follower
+from attribution.retrieval.fusion import Fusion
 from models.background import Background, thumbnail
+from tests.support.changes import change_batch
 from tests.support.spaces import SmallSpace, rows_of
 
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attribution.calibration.groups import SAME, first_members, groups_of, near
-from attribution.index import EmbeddedIndex, change_batch
+from attribution.index import EmbeddedIndex
+from tests.support.changes import change_batch
 from tests.support.spaces import SPACE_PARTS, rows_of
 
 

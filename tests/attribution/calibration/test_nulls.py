@@ -9,9 +9,10 @@ import pytest
 from attribution.calibration import Calibration
 from attribution.calibration.nulls import FilteredNulls, FollowedNull, ScoredBackground
 from attribution.calibration.reference import Reference
-from attribution.index import EmbeddedIndex, change_batch
-from attribution.retrieval.retrieval import Fusion
+from attribution.index import EmbeddedIndex
+from attribution.retrieval.fusion import Fusion
 from models.background import GENERATED, LAUNDERED, PHOTO, Background
+from tests.support.changes import change_batch
 from tests.support.spaces import SmallSpace, rows_of
 
 OTHER = frozenset({"other"})

@@ -14,8 +14,8 @@ def test_files_are_named_after_their_content(tmp_path):
     store.store({name: b"data"})
     assert store.read(name) == b"data"
     assert list(store.files()) == [tmp_path / "previews" / name[:2] / f"{name}.jpg"]
-    store.remove(name)
-    store.remove(name)
+    assert store.remove(store.path(name))
+    assert not store.remove(store.path(name))
     assert not store.has(name)
 
 
@@ -65,7 +65,7 @@ def test_a_lost_preview_says_so(catalog, make_source, tmp_path):
     path.unlink()
     with pytest.raises(PreviewMissing, match="backup") as caught:
         catalog.preview(source.source_id)
-    assert caught.value.path == path
+    assert str(path) in str(caught.value)
 
 
 def test_orphans_are_files_that_no_source_uses(catalog, make_source, tmp_path):

@@ -26,9 +26,8 @@ def test_every_source_with_the_same_bytes_goes_in_every_collection(catalog, make
 def test_bytes_taken_down_cannot_be_added_and_nothing_of_their_batch_is(catalog, make_source):
     taken = catalog.takedowns.take(sha256s=[make_source(1).sha256], reason="a court order")
     assert taken.missing == (make_source(1).sha256,), "nobody had them, and they are refused"
-    with pytest.raises(SourceTakenDown) as refused:
+    with pytest.raises(SourceTakenDown, match="these bytes were"):
         catalog.add("m1", [make_source(2), make_source(1)])
-    assert refused.value.sha256s == (make_source(1).sha256,)
     assert catalog.sources().items == ()
     assert catalog.add("m1", [make_source(2)]).items[0].created
 

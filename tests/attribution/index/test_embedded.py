@@ -16,12 +16,12 @@ from attribution.index import (
     Owner,
     Sizing,
     VectorsMissing,
-    change_batch,
     load_snapshot,
     save_snapshot,
 )
 from attribution.index.faiss_structure import Structure
 from models.parts import Part, consecutive_parts
+from tests.support.changes import change_batch
 
 PARTS = consecutive_parts([("structure", 6), ("appearance", 10)])
 FLAT = Sizing()
@@ -31,8 +31,8 @@ RESTLESS = Sizing(tail_rows=5, tail_share=0.0, removed_share=0.0)  # always comp
 OWNER = Owner("m", 16, PARTS, "e")
 
 
-def empty(sizing: Sizing = FLAT, *, compacts_itself: bool = False) -> EmbeddedIndex:
-    return EmbeddedIndex(PARTS, 16, "m", "e", sizing=sizing, compacts_itself=compacts_itself)
+def empty(sizing: Sizing = FLAT) -> EmbeddedIndex:
+    return EmbeddedIndex(PARTS, 16, "m", "e", sizing=sizing)
 
 
 def filled(rows, sizing: Sizing = FLAT, collections=("a", "b")) -> EmbeddedIndex:
@@ -73,7 +73,7 @@ class AgainstModel(RuleBasedStateMachine):
     @initialize(sizing=st.sampled_from([FLAT, HNSW, IVF, RESTLESS]))
     def start(self, sizing):
         self.sizing = sizing
-        self.index = empty(sizing, compacts_itself=sizing is RESTLESS)
+        self.index = empty(sizing)
 
     def publish(self, adds: dict[int, tuple[int, str]], removes: list[int]) -> None:
         self.generation += 1
@@ -375,7 +375,7 @@ def test_changes_and_searches_go_on_while_a_base_is_built(unit_rows, monkeypatch
 
 
 def test_a_compaction_that_fails_leaves_the_index_whole(unit_rows, monkeypatch, caplog):
-    index = empty(Sizing(flat_below=5, tail_rows=4), compacts_itself=True)
+    index = empty(Sizing(flat_below=5, tail_rows=4))
 
     def broken(cls, *args):
         raise MemoryError("no room for the next base")
@@ -393,7 +393,7 @@ def test_a_compaction_that_fails_leaves_the_index_whole(unit_rows, monkeypatch, 
 @pytest.mark.parametrize("sizing", [RESTLESS, Sizing(10, 10, 8, 0.0, 0.0)], ids=["flat", "ivf"])
 def test_searches_see_whole_batches_whatever_happens_meanwhile(sizing, unit_rows):
     """Each batch adds a pair of ids and removes the pair that came twenty batches before."""
-    index = empty(sizing, compacts_itself=True)
+    index = empty(sizing)
     rows, query = unit_rows(600), unit_rows(1, seed=8)
     torn: list[list[int]] = []
     seen: set[int] = set()

@@ -16,11 +16,11 @@ from attribution.index import (
     Sizing,
     SnapshotAbsent,
     SnapshotRefused,
-    change_batch,
     load_snapshot,
     save_snapshot,
 )
 from models.parts import Part
+from tests.support.changes import change_batch
 from tests.support.disks import fill, small_disk
 
 SIZINGS = {"flat": Sizing(), "hnsw": Sizing(flat_below=20), "ivf": Sizing(20, 20)}

@@ -397,7 +397,9 @@ def test_options_must_be_positive(catalog, option):
 def test_rows_may_be_made_by_hand(catalog, folder):
     save_photographs(folder, 1)
     for uri in ("a", "b"):
-        report = ingest(catalog, ThumbnailEncoder(), [ManifestRow(folder / "000.png", uri)])
+        report = ingest(
+            catalog, ThumbnailEncoder(), [ManifestRow(folder / "000.png", uri, stated={"uri": uri})]
+        )
 
     assert report.updated == 1
     assert held(catalog)[0].uri == "b"

@@ -12,7 +12,7 @@ from attribution.attributor import Attributor
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog, NewSource
 from attribution.index import EmbeddedIndex, Follower
-from attribution.retrieval.retrieval import fusion_of
+from attribution.retrieval.fusion import fusion_of
 from models.backbones.features import Backbone, Features
 from models.background import Background, thumbnail
 from models.card import BackboneCard, Card, PartCard

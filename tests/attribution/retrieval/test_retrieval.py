@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import gumbel_r
 
-from attribution.index import EmbeddedIndex, change_batch
-from attribution.retrieval.retrieval import Fusion, retrieve, unique_per_row
+from attribution.index import EmbeddedIndex
+from attribution.retrieval.fusion import Fusion
+from attribution.retrieval.retrieval import retrieve, unique_per_row
 from models.parts import consecutive_parts
+from tests.support.changes import change_batch
 from tests.support.spaces import rows_of
 
 PARTS = consecutive_parts([("structure", 4), ("appearance", 6)])

@@ -19,7 +19,7 @@ def accept(catalog: Catalog, items: int = 3, *, most_active: int = 10, **fields)
     incoming = catalog.jobs.receive()
     try:
         for position in range(items):
-            with incoming.create(incoming.path(position)) as file:
+            with incoming.path(position).open("xb") as file:
                 file.write(b"image %d" % position)
         names = [NewItem(f"{position}.jpg", 7) for position in range(items)]
         new = NewJob(parameters={"top_k": 3}, items=names, **fields)

@@ -19,7 +19,7 @@ from attribution.evaluation.benchmark.cases import (
 from attribution.evaluation.decisions.decisions import decide
 from attribution.evaluation.decisions.gallery import GalleryPlan, fill_gallery, plan_gallery
 from attribution.index import open_index
-from attribution.retrieval.retrieval import fusion_of
+from attribution.retrieval.fusion import fusion_of
 from tests.support.encoders import background_of, thumbnail_encoder
 from tests.support.pictures import picture
 

@@ -11,7 +11,7 @@ from attribution.evaluation.ranks.methods import (
     encoder_method,
     under_head,
 )
-from attribution.retrieval.retrieval import Fusion
+from attribution.retrieval.fusion import Fusion
 from models.backbones.residual import ResidualNet
 from models.card import BackboneCard, Card, PartCard
 from models.encoder import Encoder
