@@ -36,7 +36,7 @@ from attribution.ingestion.reading import (
     Skipped,
     statements,
 )
-from models.images.decoding import DecodingLimits
+from models.images.errors import DecodingLimits
 
 _DEFAULT_LIMITS = DecodingLimits()
 _Row = TypeVar("_Row")
