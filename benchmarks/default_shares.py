@@ -37,8 +37,9 @@ from attribution.catalog import Catalog
 from attribution.ingestion import ingest, read_manifest
 from attribution.rehearsal.examples import examples
 from attribution.rehearsal.held import choose, picture_of
-from attribution.rehearsal.queries import Plan, make_query
+from attribution.rehearsal.queries import SIZE
 from attribution.rehearsal.rehearsal import rehearsal
+from attribution.synthesis import collage
 from models.card import Card, SharesCard
 from models.checkpoints import CARD
 from models.loading import BUNDLED
@@ -116,11 +117,11 @@ def areas(attributor: Recording, found: Examples, candidates: Candidates) -> dic
     true, pairs, pictures = [], [], []
     for number in range(COLLAGES):
         pair = [sources[number], sources[(number + 7) % len(sources)]]
-        plan = Plan("collage", (0, 1), 0, laundered=False, seed=number)
-        made = make_query(plan, [picture_of(attributor.catalog, each) for each in pair])
+        first, second = (picture_of(attributor.catalog, each) for each in pair)
+        made = collage(first, second, mask_seed=number, size=SIZE)
         pictures.append(made.image)
         pairs.append([each.vector_id for each in pair])
-        true.append((made.areas or (0.0,))[0])
+        true.append(float(made.mask.mean()))
     rows = attributor.encoder.encode(pictures, domain="query")
     ranking = attributor.rank(rows)
     above = np.asarray(ranking.statistics, np.float64) - ranking.level

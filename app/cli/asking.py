@@ -26,7 +26,8 @@ from attribution.explanation import (
     sources_to_explain,
     views_of_query,
 )
-from models.images.decoding import DecodedImage, ImageError, decode
+from models.images.decoding import DecodedImage, decode
+from models.images.errors import ImageError
 
 Unreadable = ImageError | OSError
 """Why nothing can be asked about a file."""

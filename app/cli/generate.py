@@ -14,7 +14,8 @@ from app.cli import options
 from app.cli.console import progress, show, warn
 from attribution.ingestion import ManifestRow, read_manifest
 from attribution.synthesis import generate
-from models.images.decoding import ImageError, decode
+from models.images.decoding import decode
+from models.images.errors import ImageError
 
 
 def generate_command(

@@ -16,7 +16,7 @@ from attribution.index import EmbeddedIndex, open_index
 from attribution.retrieval.fusion import fusion_of
 from models.background import Background
 from models.encoder import Encoder
-from models.images.decoding import DecodingLimits
+from models.images.errors import DecodingLimits
 
 
 @dataclass(frozen=True, slots=True, eq=False)

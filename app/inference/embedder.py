@@ -20,7 +20,8 @@ from app.inference.upload import Upload
 from app.telemetry.watcher import Watcher
 from models.encoder import Encoder
 from models.heads.affine import Domain
-from models.images.decoding import DecodedImage, DecodingLimits, decode
+from models.images.decoding import DecodedImage, decode
+from models.images.errors import DecodingLimits
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from models.images.decoding import ImageTooLarge
+from models.images.errors import ImageTooLarge
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,7 @@ from app.telemetry.metrics import Metrics
 from attribution.attributor import Attributor
 from attribution.calibration import AlphaTooSmall
 from attribution.catalog import Claimed, Ended, Job, JobItem, Jobs
-from models.images.decoding import ImageError
+from models.images.errors import ImageError
 
 logger = logging.getLogger(__name__)
 

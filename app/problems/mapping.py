@@ -37,7 +37,7 @@ from attribution.catalog import (
     StorageFull,
     TooManyJobs,
 )
-from models.images.decoding import ImageError
+from models.images.errors import ImageError
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from attribution.ingestion.adding import Intake, add_each, new_source
 from attribution.ingestion.companions import Companions, ImageEncoder, rows_of
 from attribution.ingestion.manifest import ManifestProblem, ManifestRow
 from attribution.ingestion.reading import TAKEN_DOWN, Fresh, Known, RowReader, Skipped
-from models.images.decoding import DecodingLimits
+from models.images.errors import DecodingLimits
 
 _DEFAULT_LIMITS = DecodingLimits()
 _Row = TypeVar("_Row")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from attribution.catalog import Catalog, EmbeddingsMissing, InvalidField, validation
 from attribution.ingestion.manifest import ManifestProblem, ManifestRow
-from models.images.decoding import DecodedImage, DecodingLimits, ImageError, decode
+from models.images.decoding import DecodedImage, decode
+from models.images.errors import DecodingLimits, ImageError
 from models.images.previews import make_preview
 
 TAKEN_DOWN = "was taken down, and may not be added again (attribution takedown --list)"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from attribution.catalog import Catalog, PreviewMissing, SourceNotFound
 from attribution.catalog.encoders import Lacking
 from attribution.ingestion.companions import ImageEncoder
-from models.images.decoding import ImageError, decode
+from models.images.decoding import decode
+from models.images.errors import ImageError
 
 BATCH = 64
 

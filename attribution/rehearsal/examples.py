@@ -143,14 +143,11 @@ def _joined(
     positives, negatives = sum(map(len, with_source)), sum(map(len, without))
     total = positives + negatives
     blocks = [*with_source, *without]
-    weights = [
-        np.full(positives, (1 - no_source) * total / max(1, positives)),
-        np.full(negatives, no_source * total / max(1, negatives)),
-    ]
+    shares = [(1 - no_source) * total / positives, no_source * total / negatives]
     return Examples(
         np.concatenate([block.statistics for block in blocks]),
         np.concatenate([block.level for block in blocks]),
         np.concatenate([block.credit for block in blocks]),
-        np.concatenate(weights),
+        np.repeat(shares, [positives, negatives]),
         np.concatenate([block.folds for block in blocks]),
     )

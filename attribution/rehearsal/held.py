@@ -14,7 +14,8 @@ from attribution.calibration.picture_copies import is_copy, preview_thumbnail
 from attribution.catalog import Catalog, CatalogError, Source, SourceFilter
 from attribution.rehearsal.examples import UnreadablePicture
 from models.background import thumbnail
-from models.images.decoding import ImageError, decode
+from models.images.decoding import decode
+from models.images.errors import ImageError
 
 logger = logging.getLogger(__name__)
 _LOOKED_AT = 16  # nearest sources among which copies of a source are looked for

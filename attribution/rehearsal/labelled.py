@@ -20,7 +20,8 @@ from attribution.evaluation.benchmark.manifest import manifest_rows
 from attribution.evaluation.statistics.folds import leaders
 from attribution.rehearsal.examples import Known, UnreadablePicture
 from attribution.rehearsal.queries import FOLDS
-from models.images.decoding import ImageError, decode
+from models.images.decoding import decode
+from models.images.errors import ImageError
 
 FEWEST_QUERIES = 20
 _SOME = 100  # copies of one picture that are looked for; nobody holds more

@@ -41,19 +41,6 @@ class Plan:
     seed: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SyntheticQuery:
-    """A query and how much of it came from where.
-
-    Attributes:
-        image: RGB.
-        areas: share of its pixels that each source gave; None where pixels do not say.
-    """
-
-    image: Image.Image
-    areas: tuple[float, ...] | None
-
-
 def plan_queries(sources: int, queries: int, *, seed: int) -> tuple[Plan, ...]:
     """Plan `queries` queries of `sources` sources: half of one source, half laundered.
 
@@ -79,27 +66,21 @@ def plan_queries(sources: int, queries: int, *, seed: int) -> tuple[Plan, ...]:
     return tuple(plans)
 
 
-def make_query(plan: Plan, pictures: Sequence[Image.Image], *, size: int = SIZE) -> SyntheticQuery:
-    """Make the planned query.
+def make_query(plan: Plan, pictures: Sequence[Image.Image], *, size: int = SIZE) -> Image.Image:
+    """Make the planned query, RGB.
 
     Args:
         plan: what to make.
         pictures: one for each of `plan.sources`.
         size: long side in pixels, before laundering.
     """
-    areas: tuple[float, ...] | None = None
     if plan.kind == "one":
         image = from_one(pictures[0], seed=plan.seed, size=size)
-        areas = (1.0,)
     elif plan.kind == "two":
         image = from_two(pictures[0], pictures[1], seed=plan.seed, size=size)
     else:
-        made = collage(pictures[0], pictures[1], mask_seed=plan.seed, size=size)
-        first = float(made.mask.mean())
-        image, areas = made.image, (first, 1.0 - first)
-    if plan.laundered:
-        image, areas = launder(image, seed=plan.seed), None
-    return SyntheticQuery(image, areas)
+        image = collage(pictures[0], pictures[1], mask_seed=plan.seed, size=size).image
+    return launder(image, seed=plan.seed) if plan.laundered else image
 
 
 def _in_turns(members: np.ndarray, rng: np.random.Generator) -> Iterator[int]:

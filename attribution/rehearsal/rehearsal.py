@@ -10,7 +10,7 @@ from PIL import Image
 from attribution.attributor import Attributor
 from attribution.rehearsal.examples import Known
 from attribution.rehearsal.held import HeldSource, choose, picture_of, with_copies
-from attribution.rehearsal.queries import SIZE, Plan, make_query, plan_queries
+from attribution.rehearsal.queries import Plan, make_query, plan_queries
 
 FEWEST_SOURCES = 20
 QUERIES = 400
@@ -50,20 +50,14 @@ def rehearsal(
             f"and {len(sources)} could be read: ingest more, or keep the default shares, which "
             "serve until then"
         )
-    return [
-        _known(attributor, plan, [sources[place] for place in plan.sources])
-        for plan in plan_queries(len(sources), queries, seed=seed)
-    ]
-
-
-def _known(attributor: Attributor, plan: Plan, sources: list[HeldSource]) -> Known:
-    return Known(
-        partial(_made, attributor, plan, sources),
-        tuple(source.copies for source in sources),
-        plan.fold,
-    )
+    known = []
+    for plan in plan_queries(len(sources), queries, seed=seed):
+        own = [sources[place] for place in plan.sources]
+        truths = tuple(each.copies for each in own)
+        known.append(Known(partial(_made, attributor, plan, own), truths, plan.fold))
+    return known
 
 
 def _made(attributor: Attributor, plan: Plan, sources: list[HeldSource]) -> Image.Image:
     pictures = [picture_of(attributor.catalog, each.source) for each in sources]
-    return make_query(plan, pictures, size=SIZE).image
+    return make_query(plan, pictures)

@@ -71,13 +71,12 @@ def make_background(
     *,
     sizes: StrataSizes | None = None,
     seed: int = 0,
-    workers: int | None = None,
     on_picture: Callable[[int], None] | None = None,
 ) -> Background:
     """Embed pictures that have no source in any gallery, in their three strata.
 
     A generated picture takes a second or two of one core; photos and laundered ones little more
-    than a forward pass.
+    than a forward pass. Where there are enough to generate, each core makes its share of them.
 
     Args:
         encoder: what queries will be embedded with.
@@ -85,8 +84,6 @@ def make_background(
         count: how many they are about to be; `expected` says how many rows that makes.
         sizes: of the strata; each is made of distinct pictures, as many as there are.
         seed: of everything drawn.
-        workers: further processes that make pictures; 0 makes them here. By default one a core,
-            where there are enough to generate.
         on_picture: called with the number of rows made so far.
 
     Raises:
@@ -96,8 +93,7 @@ def make_background(
     thumbnails: list[NDArray[np.uint8]] = []
     strata: list[int] = []
     sizes = sizes or StrataSizes()
-    if workers is None:
-        workers = (os.cpu_count() or 1) if min(count, sizes.generated) > _BLOCK else 0
+    workers = (os.cpu_count() or 1) if min(count, sizes.generated) > _BLOCK else 0
     waiting = planned(pictures, count, sizes=sizes, seed=seed)
     with making(workers) as make_all:
         while block := list(islice(waiting, _BLOCK)):

@@ -20,30 +20,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from models.images.containers import Still, container_of
-from models.images.errors import (
-    CorruptImage,
-    DecodingLimits,
-    EmptyImage,
-    ImageError,
-    ImageTooLarge,
-    TooManyPixels,
-    UnsupportedImage,
-    corrupt,
-)
-
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "CorruptImage",
-    "DecodedImage",
-    "DecodingLimits",
-    "EmptyImage",
-    "ImageError",
-    "ImageTooLarge",
-    "TooManyPixels",
-    "UnsupportedImage",
-    "decode",
-]
-
+from models.images.errors import DecodingLimits, TooManyPixels, corrupt
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 """Endings of the files that `decode` reads, in lower case."""

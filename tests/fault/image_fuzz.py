@@ -15,7 +15,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from models.images.decoding import DecodingLimits, ImageError, decode
+from models.images.decoding import decode
+from models.images.errors import DecodingLimits, ImageError
 from tests.fault.image_mutations import corpus, mutated
 from tests.fault.service_process import ROOT
 

@@ -19,7 +19,8 @@ from app.schemas.attribution import AttributionDocument
 from app.schemas.problem import ProblemDocument
 from app.settings import Settings
 from attribution.ingestion import ManifestProblem, read_manifest
-from models.images.decoding import IMAGE_SUFFIXES, ImageError
+from models.images.decoding import IMAGE_SUFFIXES
+from models.images.errors import ImageError
 
 REQUEST_ID = "batch"
 """Stands where an answer over HTTP has the id of its request."""

@@ -42,7 +42,8 @@ def log_score(
         weights: `(n,)` of the rows; equal where None.
     """
     p, y = np.asarray(probabilities, np.float64), np.asarray(credit, np.float64)
-    return _mean(-(y * np.log(np.maximum(p, _SMALLEST))).sum(axis=1), weights)
+    each = -(y * np.log(np.maximum(p, _SMALLEST))).sum(axis=1)
+    return float(np.average(each, weights=weights))
 
 
 def brier_score(
@@ -59,7 +60,8 @@ def brier_score(
         weights: `(n,)` of the rows; equal where None.
     """
     p, y = np.asarray(probabilities, np.float64), np.asarray(credit, np.float64)
-    return _mean(1.0 + (p * p).sum(axis=1) - 2.0 * (p * y).sum(axis=1), weights)
+    each = 1.0 + (p * p).sum(axis=1) - 2.0 * (p * y).sum(axis=1)
+    return float(np.average(each, weights=weights))
 
 
 def equal_mass_bins(
@@ -159,7 +161,3 @@ def binary_log_score(predicted: Values, outcome: Values, floor: float = 1e-6) ->
 def _check(predicted: Values, outcome: Values) -> None:
     if len(predicted) == 0 or predicted.shape != outcome.shape:
         raise ValueError(f"{len(predicted)} predictions of {len(outcome)} outcomes")
-
-
-def _mean(values: Values, weights: ArrayLike | None) -> float:
-    return float(np.average(values, weights=None if weights is None else np.asarray(weights)))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from models.images.decoding import ImageError, decode
+from models.images.decoding import decode
+from models.images.errors import ImageError
 
 
 class BadBenchmark(ValueError):

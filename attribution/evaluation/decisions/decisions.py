@@ -58,7 +58,9 @@ def decide(
     galleries: dict[str | None, frozenset[str] | None] = {None: None}
     galleries |= {name: kept for name, kept in plan.without.items() if kept}
     inside = {
-        name: [n for n, case in enumerate(cases) if name is None or _is_of(case, name)]
+        name: [
+            n for n, case in enumerate(cases) if name is None or (case.set == name and case.truths)
+        ]
         for name in galleries
     }
     total = (len(cases) + sum(map(len, inside.values()))) * len(conditions)
@@ -91,10 +93,6 @@ def _supported(attributor: Attributor, row: Rows) -> tuple[float, ...]:
             continue
         supported.append(alpha)
     return tuple(supported)
-
-
-def _is_of(case: Case, name: str) -> bool:
-    return case.set == name and bool(case.truths)
 
 
 def _described(encoder: Encoder, cases: Sequence[Case], condition: str, steps: Steps) -> Rows:

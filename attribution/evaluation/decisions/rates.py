@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -136,24 +137,19 @@ def false_discoveries(
         for each in false
         if not each.left_out
     }
-    return tuple(
-        discovery
-        for power in found
-        if (power.condition, power.alpha) in baseline
-        for discovery in _discoveries(power, baseline[power.condition, power.alpha])
-    )
-
-
-def _discoveries(power: Power, false: Rate) -> Iterator[FalseDiscovery]:
-    low, value, high = false.low, false.value, false.high
-    for prevalence in PREVALENCES:
-        at_low, measured, at_high = (
+    discoveries = []
+    for power, prevalence in product(found, PREVALENCES):
+        measured = baseline.get((power.condition, power.alpha))
+        if measured is None:
+            continue
+        value, low, high = (
             false_discovery_proportion(each, power.attributed.value, power.power.value, prevalence)
-            for each in (low, value, high)
+            for each in (measured.value, measured.low, measured.high)
         )
-        yield FalseDiscovery(
-            power.condition, power.set, power.alpha, prevalence, measured, at_low, at_high
+        discoveries.append(
+            FalseDiscovery(power.condition, power.set, power.alpha, prevalence, value, low, high)
         )
+    return tuple(discoveries)
 
 
 def false_discovery_proportion(

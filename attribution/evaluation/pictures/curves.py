@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ def recall_picture(curves: Mapping[str, Curve], path: Path, *, title: str = "Rec
 
 def curves_picture(
     curves: Mapping[str, Curve],
-    path: Path,
+    path: Path | BinaryIO,
     *,
     across: Axis,
     up: Axis,
@@ -65,13 +66,13 @@ def curves_picture(
     diagonal: str = "",
     dots: bool = False,
     steps: bool = False,
-) -> None:
+) -> Figure:
     """Write curves as a PNG.
 
     Args:
         curves: of each method, in the order of the legend: `(2, n)` places across above places
             up, by rising place across.
-        path: of the PNG; its folder must exist.
+        path: of the PNG, whose folder must exist, or a file to write it to.
         across: the horizontal axis.
         up: the vertical one.
         title: above the axes.
@@ -79,26 +80,12 @@ def curves_picture(
         dots: mark the points that a curve joins.
         steps: a curve stays level up to its next point.
 
+    Returns:
+        What was written.
+
     Raises:
         ValueError: no curve, or one that is not `(2, n)` with values on the axes.
     """
-    figure = curves_figure(
-        curves, across=across, up=up, title=title, diagonal=diagonal, dots=dots, steps=steps
-    )
-    figure.savefig(path, bbox_inches="tight")
-
-
-def curves_figure(
-    curves: Mapping[str, Curve],
-    *,
-    across: Axis,
-    up: Axis,
-    title: str,
-    diagonal: str,
-    dots: bool,
-    steps: bool,
-) -> Figure:
-    """What `curves_picture` writes."""
     _check_shapes(curves)
     for name, curve in curves.items():
         _check_range(name, curve[0], across)
@@ -133,6 +120,7 @@ def curves_figure(
     )
     for text, name in zip(legend.get_texts(), lines, strict=True):
         text.set(text=name, parse_math=False)  # whatever letters a name has
+    figure.savefig(path, bbox_inches="tight")
     return figure
 
 

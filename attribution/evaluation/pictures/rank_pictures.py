@@ -28,29 +28,20 @@ QUERIES = 6
 _DEPTHS = 60
 
 
-def write_pictures(
-    evaluation: Evaluation,
-    benchmark: Benchmark,
-    folder: Path,
-    *,
-    shown: str | None = None,
-) -> tuple[Path, ...]:
+def write_pictures(evaluation: Evaluation, benchmark: Benchmark, folder: Path) -> tuple[Path, ...]:
     """Write three pictures for every set and condition.
 
     `precision-recall-SET-CONDITION.png` and `recall-SET-CONDITION.png` hold the curves of all
-    methods, `found-SET-CONDITION.png` some queries of the set, evenly spaced, as they were ranked.
+    methods, `found-SET-CONDITION.png` some queries of the set, evenly spaced, as the first method
+    ranked them.
 
     Args:
         evaluation: what was found.
         benchmark: that it was found on, whose images are shown.
         folder: created if need be.
-        shown: the method whose rankings are shown; the first by default.
 
     Returns:
         The files.
-
-    Raises:
-        KeyError: `shown` was not run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {picture.key: picture for picture in benchmark.gallery}
@@ -65,7 +56,7 @@ def write_pictures(
             precision, recall = _curves(evaluation, condition, inside)
             precision_recall_picture(precision, paths[0], title=f"Precision and recall: {title}")
             recall_picture(recall, paths[1], title=f"Recall at K: {title}")
-            ranking = evaluation.ranking(shown or evaluation.methods[0], condition)
+            ranking = evaluation.ranking(evaluation.methods[0], condition)
             rows = _grid_rows(evaluation.cases, ranking, inside, pictures)
             grid_picture(rows, paths[2], title=f"{ranking.method}: {title}")
             written += paths
@@ -99,7 +90,6 @@ def _grid_rows(
     rows = []
     for number in inside[places]:
         case = cases[number]
-        true = {truth.key for truth in case.truths}
         query = treated_query(case, int(number), ranking.condition)
         truths = {truth.key: truth.role for truth in case.truths}
         rows.append(
@@ -107,7 +97,7 @@ def _grid_rows(
                 GridCell(query, case.method or case.query.name),
                 [GridCell(pictures[key].load(), role) for key, role in truths.items()][:SHOWN],
                 [
-                    GridCell(pictures[key].load(), PurePosixPath(key).name, right=key in true)
+                    GridCell(pictures[key].load(), PurePosixPath(key).name, right=key in truths)
                     for key in ranking.best[number][:SHOWN]
                 ],
             )

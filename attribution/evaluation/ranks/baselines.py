@@ -23,7 +23,7 @@ from attribution.evaluation.ranks.methods import (
     pooled,
 )
 from attribution.evaluation.ranks.supervised import SupervisedScorer
-from attribution.training.data.views import MILD, STRONG, make_view
+from attribution.training.data.views import mild_or_strong
 from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart, Moments, cca, whiten
 
@@ -192,13 +192,7 @@ def _views(batch: Tensor, encoder: Encoder, generator: Generator) -> Tensor:
     mean, std = (batch.new_tensor(each)[:, None, None] for each in (shape.mean, shape.std))
     pixels = (batch * std + mean).clamp(0, 1)
     side = 8 * math.ceil(max(shape.height, shape.width) / 8)  # views are coded in blocks of 8
-    half = len(batch) // 2
-    views = torch.cat(
-        [
-            make_view(pixels[:half], side, MILD, generator),
-            make_view(pixels[half:], side, STRONG, generator),
-        ]
-    )
+    views = mild_or_strong(pixels, side, generator)
     if views.shape[2:] != batch.shape[2:]:
         views = functional.interpolate(views, size=batch.shape[2:], mode="bilinear", antialias=True)
     return (views - mean) / std

@@ -16,7 +16,7 @@ from attribution.evaluation.benchmark.cases import Case
 from attribution.evaluation.statistics.folds import leaders
 
 Values = NDArray[np.float64]
-DRAWS = 10_000
+LEVEL, DRAWS, SEED = 0.95, 10_000, 0
 _BLOCK = 1_000  # draws at once; bounds memory where there are thousands of components
 
 
@@ -65,9 +65,9 @@ def mean_intervals(
     values: Values,
     cases: Sequence[Case],
     *,
-    level: float = 0.95,
+    level: float = LEVEL,
     draws: int = DRAWS,
-    seed: int = 0,
+    seed: int = SEED,
 ) -> Intervals:
     """Percentile bootstrap of the mean of each set and of the mean over sets.
 
@@ -100,41 +100,23 @@ def mean_intervals(
     )
 
 
-def paired_difference(
-    first: Values,
-    second: Values,
-    cases: Sequence[Case],
-    *,
-    level: float = 0.95,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> Intervals:
+def paired_difference(first: Values, second: Values, cases: Sequence[Case]) -> Intervals:
     """Interval of `first - second`, both measured on the same cases, resampled together."""
     if first.shape != second.shape:
         raise ValueError(f"a paired comparison of {len(first)} with {len(second)} cases")
-    return mean_intervals(first - second, cases, level=level, draws=draws, seed=seed)
+    return mean_intervals(first - second, cases)
 
 
-def clustered_mean(
-    values: Values,
-    groups: NDArray[np.intp],
-    *,
-    level: float = 0.95,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> Interval:
+def clustered_mean(values: Values, groups: NDArray[np.intp]) -> Interval:
     """Percentile bootstrap of a mean over queries of any sets, whose groups are given.
 
     Args:
         values: `(n,)` one figure a query.
         groups: `(n,)` number of the group that each query belongs to.
-        level: of the interval.
-        draws: resamples.
-        seed: of the resampling.
     """
     sums, counts = _totals(values, groups)
-    resampled = _resampled_means(sums, counts, draws, np.random.default_rng(seed))
-    return _interval(float(values.mean()), resampled, level, known=len(counts) > 1)
+    resampled = _resampled_means(sums, counts, DRAWS, np.random.default_rng(SEED))
+    return _interval(float(values.mean()), resampled, LEVEL, known=len(counts) > 1)
 
 
 def _totals(values: Values, joined: NDArray[np.intp]) -> tuple[Values, Values]:

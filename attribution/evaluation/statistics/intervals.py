@@ -69,10 +69,10 @@ def rate(hits: NDArray[np.bool_], groups: NDArray[np.intp]) -> Rate:
     )
 
 
-def clopper_pearson(count: float, total: float, level: float = LEVEL) -> tuple[float, float]:
+def clopper_pearson(count: float, total: float) -> tuple[float, float]:
     r"""The exact interval of a binomial proportion (Clopper and Pearson, Biometrika 1934).
 
-    .. math:: \big[ B_{a/2}(x, n-x+1),\; B_{1-a/2}(x+1, n-x) \big], \qquad a = 1 - \text{level}
+    .. math:: \big[ B_{a/2}(x, n-x+1),\; B_{1-a/2}(x+1, n-x) \big], \qquad a = 0.05
 
     with :math:`B_q` the quantile of the beta distribution. Neither number needs to be whole, which
     `korn_graubard` makes use of.
@@ -82,15 +82,13 @@ def clopper_pearson(count: float, total: float, level: float = LEVEL) -> tuple[f
     """
     if not 0 <= count <= total or total <= 0:
         raise ValueError(f"{count} of {total} is no proportion")
-    tail = (1 - level) / 2
+    tail = (1 - LEVEL) / 2
     low = 0.0 if count == 0 else float(betaincinv(count, total - count + 1, tail))
     high = 1.0 if count == total else float(betaincinv(count + 1, total - count, 1 - tail))
     return low, high
 
 
-def korn_graubard(
-    hits: NDArray[np.bool_], groups: NDArray[np.intp], level: float = LEVEL
-) -> tuple[float, float] | None:
+def korn_graubard(hits: NDArray[np.bool_], groups: NDArray[np.intp]) -> tuple[float, float] | None:
     r"""An interval for a proportion over groups of queries that succeed and fail together.
 
     Clopper-Pearson with the number of queries that would be worth as much if they were independent
@@ -115,12 +113,12 @@ def korn_graubard(
         return None
     value = float(hits.mean())
     if number == total:
-        return clopper_pearson(int(hits.sum()), total, level)
+        return clopper_pearson(int(hits.sum()), total)
     if value in (0.0, 1.0):
-        return clopper_pearson(value * number, number, level)
+        return clopper_pearson(value * number, number)
     inside = np.bincount(places, weights=hits.astype(np.float64))
     variance = number / (number - 1) * float(((inside - value * sizes) ** 2).sum()) / total**2
-    tail = (1 + level) / 2
+    tail = (1 + LEVEL) / 2
     widened = float(stdtrit(total - 1, tail) / stdtrit(number - 1, tail)) ** 2
     worth = min(float(total), value * (1 - value) / max(variance, _TINY) * widened)
-    return clopper_pearson(value * worth, worth, level)
+    return clopper_pearson(value * worth, worth)

@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from models.images.decoding import IMAGE_SUFFIXES, ImageError, decode
+from models.images.decoding import IMAGE_SUFFIXES, decode
+from models.images.errors import ImageError
 
 logger = logging.getLogger(__name__)
 _BLOCK = 256

@@ -70,6 +70,13 @@ def make_view(images: Tensor, size: int, recipe: ViewRecipe, generator: Generato
     return colour_view(crop(images, boxes, size), recipe, generator)
 
 
+def mild_or_strong(images: Tensor, size: int, generator: Generator) -> Tensor:
+    """One view of each image as `make_view`, `MILD` of the first half and `STRONG` of the rest."""
+    half = len(images) // 2
+    mild = make_view(images[:half], size, MILD, generator)
+    return torch.cat([mild, make_view(images[half:], size, STRONG, generator)])
+
+
 def colour_view(cropped: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:
     """What a recipe does to a crop: its colours, then perhaps a lossy journey."""
     view = jitter_colour(cropped, recipe, generator)

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from attribution.training.data.images import ImageSet
 from attribution.training.data.mixing import mix
-from attribution.training.data.views import MILD, STRONG, make_view
+from attribution.training.data.views import mild_or_strong
 from attribution.training.recipe.plans import Pairs, PartPlan, UnfitHead
 from models.backbones.features import Backbone, Features
 from models.heads import AffineMap, HeadPart, Moments, cca, whiten
@@ -76,7 +76,8 @@ class _Fit:
 
     @classmethod
     def of(cls, plan: PartPlan, blocks: Sequence[Part]) -> _Fit:
-        require_closed_form(plan)
+        if plan.head not in ("whiten", "cca"):
+            raise UnfitHead(f"a head of kind {plan.head} is not fitted: choose whiten or cca")
         columns = columns_of(plan, blocks)
         return cls(plan, columns, Moments(len(columns)))
 
@@ -97,7 +98,7 @@ def _pairs(
     if "images" in kinds:
         yield "images", first, first
     if "views" in kinds:
-        yield "views", first, describe(net, _views(batch, shape.height, generator), shape)
+        yield "views", first, describe(net, mild_or_strong(batch, shape.height, generator), shape)
     if "structure" in kinds or "appearance" in kinds:
         mixed = mix(batch, torch.roll(batch, 1, dims=0), generator)
         second = describe(net, mixed, shape)
@@ -109,30 +110,13 @@ def fit_map(plan: PartPlan, moments: Moments, columns: Tensor) -> AffineMap:
     """Fit one part's map.
 
     Args:
-        plan: of the part.
+        plan: of the part, whose head has a closed form.
         moments: of all pairs it is fitted on, of these columns only.
         columns: of the descriptor, that the part reads (`columns_of`).
-
-    Raises:
-        UnfitHead: the head has no closed form.
     """
-    require_closed_form(plan)
-    fitted = (
-        whiten(moments, components=plan.components)
-        if plan.head == "whiten"
-        else cca(moments, components=plan.components)
-    )
+    close = whiten if plan.head == "whiten" else cca
+    fitted = close(moments, components=plan.components)
     return AffineMap(fitted.mean, fitted.weight, columns)
-
-
-def require_closed_form(plan: PartPlan) -> None:
-    """Refuse, before anything is described, a head that is not fitted.
-
-    Raises:
-        UnfitHead: names its kind.
-    """
-    if plan.head not in ("whiten", "cca"):
-        raise UnfitHead(f"a head of kind {plan.head} is not fitted: choose whiten or cca")
 
 
 def columns_of(plan: PartPlan, blocks: Sequence[Part]) -> Tensor:
@@ -176,14 +160,3 @@ def describe(net: Backbone, images: Tensor, shape: Preprocessing) -> Tensor:
     scaled = ((images - mean) / std).to(weights.device, memory_format=torch.channels_last)
     features: Features = net(scaled)
     return features.pooled.cpu()
-
-
-def _views(batch: Tensor, size: int, generator: Generator) -> Tensor:
-    """A view of each image, half of them mild and half strong."""
-    half = len(batch) // 2
-    return torch.cat(
-        [
-            make_view(batch[:half], size, MILD, generator),
-            make_view(batch[half:], size, STRONG, generator),
-        ]
-    )

@@ -21,7 +21,7 @@ def log_determinant(rows: Tensor, epsilon: float = 1e-4) -> Tensor:
 
     Args:
         rows: `(n, d)` unit rows; with fewer rows than columns the covariance is singular and
-            `epsilon` decides the value, so give it several batches (`RecentRows`).
+            `epsilon` decides the value, so give it several batches.
         epsilon: ridge on the scaled covariance.
     """
     centred = (rows - rows.mean(dim=0)).double()
@@ -84,7 +84,7 @@ def ica(rows: Tensor, weight: Tensor, epsilon: float = 1e-4) -> Tensor:
     factor of `log_determinant` makes the identity a good start.
 
     Args:
-        rows: `(n, d)` unit rows, more of them than columns (`RecentRows`).
+        rows: `(n, d)` unit rows, more of them than columns.
         weight: `(d, d)` unmixing matrix :math:`W`, a parameter that starts as the identity;
             leave it out of weight decay.
         epsilon: :math:`\epsilon`, also the ridge on the covariance.

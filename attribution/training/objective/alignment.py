@@ -22,7 +22,11 @@ Describe = Callable[[ResidualNet, Tensor], Tensor]
 
 
 class Alignment(nn.Module, ABC):
-    """The terms that draw views together, and what learns or follows along with the network."""
+    """The terms that draw views together, and what learns or follows along with the network.
+
+    Made of the network that learns, which a teacher is a copy of, the columns of its descriptor by
+    projection, and the recipe.
+    """
 
     @abstractmethod
     def forward(

@@ -23,11 +23,6 @@ class DINO(Alignment):
     The mild view is the global crop that the teacher sees, the strong one the local crop. A mixed
     view predicts what the teacher says of each of its sources, in a term of its own. The other
     two projections are compared within the batch, as SimCLR compares them.
-
-    Args:
-        net: the network that learns; the teacher is a copy of it.
-        columns: of its descriptor, by projection.
-        config: the recipe.
     """
 
     centre: Tensor

@@ -28,24 +28,36 @@ class Infomax(nn.Module):
 
 
 class LogDeterminant(Infomax):
-    """Second order, over the last few batches."""
+    """Second order, over the last few batches, for a covariance takes more rows than one has."""
 
     def __init__(self, batches: int) -> None:
         super().__init__()
-        self._recent = RecentRows(batches)
+        self._recent: deque[Tensor] = deque(maxlen=batches - 1)
 
     def forward(self, mild: Tensor, strong: Tensor) -> tuple[Tensor, int]:
         """Only the newest batch carries a gradient: the factor makes its share good."""
-        joined, batches = self._recent.join(torch.cat([mild, strong]))
+        joined, batches = self.join(torch.cat([mild, strong]))
         return self._term(joined), batches
+
+    def join(self, rows: Tensor) -> tuple[Tensor, int]:
+        """Put the new rows before the kept ones; also return how many batches that makes.
+
+        Only the new rows carry a gradient, so the caller multiplies the loss by that number to
+        keep the size of the gradient independent of the memory.
+        """
+        joined = torch.cat([rows, *self._recent])
+        count = len(self._recent) + 1
+        self._recent.append(rows.detach())
+        return joined, count
 
     def remembered(self) -> list[Tensor]:
         """Rows of the batches but the newest of a step."""
-        return self._recent.state()
+        return list(self._recent)
 
     def remember(self, rows: list[Tensor]) -> None:
         """Take back what `remembered` gave."""
-        self._recent.restore(rows)
+        self._recent.clear()
+        self._recent.extend(rows)
 
     def _term(self, joined: Tensor) -> Tensor:
         return log_determinant(joined)
@@ -69,33 +81,6 @@ class NearestNeighbours(Infomax):
         """Of one view only: two views of an image would be each other's nearest."""
         del strong
         return koleo(mild), 1
-
-
-class RecentRows:
-    """The rows of the last few batches, detached, to estimate a covariance larger than a batch."""
-
-    def __init__(self, batches: int) -> None:
-        self._batches: deque[Tensor] = deque(maxlen=max(0, batches - 1))
-
-    def join(self, rows: Tensor) -> tuple[Tensor, int]:
-        """Put the new rows before the kept ones; also return how many batches that makes.
-
-        Only the new rows carry a gradient, so the caller multiplies the loss by that number to
-        keep the size of the gradient independent of the memory.
-        """
-        joined = torch.cat([rows, *self._batches])
-        count = len(self._batches) + 1
-        self._batches.append(rows.detach())
-        return joined, count
-
-    def state(self) -> list[Tensor]:
-        """What a checkpoint must keep to resume exactly."""
-        return list(self._batches)
-
-    def restore(self, batches: list[Tensor]) -> None:
-        """Take back what `state` gave."""
-        self._batches.clear()
-        self._batches.extend(batches)
 
 
 def make_infomax(recipe: TrainingConfig | HeadRecipe, columns: int) -> Infomax | None:

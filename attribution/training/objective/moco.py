@@ -28,11 +28,6 @@ class MoCo(Alignment):
 
     Symmetric, as in MoCo v3: each view is compared with the key of the other. Mild keys are
     queued: they look like the images of a gallery.
-
-    Args:
-        net: the network that learns; the teacher is a copy of it.
-        columns: of its descriptor, by projection.
-        config: the recipe.
     """
 
     def __init__(self, net: ResidualNet, columns: Columns, config: TrainingConfig) -> None:

@@ -28,7 +28,7 @@ PASTED = 6
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """The views of one step.
+    """The views of one step, or a row for each of them; of `n` images, `mixed` has `n / 2` or none.
 
     The first half of `strong` shares the layout of `mild`; the second half are unrelated crops.
     `mixed` row `i` joins the structure of image `i` with the appearance of image `i + n/2`.
@@ -42,15 +42,6 @@ class Views:
         """This process's part of each group; `rows_of_batch` joins what comes of them."""
         mixed = share(self.mixed) if len(self.mixed) else self.mixed
         return Views(share(self.mild), share(self.strong), mixed)
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """A row for each view of a whole batch of `n` images; `mixed` has `n / 2` or none."""
-
-    mild: Tensor
-    strong: Tensor
-    mixed: Tensor
 
 
 def make_views(images: Tensor, size: int, generator: Generator, *, with_mixed: bool) -> Views:
@@ -77,10 +68,10 @@ def make_views(images: Tensor, size: int, generator: Generator, *, with_mixed: b
     return Views(mild, strong, mixed)
 
 
-def rows_of_batch(stacked: Tensor, n: int) -> Rows:
+def rows_of_batch(stacked: Tensor, n: int) -> Views:
     """From this process's rows, `n` mild, `n` strong and then mixed, to those of all processes."""
     mild, strong, mixed = torch.split(stacked, [n, n, len(stacked) - 2 * n])
-    return Rows(gather(mild), gather(strong), gather(mixed) if len(mixed) else mixed)
+    return Views(gather(mild), gather(strong), gather(mixed) if len(mixed) else mixed)
 
 
 def comparable(projection: str, n: int) -> slice:

@@ -9,7 +9,6 @@ from torch import Tensor
 from attribution.training.losses.contrast import multi_positive, nt_xent
 from attribution.training.objective.alignment import Alignment, Describe
 from attribution.training.objective.pairing import (
-    Rows,
     Views,
     comparable,
     rows_of_batch,
@@ -21,13 +20,7 @@ from models.backbones.residual import ResidualNet
 
 
 class SimCLR(Alignment):
-    """Views of an image against those of the other images (Chen et al., ICML 2020).
-
-    Args:
-        net: the network that learns.
-        columns: of its descriptor, by projection.
-        config: the recipe.
-    """
+    """Views of an image against those of the other images (Chen et al., ICML 2020)."""
 
     def __init__(self, net: ResidualNet, columns: Columns, config: TrainingConfig) -> None:
         super().__init__()
@@ -49,7 +42,7 @@ class SimCLR(Alignment):
         """There is no teacher."""
 
 
-def contrast_in_batch(projected: Mapping[str, Rows], config: TrainingConfig) -> dict[str, Tensor]:
+def contrast_in_batch(projected: Mapping[str, Views], config: TrainingConfig) -> dict[str, Tensor]:
     """Terms of unit rows by projection: two views of an image, and a mixed view's sources."""
     terms: dict[str, Tensor] = {}
     for name, rows in projected.items():

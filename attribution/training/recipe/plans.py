@@ -71,13 +71,7 @@ def plans_for(
         PartPlan(
             "structure", head, ("views", "structure"), components, ("global", "layout", *stages)
         ),
-        PartPlan(
-            "outline",
-            head,
-            ("views", "structure"),
-            components * 3 // 4,
-            ("gradients",),
-        ),
+        PartPlan("outline", head, ("views", "structure"), components * 3 // 4, ("gradients",)),
         PartPlan("appearance", head, ("views", "appearance"), components * 3 // 4, stages),
     )
 

@@ -39,7 +39,6 @@ class StepReport:
     """What one optimiser step did."""
 
     step: int
-    steps: int
     size: int
     loss: float
     terms: dict[str, float]
@@ -141,7 +140,7 @@ class Trainer:
         spread = effective_rank(loss.semantics) if step % 50 == 0 else None
         self._refuse_collapse(spread)
         speed = len(rows) / (time.perf_counter() - begun)
-        return StepReport(self.step, config.steps, size, value, loss.terms, spread, speed)
+        return StepReport(self.step, size, value, loss.terms, spread, speed)
 
     def _update(self, loss: Tensor) -> None:
         optimizer, scaler = self._run.optimizer, self._run.precision.scaler

@@ -16,7 +16,7 @@ from PIL import Image
 
 from attribution.catalog import Catalog, CatalogClosed, RegisteredEncoder, SourceFilter
 from attribution.ingestion import ManifestRow, Progress, ingest, read_manifest
-from models.images.decoding import DecodingLimits
+from models.images.errors import DecodingLimits
 
 ROOT = Path(__file__).parents[3]
 

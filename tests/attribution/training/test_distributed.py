@@ -14,7 +14,7 @@ from torch import nn
 from attribution.training import distributed
 from attribution.training.losses.contrast import contrastive, multi_positive
 from attribution.training.losses.information import ica, koleo, log_determinant
-from attribution.training.objective.infomax import RecentRows
+from attribution.training.objective.infomax import LogDeterminant
 from attribution.training.objective.moco import KeyQueue
 
 BATCH, SIDE = 12, 6
@@ -72,7 +72,7 @@ def loss_of(net, mild, strong, recent):
 
 def train(net, steps=3):
     """Gradients of every step, and the state after them."""
-    recent, gradients = RecentRows(2), []
+    recent, gradients = LogDeterminant(2), []
     queue = KeyQueue(7, 5)
     for step in range(steps):
         mild, strong = (distributed.share(part) for part in views_of(step))
@@ -88,7 +88,7 @@ def train(net, steps=3):
     return {
         "gradients": gradients,
         "state": net.state_dict(),
-        "recent": recent.state(),
+        "recent": recent.remembered(),
         "queue": queue.rows,
         "penalty": penalty,
         "centre": distributed.average(distributed.share(views_of(5)[0]).mean(dim=(0, 2, 3))),

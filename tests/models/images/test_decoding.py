@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from PIL.JpegImagePlugin import JpegImageFile
 
-from models.images.decoding import (
+from models.images.decoding import decode
+from models.images.errors import (
     CorruptImage,
     DecodingLimits,
     EmptyImage,
@@ -22,7 +23,6 @@ from models.images.decoding import (
     ImageTooLarge,
     TooManyPixels,
     UnsupportedImage,
-    decode,
 )
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF"]

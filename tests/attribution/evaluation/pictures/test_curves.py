@@ -1,5 +1,7 @@
 """Curves where they should be on the picture, read back from its pixels."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -8,7 +10,6 @@ from PIL import Image
 from attribution.evaluation.pictures.curves import (
     PALETTE,
     Axis,
-    curves_figure,
     curves_picture,
     precision_recall_picture,
     recall_picture,
@@ -19,8 +20,15 @@ RATE = Axis("rate", 0.001, 1.0, logarithmic=True)
 
 
 def drawn(curves, across=SHARE, up=SHARE, *, diagonal="", dots=False, steps=False):
-    figure = curves_figure(
-        curves, across=across, up=up, title="t", diagonal=diagonal, dots=dots, steps=steps
+    figure = curves_picture(
+        curves,
+        BytesIO(),
+        across=across,
+        up=up,
+        title="t",
+        diagonal=diagonal,
+        dots=dots,
+        steps=steps,
     )
     figure.canvas.draw()
     return figure

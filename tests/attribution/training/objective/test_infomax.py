@@ -2,11 +2,11 @@
 
 import torch
 
-from attribution.training.objective.infomax import RecentRows
+from attribution.training.objective.infomax import LogDeterminant
 
 
 def test_recent_rows_keep_the_last_batches_without_their_gradient():
-    recent = RecentRows(3)
+    recent = LogDeterminant(3)
     batches = [torch.full((2, 1), float(i), requires_grad=True) for i in range(4)]
     for batch in batches:
         joined, count = recent.join(batch)
