@@ -101,6 +101,7 @@ def create_app(settings: Settings, closing: ExitStack | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.metrics = measures
     mapping.install(app)
