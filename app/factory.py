@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from app.access.rates import Rates
-from app.encoders.gallery import Vision
+from app.encoders.load import Vision
 from app.middleware.access import AccessMiddleware
 from app.middleware.bodies import BodyLimitMiddleware
 from app.middleware.cors import NamedOriginsMiddleware
