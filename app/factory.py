@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from app.access.rates import Rates
-from app.encoders.gallery import Vision
+from app.encoders.load import Vision
 from app.middleware.access import AccessMiddleware
 from app.middleware.bodies import BodyLimitMiddleware
 from app.middleware.cors import NamedOriginsMiddleware
@@ -101,6 +101,7 @@ def create_app(settings: Settings, closing: ExitStack | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.metrics = measures
     mapping.install(app)

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
@@ -28,6 +27,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from app.problems.problem import MEDIA_TYPE, Problem
 from app.settings import Settings
+from app.settings.limits import Limits
 
 _DID_NOT_START = 3
 _POLL_SECONDS = 0.01
@@ -39,23 +39,6 @@ class ServerDidNotStart(RuntimeError):
     """The server ended before it listened; its log says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """How many connections there may be, and how slow those may be.
-
-    Attributes:
-        most: connections.
-        head_seconds: that the head of a request may take.
-        unread_seconds: within which some of an answer that waits must be read.
-        unread_bytes: as many, or all that waits.
-    """
-
-    most: int
-    head_seconds: float
-    unread_seconds: float
-    unread_bytes: int
-
-
 class LimitedProtocol(H11Protocol):
     """One connection, closed when it is one too many or its next request does not come.
 
@@ -63,7 +46,7 @@ class LimitedProtocol(H11Protocol):
     Between requests of a connection the server's own limit for idle ones holds.
     """
 
-    limits: ClassVar[ConnectionLimits]
+    limits: ClassVar[Limits]
     lingering: ClassVar[set[LimitedProtocol]]
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -77,7 +60,7 @@ class LimitedProtocol(H11Protocol):
         """Part of `asyncio.Protocol`."""
         super().connection_made(transport)
         self._expect_reading(None)
-        if len(self.connections) > self.limits.most:
+        if len(self.connections) > self.limits.max_connections:
             self._refuse()
         else:
             self._expect_head()
@@ -141,15 +124,16 @@ class LimitedProtocol(H11Protocol):
     def _expect_reading(self, waiting: int | None) -> None:
         self._resumed = False
         self._unread_timer = self.loop.call_later(
-            self.limits.unread_seconds, self._look_whether_read, waiting
+            self.limits.body_silence_seconds, self._look_whether_read, waiting
         )
 
     def _look_whether_read(self, before: int | None) -> None:
         """Cut the connection where less has been read of what waited before than must have been."""
-        waiting = self._waiting
+        waiting, limits = self._waiting, self.limits
+        least = int(limits.body_silence_seconds * limits.body_rate)
         if before is None or waiting is None or self._resumed:
             self._expect_reading(waiting)
-        elif before - waiting < min(before, max(1, self.limits.unread_bytes)):
+        elif before - waiting < min(before, max(1, least)):
             self.transport.abort()
         else:
             self._expect_reading(waiting)
@@ -166,9 +150,10 @@ class LimitedProtocol(H11Protocol):
         self._refused = True
         self.connections.discard(self)
         problem = Problem(
-            "overloaded", f"{self.limits.most:,} connections are open, and no more may be.",
+            "overloaded",
+            f"{self.limits.max_connections:,} connections are open, and no more may be.",
             retry_after=1,
-        )  # fmt: skip
+        )
         self.transport.write(_response(problem))
         if len(self.lingering) >= _MOST_LINGERING:
             self.transport.close()
@@ -231,19 +216,11 @@ def run_beside(
 
 def server_config(app: FastAPI, settings: Settings, **options: Any) -> uvicorn.Config:
     """The server's configuration; `options` are further ones of uvicorn."""
-    patience = settings.body_silence_seconds
-    limits = ConnectionLimits(
-        settings.max_connections,
-        settings.head_seconds,
-        unread_seconds=patience,
-        unread_bytes=int(patience * settings.body_rate),
-    )
-    lingering: set[LimitedProtocol] = set()
 
     class Protocol(LimitedProtocol):
         """The protocol of this server; connections are made by the class."""
 
-    Protocol.limits, Protocol.lingering = limits, lingering
+    Protocol.limits, Protocol.lingering = settings, set()
     return uvicorn.Config(
         app,
         host=settings.host,

@@ -23,7 +23,8 @@ import numpy as np
 from bundled_encoder import held_out
 from share_rivals import RIVALS, Candidates, coefficients, fitted_rival
 
-from app.encoders.gallery import load_vision, open_gallery
+from app.encoders.gallery import open_gallery
+from app.encoders.load import load_vision
 from app.settings import Settings
 from attribution.attributor import Attributor, Ranking
 from attribution.calibration.shares.fitting import Examples, cross_validated, fit

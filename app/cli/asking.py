@@ -12,10 +12,11 @@ from itertools import islice
 from pathlib import Path
 
 from app.answers import FreshAnswer, Question, ask
-from app.encoders.gallery import Gallery, Vision, decoding_limits, load_vision, open_gallery
+from app.encoders.gallery import Gallery, open_gallery
+from app.encoders.load import Vision, load_vision
 from app.inference.embedder import Embedded
 from app.inference.timings import Timings
-from app.inference.upload import Upload
+from app.inference.upload import Upload, decoding_limits
 from app.settings import Settings
 from attribution.attributor import DEFAULT_TOP_K
 from attribution.explanation import (

@@ -10,7 +10,6 @@ import typer
 
 from app.cli import options
 from app.cli.console import show, warn
-from app.cli.options import settings_from
 from attribution.catalog import Catalog
 from attribution.maintenance import back_up
 
@@ -28,7 +27,7 @@ def backup_command(
 
     Exits with 1 when a preview could not be copied; its source is in the backup all the same.
     """
-    settings = settings_from(data=data)
+    settings = options.settings_from(data=data)
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         report = back_up(catalog, settings.data, destination)
     held = f"{report.sources} sources at generation {report.generation}"

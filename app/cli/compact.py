@@ -8,7 +8,6 @@ import typer
 
 from app.cli import options
 from app.cli.console import show, warn
-from app.cli.options import settings_from
 from attribution.catalog import Catalog
 from attribution.maintenance import erase
 
@@ -21,7 +20,7 @@ def compact_command(data: options.Data = None, as_json: options.Json = False) ->
 
     Exits with 1 when a running service has not written a new index snapshot within a minute.
     """
-    settings = settings_from(data=data)
+    settings = options.settings_from(data=data)
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         erased = erase(catalog, settings.data, settings.snapshots)
     show(asdict(erased), f"compacted up to generation {erased.generation}", as_json=as_json)

@@ -9,7 +9,6 @@ import typer
 
 from app.cli import options
 from app.cli.console import facts, show, warn
-from app.cli.options import encoder_settings_from
 from attribution.catalog import Catalog
 from attribution.index import open_index, rebuild, save_snapshot
 from attribution.maintenance import folder_lock
@@ -31,7 +30,7 @@ def index_command(
     as_json: options.Json = False,
 ) -> None:
     """Show what the index holds: kind, vectors, generation and measured recall."""
-    settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
+    settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     loaded = load_encoder(
         settings.encoder, weights=settings.encoder_weights, device=settings.device
     )

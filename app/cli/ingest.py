@@ -10,9 +10,8 @@ import typer
 
 from app.cli import options
 from app.cli.console import facts, progress, show, warn
-from app.cli.options import encoder_settings_from
-from app.encoders.gallery import decoding_limits
 from app.encoders.load import load_registered
+from app.inference.upload import decoding_limits
 from attribution.catalog import Catalog
 from attribution.ingestion import IngestReport, ingest, read_manifest
 from models.loading import load_encoder
@@ -44,7 +43,7 @@ def ingest_command(
 
     Exits with 1 when a file was skipped.
     """
-    settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
+    settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     rows = read_manifest(path, collection=collection)
     loaded = load_encoder(
         settings.encoder, weights=settings.encoder_weights, device=settings.device
@@ -58,7 +57,7 @@ def ingest_command(
             batch_size=batch,
             limits=decoding_limits(settings),
             on_progress=lambda now: bar.update(task, completed=now.done, total=now.total),
-            load=lambda registered: load_registered(settings, registered)[0],
+            load=lambda registered: load_registered(settings, registered).encoder,
         )
         bar.update(task, total=bar.tasks[0].completed)
     named = asdict(report)

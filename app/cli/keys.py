@@ -13,7 +13,6 @@ from rich.table import Table
 from app.cli import options
 from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
-from app.cli.options import settings_from
 from attribution.catalog import Catalog, InvalidField, Key
 
 keys_group = typer.Typer(
@@ -70,7 +69,7 @@ def create_command(
 
     Clients send it as `Authorization: Bearer KEY`.
     """
-    settings = settings_from(data=data)
+    settings = options.settings_from(data=data)
     expires_at = None if expires is None else expiry(expires, datetime.now(UTC))
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         try:
@@ -94,7 +93,7 @@ def create_command(
 @keys_group.command("list")
 def list_command(data: options.Data = None, as_json: options.Json = False) -> None:
     """List all keys ever made, without their secrets."""
-    settings = settings_from(data=data)
+    settings = options.settings_from(data=data)
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         keys = catalog.keys.every()
     table = Table(box=None, pad_edge=False)
@@ -120,7 +119,7 @@ def revoke_command(
     as_json: options.Json = False,
 ) -> None:
     """Have a key refused from the next request on; it stays in the list."""
-    settings = settings_from(data=data)
+    settings = options.settings_from(data=data)
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         key = catalog.keys.revoke(key_id)
     show(_document(key), f"{key.key_id} ({key.name}) is revoked", as_json=as_json, highlight=False)

@@ -12,7 +12,6 @@ from app.answers import Answer, FreshAnswer
 from app.cli import options
 from app.cli.asking import open_for_asking, question_of
 from app.cli.console import fail, flush_right, out, print_json
-from app.cli.options import encoder_settings_from
 from app.cli.wording import decision_in_words, source_name
 from app.schemas.attribution import AttributionDocument
 from attribution.answer import Attribution
@@ -42,7 +41,7 @@ def query_command(
     the nearest source of an image that came from none of yours is still listed, and is not an
     accusation. With --json one line an image. Exits with 1 when an image could not be read.
     """
-    settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
+    settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     question = question_of(settings, collections=collection, alpha=alpha, top_k=top_k)
     failed = False
     with open_for_asking(settings, question) as asking:

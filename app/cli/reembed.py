@@ -12,10 +12,9 @@ from rich.table import Table
 from app.cli import options
 from app.cli.console import progress, show, warn
 from app.cli.failures import BadInvocation
-from app.cli.options import settings_from
 from app.encoders.load import (
     active_settings,
-    load_named,
+    load_vision,
     registered_name,
     registered_weights,
     settings_for,
@@ -66,7 +65,7 @@ def reembed_command(
         raise BadInvocation(
             "give ENCODER (with --activate or not), --back, --drop, or none of them"
         )
-    settings = settings_from(data=data)
+    settings = options.settings_from(data=data)
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         if drop is not None:
             _say({"model_id": drop, "dropped": catalog.encoders.drop(drop)}, as_json=as_json)
@@ -75,7 +74,8 @@ def reembed_command(
             _list(catalog, as_json=as_json)
             return
         wanted = _previous(catalog) if back else _named(catalog, encoder or "", weights)
-        loaded, background = load_named(settings_for(settings, wanted))
+        vision = load_vision(settings_for(settings, wanted))
+        loaded = vision.encoder
         if wanted.model_id not in ("", loaded.model_id):
             raise NotTheEncoderThatServes(
                 f"{wanted.name} is encoder {loaded.model_id} now, not {wanted.model_id} any more"
@@ -85,7 +85,7 @@ def reembed_command(
         report = _fill(catalog, loaded, batch)
         if activate or back:
             report = _activate(catalog, loaded, batch, report)
-            if background is None:
+            if vision.background is None:
                 warn(f"encoder {loaded.model_id} has no background: its answers decide nothing")
         coverage = catalog.encoders.coverage(loaded.model_id)
         active = catalog.encoders.registry().active
@@ -123,7 +123,7 @@ def _hold_on_to_what_serves(catalog: Catalog, settings: Settings, batch: int) ->
     if catalog.encoders.registry().active is not None:
         return
     present = active_settings(settings, catalog)
-    loaded, _ = load_named(present)
+    loaded = load_vision(present).encoder
     coverage = catalog.encoders.coverage(loaded.model_id)
     if coverage.sources and not coverage.embedded:
         others = ", ".join(catalog.models()) or "none"

@@ -11,7 +11,6 @@ import typer
 from app.cli import options
 from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
-from app.cli.options import settings_from
 from attribution.maintenance import restore
 
 
@@ -38,7 +37,7 @@ def restore_command(
 
     Exits with 1 when a preview is missing from the backup; its source is restored all the same.
     """
-    settings = settings_from(data=data)
+    settings = options.settings_from(data=data)
     if settings.database_url is not None:
         raise BadInvocation(
             "ATTRIBUTION_DATABASE_URL is set: restore that database with its own tools"

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from app.cli import options
-from app.cli.options import settings_from
 from app.factory import open_app
 from app.server import run
 from app.telemetry.logs import configure
@@ -26,7 +25,9 @@ def serve_command(
     keys (`attribution keys`) the service listens on loopback and answers only this machine.
     Ctrl-C finishes what was accepted, then stops.
     """
-    settings = settings_from(data=data, encoder=encoder, weights=weights, host=host, port=port)
+    settings = options.settings_from(
+        data=data, encoder=encoder, weights=weights, host=host, port=port
+    )
     configure(settings.log_format, settings.log_level)
     with open_app(settings) as app:
         run(app, settings)

@@ -12,10 +12,9 @@ from rich.table import Table
 from app.cli import options
 from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
-from app.cli.options import settings_from
 from app.settings import Settings
-from attribution.catalog import Catalog, TakenDown
-from attribution.maintenance import Erased, erase
+from attribution.catalog import Catalog
+from attribution.maintenance import erase
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -40,7 +39,7 @@ def takedown_command(
 
     Exits with 1 when a name named nothing.
     """
-    settings = settings_from(data=data)
+    settings = options.settings_from(data=data)
     given = names or []
     if listing + lift + (reason is not None) != 1 or bool(given) == listing:
         raise BadInvocation(
@@ -65,13 +64,6 @@ def _take_down(
         reason=reason,
     )
     erased = erase(catalog, settings.data, settings.snapshots)
-    _report(taken, erased, as_json=as_json)
-    if unknown := [name for name in taken.missing if name not in digests]:
-        warn(f"no source has the id {', '.join(unknown)}: nothing was done about it")
-        raise typer.Exit(1)
-
-
-def _report(taken: TakenDown, erased: Erased, *, as_json: bool) -> None:
     words = f"{len(taken.source_ids)} sources deleted, {len(taken.sha256s)} digests refused"
     show({**asdict(taken), "erased": asdict(erased)}, words, as_json=as_json)
     if not as_json and not erased.index_clean:
@@ -79,6 +71,9 @@ def _report(taken: TakenDown, erased: Erased, *, as_json: bool) -> None:
             "The running service has not written a new index snapshot yet; it will. "
             "Run `attribution compact` to make sure."
         )
+    if unknown := [name for name in taken.missing if name not in digests]:
+        warn(f"no source has the id {', '.join(unknown)}: nothing was done about it")
+        raise typer.Exit(1)
 
 
 def _list(catalog: Catalog, *, as_json: bool) -> None:

@@ -9,7 +9,6 @@ import typer
 
 from app.cli import options
 from app.cli.console import out, print_json, warn
-from app.cli.options import settings_from
 from app.encoders.load import load_registered
 from app.settings import Settings
 from attribution.catalog import Catalog
@@ -33,7 +32,7 @@ def verify_command(
 
     Exits with 1 when something is wrong, or still is after --repair.
     """
-    settings = settings_from(data=data, encoder=encoder, weights=weights)
+    settings = options.settings_from(data=data, encoder=encoder, weights=weights)
     named = encoder is not None or weights is not None
     verdict = verify(
         settings.data,
@@ -66,5 +65,5 @@ def _encoder_of(settings: Settings, catalog: Catalog, *, named: bool) -> Encoder
     registry = catalog.encoders.registry()
     active = None if registry.active is None else registry.find(registry.active)
     if active is not None and not named:
-        return load_registered(settings, active)[0]
+        return load_registered(settings, active).encoder
     return load_encoder(settings.encoder, weights=settings.encoder_weights, device=settings.device)

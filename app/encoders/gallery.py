@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.encoders.load import active_settings, load_named, load_registered
+from app.encoders.load import Vision, active_settings, load_registered, load_vision
 from app.settings import Settings
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
@@ -14,17 +14,6 @@ from attribution.calibration.shares.newest import NewestShares, default_shares
 from attribution.catalog import Catalog
 from attribution.index import EmbeddedIndex, open_index
 from attribution.retrieval.fusion import fusion_of
-from models.background import Background
-from models.encoder import Encoder
-from models.images.errors import DecodingLimits
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Vision:
-    """An encoder with its background."""
-
-    encoder: Encoder
-    background: Background | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,11 +34,6 @@ class Gallery:
         for name in collections:
             self.catalog.collection(name)
         self.calibration.build()
-
-
-def load_vision(settings: Settings) -> Vision:
-    """The encoder that the settings name; the background that ships with it, and what was added."""
-    return Vision(*load_named(settings))
 
 
 @contextmanager
@@ -80,9 +64,4 @@ def vision_of(settings: Settings, catalog: Catalog, given: Vision | None) -> Vis
     if active is None or (given is not None and given.encoder.model_id == active.model_id):
         return given or load_vision(settings)
     active_settings(settings, catalog)  # says so where the settings name another
-    return Vision(*load_registered(settings, active))
-
-
-def decoding_limits(settings: Settings) -> DecodingLimits:
-    """What an image must keep to before it is decoded."""
-    return DecodingLimits(settings.max_image_bytes, settings.max_image_pixels)
+    return load_registered(settings, active)

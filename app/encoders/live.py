@@ -11,11 +11,10 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from app.encoders.gallery import Vision, decoding_limits, gallery_of
-from app.inference.activities import Activities
+from app.encoders.gallery import gallery_of
+from app.encoders.load import Vision
 from app.inference.embedder import Embedder
 from app.settings import Settings
-from app.telemetry.metrics import Metrics
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog
@@ -66,21 +65,6 @@ class Live:
     serving: Serving
     companions: Mapping[str, Embedder] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
-
-
-def begin_embedding(
-    settings: Settings, encoder: Encoder, metrics: Metrics, activities: Activities
-) -> Embedder:
-    """Start the threads that embed with an encoder; what they do is told to `activities`."""
-    return Embedder(
-        encoder,
-        limits=decoding_limits(settings),
-        decoding_threads=settings.decoding_threads,
-        max_batch=settings.max_inference_batch,
-        max_job_batch=settings.max_job_batch,
-        watcher=metrics,
-        activities=activities,
-    )
 
 
 def begin_serving(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.encoders.background import load_whole_background
@@ -14,6 +15,14 @@ from models.encoder import Encoder
 from models.loading import encoder_folder, load_encoder
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vision:
+    """An encoder with its background."""
+
+    encoder: Encoder
+    background: Background | None
 
 
 class EncoderUnavailable(CatalogError):
@@ -61,9 +70,7 @@ def settings_for(settings: Settings, encoder: RegisteredEncoder) -> Settings:
     return settings.model_copy(update={"encoder": encoder.name, "encoder_weights": weights})
 
 
-def load_registered(
-    settings: Settings, encoder: RegisteredEncoder
-) -> tuple[Encoder, Background | None]:
+def load_registered(settings: Settings, encoder: RegisteredEncoder) -> Vision:
     """An encoder that the catalog names, with its background.
 
     Raises:
@@ -72,21 +79,21 @@ def load_registered(
     if Path(encoder.name).is_absolute() and encoder_folder(encoder.name) is None:
         raise EncoderUnavailable(encoder, "there is no encoder")
     try:
-        loaded, background = load_named(settings_for(settings, encoder))
+        loaded = load_vision(settings_for(settings, encoder))
     except Exception as error:
         # Of whatever kind: a missing file, a broken one, a device without memory.
         raise EncoderUnavailable(encoder, str(error) or type(error).__name__) from error
-    if loaded.model_id != encoder.model_id:
-        raise EncoderUnavailable(encoder, f"what is there now is encoder {loaded.model_id}")
-    return loaded, background
+    if (found := loaded.encoder.model_id) != encoder.model_id:
+        raise EncoderUnavailable(encoder, f"what is there now is encoder {found}")
+    return loaded
 
 
-def load_named(settings: Settings) -> tuple[Encoder, Background | None]:
+def load_vision(settings: Settings) -> Vision:
     """The encoder that the settings name; the background that ships with it, and what was added."""
-    loaded = load_encoder(
+    encoder = load_encoder(
         settings.encoder, weights=settings.encoder_weights, device=settings.device
     )
-    return loaded, load_whole_background(settings, loaded)
+    return Vision(encoder, load_whole_background(settings, encoder))
 
 
 def registered_name(name: str) -> str:

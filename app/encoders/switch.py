@@ -18,9 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.encoders.background import Stamp, extension_stamp, load_whole_background
-from app.encoders.gallery import Vision
-from app.encoders.live import Live, Serving, begin_embedding, begin_serving
-from app.encoders.load import EncoderUnavailable, load_registered, settings_for
+from app.encoders.live import Live, Serving, begin_serving
+from app.encoders.load import EncoderUnavailable, Vision, load_registered, settings_for
 from app.inference.activities import Activities
 from app.inference.embedder import Embedder
 from app.settings import Settings
@@ -186,18 +185,18 @@ class Switch:
             raise _TooSoon
         stamp = extension_stamp(self._settings.data, encoder.model_id)
         try:
-            loaded, background = load_registered(self._settings, encoder)
+            loaded = load_registered(self._settings, encoder)
         except EncoderUnavailable as error:
             self._retry_at[encoder] = time.monotonic() + _RETRY_SECONDS
             logger.warning("%s", error)
             raise
         self._retry_at.pop(encoder, None)
         logger.info("loaded encoder %s: new sources are embedded under it too", encoder.model_id)
-        self._backgrounds[encoder.model_id] = _Taken(background, stamp)
-        return self._begin_embedding(loaded)
+        self._backgrounds[encoder.model_id] = _Taken(loaded.background, stamp)
+        return self._begin_embedding(loaded.encoder)
 
     def _begin_embedding(self, encoder: Encoder) -> Embedder:
-        return begin_embedding(self._settings, encoder, self._metrics, self._activities)
+        return Embedder(encoder, self._settings, self._metrics, self._activities)
 
     def _begin_serving(self, embedder: Embedder, background: Background | None) -> Serving:
         return begin_serving(self._settings, self._catalog, embedder, background)

@@ -26,8 +26,6 @@ from app.inference.forward_pass import Embeds, ForwardPass, InferenceError
 from app.telemetry.watcher import Watcher
 from models.heads.affine import Domain
 
-__all__ = ["Batcher", "BatcherClosedError", "Embeds", "Encoded", "InferenceError", "Priority"]
-
 logger = logging.getLogger(__name__)
 
 Priority = Literal["interactive", "job"]

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.inference.activities import Activities
-from app.inference.batcher import Batcher, Encoded, InferenceError
+from app.inference.batcher import Batcher, Encoded
+from app.inference.forward_pass import InferenceError
 from app.inference.timings import Timings
-from app.inference.upload import Upload
+from app.inference.upload import Upload, decoding_limits
+from app.settings import Settings
 from app.telemetry.watcher import Watcher
 from models.encoder import Encoder
 from models.heads.affine import Domain
 from models.images.decoding import DecodedImage, decode
-from models.images.errors import DecodingLimits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,38 +53,22 @@ class Embedder:
     """Decodes few images at a time, which bounds the pixels in memory, and encodes in batches."""
 
     def __init__(
-        self,
-        encoder: Encoder,
-        *,
-        limits: DecodingLimits,
-        decoding_threads: int,
-        max_batch: int,
-        max_job_batch: int,
-        watcher: Watcher,
-        activities: Activities | None = None,
+        self, encoder: Encoder, settings: Settings, watcher: Watcher, activities: Activities
     ) -> None:
-        self._encoder = encoder
-        self._activities = activities or Activities()
+        self.encoder = encoder
+        self.limits = decoding_limits(settings)
+        self._activities = activities
         self._watcher = watcher
-        self._limits = limits
-        self._decoders = ThreadPoolExecutor(decoding_threads, thread_name_prefix="decoding")
+        self._decoders = ThreadPoolExecutor(
+            settings.decoding_threads, thread_name_prefix="decoding"
+        )
         self._batcher = Batcher(
             encoder,
-            max_batch=max_batch,
-            max_job_batch=max_job_batch,
+            max_batch=settings.max_inference_batch,
+            max_job_batch=settings.max_job_batch,
             watcher=watcher,
-            activities=self._activities,
+            activities=activities,
         )
-
-    @property
-    def encoder(self) -> Encoder:
-        """What the rows are of."""
-        return self._encoder
-
-    @property
-    def max_bytes(self) -> int:
-        """Largest image file that is decoded."""
-        return self._limits.max_bytes
 
     @property
     def waiting(self) -> int:
@@ -146,7 +131,7 @@ class Embedder:
         """
         loop = asyncio.get_running_loop()
         pixels = await loop.run_in_executor(
-            self._decoders, lambda: [self._encoder.preprocess_whole(image) for image in images]
+            self._decoders, lambda: [self.encoder.preprocess_whole(image) for image in images]
         )
         futures = [self._batcher.submit_patches(each) for each in pixels]
         try:
@@ -164,8 +149,8 @@ class Embedder:
     def _prepare(self, upload: Upload) -> tuple[DecodedImage, torch.Tensor, float]:
         started = time.perf_counter()
         with self._activities.doing("decode"):
-            data = upload.read(max_bytes=self._limits.max_bytes)
-            decoded = decode(data, limits=self._limits)
+            data = upload.read(max_bytes=self.limits.max_bytes)
+            decoded = decode(data, limits=self.limits)
         pixels = self._pixels(decoded)
         seconds = time.perf_counter() - started
         self._watcher.stage("decode", seconds)
@@ -174,6 +159,6 @@ class Embedder:
     def _pixels(self, decoded: DecodedImage) -> torch.Tensor:
         with self._activities.doing("decode"):
             try:
-                return self._encoder.preprocess(decoded.image)
+                return self.encoder.preprocess(decoded.image)
             except Exception as error:
                 raise InferenceError("the encoder could not prepare this image") from error

@@ -40,13 +40,9 @@ class ForwardPass:
     def __init__(self, encoder: Embeds, activities: Activities) -> None:
         self._encoder = encoder
         self._activities = activities
-        self._failing = False
-        self._tried: tuple[tuple[int, ...], Domain | None] | None = None
-
-    @property
-    def failing(self) -> bool:
+        self.failing = False
         """Whether the encoder failed on everything when it was last tried."""
-        return self._failing
+        self._tried: tuple[tuple[int, ...], Domain | None] | None = None
 
     def run(self, images: Sequence[torch.Tensor], domain: Domain | None) -> NDArray[np.float32]:
         """(n, columns) rows of n images that share one shape (3, height, width).
@@ -70,9 +66,9 @@ class ForwardPass:
         try:
             self._embed(noise, domain)
         except Exception:
-            if not self._failing:
+            if not self.failing:
                 logger.exception("the encoder fails on whatever image it is given")
-            self._failing = True
+            self.failing = True
         else:
             self._recovered()
 
@@ -88,6 +84,6 @@ class ForwardPass:
         return rows
 
     def _recovered(self) -> None:
-        if self._failing:
+        if self.failing:
             logger.warning("the encoder works again")
-        self._failing = False
+        self.failing = False

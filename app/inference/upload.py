@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from models.images.errors import ImageTooLarge
+from app.settings.limits import Limits
+from models.images.errors import DecodingLimits, ImageTooLarge
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,3 +33,8 @@ class Upload:
             return self.data
         self.file.seek(0)
         return self.file.read()
+
+
+def decoding_limits(settings: Limits) -> DecodingLimits:
+    """What an image must keep to before it is decoded."""
+    return DecodingLimits(settings.max_image_bytes, settings.max_image_pixels)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from threading import Event
+from typing import Any
 
 from app.answers import FreshAnswer, Question, ask
 from app.encoders.live import Live
@@ -61,28 +61,16 @@ def _question_of(parameters: Mapping[str, Any]) -> Question:
     )
 
 
-class Answers(Protocol):
-    """Works on claims."""
-
-    def answer(self, claimed: Claimed, stopping: threading.Event) -> Outcome:
-        """Answer the items of a claim, or as many as are done when `stopping` is set."""
-
-
-class LiveAnswerer:
-    """Answers each claim by what serves when it begins."""
-
-    def __init__(self, jobs: Jobs, live: Callable[[], Live], metrics: Metrics) -> None:
-        self._jobs, self._live, self._metrics = jobs, live, metrics
-
-    def answer(self, claimed: Claimed, stopping: threading.Event) -> Outcome:
-        """See `JobAnswerer`; what serves is held until the last item has ended."""
-        live = self._live()
-        answerer = JobAnswerer(
-            self._jobs, live.serving.embedder, live.serving.attributor, self._metrics
-        )
-        outcome = answerer.answer(claimed, stopping)
-        del live  # only now may it be closed
-        return outcome
+def answer_live(
+    jobs: Jobs, live: Callable[[], Live], metrics: Metrics, claimed: Claimed, stopping: Event
+) -> Outcome:
+    """Answer a claim by what serves when it begins, which is held until the last item has ended."""
+    held = live()
+    serving = held.serving
+    answerer = JobAnswerer(jobs, serving.embedder, serving.attributor, metrics)
+    outcome = answerer.answer(claimed, stopping)
+    del held  # only now may it be closed
+    return outcome
 
 
 class JobAnswerer:
@@ -96,7 +84,7 @@ class JobAnswerer:
         self._attributor = attributor
         self._metrics = metrics
 
-    def answer(self, claimed: Claimed, stopping: threading.Event) -> Outcome:
+    def answer(self, claimed: Claimed, stopping: Event) -> Outcome:
         """Answer the items of a claim, or as many as are done when `stopping` is set."""
         outcome = Outcome()
         embedded = self._embed(claimed, outcome, stopping)
@@ -114,9 +102,7 @@ class JobAnswerer:
             ]
         return outcome
 
-    def _embed(
-        self, claimed: Claimed, outcome: Outcome, stopping: threading.Event
-    ) -> dict[int, Embedded]:
+    def _embed(self, claimed: Claimed, outcome: Outcome, stopping: Event) -> dict[int, Embedded]:
         begun: dict[int, Begun] = {}
         for item in claimed.items:
             if stopping.is_set():
@@ -147,7 +133,7 @@ class JobAnswerer:
         try:
             file = self._jobs.open_input(job, item)
         except FileNotFoundError:
-            if item.size <= self._embedder.max_bytes:
+            if item.size <= self._embedder.limits.max_bytes:
                 raise Problem("input-missing") from None
             # Bytes beyond the limit are not kept; asking for them says what is wrong.
             return self._embedder.begin(Upload(item.filename, item.size, None))
@@ -155,7 +141,7 @@ class JobAnswerer:
             return self._embedder.begin(Upload(item.filename, item.size, file))
 
     def _attribute(
-        self, rows: Sequence[Embedded], question: Question, stopping: threading.Event
+        self, rows: Sequence[Embedded], question: Question, stopping: Event
     ) -> list[FreshAnswer] | None:
         """One answer for each row; None when the service stops before they can be decided."""
         for attempt in range(1, _CALIBRATION_TRIES + 1):
@@ -168,7 +154,7 @@ class JobAnswerer:
         raise AssertionError("the loop returns or raises")
 
 
-def _wait(encodings: Sequence[Any], stopping: threading.Event) -> None:
+def _wait(encodings: Sequence[Any], stopping: Event) -> None:
     """Until all have ended; when the service stops, those that have not begun are called off."""
     waiting = set(encodings)
     while waiting:

@@ -11,11 +11,11 @@ import stat
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from app.problems.problem import Problem
+from app.settings.limits import Limits
 from attribution.catalog import NewItem
 from attribution.catalog.jobs.inputs import Incoming
 
@@ -41,16 +41,7 @@ _DAMAGED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveLimits:
-    """How many members, and how many bytes they may have unpacked: all, and one image."""
-
-    members: int
-    total_bytes: int
-    image_bytes: int
-
-
-def unpack(archive: Path, incoming: Incoming, limits: ArchiveLimits) -> list[NewItem]:
+def unpack(archive: Path, incoming: Incoming, limits: Limits) -> list[NewItem]:
     """Write each member of an archive as an item of a new job, in the archive's order.
 
     A member larger than an image may be is not written: its item will say so.
@@ -71,23 +62,23 @@ def unpack(archive: Path, incoming: Incoming, limits: ArchiveLimits) -> list[New
         raise
 
 
-def _unpack(opened: zipfile.ZipFile, incoming: Incoming, limits: ArchiveLimits) -> list[NewItem]:
+def _unpack(opened: zipfile.ZipFile, incoming: Incoming, limits: Limits) -> list[NewItem]:
     members = opened.infolist()
     if not members:
         raise _refused("it holds no files")
-    if len(members) > limits.members:
+    if len(members) > limits.max_job_images:
         raise _too_many(len(members), limits)
     for member in members:
         if reason := _why_not(member):
             raise _refused(f"its member {member.filename[:200]!r} {reason}")
     total = sum(member.file_size for member in members)
-    if total > limits.total_bytes:
+    if total > limits.max_job_bytes:
         raise _refused(
             f"unpacked it has {total / 1e6:,.0f} MB, more than the "
-            f"{limits.total_bytes / 1e6:,.0f} MB allowed"
+            f"{limits.max_job_bytes / 1e6:,.0f} MB allowed"
         )
     for position, member in enumerate(members):
-        if member.file_size <= limits.image_bytes:
+        if member.file_size <= limits.max_image_bytes:
             with opened.open(member) as packed, incoming.path(position).open("xb") as out:
                 _copy(packed, out)
     return [NewItem(member.filename, member.file_size) for member in members]
@@ -109,7 +100,7 @@ def _why_not(member: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _check_end(file: BinaryIO, size: int, limits: ArchiveLimits) -> None:
+def _check_end(file: BinaryIO, size: int, limits: Limits) -> None:
     """Refuse a directory too long to be read into memory, before it is read.
 
     Raises:
@@ -126,9 +117,9 @@ def _check_end(file: BinaryIO, size: int, limits: ArchiveLimits) -> None:
     if tail[max(0, at - _LOCATOR_SIZE) : at].startswith(_LOCATOR_MAGIC):
         raise _refused("it is in the zip64 format; send a plain zip, or split it")
     _, _, _, _, members, directory_bytes, _, _ = _END.unpack_from(tail, at)
-    if members > limits.members:
+    if members > limits.max_job_images:
         raise _too_many(members, limits)
-    if directory_bytes > _DIRECTORY_BYTES_A_MEMBER * max(limits.members, 128):
+    if directory_bytes > _DIRECTORY_BYTES_A_MEMBER * max(limits.max_job_images, 128):
         raise _refused("its list of members is too long")
 
 
@@ -137,10 +128,11 @@ def _copy(packed: IO[bytes], out: BinaryIO) -> None:
         out.write(chunk)
 
 
-def _too_many(members: int, limits: ArchiveLimits) -> Problem:
+def _too_many(members: int, limits: Limits) -> Problem:
     return Problem(
         "too-many-images",
-        f"The archive has {members:,} members, more than the {limits.members:,} allowed in a job.",
+        f"The archive has {members:,} members, more than the {limits.max_job_images:,} allowed in "
+        "a job.",
     )
 
 

@@ -16,9 +16,10 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from app.jobs.archive import MAGIC, ArchiveLimits, unpack
+from app.jobs.archive import MAGIC, unpack
 from app.problems.problem import Problem, invalid
 from app.requests.uploads import MULTIPART
+from app.settings.limits import Limits
 from attribution.catalog import Jobs, NewItem
 from attribution.catalog.errors import storage_errors
 from attribution.catalog.jobs.inputs import Incoming
@@ -48,7 +49,7 @@ async def folder_for(jobs: Jobs) -> AsyncIterator[Incoming]:
         await run_in_threadpool(incoming.close)
 
 
-async def receive(request: Request, incoming: Incoming, limits: ArchiveLimits) -> Received:
+async def receive(request: Request, incoming: Incoming, limits: Limits) -> Received:
     """Read the repeated multipart field `files`, or one zip as such a file or as the body.
 
     Raises:
@@ -125,7 +126,7 @@ class _Part:
 class _Parts:
     """The callbacks of a multipart parser, which write every file part as an item."""
 
-    def __init__(self, boundary: bytes, incoming: Incoming, limits: ArchiveLimits) -> None:
+    def __init__(self, boundary: bytes, incoming: Incoming, limits: Limits) -> None:
         if not boundary:
             raise Problem("malformed-body", f"The Content-Type {MULTIPART} names no boundary.")
         self._incoming = incoming
@@ -202,14 +203,15 @@ class _Parts:
             raise invalid(f"body.{_FIELD}", f"expected the multipart field, got {field[:100]!r}")
         if b"filename" not in options:
             raise invalid(f"body.{_FIELD}", "expected a file part with a filename, got a text part")
-        if len(self._parts) == self._limits.members:
+        if len(self._parts) == self._limits.max_job_images:
             raise Problem(
                 "too-many-images",
-                f"The request has more than the {self._limits.members:,} images allowed in a job.",
+                f"The request has more than the {self._limits.max_job_images:,} images allowed in "
+                "a job.",
             )
         filename = options[b"filename"].decode("utf-8", "replace")
         position = len(self._parts)
-        self._parts.append(_Part(filename, position, self._incoming, self._limits.image_bytes))
+        self._parts.append(_Part(filename, position, self._incoming, self._limits.max_image_bytes))
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         self._parts[-1].write(data[start:end])
@@ -221,7 +223,7 @@ class _Parts:
 class _ArchiveBody:
     """A body that is a zip archive."""
 
-    def __init__(self, incoming: Incoming, limits: ArchiveLimits) -> None:
+    def __init__(self, incoming: Incoming, limits: Limits) -> None:
         self._incoming = incoming
         self._limits = limits
         self._digest = hashlib.sha256()
@@ -240,7 +242,7 @@ class _ArchiveBody:
         return Received(_unpacked(self._incoming, self._limits), self._digest.hexdigest())
 
 
-def _unpacked(incoming: Incoming, limits: ArchiveLimits) -> list[NewItem]:
+def _unpacked(incoming: Incoming, limits: Limits) -> list[NewItem]:
     with storage_errors():
         items = unpack(incoming.archive, incoming, limits)
         incoming.archive.unlink()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from app.answers import Answer, FreshAnswer, KeptAnswer, QueryImage
@@ -39,17 +39,7 @@ def answered(position: int, answer: FreshAnswer) -> Ended:
         for ranked in attribution.sources
     ]
     record = {
-        "attribution": {
-            "model_id": attribution.model_id,
-            "index_generation": attribution.index_generation,
-            "decision": attribution.decision,
-            "p_value": attribution.p_value,
-            "alpha": attribution.alpha,
-            "calibration": asdict(attribution.calibration),
-            "sources": sources,
-            "other_share": attribution.other_share,
-            "unattributed_share": attribution.unattributed_share,
-        },
+        "attribution": asdict(replace(attribution, sources=())) | {"sources": sources},
         "query": {"width": query.width, "height": query.height, "format": query.format},
         "timings": asdict(answer.timings),
     }

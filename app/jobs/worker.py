@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from app.jobs.answerer import Answers, Outcome
+from app.jobs.answerer import Outcome
 from app.telemetry.watcher import Watcher
 from attribution.catalog import CatalogError, Claimed, Jobs
 
@@ -34,7 +34,7 @@ class JobWorker:
 
     Args:
         jobs: where the work and its results are.
-        answerer: does the work.
+        answer: works on a claim, or on as much of it as is done when the event is set.
         calibrating: builds the null; before it is done an answer would lack its decision.
         retention: how long a job is kept after it has ended.
         watcher: told of images that ended.
@@ -44,7 +44,7 @@ class JobWorker:
     def __init__(
         self,
         jobs: Jobs,
-        answerer: Answers,
+        answer: Callable[[Claimed, threading.Event], Outcome],
         *,
         calibrating: threading.Thread,
         retention: timedelta,
@@ -53,7 +53,7 @@ class JobWorker:
     ) -> None:
         self._watcher = watcher
         self._jobs = jobs
-        self._answerer = answerer
+        self._answer = answer
         self._calibrating = calibrating
         self._retention = retention
         self._pause = pause
@@ -109,7 +109,7 @@ class JobWorker:
             self._came_to_nothing.clear()
             return False
         self._last_job = claimed.job.number
-        outcome = self._answerer.answer(claimed, self._stopping)
+        outcome = self._answer(claimed, self._stopping)
         self._record(claimed, outcome)
         self._broken = 0
         self._note(claimed, outcome)

@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from app.inference.batcher import BatcherClosedError, InferenceError
+from app.inference.batcher import BatcherClosedError
+from app.inference.forward_pass import InferenceError
 from app.problems.problem import FieldError, Problem, invalid, problem_of_status
 from app.telemetry.request_id import request_id_of
 from attribution.calibration import AlphaTooSmall

@@ -6,7 +6,7 @@ A problem's `type` is `/problems/<slug>`, a stable address that the service itse
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -81,9 +81,7 @@ class Problem(HTTPException):
         if request_id is not None:
             document["request_id"] = request_id
         if self.errors:
-            document["errors"] = [
-                {"location": error.location, "detail": error.detail} for error in self.errors
-            ]
+            document["errors"] = [asdict(error) for error in self.errors]
         return document
 
     def response(self, *, request_id: str | None = None) -> JSONResponse:

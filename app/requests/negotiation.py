@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from app.problems.problem import Problem
 
 
-class NoParameters(BaseModel):
+class NoParameters(BaseModel, extra="forbid"):
     """The query parameters of an endpoint that takes none."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 def _no_parameters(parameters: Annotated[NoParameters, Query()]) -> None:

@@ -18,13 +18,9 @@ class Slots:
     def __init__(self, limit: int, *, unit: str = "images") -> None:
         self._limit = limit
         self._unit = unit
-        self._taken = 0
-        self._lock = threading.Lock()
-
-    @property
-    def taken(self) -> int:
+        self.taken = 0
         """How much is in flight."""
-        return self._taken
+        self._lock = threading.Lock()
 
     @contextmanager
     def take(self, count: int) -> Iterator[Held]:
@@ -43,19 +39,18 @@ class Slots:
     def acquire(self, count: int) -> None:
         """Take so many, all or none; raises 503 `overloaded`."""
         with self._lock:
-            if self._taken + count > self._limit:
+            if self.taken + count > self._limit:
                 raise Problem(
                     "overloaded",
-                    f"{self._taken:,} {self._unit} are being worked on, of at most "
-                    f"{self._limit:,}.",
+                    f"{self.taken:,} {self._unit} are being worked on, of at most {self._limit:,}.",
                     retry_after=1,
                 )
-            self._taken += count
+            self.taken += count
 
     def release(self, count: int) -> None:
         """Give so many back."""
         with self._lock:
-            self._taken -= count
+            self.taken -= count
 
 
 class Held:

@@ -39,7 +39,6 @@ _PROBLEMS = (
 
 @router.post(
     "",
-    operation_id="attribute_image",
     summary="Attribute one image",
     response_model=AttributionDocument,
     responses={**ANSWERS, **image_problems(*_PROBLEMS, "pdf-unavailable")},
@@ -80,7 +79,6 @@ async def attribute_image(
 
 @router.post(
     "/batch",
-    operation_id="attribute_images",
     summary="Attribute several images",
     dependencies=[ANSWERS_JSON],
     responses=image_problems(*_PROBLEMS, "too-many-images"),

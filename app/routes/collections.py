@@ -16,34 +16,27 @@ from app.schemas.collection import (
 )
 from app.schemas.text import CollectionName
 from app.service.reach import HoldingsDependency
-from attribution.catalog import Collection
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"], dependencies=[NO_PARAMETERS])
 
 Name = Annotated[CollectionName, Path(description="Name of a collection.")]
 
 
-@router.get("", operation_id="list_collections", summary="List collections", responses=problems())
+@router.get("", summary="List collections", responses=problems())
 def list_collections(holdings: HoldingsDependency) -> CollectionPage:
     """List all collections that the caller may see, by name."""
     found = holdings.collections()
-    return CollectionPage(items=[_document(item) for item in found], next_cursor=None)
+    return CollectionPage(items=[CollectionDocument.of(item) for item in found], next_cursor=None)
 
 
-@router.get(
-    "/{name}",
-    operation_id="get_collection",
-    summary="Show a collection",
-    responses=problems("collection-not-found"),
-)
+@router.get("/{name}", summary="Show a collection", responses=problems("collection-not-found"))
 def get_collection(name: Name, holdings: HoldingsDependency) -> CollectionDocument:
     """Show one collection."""
-    return _document(holdings.collection(name))
+    return CollectionDocument.of(holdings.collection(name))
 
 
 @router.put(
     "/{name}",
-    operation_id="put_collection",
     summary="Make or describe a collection",
     dependencies=[TAKES_JSON],
     responses={
@@ -60,12 +53,11 @@ def put_collection(
     """Make a collection, or replace the description of an existing one."""
     put = holdings.put_collection(name, "" if body is None else body.description)
     response.status_code = 201 if put.created else 200
-    return _document(put.collection)
+    return CollectionDocument.of(put.collection)
 
 
 @router.delete(
     "/{name}",
-    operation_id="delete_collection",
     summary="Delete a collection and its sources",
     responses=write_problems("collection-not-found", "collection-protected"),
 )
@@ -73,12 +65,3 @@ def delete_collection(name: Name, holdings: HoldingsDependency) -> DeletedCollec
     """Delete a collection with all its sources; they are in no answer from now on."""
     deleted = holdings.delete_collection(name)
     return DeletedCollection(deleted=len(deleted.source_ids), generation=deleted.generation)
-
-
-def _document(collection: Collection) -> CollectionDocument:
-    return CollectionDocument(
-        name=collection.name,
-        description=collection.description,
-        sources=collection.sources,
-        created_at=collection.created_at,
-    )

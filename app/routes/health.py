@@ -16,18 +16,13 @@ from app.telemetry.metrics import Metrics
 router = APIRouter(tags=["health"], dependencies=[NO_PARAMETERS])
 
 
-@router.get("/livez", operation_id="livez", summary="Is the process alive?", responses=problems())
+@router.get("/livez", summary="Is the process alive?", responses=problems())
 async def livez() -> Health:
     """The process answers."""
     return Health()
 
 
-@router.get(
-    "/readyz",
-    operation_id="readyz",
-    summary="Would a query be answered?",
-    responses=problems("not-ready"),
-)
+@router.get("/readyz", summary="Would a query be answered?", responses=problems("not-ready"))
 def readyz(service: ServiceDependency) -> Health:
     """Encoder, index and catalog are there, and work; so do the threads that work on jobs."""
     require_ready(service)
@@ -36,7 +31,6 @@ def readyz(service: ServiceDependency) -> Health:
 
 @router.get(
     "/metrics",
-    operation_id="metrics",
     summary="Metrics for Prometheus",
     response_class=Response,
     responses={

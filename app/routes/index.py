@@ -16,12 +16,7 @@ from app.service.service import Service, ServiceDependency
 router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[NO_PARAMETERS])
 
 
-@router.get(
-    "",
-    operation_id="get_index",
-    summary="State of the index and of calibration",
-    responses=problems(),
-)
+@router.get("", summary="State of the index and of calibration", responses=problems())
 def get_index(service: ServiceDependency, holdings: HoldingsDependency) -> IndexDocument:
     """Show what is searched, how far it is behind the catalog, and whether it is calibrated.
 
@@ -50,10 +45,7 @@ def get_index(service: ServiceDependency, holdings: HoldingsDependency) -> Index
 
 
 @router.post(
-    "/snapshot",
-    operation_id="save_index",
-    summary="Save a snapshot of the index",
-    responses=problems("storage-full"),
+    "/snapshot", summary="Save a snapshot of the index", responses=problems("storage-full")
 )
 def save_index(service: ServiceDependency) -> SnapshotDocument:
     """Save the index now, so that the next start need not rebuild it."""
@@ -64,19 +56,13 @@ def _encoders(service: Service) -> list[EncoderDocument]:
     """How far each registered encoder has got, in the catalog and here."""
     live, registry = service.live(), service.catalog.encoders.registry()
     model_id = live.serving.model_id
-    coverages = {
-        encoder.model_id: service.catalog.encoders.coverage(encoder.model_id)
-        for encoder in registry.encoders
-    }
     return [
         EncoderDocument(
-            model_id=encoder.model_id,
+            **asdict(service.catalog.encoders.coverage(encoder.model_id)),
             name=Path(encoder.name).name,
             active=encoder.model_id == registry.active,
             serving=encoder.model_id == model_id,
             loaded=encoder.model_id == model_id or encoder.model_id in live.companions,
-            embedded=coverages[encoder.model_id].embedded,
-            sources=coverages[encoder.model_id].sources,
         )
         for encoder in registry.encoders
     ]

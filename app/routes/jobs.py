@@ -13,11 +13,17 @@ from starlette.concurrency import run_in_threadpool
 
 from app.answers import Question
 from app.jobs.answerer import question_document
-from app.jobs.archive import ArchiveLimits
 from app.jobs.body import ARCHIVE, Received, folder_for, receive
 from app.jobs.results import lines
 from app.requests.negotiation import NO_PARAMETERS
-from app.routes.openapi import image_problems, json_lines, many_images, problems, write_problems
+from app.routes.openapi import (
+    BINARY,
+    image_problems,
+    json_lines,
+    many_images,
+    problems,
+    write_problems,
+)
 from app.routes.streaming import streamed
 from app.schemas.attribution import AttributionParameters
 from app.schemas.job import JobDocument, ResultParameters
@@ -54,15 +60,12 @@ JobDependency = Annotated[Job, Depends(_job)]
 
 def _request_body() -> dict[str, Any]:
     described = many_images()
-    described["requestBody"]["content"][ARCHIVE] = {
-        "schema": {"type": "string", "format": "binary"}
-    }
+    described["requestBody"]["content"][ARCHIVE] = {"schema": BINARY}
     return described
 
 
 @router.post(
     "",
-    operation_id="create_job",
     summary="Attribute many images",
     status_code=202,
     responses={
@@ -95,7 +98,7 @@ async def create_job(
     await run_in_threadpool(_refuse_early, service, question, owner, idempotency_key)
     with service.receiving.take(1):
         async with folder_for(service.catalog.jobs) as incoming:
-            received = await receive(request, incoming, _limits(service))
+            received = await receive(request, incoming, service.settings)
             created = await run_in_threadpool(
                 _create, service, incoming, received, question, owner, idempotency_key
             )
@@ -106,7 +109,6 @@ async def create_job(
 
 @router.get(
     "/{job_id}",
-    operation_id="get_job",
     summary="How far is a job?",
     dependencies=[NO_PARAMETERS],
     responses=problems("job-not-found"),
@@ -118,7 +120,6 @@ def get_job(job: JobDependency, service: ServiceDependency) -> JobDocument:
 
 @router.get(
     "/{job_id}/results",
-    operation_id="get_job_results",
     summary="Results of a job",
     response_class=StreamingResponse,
     responses={
@@ -151,7 +152,6 @@ def get_job_results(
 
 @router.post(
     "/{job_id}/cancel",
-    operation_id="cancel_job",
     summary="Cancel a job",
     dependencies=[NO_PARAMETERS],
     responses=write_problems("job-not-found"),
@@ -163,7 +163,6 @@ def cancel_job(job: JobDependency, service: ServiceDependency) -> JobDocument:
 
 @router.delete(
     "/{job_id}",
-    operation_id="delete_job",
     summary="Purge a job",
     status_code=204,
     dependencies=[NO_PARAMETERS],
@@ -187,15 +186,6 @@ def _refuse_early(
     active = jobs.count_active()
     if active >= service.settings.max_active_jobs:
         raise TooManyJobs(active)
-
-
-def _limits(service: Service) -> ArchiveLimits:
-    settings = service.settings
-    return ArchiveLimits(
-        members=settings.max_job_images,
-        total_bytes=settings.max_job_bytes,
-        image_bytes=settings.max_image_bytes,
-    )
 
 
 def _create(

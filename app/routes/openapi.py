@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from app.access.scopes import is_public, rule_of
 from app.problems.problem import MEDIA_TYPE
@@ -29,7 +28,8 @@ _IMAGE = (
     "unsupported-media-type", "unsupported-image", "empty-image", "corrupt-image", "overloaded",
     "inference-failed",
 )  # fmt: skip
-_BINARY = {"type": "string", "format": "binary"}
+BINARY = {"type": "string", "format": "binary"}
+"""Schema of a file."""
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -81,13 +81,13 @@ def json_lines(description: str) -> dict[str, Any]:
 def one_image(**fields: Mapping[str, Any]) -> dict[str, Any]:
     """The request body of one image: multipart field `file`, or the image itself."""
     formats = ("jpeg", "png", "webp", "gif")
-    raw = {f"image/{name}": {"schema": _BINARY} for name in formats}
-    return _body({"file": _BINARY, **fields}, required="file", others=raw)
+    raw = {f"image/{name}": {"schema": BINARY} for name in formats}
+    return _body({"file": BINARY, **fields}, required="file", others=raw)
 
 
 def many_images(**fields: Mapping[str, Any]) -> dict[str, Any]:
     """The request body of several images: repeated multipart field `files`."""
-    files = {"type": "array", "items": _BINARY, "minItems": 1}
+    files = {"type": "array", "items": BINARY, "minItems": 1}
     return _body({"files": files, **fields}, required="files", others={})
 
 
@@ -106,7 +106,23 @@ def _body(
 
 def install(app: FastAPI) -> None:
     """Complete the generated description with the schemas that no route returns as such."""
-    app.openapi = _description(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    generated = app.openapi
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            description = generated()
+            schemas = description["components"]["schemas"]
+            for model in (ProblemDocument, Report):
+                schema = model.model_json_schema(
+                    ref_template=_SCHEMA_REFERENCE, mode="serialization"
+                )
+                schemas.update(schema.pop("$defs", {}))
+                schemas[model.__name__] = schema
+            _require_keys(description)
+            app.openapi_schema = description
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way
 
 
 def _require_keys(description: dict[str, Any]) -> None:
@@ -127,29 +143,3 @@ def _require_keys(description: dict[str, Any]) -> None:
             elif rule := rule_of(method.upper(), path):
                 operation["security"] = [{"key": []}, {}]
                 operation["x-scopes"] = list(rule.scopes)
-
-
-def _description(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    def describe() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            description = get_openapi(
-                title=app.title,
-                version=app.version,
-                summary=app.summary,
-                description=app.description,
-                license_info=app.license_info,
-                tags=app.openapi_tags,
-                routes=app.routes,
-            )
-            schemas = description.setdefault("components", {}).setdefault("schemas", {})
-            for model in (ProblemDocument, Report):
-                schema = model.model_json_schema(
-                    ref_template=_SCHEMA_REFERENCE, mode="serialization"
-                )
-                schemas.update(schema.pop("$defs", {}))
-                schemas[model.__name__] = schema
-            _require_keys(description)
-            app.openapi_schema = description
-        return app.openapi_schema
-
-    return describe

@@ -57,7 +57,6 @@ def docs_page() -> FileResponse:
 @router.get(
     "/problems/{slug}",
     tags=["problems"],
-    operation_id="get_problem_type",
     dependencies=[NO_PARAMETERS],
     responses=problems("not-found"),
 )

@@ -11,6 +11,7 @@ from app.answers import FreshAnswer, Question
 from app.problems.problem import Problem
 from app.reports import HTML, PDF, REPORT_JSON, SUFFIXES, pdf_available
 from app.requests.negotiation import acceptable
+from app.routes.openapi import BINARY
 from app.service.service import Service
 from app.telemetry.request_id import request_id_of
 from attribution.report.document import Report
@@ -20,7 +21,6 @@ JSON = "application/json"
 OFFERED = (JSON, REPORT_JSON, HTML, PDF)
 VARY = {"Vary": "Accept"}
 
-_BINARY = {"type": "string", "format": "binary"}
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The attribution, or the report of it where `Accept` asks for one",
@@ -28,7 +28,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
         "content": {
             REPORT_JSON: {"schema": {"$ref": "#/components/schemas/Report"}},
             HTML: {"schema": {"type": "string"}},
-            PDF: {"schema": _BINARY},
+            PDF: {"schema": BINARY},
         },
     }
 }

@@ -13,12 +13,7 @@ from app.service.service import ServiceDependency
 router = APIRouter(prefix="/v1/report-key", tags=["attributions"], dependencies=[NO_PARAMETERS])
 
 
-@router.get(
-    "",
-    operation_id="get_report_key",
-    summary="The public key of signed reports",
-    responses=problems("no-signing-key"),
-)
+@router.get("", summary="The public key of signed reports", responses=problems("no-signing-key"))
 async def get_report_key(service: ServiceDependency) -> ReportKey:
     """Show the Ed25519 key that reports are signed with now; keep it to check old reports."""
     key = service.reporter.public_key

@@ -78,7 +78,6 @@ async def add_source_batch(
 
 @router.post(
     "/delete",
-    operation_id="delete_sources",
     summary="Delete sources by id or by sha256",
     dependencies=[NO_PARAMETERS, TAKES_JSON],
     responses=json_problems(),
@@ -98,7 +97,6 @@ def delete_sources(body: DeleteSources, holdings: HoldingsDependency) -> Deleted
 
 @router.get(
     "/export",
-    operation_id="export_sources",
     summary="Export sources as a manifest",
     response_class=StreamingResponse,
     responses={200: json_lines("One JSON object a line"), **problems()},

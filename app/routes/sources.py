@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -17,6 +18,7 @@ from app.requests.negotiation import NO_PARAMETERS, TAKES_JSON
 from app.requests.uploads import single_image
 from app.routes.metadata import METADATA_OF_ONE, read_metadata
 from app.routes.openapi import (
+    BINARY,
     image_problems,
     json_problems,
     one_image,
@@ -53,7 +55,6 @@ _ENTITY_TAG = {"ETag": {"description": "The revision.", "schema": {"type": "stri
 
 @router.post(
     "",
-    operation_id="add_source",
     summary="Add a source",
     status_code=201,
     responses={
@@ -93,7 +94,7 @@ async def add_source(
     )
 
 
-@router.get("", operation_id="list_sources", summary="List sources", responses=problems())
+@router.get("", summary="List sources", responses=problems())
 def list_sources(
     parameters: Annotated[ListParameters, Query()], holdings: HoldingsDependency
 ) -> SourcePage:
@@ -108,7 +109,6 @@ def list_sources(
 
 @router.get(
     "/{source_id}",
-    operation_id="get_source",
     summary="Show a source",
     dependencies=[NO_PARAMETERS],
     responses={200: {"headers": _ENTITY_TAG}, **problems("source-not-found")},
@@ -124,7 +124,6 @@ def get_source(
 
 @router.patch(
     "/{source_id}",
-    operation_id="update_source",
     summary="Change what is said about a source",
     dependencies=[NO_PARAMETERS, TAKES_JSON],
     responses={
@@ -152,7 +151,6 @@ def update_source(
 
 @router.delete(
     "/{source_id}",
-    operation_id="delete_source",
     summary="Delete a source",
     dependencies=[NO_PARAMETERS],
     responses=write_problems("source-not-found"),
@@ -167,13 +165,12 @@ def delete_source(source_id: SourceId, holdings: HoldingsDependency) -> DeletedS
 
 @router.get(
     "/{source_id}/thumbnail",
-    operation_id="get_thumbnail",
     summary="A small picture of a source",
     response_class=Response,
     responses={
         200: {
             "description": "A JPEG",
-            "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+            "content": {"image/jpeg": {"schema": BINARY}},
         },
         304: {"description": "Not modified"},
         **problems("source-not-found", "preview-missing"),
@@ -197,12 +194,7 @@ def get_thumbnail(
 
 def deleted_sources(deleted: Deleted, taken_down: Sequence[str] = ()) -> DeletedSources:
     """What a deletion did, as the API shows it."""
-    return DeletedSources(
-        source_ids=list(deleted.source_ids),
-        missing=list(deleted.missing),
-        generation=deleted.generation,
-        taken_down=list(taken_down),
-    )
+    return DeletedSources(**asdict(deleted), taken_down=list(taken_down))
 
 
 def source_filter(parameters: SourceParameters) -> SourceFilter:

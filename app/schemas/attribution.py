@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -58,10 +59,8 @@ EXAMPLE_PROBLEM: dict[str, Any] = {
 }
 
 
-class AttributionParameters(BaseModel):
+class AttributionParameters(BaseModel, extra="forbid"):
     """Query parameters of an attribution."""
-
-    model_config = ConfigDict(extra="forbid")
 
     top_k: int = Field(default=10, ge=1, le=100, description="Sources to list.")
     collection: list[CollectionName] = Field(
@@ -172,23 +171,17 @@ class Timings(BaseModel):
     def of(cls, timings: stages.Timings) -> Timings:
         """The seconds of an answer."""
         return cls(
-            decode=_milliseconds(timings.decode),
-            queue=_milliseconds(timings.queue),
-            encode=_milliseconds(timings.encode),
-            search=_milliseconds(timings.search),
-            explain=None if timings.explain is None else _milliseconds(timings.explain),
-            total=_milliseconds(timings.total),
+            **{
+                stage: None if seconds is None else round(seconds * 1000.0, 2)
+                for stage, seconds in asdict(timings).items()
+            }
         )
 
 
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000.0, 2)
-
-
-class AttributionDocument(BaseModel):
+class AttributionDocument(
+    BaseModel, json_schema_extra={"examples": [EXAMPLE]}, protected_namespaces=()
+):
     """One image's attribution. Returned shares, other and unattributed share sum to 1."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]}, protected_namespaces=())
 
     request_id: str
     model_id: str

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from attribution.catalog import Collection
 
 EXAMPLE: dict[str, Any] = {
     "name": "artists",
@@ -15,15 +18,18 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-class CollectionDocument(BaseModel):
+class CollectionDocument(BaseModel, json_schema_extra={"examples": [EXAMPLE]}):
     """A named set of sources."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     name: str
     description: str
     sources: int = Field(description="How many it holds.")
     created_at: datetime
+
+    @classmethod
+    def of(cls, collection: Collection) -> CollectionDocument:
+        """A collection of the catalog."""
+        return cls(**asdict(collection))
 
 
 class CollectionPage(BaseModel):

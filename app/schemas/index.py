@@ -55,10 +55,8 @@ class CalibrationDocument(Calibration):
         )
 
 
-class EncoderDocument(BaseModel):
+class EncoderDocument(BaseModel, protected_namespaces=()):
     """An encoder under which new sources are embedded."""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     model_id: str
     name: str = Field(description="What it is called, without the path of its folder.")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.schemas.text import CollectionName
 from attribution.catalog import Job
@@ -33,10 +34,8 @@ class JobQuestion(BaseModel):
     collection: list[CollectionName] | None = Field(description="null: all collections.")
 
 
-class JobDocument(BaseModel):
+class JobDocument(BaseModel, json_schema_extra={"examples": [EXAMPLE]}):
     """A job and how far it is."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     job_id: str
     state: Literal["queued", "running", "finished", "cancelled"]
@@ -56,24 +55,14 @@ class JobDocument(BaseModel):
     def of(cls, job: Job, *, kept: timedelta) -> JobDocument:
         """A job of the catalog, which is purged when it has been over for so long."""
         return cls(
-            job_id=job.job_id,
-            state=job.state,
-            total=job.total,
-            completed=job.completed,
-            failed=job.failed,
-            parameters=JobQuestion(**job.parameters),
-            created_at=job.created_at,
-            started_at=job.started_at,
-            ended_at=job.ended_at,
+            **asdict(job),
             expires_at=None if job.ended_at is None else job.ended_at + kept,
             results_url=f"/v1/jobs/{job.job_id}/results",
         )
 
 
-class ResultParameters(BaseModel):
+class ResultParameters(BaseModel, extra="forbid"):
     """Which results to read."""
-
-    model_config = ConfigDict(extra="forbid")
 
     after: int = Field(
         default=0, ge=0, le=2**31 - 1, description="`sequence` of the last result already read."

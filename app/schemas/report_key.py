@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 EXAMPLE: dict[str, Any] = {
     "algorithm": "Ed25519",
@@ -16,10 +16,8 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-class ReportKey(BaseModel):
+class ReportKey(BaseModel, json_schema_extra={"examples": [EXAMPLE]}):
     """An Ed25519 public key (RFC 8032); what a report's signature covers: docs/report.md."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     algorithm: Literal["Ed25519"] = "Ed25519"
     key_id: str = Field(description="First 16 hex digits of the SHA-256 of the key's 32 bytes.")

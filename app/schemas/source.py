@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -35,10 +36,8 @@ def thumbnail_url(source_id: str) -> str:
     return f"/v1/sources/{source_id}/thumbnail"
 
 
-class SourceMetadata(BaseModel):
+class SourceMetadata(BaseModel, extra="forbid"):
     """What is known of a new source."""
-
-    model_config = ConfigDict(extra="forbid")
 
     uri: Uri | None = Field(
         default=None, description="Comes back unchanged in answers; unset: the file's name."
@@ -64,10 +63,8 @@ class SourcePatch(BaseModel):
     metadata: dict[str, JsonValue] | None = None
 
 
-class SourceDocument(BaseModel):
+class SourceDocument(BaseModel, json_schema_extra={"examples": [EXAMPLE]}):
     """An image the operator holds."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     source_id: str
     collection: str
@@ -88,23 +85,7 @@ class SourceDocument(BaseModel):
     @classmethod
     def of(cls, source: Source) -> SourceDocument:
         """A source of the catalog."""
-        return cls(
-            source_id=source.source_id,
-            collection=source.collection,
-            sha256=source.sha256,
-            uri=source.uri,
-            title=source.title,
-            creator=source.creator,
-            licence=source.licence,
-            metadata=dict(source.metadata),
-            width=source.width,
-            height=source.height,
-            format=source.format,
-            created_at=source.created_at,
-            updated_at=source.updated_at,
-            revision=source.revision,
-            thumbnail_url=thumbnail_url(source.source_id),
-        )
+        return cls(**asdict(source), thumbnail_url=thumbnail_url(source.source_id))
 
 
 class AddedSource(BaseModel):
@@ -146,10 +127,8 @@ class SourcePage(BaseModel):
     next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
 
 
-class SourceParameters(BaseModel):
+class SourceParameters(BaseModel, extra="forbid"):
     """Filters: each that is given must match exactly."""
-
-    model_config = ConfigDict(extra="forbid")
 
     collection: list[CollectionName] = Field(
         default=[], max_length=100, description="Repeat it for several; unset: all."
@@ -169,18 +148,14 @@ class ListParameters(SourceParameters):
     )
 
 
-class AddParameters(BaseModel):
+class AddParameters(BaseModel, extra="forbid"):
     """Where new sources go."""
-
-    model_config = ConfigDict(extra="forbid")
 
     collection: CollectionName = Field(default="default", description="It must exist.")
 
 
-class ThumbnailParameters(BaseModel):
+class ThumbnailParameters(BaseModel, extra="forbid"):
     """How large a thumbnail."""
-
-    model_config = ConfigDict(extra="forbid")
 
     size: int = Field(default=256, ge=64, le=512, description="Pixels on the long side, at most.")
 

@@ -23,7 +23,7 @@ from attribution.ingestion.adding import Intake, add_each, new_source
 from attribution.ingestion.companions import keeping_no_source_out
 from models.images.previews import make_preview
 
-Rows = dict[str, NDArray[np.float32]]
+RowsByEncoder = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,9 @@ def _ordinary(item: Embedded | BaseException) -> Embedded | Exception:
     raise item
 
 
-async def _rows_of_others(live: Live, item: Embedded | Exception) -> Rows:
+async def _rows_of_others(live: Live, item: Embedded | Exception) -> RowsByEncoder:
     """The rows of an image under further encoders, as far as those work."""
-    rows: Rows = {}
+    rows: RowsByEncoder = {}
     if isinstance(item, Embedded):
         for model_id, embedder in live.companions.items():
             with keeping_no_source_out(model_id):
@@ -104,7 +104,7 @@ def _add(
     service: Service,
     arrivals: Sequence[Arrival],
     embedded: Sequence[Embedded | Exception],
-    others: Sequence[Rows],
+    others: Sequence[RowsByEncoder],
     collection: str,
 ) -> Intake:
     sources = [
@@ -121,7 +121,9 @@ def _add(
     )
 
 
-def _new_source(arrival: Arrival, embedded: Embedded, others: Rows, collection: str) -> NewSource:
+def _new_source(
+    arrival: Arrival, embedded: Embedded, others: RowsByEncoder, collection: str
+) -> NewSource:
     stated = arrival.known.model_dump()
     if stated["uri"] is None:
         stated["uri"] = arrival.upload.filename

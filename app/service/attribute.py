@@ -13,8 +13,9 @@ from starlette.concurrency import run_in_threadpool
 
 from app.access.caller import Caller
 from app.answers import Explained, FreshAnswer, Question, ask
-from app.inference.batcher import BatcherClosedError, InferenceError
+from app.inference.batcher import BatcherClosedError
 from app.inference.embedder import Embedded
+from app.inference.forward_pass import InferenceError
 from app.inference.upload import Upload
 from app.schemas.attribution import AttributionParameters, ExplainableParameters
 from app.service.service import Service

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, cast
 
 import torch
@@ -16,12 +17,13 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from app.access.first_key import guard
-from app.encoders.gallery import Vision, vision_of
+from app.encoders.gallery import vision_of
 from app.encoders.live import Live, Serving
+from app.encoders.load import Vision
 from app.encoders.switch import Switch
 from app.inference.activities import Activities
 from app.inference.watchdog import Watchdog
-from app.jobs.answerer import LiveAnswerer
+from app.jobs.answerer import answer_live
 from app.jobs.worker import JobWorker
 from app.problems.problem import Problem
 from app.reports import Reporter
@@ -174,7 +176,7 @@ def open_service(
         searching = stack.enter_context(ThreadPoolExecutor(_SEARCHES, "searching"))
         worker = JobWorker(
             catalog.jobs,
-            LiveAnswerer(catalog.jobs, switch.live, metrics),
+            partial(answer_live, catalog.jobs, switch.live, metrics),
             calibrating=switch.live().serving.calibrating,
             retention=timedelta(hours=settings.job_retention_hours),
             watcher=metrics,

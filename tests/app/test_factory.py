@@ -5,7 +5,7 @@ import socket
 import httpx
 import pytest
 
-from app.encoders.gallery import Vision
+from app.encoders.load import Vision
 from app.factory import open_app
 from app.server import run_beside
 from attribution.maintenance import FolderInUse, folder_lock

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 import uvicorn
 
-from app.encoders.gallery import Vision
+from app.encoders.load import Vision
 from app.factory import open_app
 from app.settings import Settings
 from attribution.catalog import Catalog, CatalogBusy

@@ -18,7 +18,7 @@ SERVICE = """
 import sys, time
 from pathlib import Path
 import app.factory, app.server
-from app.encoders.gallery import Vision
+from app.encoders.load import Vision
 from app.telemetry.logs import configure
 from app.settings import Settings
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from app.encoders.gallery import Vision
+from app.encoders.load import Vision
 from app.factory import open_app
 from app.server import run_beside
 from app.service.service import Service

@@ -14,7 +14,6 @@ from app.cli.asking import open_for_asking, question_of
 from app.cli.batch.remote import Results, answer_remotely
 from app.cli.batch.results import open_results
 from app.cli.console import fail, out, progress, warn
-from app.cli.options import encoder_settings_from
 from app.schemas.attribution import AttributionDocument
 from app.schemas.problem import ProblemDocument
 from app.settings import Settings
@@ -71,7 +70,9 @@ def batch_command(
                     parameters["alpha"] = alpha
                 answers = answer_remotely(url, _key(key_file), images, parameters, written)
             elif waiting:
-                settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
+                settings = options.encoder_settings_from(
+                    data=data, encoder=encoder, weights=weights
+                )
                 question = question_of(settings, collections=collection, alpha=alpha, top_k=top_k)
                 answers = _answer_here(settings, question, waiting)
             for path, result in answers:

@@ -11,7 +11,7 @@ from app.cli.console import out, progress, warn
 from app.cli.failures import BadInvocation
 from app.cli.train.progress import background_progress
 from app.encoders.background import FEWEST_APART, save_extension
-from app.encoders.gallery import Vision
+from app.encoders.load import Vision
 from app.settings import Settings
 from attribution.calibration import SMALLEST_STRATUM, StratumNull
 from attribution.synthesis.background import StrataSizes, expected, make_background

@@ -13,9 +13,9 @@ from rich.table import Table
 from app.cli import options
 from app.cli.calibrate.background import keep_addition, make_addition
 from app.cli.console import flush_right, out, print_json, progress
-from app.cli.options import encoder_settings_from
 from app.encoders.background import extended
-from app.encoders.gallery import Gallery, Vision, load_vision, open_gallery
+from app.encoders.gallery import Gallery, open_gallery
+from app.encoders.load import Vision, load_vision
 from attribution.calibration.shares.fitting import Examples, FitFigures, cross_validated, fit, score
 from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.calibration.shares.newest import default_shares
@@ -83,7 +83,7 @@ def calibrate_command(
     takes the result up within seconds. p-values and decisions do not depend on it, but on the
     background, which --background extends.
     """
-    settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
+    settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     vision, added = load_vision(settings), None
     if background is not None:
         added = make_addition(vision, background)

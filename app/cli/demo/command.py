@@ -23,10 +23,9 @@ from rich.text import Text
 
 from app.cli import options
 from app.cli.console import out, progress
-from app.cli.demo.contact_sheet import Cell, Row, contact_sheet
+from app.cli.demo.contact_sheet import Cell, contact_sheet
 from app.cli.demo.running import running
-from app.cli.options import settings_from
-from app.encoders.gallery import load_vision
+from app.encoders.load import load_vision
 from app.settings import Settings
 from attribution.catalog import Catalog
 from attribution.ingestion import ingest, read_manifest
@@ -47,38 +46,38 @@ TWO_SOURCES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class Synthetic:
     """A synthetic image and the names of the photographs it was made from."""
 
     path: Path
     truth: tuple[str, ...]
 
+    @property
+    def held(self) -> bool:
+        """Whether the photographs are in the gallery at all."""
+        return KEPT_OUT not in self.truth
+
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the service answered, beside the truth."""
+class Told:
+    """What the service answered about an image, beside the truth."""
 
-    query: Query
+    image: Synthetic
     answer: dict[str, Any]
 
     @property
-    def found(self) -> tuple[str, ...]:
-        """Names of the ranked sources."""
-        return tuple(source["title"] for source in self.answer["sources"])
-
-    @property
-    def held(self) -> bool:
-        """Whether the sources are in the gallery at all."""
-        return KEPT_OUT not in self.query.truth
+    def decision(self) -> str:
+        """In words."""
+        return str(self.answer["decision"] or "ranked only").replace("_", " ")
 
     @property
     def right(self) -> bool:
         """One source: at rank 1. Two: both among the first five. None held: none claimed."""
-        if not self.held:
+        truth = self.image.truth
+        if not self.image.held:
             return bool(self.answer["decision"] == "no_source_found")
-        if len(self.query.truth) == 1:
-            return self.found[:1] == self.query.truth
-        return set(self.query.truth) <= set(self.found[:TOP_K])
+        found = [source["title"] for source in self.answer["sources"]]
+        return set(truth) <= set(found[: 1 if len(truth) == 1 else TOP_K])
 
 
 def demo_command(
@@ -101,54 +100,55 @@ def demo_command(
     truth, and draws a contact sheet. Goes on serving until Ctrl-C. Exits with 1 when an answer is
     wrong.
     """
-    settings = settings_from(
+    settings = options.settings_from(
         data=folder / "data", encoder=encoder, host="127.0.0.1", port=port
     ).model_copy(update={"database_url": None})  # never the caller's own catalog
     photographs = bundled_photographs()
-    queries = _synthetic(photographs, folder, singles, pairs, seed)
+    images = _synthetic(photographs, folder, singles, pairs, seed)
     vision = load_vision(settings)
     _ingest(photographs, folder, settings, vision.encoder)
     with running(settings, vision) as address:
-        outcomes = _ask(address, queries)
-        _print(outcomes)
-        sheet = folder / "contact-sheet.png"
-        _draw(address, outcomes).save(sheet)
-        right = sum(outcome.right for outcome in outcomes)
-        out.print(f"\n{right} of {len(outcomes)} answers are right. Contact sheet: {sheet}")
+        with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
+            answers = [_ask(client, image) for image in images]
+            _print(answers)
+            sheet = folder / "contact-sheet.png"
+            _draw(client, answers).save(sheet)
+        right = sum(told.right for told in answers)
+        out.print(f"\n{right} of {len(answers)} answers are right. Contact sheet: {sheet}")
         if not leave:
             out.print(
                 f"The service runs at {address} (API reference: {address}/docs). "
                 "Drop an image on the page, or:\n"
-                f"  curl -F file=@{queries[0].path} {address}/v1/attributions\n"
+                f"  curl -F file=@{images[0].path} {address}/v1/attributions\n"
                 "Ctrl-C stops it."
             )
             _wait_for_interrupt()
-    if right < len(outcomes):
+    if right < len(answers):
         raise typer.Exit(1)
 
 
 def _synthetic(
     photographs: Sequence[Photograph], folder: Path, singles: int, pairs: int, seed: int
-) -> list[Query]:
+) -> list[Synthetic]:
     """Make the synthetic images; those that an earlier run has made are taken as they are."""
-    images = {photo.name: photo.image for photo in photographs}
+    pictures = {photo.name: photo.image for photo in photographs}
     wanted = [(name,) for name in ONE_SOURCE[:singles]] + [*TWO_SOURCES[:pairs], (KEPT_OUT,)]
     made = folder / f"synthetic-{seed}"
     made.mkdir(parents=True, exist_ok=True)
-    queries = [Query(made / f"{'-with-'.join(truth)}.png", truth) for truth in wanted]
+    images = [Synthetic(made / f"{'-with-'.join(truth)}.png", truth) for truth in wanted]
     with progress() as bar:
-        for query in bar.track(queries, description="Making synthetic images"):
-            if query.path.exists():
+        for image in bar.track(images, description="Making synthetic images"):
+            if image.path.exists():
                 continue
-            sources = [images[name] for name in query.truth]
+            sources = [pictures[name] for name in image.truth]
             if len(sources) == 1:
                 picture = from_one(sources[0], seed=seed)
             else:
                 picture = from_two(sources[0], sources[1], seed=seed)
-            aside = query.path.with_suffix(".part")
+            aside = image.path.with_suffix(".part")
             picture.save(aside, format="PNG")
-            aside.replace(query.path)
-    return queries
+            aside.replace(image.path)
+    return images
 
 
 def _ingest(
@@ -175,57 +175,48 @@ def _ingest(
     )
 
 
-def _ask(address: str, queries: Sequence[Query]) -> list[Outcome]:
-    outcomes = []
-    with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
-        for query in queries:
-            with query.path.open("rb") as file:
-                response = client.post(
-                    "/v1/attributions", params={"top_k": TOP_K}, files={"file": file}
-                )
-            response.raise_for_status()
-            outcomes.append(Outcome(query, response.json()))
-    return outcomes
+def _ask(client: httpx.Client, image: Synthetic) -> Told:
+    with image.path.open("rb") as file:
+        response = client.post("/v1/attributions", params={"top_k": TOP_K}, files={"file": file})
+    response.raise_for_status()
+    return Told(image, response.json())
 
 
-def _print(outcomes: Sequence[Outcome]) -> None:
+def _print(answers: Sequence[Told]) -> None:
     table = Table(title="Synthetic images and where the service says they came from")
     for column in ("made from", "decision", "p"):
         table.add_column(column, no_wrap=True)
     table.add_column("ranked sources: score, share (* attributed)")
     table.add_column("right", no_wrap=True)
-    for outcome in outcomes:
-        answer = outcome.answer
+    for told in answers:
+        answer, image = told.answer, told.image
         ranked = "  ".join(
             f"{source['title']} {source['score']:.1f} {source['share']:.0%}"
             + ("*" if source["attributed"] else "")
-            for source in answer["sources"][: 3 if len(outcome.query.truth) == 1 else TOP_K]
+            for source in answer["sources"][: 3 if len(image.truth) == 1 else TOP_K]
         )
-        made_from = " + ".join(outcome.query.truth) + ("" if outcome.held else " (not held)")
+        made_from = " + ".join(image.truth) + ("" if image.held else " (not held)")
         p_value = "-" if answer["p_value"] is None else f"{answer['p_value']:.4f}"
-        decision = (answer["decision"] or "ranked only").replace("_", " ")
-        right = Text("yes") if outcome.right else Text("no", style="red")
-        table.add_row(made_from, decision, p_value, ranked, right)
+        right = Text("yes") if told.right else Text("no", style="red")
+        table.add_row(made_from, told.decision, p_value, ranked, right)
     out.print(table)
 
 
-def _draw(address: str, outcomes: Sequence[Outcome]) -> Image.Image:
+def _draw(client: httpx.Client, answers: Sequence[Told]) -> Image.Image:
     rows = []
-    with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
-        for outcome in outcomes:
-            cells = [
-                Cell(
-                    Image.open(io.BytesIO(client.get(source["thumbnail_url"]).content)),
-                    (f"{source['rank']}. {source['title']}",
-                     f"share {source['share']:.0%}, p {source['p_value']:.2g}"
-                     if source["p_value"] is not None else f"share {source['share']:.0%}"),
-                    true=source["title"] in outcome.query.truth,
-                )
-                for source in outcome.answer["sources"]
-            ]  # fmt: skip
-            verdict = (outcome.answer["decision"] or "ranked only").replace("_", " ")
-            query = Cell(Image.open(outcome.query.path), (" + ".join(outcome.query.truth), verdict))
-            rows.append(Row(query, cells))
+    for told in answers:
+        cells = [
+            Cell(
+                Image.open(io.BytesIO(client.get(source["thumbnail_url"]).content)),
+                (f"{source['rank']}. {source['title']}",
+                 f"share {source['share']:.0%}, p {source['p_value']:.2g}"
+                 if source["p_value"] is not None else f"share {source['share']:.0%}"),
+                true=source["title"] in told.image.truth,
+            )
+            for source in told.answer["sources"]
+        ]  # fmt: skip
+        lines = (" + ".join(told.image.truth), told.decision)
+        rows.append((Cell(Image.open(told.image.path), lines), cells))
     return contact_sheet(rows, title="Query (blue), then its ranked sources; true ones are green")
 
 

@@ -21,26 +21,21 @@ class Cell:
     true: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A query and the sources listed for it, best first."""
+def contact_sheet(rows: Sequence[tuple[Cell, Sequence[Cell]]], *, title: str) -> Image.Image:
+    """Draw queries below each other, and beside each the sources listed for it, best first.
 
-    query: Cell
-    sources: Sequence[Cell]
-
-
-def contact_sheet(rows: Sequence[Row], *, title: str) -> Image.Image:
-    """Draw the rows below each other; true sources have a green frame, queries a blue one."""
-    columns = 1 + max((len(row.sources) for row in rows), default=0)
+    True sources have a green frame, queries a blue one.
+    """
+    columns = 1 + max((len(sources) for _, sources in rows), default=0)
     width = GAP + columns * (CELL + GAP) + GAP
     height = 40 + len(rows) * (CELL + TEXT + GAP) + GAP
     sheet = Image.new("RGB", (width, height), _PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((GAP, 12), title, fill=_INK, font=ImageFont.load_default(16))
-    for number, row in enumerate(rows):
+    for number, (query, sources) in enumerate(rows):
         top = 40 + number * (CELL + TEXT + GAP)
-        _draw(sheet, row.query, GAP, top, frame=_QUERY)
-        for place, cell in enumerate(row.sources, start=1):
+        _draw(sheet, query, GAP, top, frame=_QUERY)
+        for place, cell in enumerate(sources, start=1):
             left = 2 * GAP + place * (CELL + GAP)
             _draw(sheet, cell, left, top, frame=_TRUE if cell.true else None)
     return sheet

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from app.encoders.gallery import Vision
+from app.encoders.load import Vision
 from app.factory import open_app
 from app.server import run_beside
 from app.settings import Settings

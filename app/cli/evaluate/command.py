@@ -9,7 +9,7 @@ from functools import partial
 from app.cli.console import out
 from app.cli.evaluate import options
 from app.cli.evaluate.methods import fitting_images, wanted_baselines
-from app.cli.evaluate.ranks import Comparison, evaluate_ranks
+from app.cli.evaluate.ranks import evaluate_ranks
 from app.cli.failures import BadInvocation
 from app.cli.train.recipes import refuse_device
 from attribution.evaluation.benchmark.formats import read_benchmark
@@ -79,19 +79,20 @@ def evaluate_command(
         )
     else:
         wanted = wanted_baselines(baseline, everything=baselines)
-        comparison = Comparison(
+        fitting = fitting_images(wanted, fit_images, background, head_images)
+        evaluate_ranks(
+            read(),
             conditions=conditions,
             protocol=protocol,
-            encoders=encoder or ["bundled"],
+            encoder_names=encoder or ["bundled"],
             baselines=wanted,
-            fitting=fitting_images(wanted, fit_images, background, head_images),
+            fitting=fitting,
             mirrored=mirrored,
             per_method=per_method,
             against=against,
             device=device,
             out_folder=out_folder,
         )
-        evaluate_ranks(read(), comparison)
     out.print(f"{time.perf_counter() - started:.0f} s")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from rich.table import Table
 
@@ -38,14 +40,13 @@ def _false_attribution(report: DecisionReport) -> Table:
         LEFT_OUT,
     )
     rates = {(e.condition, e.set, e.left_out, e.alpha): e.rate for e in report.false_attribution}
-    before = ""
+    rows = []
     for condition, name, left_out in dict.fromkeys(key[:3] for key in rates):
         cells = [rates[condition, name, left_out, alpha] for alpha in report.alphas]
         counts = (str(cells[0].total), str(cells[0].groups))
         label = _label(name or "all of these", left_out=left_out)
-        _add(table, before, condition, label, *counts, *map(_rate, cells))
-        before = condition
-    return table
+        rows.append((condition, label, *counts, *map(_rate, cells)))
+    return _by_condition(table, rows)
 
 
 def _uniformity(report: DecisionReport) -> Table:
@@ -56,16 +57,15 @@ def _uniformity(report: DecisionReport) -> Table:
         ("n", "distance", "excess", "95 %", *quantiles),
         LEFT_OUT,
     )
-    before = ""
+    rows = []
     for each in report.uniformity:
         fit = each.fit
         band = _figure(fit.band) if each.groups == fit.queries else "-"
         figures = (_figure(fit.distance), _figure(fit.excess), band)
         shown = [_figure(fit.quantiles[level]) for level in _SHOWN_QUANTILES]
         label = _label(each.set, left_out=each.left_out)
-        _add(table, before, each.condition, label, str(fit.queries), *figures, *shown)
-        before = each.condition
-    return table
+        rows.append((each.condition, label, str(fit.queries), *figures, *shown))
+    return _by_condition(table, rows)
 
 
 def _power(report: DecisionReport) -> Table:
@@ -74,23 +74,22 @@ def _power(report: DecisionReport) -> Table:
         ("queries", "set"),
         ("alpha", "attributed", "power", "misattributed", "any wrong"),
     )
-    before = ""
+    rows = []
     for each in report.power:
         rate = each.power
         labels = dict(zip(report.alphas, (each.set, f"n = {rate.total}"), strict=False))
-        _add(
-            table,
-            before,
-            each.condition,
-            labels.get(each.alpha, f"{rate.groups} groups"),
-            f"{each.alpha:g}",
-            _figure(each.attributed.value),
-            _rate(rate),
-            "-" if each.misattribution is None else _rate(each.misattribution),
-            _figure(each.wrongly_named.value),
+        rows.append(
+            (
+                each.condition,
+                labels.get(each.alpha, f"{rate.groups} groups"),
+                f"{each.alpha:g}",
+                _figure(each.attributed.value),
+                _rate(rate),
+                "-" if each.misattribution is None else _rate(each.misattribution),
+                _figure(each.wrongly_named.value),
+            )
         )
-        before = each.condition
-    return table
+    return _by_condition(table, rows)
 
 
 def _false_discovery(report: DecisionReport) -> Table:
@@ -100,13 +99,12 @@ def _false_discovery(report: DecisionReport) -> Table:
         ("alpha", *(f"{share:.0%}" for share in PREVALENCES)),
     )
     found = {(e.condition, e.set, e.alpha, e.prevalence): e for e in report.false_discovery}
-    before = ""
+    rows = []
     for condition, name, alpha in dict.fromkeys(key[:3] for key in found):
         cells = [_discovery(found[condition, name, alpha, share]) for share in PREVALENCES]
         label = name if alpha == report.alphas[0] else ""
-        _add(table, before, condition, label, f"{alpha:g}", *cells)
-        before = condition
-    return table
+        rows.append((condition, label, f"{alpha:g}", *cells))
+    return _by_condition(table, rows)
 
 
 def _shares(report: DecisionReport) -> Table:
@@ -115,16 +113,15 @@ def _shares(report: DecisionReport) -> Table:
         ("queries", "share"),
         ("n", "mean", "true", "error", "Brier", "log", "Brier gain"),
     )
-    before = ""
+    rows = []
     for each in report.reliability:
         scores = ("", "", "")
         if not each.set:
             scores = (_score(each.brier), _score(each.log), _gain(each.brier.difference))
         figures = map(_figure, (each.claimed, each.true, each.calibration_error))
         name = f"  {each.set}" if each.set else each.kind
-        _add(table, before, each.condition, name, str(each.queries), *figures, *scores)
-        before = each.condition
-    return table
+        rows.append((each.condition, name, str(each.queries), *figures, *scores))
+    return _by_condition(table, rows)
 
 
 def _risk(report: DecisionReport) -> Table:
@@ -145,14 +142,13 @@ def _risk(report: DecisionReport) -> Table:
     return table
 
 
-def _add(table: Table, before: str, condition: str, *cells: str) -> None:
-    """A row; the condition is said where it changes."""
-    if condition == before:
-        table.add_row("", *cells)
-        return
-    if before:
+def _by_condition(table: Table, rows: Iterable[tuple[str, ...]]) -> Table:
+    """With these rows; what they begin with, the condition, is said where it changes."""
+    for condition, group in groupby(rows, key=itemgetter(0)):
         table.add_section()
-    table.add_row(condition, *cells)
+        for number, (_, *cells) in enumerate(group):
+            table.add_row(condition if number == 0 else "", *cells)
+    return table
 
 
 def _alphas(report: DecisionReport) -> list[str]:

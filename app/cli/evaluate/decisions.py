@@ -12,7 +12,8 @@ from app.cli.console import out, progress, warn
 from app.cli.evaluate.decision_tables import decision_tables
 from app.cli.failures import BadInvocation
 from app.cli.options import settings_from
-from app.encoders.gallery import Vision, load_vision, open_gallery
+from app.encoders.gallery import open_gallery
+from app.encoders.load import Vision, load_vision
 from app.settings import Settings
 from attribution.catalog import Catalog
 from attribution.evaluation.benchmark.cases import Benchmark

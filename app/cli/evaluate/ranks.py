@@ -29,50 +29,44 @@ from models.encoder import Encoder
 RESULT = "evaluation.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What the command line says about the methods to compare.
+def evaluate_ranks(
+    benchmark: Benchmark,
+    *,
+    conditions: Sequence[str],
+    protocol: Protocol,
+    encoder_names: Sequence[str],
+    baselines: Sequence[str],
+    fitting: Fitting | None,
+    mirrored: bool,
+    per_method: bool,
+    against: str | None,
+    device: str,
+    out_folder: Path | None,
+) -> None:
+    """Describe all images by every method, rank, and print what the ranks were worth.
 
-    `baselines` are names, `conditions` what is done to the queries; without `against` the methods
-    are compared with the first.
+    Each method is compared with the one named `against`, or with the first.
     """
-
-    conditions: tuple[str, ...]
-    protocol: Protocol
-    encoders: Sequence[str]
-    baselines: tuple[str, ...]
-    fitting: Fitting | None
-    mirrored: bool
-    per_method: bool
-    against: str | None
-    device: str
-    out_folder: Path | None
-
-
-def evaluate_ranks(benchmark: Benchmark, asked: Comparison) -> None:
-    """Describe all images by every method, rank, and print what the ranks were worth."""
-    if "supervised" in asked.baselines:  # better said now than when every image is described
+    if "supervised" in baselines:  # better said now than when every image is described
         require_groups([[truth.key for truth in case.truths] for case in benchmark.ranked])
-    encoders = load_encoders(asked.encoders, asked.device)
+    encoders = load_encoders(encoder_names, device)
     with progress() as bar:
         task = bar.add_task("Fitting baselines", total=None)
-        methods = methods_of(
-            encoders, mirrored=asked.mirrored, baselines=asked.baselines, fitting=asked.fitting
-        )
+        methods = methods_of(encoders, mirrored=mirrored, baselines=baselines, fitting=fitting)
         bar.update(task, total=0)
-    reference = _reference(asked.against, methods)
+    reference = _reference(against, methods)
     pairs = _TruePairs(encoders)
     with progress() as bar:
         task = bar.add_task("Describing images")
         result = evaluate(
             benchmark,
             methods,
-            conditions=asked.conditions,
-            protocol=asked.protocol,
+            conditions=conditions,
+            protocol=protocol,
             on_images=lambda done, total: bar.update(task, completed=done, total=total),
             on_pairs=pairs,
         )
-    summaries = [summarise(result, each, per_method=asked.per_method) for each in result.rankings]
+    summaries = [summarise(result, each, per_method=per_method) for each in result.rankings]
     differences = [
         difference(result, method, reference, condition)
         for condition in result.conditions
@@ -80,7 +74,7 @@ def evaluate_ranks(benchmark: Benchmark, asked: Comparison) -> None:
         if method != reference
     ]
     _show(result, reference, summaries, differences, pairs.found)
-    if asked.out_folder is None:
+    if out_folder is None:
         return
     from attribution.evaluation.pictures.rank_pictures import write_pictures  # noqa: PLC0415 - only for --out
 
@@ -89,9 +83,9 @@ def evaluate_ranks(benchmark: Benchmark, asked: Comparison) -> None:
         "encoders": {name: encoder.model_id for name, encoder in encoders.items()},
         "true_pairs": {name: asdict(found) for name, found in pairs.found.items()},
     }
-    write_json(asked.out_folder / RESULT, result, summaries, differences, extra)
-    write_pictures(result, benchmark, asked.out_folder)
-    out.print(f"{asked.out_folder}: {RESULT} and pictures")
+    write_json(out_folder / RESULT, result, summaries, differences, extra)
+    write_pictures(result, benchmark, out_folder)
+    out.print(f"{out_folder}: {RESULT} and pictures")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from app.cli.asking import open_for_asking, question_of
 from app.cli.console import flush_right, out, print_json
 from app.cli.explain.picture import ShownSource, explanation_picture
 from app.cli.failures import BadInvocation
-from app.cli.options import encoder_settings_from, require_folder
 from app.cli.wording import decision_in_words, source_name
 from attribution.answer import Attribution, RankedSource
 from attribution.explanation import Explanation, Previewed
@@ -39,10 +38,10 @@ def explain_command(
     Where no source is attributed, the first 3 listed are drawn, which accuses nobody, and no
     region is assigned. Resemblance of a region is not proof that it was taken from there.
     """
-    require_folder(out_file)
+    options.require_folder(out_file)
     if out_file.suffix.lower() != ".png":
         raise BadInvocation(f"--out {out_file}: a PNG is written, so its name ends in .png")
-    settings = encoder_settings_from(data=data, encoder=encoder, weights=weights)
+    settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     question = question_of(settings, collections=collection, alpha=alpha)
     with open_for_asking(settings, question) as asking:
         answered = asking.ask_one(image)

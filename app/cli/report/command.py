@@ -13,7 +13,6 @@ from typer.core import TyperGroup
 
 from app.cli import options
 from app.cli.console import fail, out, show
-from app.cli.options import encoder_settings_from, settings_from
 
 EXIT_CODES = {
     "valid": 0,
@@ -56,7 +55,7 @@ def report_command(
     from app.cli.asking import question_of  # noqa: PLC0415  # torch; `verify` needs none
     from app.cli.report.making import make_report  # noqa: PLC0415
 
-    settings = encoder_settings_from(
+    settings = options.encoder_settings_from(
         data=data, encoder=encoder, weights=weights, signing_key=signing_key
     )
     question = question_of(settings, collections=collection, alpha=alpha, top_k=top_k)
@@ -90,7 +89,7 @@ def verify_command(
     from attribution.report.verification import verify  # noqa: PLC0415
 
     data = file.read_bytes()
-    own = settings_from().signing_key
+    own = options.settings_from().signing_key
     trusted = None
     if public_key is not None:
         trusted = load_public_key(public_key)

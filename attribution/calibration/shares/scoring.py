@@ -32,7 +32,7 @@ class EqualMassBins:
 
 
 def log_score(
-    probabilities: ArrayLike, credit: ArrayLike, weights: ArrayLike | None = None
+    probabilities: ArrayLike, credit: ArrayLike, weights: NDArray[np.float64] | None = None
 ) -> float:
     r"""Mean of :math:`-\sum_c y_c \log p_c` in nats; smaller is better (Good, 1952).
 
@@ -47,7 +47,7 @@ def log_score(
 
 
 def brier_score(
-    probabilities: ArrayLike, credit: ArrayLike, weights: ArrayLike | None = None
+    probabilities: ArrayLike, credit: ArrayLike, weights: NDArray[np.float64] | None = None
 ) -> float:
     r"""Mean of :math:`E \sum_c (p_c - 1[c \text{ drawn}])^2`; smaller is better (Brier, 1950).
 

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from app.access.first_key import Unguarded, guard
-from app.encoders.gallery import Vision
+from app.encoders.load import Vision
 from app.factory import open_app
 from app.settings import Settings
 from attribution.catalog import Catalog

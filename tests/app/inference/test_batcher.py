@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.inference.batcher import Batcher, BatcherClosedError, InferenceError
+from app.inference.batcher import Batcher, BatcherClosedError
+from app.inference.forward_pass import InferenceError
 from tests.support.waiting import PATIENCE
 
 POISON = 13.0

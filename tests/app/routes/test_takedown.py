@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from app.encoders.gallery import Vision
+from app.encoders.load import Vision
 from app.service.service import open_service
 from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import FolderInUse, erase

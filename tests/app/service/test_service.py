@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.encoders.gallery import Vision
+from app.encoders.load import Vision
 from app.problems.types import PROBLEM_TYPES
 from app.service.service import open_service
 from app.settings import Settings
