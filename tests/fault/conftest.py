@@ -4,16 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.fault.service_process import Forks, ServiceProcess, services
-
-
-@pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    with Forks() as process:
-        yield process
+from tests.fault.service_process import ServiceProcess, services
 
 
 @pytest.fixture
-def start(forks, tmp_path) -> Iterator[Callable[..., ServiceProcess]]:
-    with services(forks, tmp_path / "data") as started:
+def start(tmp_path) -> Iterator[Callable[..., ServiceProcess]]:
+    with services(tmp_path / "data") as started:
         yield started

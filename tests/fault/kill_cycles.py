@@ -1,18 +1,21 @@
 """Cycles of mixed writes and ``kill -9`` against a real service, checked after every restart."""
 
+import os
 import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import httpx
 
-from attribution.catalog import Catalog
+from attribution.catalog import Catalog, CatalogBusy
 from tests.fault.mixed_writes import Writer
-from tests.fault.service_process import Forks, ServiceProcess, end
+from tests.fault.service_process import ServiceProcess, end
+from tests.support.forks import Fork, write_to
 
 COLLECTIONS = ("default", "art", "press")
 SETTINGS = {"query_rate": 0, "curate_rate": 0, "admin_rate": 0, "snapshot_seconds": 0.5}
@@ -88,8 +91,42 @@ def _status(client: httpx.Client, token: str) -> int:
     return response.status_code
 
 
+def curate(folder, ledger, seed, active):
+    """Makes and revokes keys and compacts beside the service, as the command line does.
+
+    Says in a file what it is about to do and what it has done. Never returns.
+    """
+    write_to(folder.parent / "service.log")
+    moves = random.Random(seed)
+    log = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    active = dict(active)
+    with Catalog.open(folder) as catalog:
+        for number in count():
+            what = moves.choices(["make", "revoke", "compact"], [6, 5, 1])[0]
+            if what == "make" and len(active) < 6:
+                issued = catalog.keys.create(f"{seed}-{number}", scopes=["query", "curate"])
+                active[issued.key.key_id] = issued.token
+                _say(log, "made", issued.key.key_id, issued.token)
+            elif what == "revoke" and active:
+                key_id = moves.choice(sorted(active))
+                _say(log, "revoking", key_id, active.pop(key_id))
+                catalog.keys.revoke(key_id)
+                _say(log, "revoked", key_id, "-")
+            elif what == "compact":
+                catalog.compaction.ask()
+                try:
+                    catalog.compaction.run()
+                except CatalogBusy:  # readers kept the log in use: it stays due
+                    continue
+                _say(log, "compacted", "-", "-")
+            time.sleep(0.05)
+
+
+def _say(log, *words):
+    os.write(log, (" ".join(words) + "\n").encode())
+
+
 def run_cycles(
-    forks: Forks,
     folder: Path,
     *,
     cycles: int,
@@ -110,15 +147,12 @@ def run_cycles(
             catalog.put_collection(name)
     writers = [Writer(name, seed, figures.acknowledged) for name in COLLECTIONS]
     keys = KeyLedger(folder / "keys.log")
-    service = ServiceProcess(forks, data, token=token, settings=SETTINGS)
+    service = ServiceProcess(data, token=token, settings=SETTINGS)
     try:
         for cycle in range(cycles):
             if time.monotonic() > until:
                 break
-            curator, _ = forks.fork(
-                do="curate", folder=str(data), log=str(keys.log), seed=seed * 1000 + cycle,
-                active=keys.active,
-            )  # fmt: skip
+            curator = Fork(curate, data, keys.log, seed * 1000 + cycle, keys.active)
             _write_and_kill(service, curator, writers, figures, moves)
             if moves.random() < 0.15:
                 service.start()
@@ -145,7 +179,7 @@ def run_cycles(
 
 def _write_and_kill(
     service: ServiceProcess,
-    curator: int,
+    curator: Fork,
     writers: list[Writer],
     figures: Figures,
     moves: random.Random,

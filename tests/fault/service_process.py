@@ -1,90 +1,87 @@
 """A real service in a process of its own, to be killed and started again on the same folder."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
+import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
+import uvicorn
+
+from app.encoders.gallery import Vision
+from app.factory import open_app
+from app.settings import Settings
+from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
+from tests.support.forks import Fork, write_to
 
 ROOT = Path(__file__).parents[2]
 _SECONDS = 120.0
 
 
-class Forks:
-    """The process that services are forked from; start it once, it takes seconds."""
+class Paced(ThumbnailBackbone):
+    """Takes so many seconds an image, without work for the processor."""
 
-    def __init__(self, environment: dict[str, str] | None = None) -> None:
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.upper().startswith("ATTRIBUTION_")
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fault.service_forks"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=inherited | {"OMP_NUM_THREADS": "1"} | (environment or {}),
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n", "the service cannot be imported"
+    pause = 0.0
 
-    def fork(self, **order: Any) -> tuple[int, int]:
-        """The process id and the port of a new service."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        pid, port = self._process.stdout.readline().split()
-        return int(pid), int(port)
+    def forward(self, images):
+        time.sleep(self.pause * len(images))
+        return super().forward(images)
 
-    def close(self) -> None:
-        self._process.communicate()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+def serve(folder, pause, settings):
+    """The whole service, with the encoder of thumbnails in place of the bundled one."""
+    backbone = Paced()
+    encoder = thumbnail_encoder(backbone)
+    backbone.pause = pause
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1024)
+        print(listener.getsockname()[1], flush=True)
+        # What the service logs of being killed and of full disks is no news in these tests.
+        write_to(folder.parent / "service.log")
+        options = Settings(data=folder, inference_threads=1, **settings)
+        with open_app(options, Vision(encoder, None)) as app:
+            config = uvicorn.Config(
+                app,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=30,
+            )
+            uvicorn.Server(config).run([listener])
 
 
 class ServiceProcess:
     """A service on a folder.
 
     Args:
-        forks: where services come from.
         folder: the data folder.
         token: sent as the key with every request; None for none.
-        order: further fields of the order, such as `pause` and `settings`.
+        pause: seconds that the encoder takes an image.
+        settings: those of the service, but for the folder.
     """
 
     def __init__(
-        self, forks: Forks, folder: Path, *, token: str | None = None, **order: Any
+        self,
+        folder: Path,
+        *,
+        token: str | None = None,
+        pause: float = 0.0,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
-        self._forks = forks
         self.folder = folder
         self.token = token
-        self._order = order
-        self.pid = 0
+        self._pause = pause
+        self._settings = dict(settings or {})
         self.start()
 
     def start(self) -> None:
         """Start; requests wait until it serves."""
-        self.pid, self.port = self._forks.fork(do="serve", folder=str(self.folder), **self._order)
+        self.process = Fork(serve, self.folder, self._pause, self._settings)
+        self.port = int(self.process.stdout.readline())
         self.client = self.new_client()
 
     def new_client(self, **options: Any) -> httpx.Client:
@@ -99,18 +96,22 @@ class ServiceProcess:
             time.sleep(0.02)
 
     @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
     def alive(self) -> bool:
-        return Path(f"/proc/{self.pid}").exists()
+        return self.process.poll() is None
 
     def kill(self) -> None:
         """As the kernel does when memory runs out: nothing is finished, nothing is said."""
         self.client.close()
-        end(self.pid)
+        end(self.process)
 
     def stop(self) -> None:
         """As a supervisor does; returns when it has ended."""
         self.client.close()
-        end(self.pid, signal.SIGTERM)
+        end(self.process, signal.SIGTERM)
 
     def close(self) -> None:
         if self.alive:
@@ -118,7 +119,7 @@ class ServiceProcess:
 
 
 @contextmanager
-def services(forks: Forks, data: Path) -> Iterator[Callable[..., ServiceProcess]]:
+def services(data: Path) -> Iterator[Callable[..., ServiceProcess]]:
     """``start(pause=0.01, settings={...})``: a service on a folder, `data` if none is given.
 
     They end with the block.
@@ -127,7 +128,7 @@ def services(forks: Forks, data: Path) -> Iterator[Callable[..., ServiceProcess]
 
     def start(folder: Path = data, **order: Any) -> ServiceProcess:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        started.append(ServiceProcess(forks, folder, **order))
+        started.append(ServiceProcess(folder, **order))
         return started[-1]
 
     yield start
@@ -135,10 +136,8 @@ def services(forks: Forks, data: Path) -> Iterator[Callable[..., ServiceProcess]
         service.close()
 
 
-def end(pid: int, number: int = signal.SIGKILL) -> None:
+def end(process: Fork, number: int = signal.SIGKILL) -> None:
     """Send a signal that ends a process, and wait until it is gone."""
-    os.kill(pid, number)
-    deadline = time.monotonic() + _SECONDS
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < deadline, "it did not end"
-        time.sleep(0.003)
+    process.send_signal(number)
+    assert process.wait(_SECONDS) is not None, "it did not end"
+    process.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.fault.service_process import Forks, ServiceProcess, services
+from tests.fault.service_process import ServiceProcess, services
 
 _FIGURES = pytest.StashKey[list[str]]()
 
@@ -26,15 +26,9 @@ def pytest_configure(config):
     config.stash[_FIGURES] = []
 
 
-@pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    with Forks() as process:
-        yield process
-
-
 @pytest.fixture
-def start(forks, tmp_path) -> Iterator[Callable[..., ServiceProcess]]:
-    with services(forks, tmp_path / "data") as started:
+def start(tmp_path) -> Iterator[Callable[..., ServiceProcess]]:
+    with services(tmp_path / "data") as started:
         yield started
 
 

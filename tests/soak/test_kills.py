@@ -6,11 +6,11 @@ from tests.fault.kill_cycles import run_cycles
 from tests.fault.long_job import check_each_once, results_after_kills
 
 
-def test_random_kills_under_mixed_writes(forks, tmp_path, seed, option, report):
+def test_random_kills_under_mixed_writes(tmp_path, seed, option, report):
     minutes = option("--kill-minutes")
     until = float("inf") if minutes is None else time.monotonic() + 60 * minutes
     figures = run_cycles(
-        forks, tmp_path, cycles=option("--kills"), seed=seed, until=until, progress=report
+        tmp_path, cycles=option("--kills"), seed=seed, until=until, progress=report
     )
     report(figures)
 

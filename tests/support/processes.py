@@ -1,46 +1,45 @@
 """Services as processes of their own, which may be stopped, or end themselves."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import httpx
 
-import app
-
-ROOT = Path(app.__file__).parents[1]
-
-# The encoder obeys files in the folder: `hold` keeps its passes waiting, `hang` for good.
-SERVICE = """
-import sys, time
-from pathlib import Path
-import app.factory, app.server
+import app.factory
+import app.server
 from app.encoders.load import Vision
-from app.telemetry.logs import configure
 from app.settings import Settings
+from app.telemetry.logs import configure
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
+from tests.support.forks import Fork, write_to
 
-folder = Path(sys.argv[1])
 
 class Obedient(ThumbnailBackbone):
+    """Takes `pause` seconds an image, and waits while a file `hold` is in `folder`."""
+
     pause = 0.0
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
     def forward(self, images):
         time.sleep(self.pause * len(images))
-        while (folder / "hold").exists():
+        while (self.folder / "hold").exists():
             time.sleep(0.01)
         return super().forward(images)
 
-backbone = Obedient()
-encoder = thumbnail_encoder(backbone)
-backbone.pause = float(sys.argv[2])
-settings = Settings(port=0, data=folder / "data", inference_threads=1)
-configure("text", "info")
-with app.factory.open_app(settings, Vision(encoder, None)) as opened:
-    app.server.run(opened, settings)
-"""
+
+def serve(folder: Path, log: Path, pause: float) -> None:
+    write_to(log)
+    backbone = Obedient(folder)
+    encoder = thumbnail_encoder(backbone)
+    backbone.pause = pause
+    settings = Settings(port=0, data=folder / "data", inference_threads=1)
+    configure("text", "info")
+    with app.factory.open_app(settings, Vision(encoder, None)) as opened:
+        app.server.run(opened, settings)
 
 
 class ServiceProcess:
@@ -49,15 +48,8 @@ class ServiceProcess:
     def __init__(self, folder: Path, *, pause: float = 0.0, **environment: str) -> None:
         self._hold = folder / "hold"
         self._log = folder / f"log-{time.monotonic_ns()}.txt"
-        inherited = {name: value for name, value in os.environ.items() if "ATTRIBUTION" not in name}
-        with self._log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVICE, str(folder), str(pause)],
-                cwd=ROOT,
-                env=inherited | {"OMP_NUM_THREADS": "1"} | environment,
-                stdout=log,
-                stderr=log,
-            )
+        self._log.touch()
+        self.process = Fork(serve, folder, self._log, pause, **environment)
         try:
             self.url = self._address()
         except BaseException:
@@ -89,6 +81,7 @@ class ServiceProcess:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self.process.close()
 
     def _address(self, seconds: float = 400.0) -> str:
         deadline = time.monotonic() + seconds

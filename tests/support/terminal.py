@@ -1,10 +1,8 @@
-"""The command line, called in this process where that will do: importing torch costs seconds."""
+"""The command line, called in this process; `tests.support.forks.command` makes it a process of its own."""
 
 import contextlib
 import io
 import json
-import os
-import subprocess
 import sys
 from dataclasses import dataclass
 
@@ -40,15 +38,3 @@ def call(*arguments: object) -> Finished:
                 code = stop.code or 0
     assert isinstance(code, int), code
     return Finished(code, out.getvalue(), err.getvalue())
-
-
-def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
-    """`attribution ARGUMENTS` as a process of its own, with one thread and these variables."""
-    inherited = {name: value for name, value in os.environ.items() if "ATTRIBUTION" not in name}
-    return subprocess.Popen(
-        [sys.executable, "-m", "app.cli.main", *map(str, arguments)],
-        env=inherited | {"OMP_NUM_THREADS": "1"} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )

@@ -1,14 +1,15 @@
 """The command line, and pictures for it."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.encoders import make_encoder
+from tests.support.forks import Fork, command
 from tests.support.pictures import draw
-from tests.support.terminal import Finished, call, start
+from tests.support.terminal import Finished, call
 
 
 @pytest.fixture(scope="session")
@@ -17,13 +18,27 @@ def attribution() -> Callable[..., Finished]:
 
 
 @pytest.fixture(scope="session")
-def launch() -> Callable[..., subprocess.Popen[str]]:
-    return start
+def launch() -> Callable[..., Fork]:
+    return command
 
 
 @pytest.fixture(scope="session")
 def draw_pictures() -> Callable[[Path, range], Path]:
     return draw
+
+
+@pytest.fixture(scope="session")
+def small_encoder(tmp_path_factory) -> Path:
+    """The folder of an encoder that loads at once and sees little."""
+    folder = tmp_path_factory.mktemp("encoder") / "small"
+    make_encoder(folder, 1)
+    return folder
+
+
+@pytest.fixture
+def small_encoder_in_settings(_no_settings_from_outside, monkeypatch, small_encoder) -> None:
+    """For modules in which it does not matter how much the encoder sees, and for `held`."""
+    monkeypatch.setenv("ATTRIBUTION_ENCODER", str(small_encoder))
 
 
 @pytest.fixture
@@ -35,7 +50,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def held(tmp_path_factory) -> Path:
+def held(tmp_path_factory, small_encoder) -> Path:
     """Data folder of a catalog with twelve pictures in two collections; read it, do not write."""
     folder = tmp_path_factory.mktemp("held")
     draw(folder, range(12))
@@ -51,6 +66,6 @@ def held(tmp_path_factory) -> Path:
     ]
     manifest = folder / "manifest.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = call("ingest", manifest, "--data", folder / "data")
+    done = call("ingest", manifest, "--data", folder / "data", "--encoder", small_encoder)
     assert done.code == 0, done.err
     return folder / "data"

@@ -10,6 +10,8 @@ from attribution.catalog import Catalog, RegisteredEncoder
 from attribution.maintenance import folder_lock
 from tests.support.folders import files_with
 
+pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
+
 
 @pytest.fixture
 def data(held, tmp_path) -> Path:

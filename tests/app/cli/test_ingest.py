@@ -1,13 +1,19 @@
 """`attribution ingest`: folders and manifests, and a run that is killed."""
 
 import json
-import subprocess
+import os
 import sys
+import time
 
 import pytest
 
+from app.cli.main import main
 from attribution.catalog import Catalog, SourceFilter
+from models.encoder import Encoder
+from tests.support.forks import Fork
 from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
 
 
 def sources(data):
@@ -73,22 +79,18 @@ def test_nothing_to_read_is_said_before_an_encoder_is_loaded(
     assert not done.out
 
 
-HELD = """
-import sys, time
-from app.cli.main import main
-from models.encoder import Encoder
+def ingest_half(folder, data):
+    encode, given = Encoder.encode, []
 
-encode, given = Encoder.encode, []
+    def held(self, images, **options):
+        given.extend(images)
+        if len(given) > 20:
+            time.sleep(3600)  # it is to be killed half-way
+        return encode(self, images, **options)
 
-def held(self, images, **options):
-    given.extend(images)
-    if len(given) > 20:
-        time.sleep(3600)  # it is to be killed half-way
-    return encode(self, images, **options)
-
-Encoder.encode = held
-main()
-"""
+    Encoder.encode = held
+    sys.argv = ["attribution", "ingest", str(folder), "--data", str(data), "--batch", "1"]
+    main()
 
 
 def test_killed_and_run_again_each_acknowledged_source_is_there_once(
@@ -96,8 +98,8 @@ def test_killed_and_run_again_each_acknowledged_source_is_there_once(
 ):
     data = tmp_path / "data"
     folder = draw_pictures(tmp_path / "pictures", range(40))
-    command = [sys.executable, "-c", HELD, "ingest", folder, "--data", data, "--batch", "1"]
-    with Catalog.open(data) as catalog, subprocess.Popen(command) as process:
+    process = Fork(ingest_half, folder, data, ATTRIBUTION_ENCODER=os.environ["ATTRIBUTION_ENCODER"])
+    with Catalog.open(data) as catalog, process:
 
         def begun():
             assert process.poll() is None

@@ -9,11 +9,16 @@ import pytest
 
 from attribution.maintenance import folder_lock
 
+pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
+
 
 @pytest.fixture
-def service(launch, tmp_path):
+def service(launch, small_encoder, tmp_path):
     """The process of a service, and its address once it is ready."""
-    process = launch("serve", "--port", "0", "--data", tmp_path / "data")
+    process = launch(
+        *("serve", "--port", "0", "--data", tmp_path / "data"),
+        ATTRIBUTION_ENCODER=str(small_encoder),
+    )
     try:
         yield process, _ready_address(process)
     finally:
@@ -81,10 +86,11 @@ def test_a_folder_that_is_in_use_is_told_in_one_line(attribution, tmp_path):
     assert done.err.count("\n") == 1
 
 
-def test_a_container_makes_its_first_key_and_wants_it(launch, tmp_path):
+def test_a_container_makes_its_first_key_and_wants_it(launch, small_encoder, tmp_path):
     key_file = tmp_path / "data" / "admin.key"
     process = launch(
         *("serve", "--host", "0.0.0.0", "--port", "0", "--data", tmp_path / "data"),
+        ATTRIBUTION_ENCODER=str(small_encoder),
         ATTRIBUTION_ADMIN_KEY_FILE=str(key_file),
         # What Kubernetes adds beside a service named attribution.
         ATTRIBUTION_PORT="tcp://10.0.0.1:8000",

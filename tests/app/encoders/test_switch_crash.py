@@ -1,10 +1,7 @@
 """Processes killed while the encoder changes: a start always answers by the one that is active."""
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-import app
 from attribution.catalog import Catalog, RegisteredEncoder
 from attribution.maintenance import fill_embeddings
 from models import load_encoder
 from tests.support.encoders import make_encoder
+from tests.support.forks import command
 from tests.support.pictures import jpeg, picture, variation
 
-ROOT = Path(app.__file__).parents[1]
 PATIENCE = 300.0
 
 
@@ -31,9 +27,7 @@ class Service:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        inherited = {name: value for name, value in os.environ.items() if "ATTRIBUTION" not in name}
-        self.environment = inherited | {
-            "OMP_NUM_THREADS": "1",
+        self.environment = {
             "ATTRIBUTION_DATA": str(folder / "data"),
             "ATTRIBUTION_ENCODER": str(folder / "old"),
             "ATTRIBUTION_FOLLOW_SECONDS": "0.05",
@@ -44,18 +38,8 @@ class Service:
         )
         self.start()
 
-    def run(self, *arguments: object) -> subprocess.Popen[bytes]:
-        """A command beside the service."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "app.cli.main", *map(str, arguments)],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
     def start(self) -> None:
-        self.process = self.run("serve", "--port", self.port)
+        self.process = command("serve", "--port", self.port, **self.environment)
         self.until(lambda: self.client.get("/readyz").status_code == 200)
 
     def until(self, condition) -> None:

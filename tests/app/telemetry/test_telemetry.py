@@ -4,8 +4,6 @@ import io
 import json
 import logging
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.middleware.telemetry import route_of
 from app.telemetry.logs import JsonFormatter, configure
 from app.telemetry.tracing import RequestTracer
+from tests.support.forks import Fork
 from tests.support.pictures import jpeg, picture, variation
 from tests.support.service import serving
 from tests.support.waiting import wait_for
@@ -251,11 +250,6 @@ def test_a_request_is_a_span_joined_to_the_callers_trace():
 
 def test_opentelemetry_is_imported_only_when_asked_for():
     asks = "import sys, app.factory; print([m for m in sys.modules if 'opentelemetry.sdk' in m])"
-    done = subprocess.run(
-        [sys.executable, "-c", asks],
-        cwd=DOCS.parent,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.strip() == "[]"
+    with Fork(exec, asks) as process:
+        out, _ = process.communicate()
+    assert out.strip() == "[]"

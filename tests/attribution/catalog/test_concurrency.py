@@ -1,45 +1,34 @@
 """Several writers at once: threads of one process, and processes on one folder."""
 
-import subprocess
-import sys
+import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import attribution.catalog
-from attribution.catalog import Catalog
-
-ROOT = Path(attribution.catalog.__file__).parents[2]
-
-WRITER = """
-import hashlib, sys
 import numpy as np
-from attribution.catalog import Catalog, NewSource
 
-folder, start, stop = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-with Catalog.open(folder) as catalog:
-    for number in range(start, stop):
-        batch = catalog.add("m1", [NewSource(
-            collection="default", sha256=hashlib.sha256(b"image %d" % number).hexdigest(),
-            width=640, height=480, format="jpeg",
-            embedding=np.array([number, 0.5, -1.0], dtype=np.float32),
-            preview=b"\\xff\\xd8\\xff preview %d" % number,
-        )])
-        item = batch.items[0]
-        print(item.source.source_id, batch.generation, item.created)
-"""
+from attribution.catalog import Catalog, NewSource
+from tests.support.forks import Fork
+
+
+def write(folder, start, stop):
+    with Catalog.open(folder) as catalog:
+        for number in range(start, stop):
+            source = NewSource(
+                collection="default",
+                sha256=hashlib.sha256(b"image %d" % number).hexdigest(),
+                width=640,
+                height=480,
+                format="jpeg",
+                embedding=np.array([number, 0.5, -1.0], dtype=np.float32),
+                preview=b"\xff\xd8\xff preview %d" % number,
+            )
+            batch = catalog.add("m1", [source])
+            item = batch.items[0]
+            print(item.source.source_id, batch.generation, item.created)
 
 
 def writers(folder, *ranges):
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(folder), str(start), str(stop)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for start, stop in ranges
-    ]
+    started = [Fork(write, folder, start, stop) for start, stop in ranges]
     results = []
     for process in started:
         output, _ = process.communicate(timeout=120)

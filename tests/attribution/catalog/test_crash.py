@@ -1,40 +1,37 @@
 """A writer killed at any moment has lost nothing that it acknowledged, and duplicated nothing."""
 
+import hashlib
+import itertools
 import random
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import attribution.catalog
-from attribution.catalog import Catalog
+import numpy as np
 
-ROOT = Path(attribution.catalog.__file__).parents[2]
+from attribution.catalog import Catalog, NewSource
+from tests.support.forks import Fork
+
 CYCLES = 3
 
-WRITER = """
-import hashlib, itertools, sys
-import numpy as np
-from attribution.catalog import Catalog, NewSource
 
-catalog = Catalog.open(sys.argv[1])
-print("ready", flush=True)
-for number in itertools.count():
-    item = catalog.add("m1", [NewSource(
-        collection="default", sha256=hashlib.sha256(b"image %d" % number).hexdigest(),
-        width=640, height=480, format="jpeg",
-        embedding=np.array([number, 0.5], dtype=np.float32),
-        preview=b"\\xff\\xd8\\xff preview %d" % number,
-    )]).items[0]
-    print(item.source.source_id, flush=True)
-"""
+def write_for_ever(folder):
+    catalog = Catalog.open(folder)
+    print("ready", flush=True)
+    for number in itertools.count():
+        source = NewSource(
+            collection="default",
+            sha256=hashlib.sha256(b"image %d" % number).hexdigest(),
+            width=640,
+            height=480,
+            format="jpeg",
+            embedding=np.array([number, 0.5], dtype=np.float32),
+            preview=b"\xff\xd8\xff preview %d" % number,
+        )
+        print(catalog.add("m1", [source]).items[0].source.source_id, flush=True)
 
 
 def write_until_killed(folder, *, acknowledged, pause):
     """Kill the writer a moment after so many acknowledgements; return all that it gave."""
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with Fork(write_for_ever, folder) as process:
         assert process.stdout.readline() == "ready\n"
         lines = [process.stdout.readline() for _ in range(acknowledged)]
         time.sleep(pause)

@@ -1,15 +1,16 @@
 """API keys: made once, checked, limited, expired, revoked; and never kept in the clear."""
 
 import logging
+import os
 import re
-import subprocess
-import sys
+import signal
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from attribution.catalog import Catalog, InvalidField, KeyNotFound
 from attribution.catalog import keys as keys_module
+from tests.support.forks import Fork
 
 LATER = datetime.now(UTC) + timedelta(days=1)
 
@@ -173,23 +174,18 @@ def test_what_is_revoked_in_either_catalog_stays_revoked(catalog, tmp_path):
         assert backup.keys.verify(made_here.token) == made_here.key
 
 
-KILLED = """
-import os, signal, sys
-from attribution.catalog import Catalog
-
-with Catalog.open(sys.argv[1]) as catalog:
-    print(catalog.keys.create("k", ["query"]).token, flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
+def show_a_key_and_die(folder):
+    with Catalog.open(folder) as catalog:
+        print(catalog.keys.create("k", ["query"]).token, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_key_that_was_shown_survives_kill_9(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path)], check=False, capture_output=True, text=True
-    )
-    assert done.returncode == -9, done.stderr
+    with Fork(show_a_key_and_die, tmp_path) as process:
+        out, err = process.communicate()
+    assert process.returncode == -9, err
     with Catalog.open(tmp_path) as catalog:
-        assert catalog.keys.verify(done.stdout.strip()) is not None
+        assert catalog.keys.verify(out.strip()) is not None
 
 
 def test_changes_are_counted_and_found_within_collections(catalog, make_source):

@@ -5,9 +5,8 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,7 @@ from PIL import Image
 from attribution.catalog import Catalog, CatalogClosed, RegisteredEncoder, SourceFilter
 from attribution.ingestion import ManifestRow, Progress, ingest, read_manifest
 from models.images.errors import DecodingLimits
-
-ROOT = Path(__file__).parents[3]
+from tests.support.forks import Fork
 
 
 class ThumbnailEncoder:
@@ -405,38 +403,33 @@ def test_rows_may_be_made_by_hand(catalog, folder):
     assert held(catalog)[0].uri == "b"
 
 
-INGEST_HALF = """
-import sys, time
-from pathlib import Path
-from test_ingest import ThumbnailEncoder
-from attribution.catalog import Catalog
-from attribution.ingestion import ingest, read_manifest
-
 class HeldEncoder(ThumbnailEncoder):
     def encode(self, images):
         if sum(self.batches) > 24:
             time.sleep(3600)  # it is to be killed half-way
         return super().encode(images)
 
-with Catalog.open(Path(sys.argv[1])) as catalog:
-    ingest(
-        catalog, HeldEncoder(), read_manifest(Path(sys.argv[2])), batch_size=2,
-        on_progress=lambda progress: print(progress.added, flush=True),
-    )
-"""
+
+def ingest_half(data, folder):
+    with Catalog.open(data) as catalog:
+        ingest(
+            catalog,
+            HeldEncoder(),
+            read_manifest(folder),
+            batch_size=2,
+            on_progress=lambda progress: print(progress.added, flush=True),
+        )
 
 
 def test_kill_and_run_again_keeps_every_acknowledged_source_once(tmp_path, folder):
     save_photographs(folder, 40)
-    command = [sys.executable, "-c", INGEST_HALF, str(tmp_path / "var"), str(folder)]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"}
-
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with Fork(ingest_half, tmp_path / "var", folder) as process:
         acknowledged = 0
         while acknowledged < 14:
             acknowledged = int(process.stdout.readline())
         process.send_signal(signal.SIGKILL)
         acknowledged = max([acknowledged, *map(int, process.stdout.read().split())])
+        process.wait()
     assert process.returncode == -signal.SIGKILL
     assert acknowledged < 40
 

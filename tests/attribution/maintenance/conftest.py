@@ -1,18 +1,17 @@
 """A small data folder, and processes killed at a point."""
 
+import importlib
+import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-import attribution.catalog
 from attribution.catalog import Catalog
+from attribution.maintenance import back_up, erase, restore
 from tests.support.folders import fill, save_index
-
-ROOT = Path(attribution.catalog.__file__).parents[2]
+from tests.support.forks import Fork
 
 
 @pytest.fixture
@@ -26,46 +25,32 @@ def folder(tmp_path) -> Path:
     return place
 
 
-_CHILD = """
-import importlib, os, signal, sys
-from pathlib import Path
-
-point, action, *given = sys.argv[1:]
-module, _, name = point.partition(":")
-*path, last = name.split(".")
-owner = importlib.import_module(module)
-for part in path:
-    owner = getattr(owner, part)
-setattr(owner, last, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-
-from attribution.catalog import Catalog
-from attribution.maintenance import back_up, erase, restore
-
-folder = Path(given[0])
-if action == "takedown":
+def act_and_die(point: str, action: str, folder: Path, *rest: str) -> None:
+    """Do it with a death in the place of one function."""
+    module, _, name = point.partition(":")
+    *path, last = name.split(".")
+    owner = importlib.import_module(module)
+    for part in path:
+        owner = getattr(owner, part)
+    setattr(owner, last, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+    if action == "restore":
+        restore(Path(rest[0]), folder, snapshots=folder / "index", force=True)
+        return
     with Catalog.open(folder) as catalog:
-        catalog.takedowns.take(sha256s=[given[1]], reason="a test")
-        erase(catalog, folder, folder / "index")
-elif action == "backup":
-    with Catalog.open(folder) as catalog:
-        back_up(catalog, folder, Path(given[1]))
-else:
-    restore(Path(given[1]), folder, snapshots=folder / "index", force=True)
-"""
+        if action == "takedown":
+            catalog.takedowns.take(sha256s=[rest[0]], reason="a test")
+            erase(catalog, folder, folder / "index")
+        else:
+            back_up(catalog, folder, Path(rest[0]))
 
 
 @pytest.fixture(scope="session")
 def killed_at() -> Callable[..., None]:
     """``killed_at("module:Class.method", "takedown", folder, sha256)``: kill -9 at that call."""
 
-    def run(point: str, action: str, *arguments: object) -> None:
-        done = subprocess.run(
-            [sys.executable, "-c", _CHILD, point, action, *map(str, arguments)],
-            cwd=ROOT,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr
+    def run(point: str, action: str, folder: Path, *rest: object) -> None:
+        with Fork(act_and_die, point, action, folder, *map(str, rest)) as process:
+            _, err = process.communicate()
+        assert process.returncode == -signal.SIGKILL, err
 
     return run

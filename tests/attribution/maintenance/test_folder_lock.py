@@ -1,27 +1,21 @@
 """One holder at a time, and none that has died."""
 
-import subprocess
-import sys
+import time
 
 import pytest
 
 from attribution.maintenance import FolderInUse, folder_lock
+from tests.support.forks import Fork
 
-HOLDER = """
-import sys, time
-from pathlib import Path
-from attribution.maintenance.folder_lock import folder_lock
 
-with folder_lock(Path(sys.argv[1]), "a service"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
+def hold(folder):
+    with folder_lock(folder, "a service"):
+        print("held", flush=True)
+        time.sleep(60)
 
 
 def test_the_second_is_told_who_is_first_and_a_killed_holder_holds_nothing(tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with Fork(hold, tmp_path) as process:
         assert process.stdout.readline() == "held\n"
         first = rf"a service \(process {process.pid}\)"
         with pytest.raises(FolderInUse, match=first), folder_lock(tmp_path, "a restore"):

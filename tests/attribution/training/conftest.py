@@ -1,25 +1,32 @@
 """Two processes under torchrun, for tests of training on several."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from torch.distributed import run
+from torch.distributed.launcher.api import elastic_launch
+
+from tests.support.forks import Fork
+
+Work = Callable[[Path], None]
 
 
-def execute(script: Path, folder: Path) -> None:
-    """Run `script FOLDER` in two gloo processes with a thread each."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-               "--nproc-per-node", "2", str(script), str(folder)]  # fmt: skip
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=1800, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+def execute(work: Work, folder: Path) -> None:
+    """Run `work(folder)` in two gloo processes with a thread each."""
+    with Fork(_launch, work, folder, GLOO_SOCKET_IFNAME="lo") as process:
+        _, err = process.communicate(timeout=1800)
+    assert process.returncode == 0, err[-3000:]
+
+
+def _launch(work: Work, folder: Path) -> None:
+    """What torchrun does, but that its two processes are forks, which import nothing again."""
+    standalone = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "--rdzv-id", "one"]
+    order = [*standalone, "--nproc-per-node", "2", "--start-method", "fork", "no script"]
+    config, *_ = run.config_from_args(run.parse_args(order))
+    elastic_launch(config, work)(folder)
 
 
 @pytest.fixture(scope="session")
-def on_two_processes() -> Callable[[Path, Path], None]:
+def on_two_processes() -> Callable[[Work, Path], None]:
     return execute

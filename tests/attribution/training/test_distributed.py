@@ -1,11 +1,6 @@
-"""Two gloo processes under torchrun take the very gradients of one process.
+"""Two gloo processes under torchrun take the very gradients of one process."""
 
-Run as a script, this file is what each of the processes executes.
-"""
-
-import sys
 from copy import deepcopy
-from pathlib import Path
 
 import pytest
 import torch
@@ -125,7 +120,7 @@ def main(folder):
 def outcomes(tmp_path_factory, on_two_processes):
     """What one process computes, and each of two."""
     folder = tmp_path_factory.mktemp("distributed")
-    on_two_processes(Path(__file__), folder)
+    on_two_processes(main, folder)
     torch.manual_seed(1)
     alone = train(network())
     return alone, [torch.load(folder / f"{rank}-of-2.pt") for rank in range(2)]
@@ -189,7 +184,3 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused(monkeypatch):
     monkeypatch.setattr(distributed, "world_size", lambda: 3)
     with pytest.raises(ValueError, match="multiple of their number"):
         distributed.share(torch.zeros(4, 2))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -1,10 +1,4 @@
-"""A run on two gloo processes under torchrun ends with the weights of one process.
-
-Run as a script, this file is what each of the processes executes.
-"""
-
-import sys
-from pathlib import Path
+"""A run on two gloo processes under torchrun ends with the weights of one process."""
 
 import pytest
 import torch
@@ -69,7 +63,7 @@ def main(folder):
 def several(tmp_path_factory, on_two_processes):
     """Folder of what two processes computed."""
     folder = tmp_path_factory.mktemp("processes")
-    on_two_processes(Path(__file__), folder)
+    on_two_processes(main, folder)
     return folder
 
 
@@ -89,7 +83,3 @@ def test_the_first_process_alone_writes(several):
         lines = (several / variant / "metrics.jsonl").read_text().splitlines()
         assert len(lines) == 1
         assert (several / variant / "checkpoint.pt").is_file()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

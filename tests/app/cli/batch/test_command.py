@@ -8,6 +8,8 @@ from app.settings import Settings
 from tests.support.pictures import jpeg, picture
 from tests.support.service import serving
 
+pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
+
 
 def lines(path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]

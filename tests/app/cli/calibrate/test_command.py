@@ -67,6 +67,7 @@ def test_labelled_queries_are_fitted_instead_and_told_in_words(
     assert stored(data).figures["queries"] == 48
 
 
+@pytest.mark.usefixtures("small_encoder_in_settings")
 def test_too_few_sources_store_nothing(attribution, held):
     done = attribution("calibrate", "--data", held)
     assert done.code == 1

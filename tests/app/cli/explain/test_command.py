@@ -3,6 +3,8 @@
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
+
 
 @pytest.fixture
 def explain(attribution, held, tmp_path):

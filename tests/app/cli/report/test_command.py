@@ -11,15 +11,18 @@ from attribution.report.document import Report
 from attribution.report.html import render_html
 from attribution.report.pdf import render_pdf
 
+pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
+
 
 @pytest.fixture(scope="module")
-def made(attribution, held, tmp_path_factory):
+def made(attribution, held, small_encoder, tmp_path_factory):
     """A folder with a key and one signed report in its three forms."""
     folder = tmp_path_factory.mktemp("reports")
     assert attribution("report", "new-key", folder / "key.pem").code == 0
     done = attribution(
         "report", held.parent / "000.jpg", "--data", held, "--signing-key", folder / "key.pem",
         "-o", folder / "a.json", "-o", folder / "a.html", "-o", folder / "a.PDF", "-k", "3",
+        "--encoder", small_encoder,
     )  # fmt: skip
     assert done.code == 0, done.err
     assert "000.jpg: attributed. p = " in done.out

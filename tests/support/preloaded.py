@@ -1,0 +1,17 @@
+"""What `tests.support.forks` forks from: all is imported, nothing computed, no thread begun."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported
+for _name in (
+    "torch.distributed.run",
+    "app.cli.main",
+    "app.factory",
+    "app.server",
+    "attribution.maintenance",
+    "tests.support.service",
+):
+    importlib.import_module(_name)
