@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from attribution.index import ChangeBatch, Index
 from attribution.retrieval.retrieval import Fusion
 from models.background import Background
 
-logger = logging.getLogger(__name__)
 _PATIENCE = 2.0  # seconds a query waits for the null to catch up with the index
 
 
@@ -27,7 +25,6 @@ class AlphaTooSmall(ValueError):
     """The background is too small to bear out so small an alpha."""
 
     def __init__(self, alpha: float, smallest: float) -> None:
-        self.alpha, self.smallest = alpha, smallest
         super().__init__(
             f"alpha {alpha:g} is below {smallest:.2g}, the smallest p-value that this background "
             "can give: ask for a larger alpha or extend the background"

@@ -59,7 +59,10 @@ class BackgroundNeighbours:
             better = self._merge(batch.add_ids[some], batch.add_vectors[some], ~stale)
             changed[better] = True
         if stale.any():
-            self._search_again(np.flatnonzero(stale))
+            places = np.flatnonzero(stale)
+            asked = self._asked.take(places)
+            found = retrieve(self._index, asked, DEPTH, collections=self._collections)
+            self._put(places, found)
         if changed.any():
             groups = self.groups.copy()
             groups[changed] = groups_of(self._index, self.hits.ids[changed])
@@ -89,10 +92,6 @@ class BackgroundNeighbours:
         )
         self._put(rows, best)
         return rows
-
-    def _search_again(self, places: NDArray[np.int64]) -> None:
-        asked = self._asked.take(places)
-        self._put(places, retrieve(self._index, asked, DEPTH, collections=self._collections))
 
     def _put(self, places: NDArray[np.int64], found: Hits) -> None:
         """Replace some rows' hits; readers of the old arrays keep them whole."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,14 +109,12 @@ def null_of(
         copies: `(n,)` images to leave out.
         generation: the index generation of the statistics.
     """
-
-    def sorted_strata() -> Iterator[StratumNull]:
-        for place in counted(strata):
-            inside = strata == place
-            kept = np.sort(statistics[inside & ~copies])
-            yield StratumNull(STRATA[place], kept, int((inside & copies).sum()))
-
-    return Null(tuple(sorted_strata()), generation)
+    found = []
+    for place in counted(strata):
+        inside = strata == place
+        kept = np.sort(statistics[inside & ~copies])
+        found.append(StratumNull(STRATA[place], kept, int((inside & copies).sum())))
+    return Null(tuple(found), generation)
 
 
 def counted(strata: NDArray[np.uint8]) -> list[int]:

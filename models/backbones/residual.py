@@ -97,7 +97,8 @@ class ResidualNet(Backbone):
     def learnt(self, images: Tensor) -> Features:
         """`forward` without the last block of the descriptor, which has no weights to train."""
         maps = self._maps(images, len(self.stages))
-        blocks = [maps[-1].mean(dim=(2, 3)), layout_grid(maps[-2])]
+        layout = functional.adaptive_avg_pool2d(maps[-2], GRID).flatten(1)
+        blocks = [maps[-1].mean(dim=(2, 3)), layout]
         blocks += [stage_statistics(each) for each in maps[:-1]]
         return Features(torch.cat([_unit(block) for block in blocks], dim=1), maps[-1])
 
@@ -122,11 +123,6 @@ def descriptor_layout(widths: Sequence[int]) -> tuple[Part, ...]:
             ("gradients", COLUMNS),
         ]
     )
-
-
-def layout_grid(x: Tensor) -> Tensor:
-    """Pool a map to a 4x4 grid, `(n, c, h, w) -> (n, 16c)`."""
-    return functional.adaptive_avg_pool2d(x, GRID).flatten(1)
 
 
 def stage_statistics(x: Tensor) -> Tensor:

@@ -124,8 +124,7 @@ class Head(nn.Module):
         if self.hubness == 0:
             return torch.cat(rows, dim=1)
         if domain == "query":
-            constants = [row.new_full((len(row),), _constant(row)) for row in rows]
-            return torch.cat(list(map(_with_column, rows, constants)), dim=1)
+            return _as_queries(rows)
         banks = torch.split(self.bank, self._widths, dim=1)
         return self._corrected([(row, row @ bank.T) for row, bank in zip(rows, banks, strict=True)])
 
@@ -139,9 +138,7 @@ class Head(nn.Module):
 
     def bank_as_queries(self) -> Tensor:
         """`(m, dimension)` rows of the bank as queries."""
-        banks = torch.split(self.bank, self._widths, dim=1)
-        constants = [bank.new_full((len(bank),), _constant(bank)) for bank in banks]
-        return torch.cat(list(map(_with_column, banks, constants)), dim=1)
+        return _as_queries(torch.split(self.bank, self._widths, dim=1))
 
     def _corrected(self, parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
         joined = []
@@ -149,6 +146,12 @@ class Head(nn.Module):
             nearest = cosines.topk(NEAREST, dim=1).values.mean(dim=1)
             joined.append(_with_column(rows, -self.hubness * nearest / _constant(rows)))
         return torch.cat(joined, dim=1)
+
+
+def _as_queries(parts: Sequence[Tensor]) -> Tensor:
+    """Rows of all parts side by side, each with a query's extra entry."""
+    constants = [rows.new_full((len(rows),), _constant(rows)) for rows in parts]
+    return torch.cat(list(map(_with_column, parts, constants)), dim=1)
 
 
 def _with_column(rows: Tensor, column: Tensor) -> Tensor:

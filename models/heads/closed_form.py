@@ -103,10 +103,10 @@ def whiten(
         shrinkage: :math:`s`, ridge as a fraction of the mean eigenvalue.
     """
     covariance, _ = moments.covariances()
-    basis = _whitening_basis(covariance, shrinkage)
-    if components is not None:
-        basis = basis[:, :components]
-    return AffineMap(moments.mean.float(), basis.float())
+    values, vectors = torch.linalg.eigh((covariance + covariance.T) / 2)
+    values, vectors = values.flip(0).clamp(min=0.0), vectors.flip(1)
+    basis = vectors / (values + _ridge(covariance, shrinkage)).sqrt()
+    return AffineMap(moments.mean.float(), basis[:, :components].float())
 
 
 def cca(
@@ -150,14 +150,6 @@ def cca(
 def linear_identity(dimension: int) -> AffineMap:
     """A linear map that starts as the identity, to be trained (AbC, ICCV 2023)."""
     return AffineMap(torch.zeros(dimension), torch.eye(dimension))
-
-
-def _whitening_basis(covariance: Tensor, shrinkage: float) -> Tensor:
-    """Columns that whiten, by falling variance."""
-    values, vectors = torch.linalg.eigh((covariance + covariance.T) / 2)
-    values, vectors = values.flip(0).clamp(min=0.0), vectors.flip(1)
-    basis: Tensor = vectors / (values + _ridge(covariance, shrinkage)).sqrt()
-    return basis
 
 
 def _ridge(covariance: Tensor, shrinkage: float) -> Tensor:

@@ -62,7 +62,8 @@ def read_official(path: Path) -> OfficialWeights:
     state, envelope = _open_envelope(read_checkpoint(path))
     if not state:
         raise UnreadableCheckpoint(f"{path.name} holds no tensors; {_known_layouts()}")
-    state, layout = _take_encoder(_strip(state, "module."))
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    state, layout = _take_encoder(state)
     if layout == "plain" and envelope in ("teacher", "student"):
         layout = "dino"
     state = {
@@ -122,10 +123,6 @@ def _open_envelope(checkpoint: Mapping[str, object]) -> tuple[dict[str, Tensor],
 
 def _tensors(state: Mapping[str, object]) -> dict[str, Tensor]:
     return {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
-
-
-def _strip(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in state.items()}
 
 
 def _take_encoder(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], Layout]:

@@ -31,11 +31,6 @@ class WeightsUnavailable(RuntimeError):
     """The weights are neither on this machine nor to be had; the message says how to provide."""
 
 
-def names() -> tuple[str, ...]:
-    """All names, by family."""
-    return tuple(PUBLISHED)
-
-
 def spec(name: str) -> BackboneSpec:
     """The facts about a backbone; nothing is built or downloaded.
 
@@ -56,7 +51,7 @@ def build(
     """Build a backbone with its published weights, in evaluation mode.
 
     Args:
-        name: one of `names()`.
+        name: one of `specs.PUBLISHED`.
         weights: the authors' file or timm's; without it the cached or downloaded one.
         device: where the backbone is put.
 

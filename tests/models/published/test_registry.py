@@ -19,6 +19,7 @@ from models.backbones.vit import VisionTransformer
 from models.published import registry, timm_hub
 from models.published.layouts import LayoutMismatch
 from models.published.registry import UnknownBackbone, WeightsUnavailable
+from models.published.specs import PUBLISHED
 
 NAMES = {
     *("dino-vits16", "dino-vits8", "dino-vitb16", "dino-vitb8", "dino-resnet50"),
@@ -27,13 +28,13 @@ NAMES = {
     *("dinov3-vits16", "dinov3-vitb16", "dinov3-vitl16"),
     *("mocov2-resnet50", "mocov3-resnet50", "mocov3-vits16", "mocov3-vitb16"),
 }
-SPECS = [registry.spec(name) for name in registry.names()]
+SPECS = [registry.spec(name) for name in PUBLISHED]
 ON_HUB = [spec for spec in SPECS if spec.timm_name is not None]
 
 
 def test_the_names():
-    assert set(registry.names()) == NAMES
-    assert len(registry.names()) == len(NAMES)
+    assert set(PUBLISHED) == NAMES
+    assert len(PUBLISHED) == len(NAMES)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
