@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from app.encoders.gallery import Vision
+from app.encoders.load import Vision
 from app.factory import open_app
 from app.settings import Settings
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder

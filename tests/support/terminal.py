@@ -1,4 +1,4 @@
-"""The command line, called in this process; `tests.support.forks.command` makes it a process of its own."""
+"""The command line in this process; `tests.support.forks.command` makes it one of its own."""
 
 import contextlib
 import io
