@@ -1,18 +1,22 @@
 """From a catalog to a fitted share model, with sources drawn once and copies known as such."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from attribution.calibration.shares.fitting import cross_validated
 from attribution.rehearsal.examples import examples
 from attribution.rehearsal.held import choose, with_copies
+from attribution.rehearsal.queries import make_query
 from attribution.rehearsal.rehearsal import TooFewSources, rehearsal
 
 
 @pytest.fixture(autouse=True)
 def _small_queries(monkeypatch):
     """Synthetic queries of 32 pixels instead of 128: a twentieth of the time."""
-    monkeypatch.setattr("attribution.rehearsal.rehearsal.SIZE", 32)
+    small = partial(make_query, size=32)
+    monkeypatch.setattr("attribution.rehearsal.rehearsal.make_query", small)
 
 
 def test_sources_are_drawn_once_whatever_collections_hold_them(hold, catalog):

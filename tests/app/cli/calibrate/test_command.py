@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 
 from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.catalog import Catalog
+from attribution.rehearsal.queries import make_query
 from models.background import read_background
 
 
@@ -27,7 +29,8 @@ def data(gallery, tmp_path):
 @pytest.fixture(autouse=True)
 def _small_queries(monkeypatch):
     """Synthetic images of 40 pixels instead of 128 and more: a tenth of the time."""
-    monkeypatch.setattr("attribution.rehearsal.rehearsal.SIZE", 40)
+    small = partial(make_query, size=40)
+    monkeypatch.setattr("attribution.rehearsal.rehearsal.make_query", small)
     monkeypatch.setattr("attribution.synthesis.background.GENERATED_SIDE", 40)
 
 
