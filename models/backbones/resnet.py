@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import timm
 from torch import Tensor
 
 from models.backbones.features import Backbone, Features
@@ -16,6 +15,8 @@ class ResNet50(Backbone):
     network: Any  # timm is untyped
 
     def __init__(self) -> None:
+        import timm  # noqa: PLC0415 (takes seconds)
+
         super().__init__()
         self.network = timm.create_model("resnet50", pretrained=False, num_classes=0)
         self.dimension = self.patch_dimension = int(self.network.num_features)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import timm
 from torch import Tensor
 
 from models.backbones.features import Backbone, Features
@@ -23,6 +22,8 @@ class VisionTransformer(Backbone):
     network: Any  # timm is untyped
 
     def __init__(self, architecture: str, **options: Any) -> None:
+        import timm  # noqa: PLC0415 (takes seconds)
+
         super().__init__()
         self.network = timm.create_model(
             architecture,
