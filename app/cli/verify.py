@@ -62,8 +62,7 @@ def _encoder_of(settings: Settings, catalog: Catalog, *, named: bool) -> Encoder
     Raises:
         EncoderUnavailable: the active one cannot be loaded.
     """
-    registry = catalog.encoders.registry()
-    active = None if registry.active is None else registry.find(registry.active)
+    active = catalog.encoders.registry().active_encoder
     if active is not None and not named:
         return load_registered(settings, active).encoder
     return load_encoder(settings.encoder, weights=settings.encoder_weights, device=settings.device)

@@ -59,8 +59,7 @@ def vision_of(settings: Settings, catalog: Catalog, given: Vision | None) -> Vis
     Raises:
         EncoderUnavailable: the active one cannot be loaded.
     """
-    registry = catalog.encoders.registry()
-    active = None if registry.active is None else registry.find(registry.active)
+    active = catalog.encoders.registry().active_encoder
     if active is None or (given is not None and given.encoder.model_id == active.model_id):
         return given or load_vision(settings)
     active_settings(settings, catalog)  # says so where the settings name another

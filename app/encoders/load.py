@@ -39,8 +39,7 @@ class EncoderUnavailable(CatalogError):
 
 def active_settings(settings: Settings, catalog: Catalog) -> Settings:
     """The settings with the catalog's active encoder in the place of theirs, if there is one."""
-    registry = catalog.encoders.registry()
-    active = None if registry.active is None else registry.find(registry.active)
+    active = catalog.encoders.registry().active_encoder
     if active is None:
         return settings
     chosen = settings_for(settings, active)

@@ -207,6 +207,11 @@ class Registry:
         """The encoder of this `model_id`, if registered."""
         return next((found for found in self.encoders if found.model_id == model_id), None)
 
+    @property
+    def active_encoder(self) -> RegisteredEncoder | None:
+        """The encoder that is active, if there is one."""
+        return None if self.active is None else self.find(self.active)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
