@@ -32,6 +32,10 @@ class Load:
         return float(np.quantile(self.accepted, 0.99))
 
     @property
+    def median(self) -> float:
+        return float(np.median(self.accepted))
+
+    @property
     def rate(self) -> float:
         """Answers a second."""
         return len(self.accepted) / self.seconds
@@ -43,7 +47,7 @@ class Load:
     def __str__(self) -> str:
         return (
             f"{len(self.accepted)} answered ({self.rate:.1f}/s, p50 "
-            f"{np.median(self.accepted):.3f} s, p99 {self.p99:.3f} s), {len(self.refused)} refused "
+            f"{self.median:.3f} s, p99 {self.p99:.3f} s), {len(self.refused)} refused "
             f"in {self.median_refusal:.3f} s (median)"
         )
 

@@ -26,5 +26,6 @@ def test_ten_times_capacity(start, report):
     together = overloaded(service, rate=10 * alone.rate, seconds=30, clients=20)
     report(f"unloaded: {alone}; ten times as many: {together}")
     assert not alone.others + together.others
-    assert together.p99 < 3 * alone.p99
-    assert together.median_refusal < alone.p99
+    assert together.median < 3 * alone.median
+    assert together.p99 < 10 * alone.median
+    assert together.median_refusal < alone.median

@@ -14,8 +14,8 @@ from attribution.rehearsal.rehearsal import TooFewSources, rehearsal
 
 @pytest.fixture(autouse=True)
 def _small_queries(monkeypatch):
-    """Synthetic queries of 32 pixels instead of 128: a twentieth of the time."""
-    small = partial(make_query, size=32)
+    """Synthetic queries of 24 pixels instead of 128: a thirtieth of the time."""
+    small = partial(make_query, size=24)
     monkeypatch.setattr("attribution.rehearsal.rehearsal.make_query", small)
 
 

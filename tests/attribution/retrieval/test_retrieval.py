@@ -45,13 +45,12 @@ def slow_gumbel(reference, part):
     return median - scale * unit.ppf(0.5), scale
 
 
-def slow_score(query, row, reference, parts, rule):
-    """The rules in words."""
-    scores = [slow_standardised(query, row, reference, part) for part in parts]
+def slow_score(query, row, reference, fitted, rule):
+    """The rules in words; `fitted` are the constants of `slow_gumbel`, by part."""
+    scores = [slow_standardised(query, row, reference, part) for part in fitted]
     if rule == "max-standardised":
         return max(scores)
-    fitted = [slow_gumbel(reference, part) for part in parts]
-    p_values = [np.exp(-(z - m) / b) for z, (m, b) in zip(scores, fitted, strict=True)]
+    p_values = [np.exp(-(z - m) / b) for z, (m, b) in zip(scores, fitted.values(), strict=True)]
     return np.log(sum(1 / p for p in p_values))
 
 
@@ -70,9 +69,10 @@ def filled_index(rows, ids, collections, parts=PARTS):
 def test_fused_scores_equal_the_rule_in_words(views, rule):
     queries, rows, reference = query_rows(3, 1, PARTS, views), unit_rows(5, 2), unit_rows(25, 3)
     fused = Fusion(PARTS, reference, views, rule).scores(queries, rows)
+    fitted = {part: slow_gumbel(reference, part) for part in PARTS}
     slow = [
         [
-            max(slow_score(q, r, reference, PARTS, rule) for q in np.split(query, views))
+            max(slow_score(q, r, reference, fitted, rule) for q in np.split(query, views))
             for r in rows
         ]
         for query in queries

@@ -11,12 +11,15 @@ from attribution.catalog import Catalog
 from attribution.rehearsal.queries import make_query
 from models.background import read_background
 
+pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
+
 
 @pytest.fixture(scope="module")
-def gallery(attribution, draw_pictures, tmp_path_factory):
+def gallery(attribution, draw_pictures, small_encoder, tmp_path_factory):
     """Data folder with 24 pictures; copy it to write."""
     folder = tmp_path_factory.mktemp("calibrate")
-    done = attribution("ingest", draw_pictures(folder / "p", range(24)), "--data", folder / "data")
+    pictures = draw_pictures(folder / "p", range(24))
+    done = attribution("ingest", pictures, "--data", folder / "data", "--encoder", small_encoder)
     assert done.code == 0, done.err
     return folder
 
@@ -28,10 +31,10 @@ def data(gallery, tmp_path):
 
 @pytest.fixture(autouse=True)
 def _small_queries(monkeypatch):
-    """Synthetic images of 40 pixels instead of 128 and more: a tenth of the time."""
-    small = partial(make_query, size=40)
+    """Synthetic images of 24 pixels instead of 128 and more: a thirtieth of the time."""
+    small = partial(make_query, size=24)
     monkeypatch.setattr("attribution.rehearsal.rehearsal.make_query", small)
-    monkeypatch.setattr("attribution.synthesis.background.GENERATED_SIDE", 40)
+    monkeypatch.setattr("attribution.synthesis.background.GENERATED_SIDE", 24)
 
 
 def stored(data):
@@ -70,7 +73,6 @@ def test_labelled_queries_are_fitted_instead_and_told_in_words(
     assert stored(data).figures["queries"] == 48
 
 
-@pytest.mark.usefixtures("small_encoder_in_settings")
 def test_too_few_sources_store_nothing(attribution, held):
     done = attribution("calibrate", "--data", held)
     assert done.code == 1
@@ -104,7 +106,7 @@ def test_a_background_of_nothing_is_refused(
     for number in range(25):
         (one / f"again-{number}.jpg").write_bytes((one / "000.jpg").read_bytes())
         (one / f"broken-{number}.jpg").write_bytes(b"\xff\xd8\xff\xe0 and then nothing")
-    monkeypatch.setattr("attribution.synthesis.background.GENERATED_SIDE", 32)
+    monkeypatch.setattr("attribution.synthesis.background.GENERATED_SIDE", 24)
     done = attribution("calibrate", "--data", data, "--background", one)
     assert done.code == 2
     assert "1 different images that can be read are too few" in done.err.replace("\n", " ")
