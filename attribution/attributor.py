@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,14 +40,12 @@ class Ranking:
     Attributes:
         hits: `(n, k)` vector ids and scores.
         statistics: `(n, k)` of the same.
-        records: the sources behind the ids.
         calibrated: the null of the searched set.
         generation: of the index when it was asked.
     """
 
     hits: Hits
     statistics: Scores
-    records: dict[int, Source]
     calibrated: Calibrated
     generation: int
 
@@ -108,7 +106,7 @@ class Attributor:
             raise ValueError(f"top_k must be 1 to {LARGEST_TOP_K}, not {top_k}")
         if not 0 < alpha < 1:
             raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
-        ranking = self.rank(embeddings, collections=collections)
+        ranking, sources = self._ranked_and_joined(embeddings, top_k, collections)
         null = ranking.calibrated.null
         if null is not None and alpha < null.smallest_alpha:
             raise AlphaTooSmall(alpha, null.smallest_alpha)
@@ -116,7 +114,7 @@ class Attributor:
         divided = shares.model.divide(ranking.statistics, ranking.level)
         state = replace(ranking.calibrated.state, id=shares.name(ranking.calibrated.state))
         return [
-            self._answer(ranking, row, divided[row], state, top_k=top_k, alpha=alpha)
+            self._answer(ranking, sources, row, divided[row], state, top_k=top_k, alpha=alpha)
             for row in range(len(embeddings))
         ]
 
@@ -138,8 +136,8 @@ class Attributor:
         asked = self.calibration.reference.fusion.prepare(embeddings)
         hits = retrieve(self.index, asked, _DEPTH, collections=collections)
         calibrated = self.calibration.current(collections)
-        records = self.catalog.by_vector_ids(np.unique(hits.ids[hits.ids >= 0]).tolist())
-        gone = ~np.isin(hits.ids, np.fromiter(records, np.int64, count=len(records)))
+        # What the index has not seen yet; asked after the search, or it might have seen less.
+        gone = np.isin(hits.ids, self.catalog.removed_after(generation)) | (hits.ids < 0)
         for row, ids in enumerate(left_out or ()):
             gone[row] |= np.isin(hits.ids[row], list(ids))
         hits = _without(hits, gone, LARGEST_TOP_K)
@@ -147,7 +145,25 @@ class Attributor:
         if statistics is None:  # nothing to standardise by: ranks only
             calibrated = Calibrated(None, replace(calibrated.state, state="missing"))
             statistics = hits.scores
-        return Ranking(hits, statistics, records, calibrated, generation)
+        return Ranking(hits, statistics, calibrated, generation)
+
+    def _ranked_and_joined(
+        self, embeddings: Rows, top_k: int, collections: frozenset[str] | None
+    ) -> tuple[Ranking, dict[int, Source]]:
+        """Candidates, and what the catalog knows of those that are listed.
+
+        One that was deleted between the two is not listed: then all are ranked without it.
+        """
+        gone: set[int] = set()
+        while True:
+            left_out = [gone] * len(embeddings) if gone else None
+            ranking = self.rank(embeddings, collections=collections, left_out=left_out)
+            listed = np.unique(ranking.hits.ids[:, :top_k])
+            wanted = listed[listed >= 0].tolist()
+            sources = self.catalog.by_vector_ids(wanted)
+            if len(sources) == len(wanted):
+                return ranking, sources
+            gone |= set(wanted) - sources.keys()
 
     def _statistics(self, asked: Queries, hits: Hits) -> Scores | None:
         """`(n, k)` standardised scores; None where there is nothing to compare with."""
@@ -162,6 +178,7 @@ class Attributor:
     def _answer(
         self,
         ranking: Ranking,
+        sources: Mapping[int, Source],
         row: int,
         shares: Divided,
         state: CalibrationState,
@@ -176,7 +193,7 @@ class Attributor:
         ranked = tuple(
             RankedSource(
                 rank=rank,
-                source=ranking.records[int(ids[place])],
+                source=sources[int(ids[place])],
                 score=float(ranking.hits.scores[row, place]),
                 p_value=None if p_values is None else float(p_values[place]),
                 share=float(shares[place]),

@@ -14,9 +14,12 @@ from attribution.index import Index, VectorsMissing
 from models.parts import Part
 
 Rows = NDArray[np.float32]
+Places = NDArray[np.int64]
 SAME = 0.9
 """Cosine, in every part, from which two rows count as one picture. Of pictures saved again as JPEG
 75, 99 % reach it; of 1,200 different ones, none with the nearest of the others but true doubles."""
+_NEAR = np.float32(2 * (1 - SAME))
+_PAIRS = 4096  # pairs whose rows are gathered at once
 _BLOCK = 64  # queries whose candidates' rows are gathered at once
 
 
@@ -52,43 +55,87 @@ def first_members(same: NDArray[np.bool_]) -> Groups:
     return groups
 
 
-def near(rows: Rows, parts: tuple[Part, ...]) -> NDArray[np.bool_]:
-    r"""`(n, k, k)` whether two of a query's `(n, k, d)` rows are near in every part.
+def near(first: Rows, second: Rows) -> NDArray[np.bool_]:
+    r"""`(m,)` whether two `(m, d')` rows of one part are near.
 
     Near is :math:`|a - b|^2 \le 2 (1 - c)`, for unit rows a cosine of at least c; a column that
     corrects a part for hubs has no say in it beyond its own difference.
     """
-    together = np.ones((*rows.shape[:2], rows.shape[1]), dtype=bool)
-    for part in parts:
-        some = np.flatnonzero(together.sum(axis=(1, 2)) > rows.shape[1])
-        if not len(some):
-            break
-        own = rows[some, :, part.columns]
-        products = np.matmul(own, own.transpose(0, 2, 1))
-        lengths = np.einsum("nii->ni", products)
-        distances = lengths[:, :, None] + lengths[:, None, :] - 2 * products
-        together[some] &= distances <= 2 * (1 - SAME)
-    return together
+    apart = first - second
+    near: NDArray[np.bool_] = np.einsum("ij,ij->i", apart, apart) <= _NEAR
+    return near
 
 
 def _groups_of_block(index: Index, ids: NDArray[np.int64]) -> Groups:
-    known, rows = _held(index, np.unique(ids[ids >= 0]))
-    if not len(known):
-        return np.broadcast_to(np.arange(ids.shape[1], dtype=np.uint8), ids.shape).copy()
-    places = np.searchsorted(known, ids).clip(max=len(known) - 1)
-    if len(known) ** 2 <= ids.size * ids.shape[1]:  # few sources: compare each two of them once
-        alike = near(rows[None], index.parts)[0]
-        same = alike[places[:, :, None], places[:, None, :]]
+    alone = np.broadcast_to(np.arange(ids.shape[1], dtype=np.uint8), ids.shape)
+    query, first, second = _near_in_every_part(index, ids)
+    if not len(query):
+        return alone.copy()
+    some, place = np.unique(query, return_inverse=True)
+    same = np.zeros((len(some), ids.shape[1], ids.shape[1]), dtype=bool)
+    same[place, first, second] = True
+    groups = alone.copy()
+    groups[some] = first_members(same)
+    return groups
+
+
+def _near_in_every_part(index: Index, ids: NDArray[np.int64]) -> tuple[Places, Places, Places]:
+    """Query, rank and later rank of candidates that are near in every part.
+
+    All pairs are compared in the narrowest part; the few that are near there in the others too.
+    """
+    narrowest, *others = sorted(index.parts, key=lambda part: part.dimension)
+    held, rows = _held(index, np.unique(ids[ids >= 0]), narrowest)
+    query, first, second = _near_pairs(held, rows, ids)
+    pairs = np.stack([ids[query, first], ids[query, second]], axis=1)
+    for part in others:
+        if not len(pairs):
+            break
+        each, place = np.unique(pairs, axis=0, return_inverse=True)
+        known, rows = _held(index, np.unique(each), part)
+        alike = np.zeros(len(each), dtype=bool)
+        present = np.flatnonzero(np.isin(each, known).all(axis=1))
+        for start in range(0, len(present), _PAIRS):
+            some = present[start : start + _PAIRS]
+            left, right = (rows[np.searchsorted(known, each[some, side])] for side in (0, 1))
+            alike[some] = near(left, right)
+        kept = alike[place.ravel()]
+        query, first, second, pairs = query[kept], first[kept], second[kept], pairs[kept]
+    return query, first, second
+
+
+def _near_pairs(
+    held: NDArray[np.int64], rows: Rows, ids: NDArray[np.int64]
+) -> tuple[Places, Places, Places]:
+    """Query, rank and later rank of candidates whose rows of one part are near."""
+    if not len(held):
+        nothing = np.empty(0, np.int64)
+        return nothing, nothing, nothing
+    places = np.searchsorted(held, ids).clip(max=len(held) - 1)
+    if len(held) ** 2 <= ids.size * ids.shape[1]:  # few sources: compare each two of them once
+        same = _all_near(rows[None])[0][places[:, :, None], places[:, None, :]]
     else:
-        same = near(rows[places], index.parts)
-    present = known[places] == ids
-    return first_members(same & present[:, :, None] & present[:, None, :])
+        same = _all_near(rows[places])
+    present = held[places] == ids
+    later = np.triu(np.ones((ids.shape[1], ids.shape[1]), dtype=bool), k=1)
+    same &= later & present[:, :, None] & present[:, None, :]
+    query, first, second = np.nonzero(same)
+    return query, first, second
 
 
-def _held(index: Index, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], Rows]:
-    """Those of the ids that the index still holds, and their rows."""
+def _all_near(rows: Rows) -> NDArray[np.bool_]:
+    """`(n, k, k)` whether two of a query's `(n, k, d')` rows of one part are near; see `near`."""
+    products = np.matmul(rows, rows.transpose(0, 2, 1))
+    lengths = np.einsum("nii->ni", products)
+    # |a|^2 + |b|^2 - 2 ab <= c, with nothing but the products of the size of all pairs
+    near: NDArray[np.bool_] = products >= (lengths[:, :, None] + lengths[:, None, :] - _NEAR) / 2
+    return near
+
+
+def _held(index: Index, ids: NDArray[np.int64], part: Part) -> tuple[NDArray[np.int64], Rows]:
+    """Those of the ids that the index still holds, and their rows of a part."""
     while True:
         try:
-            return ids, index.vectors(ids)
+            return ids, index.vectors(ids, part=part.name)
         except VectorsMissing as missing:
             ids = np.setdiff1d(ids, np.array(missing.vector_ids, np.int64))

@@ -245,6 +245,11 @@ class Catalog:
         with self._database.read() as connection:
             return changes.after(connection, after, limit=limit)
 
+    def removed_after(self, generation: int) -> npt.NDArray[np.int64]:
+        """Vector ids of the sources deleted after `generation`, in no order."""
+        with self._database.read() as connection:
+            return np.array(changes.removed_after(connection, generation), np.int64)
+
     def embeddings(self, model_id: str, vector_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """`(n, d)` float32 rows in the order asked.
 

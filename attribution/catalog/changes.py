@@ -66,6 +66,16 @@ def after(connection: Connection, number: int, *, limit: int) -> tuple[Change, .
     return tuple(Change(*row) for row in rows)
 
 
+def removed_after(connection: Connection, number: int) -> list[int]:
+    """Vector ids that changes after change `number` remove."""
+    rows = connection.execute(
+        sa.select(changes.c.vector_id).where(
+            changes.c.generation > number, changes.c.operation == "remove"
+        )
+    )
+    return [int(row.vector_id) for row in rows]
+
+
 def count_within(
     connection: Connection, collections: Collection[str], *, after: int, until: int
 ) -> int:

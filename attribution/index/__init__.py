@@ -10,6 +10,7 @@ from attribution.index.protocol import (
     EmbeddingSpace,
     Hits,
     Index,
+    Stretch,
     VectorsMissing,
 )
 from attribution.index.sizing import Sizing
@@ -36,6 +37,7 @@ __all__ = [
     "Sizing",
     "SnapshotAbsent",
     "SnapshotRefused",
+    "Stretch",
     "VectorsMissing",
     "holds_removed",
     "live_contents",

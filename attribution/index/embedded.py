@@ -15,8 +15,8 @@ from typing import Self
 import numpy as np
 
 from attribution.index.faiss_structure import Structure
-from attribution.index.protocol import ChangeBatch, Hits, Ids, IndexStats, Vectors
-from attribution.index.segment import Codes, Segment, Tail
+from attribution.index.protocol import ChangeBatch, Hits, Ids, IndexStats, Stretch, Vectors
+from attribution.index.segment import Codes, Segment, Tail, cut
 from attribution.index.sizing import DEFAULT_SIZING, Sizing
 from attribution.index.view import Contents, View
 from models.parts import Part
@@ -41,7 +41,7 @@ class EmbeddedIndex:
         """An empty index at generation 0, or one that goes on from a view.
 
         Args:
-            parts: slices of a row that can be searched.
+            parts: slices of a row that can be searched, side by side from end to end.
             dimension: floats a row.
             model_id: the encoder that makes the vectors.
             epoch: the catalog's epoch.
@@ -50,7 +50,7 @@ class EmbeddedIndex:
             clean_generation: none of them was removed up to this change, not even the dead ones.
 
         Raises:
-            ValueError: no parts, parts outside the row, or two of one name.
+            ValueError: no parts, parts that do not fill the row side by side, or two of one name.
         """
         _check_parts(parts, dimension)
         self.parts = tuple(parts)
@@ -58,7 +58,7 @@ class EmbeddedIndex:
         self.model_id = model_id
         self.epoch = epoch
         self.sizing = sizing
-        self._view = View.empty(dimension) if view is None else view
+        self._view = View.empty(self.parts) if view is None else view
         self._clean = clean_generation
         self._tail = Tail.holding(self._view.tail)
         self._writing = threading.Lock()  # held to publish a view: milliseconds
@@ -80,9 +80,8 @@ class EmbeddedIndex:
         """An index whose base holds these rows, as of a generation."""
         index = cls(parts, dimension, model_id, epoch, sizing=sizing)
         codes, names = _coded(contents.collections, ())
-        rows = np.asarray(contents.vectors, dtype=np.float32)
-        base = Segment.by_id(contents.ids, rows, codes)
-        structure = index._structure(base.rows)
+        base = Segment.by_id(contents.ids, cut(contents.vectors, index.parts), codes)
+        structure = index._structure(base)
         index._view = replace(
             index._view, base=base, structure=structure, names=names, generation=generation
         )
@@ -137,12 +136,19 @@ class EmbeddedIndex:
             raise ValueError(f"queries must be (n, {self.dimension}) whole rows, not {rows.shape}")
         if not np.isfinite(rows).all():
             raise ValueError("queries hold NaN or infinity: encode the images again")
-        cut = np.ascontiguousarray(rows[:, chosen.columns])
-        return self._view.search(cut, chosen, k, collections, self.sizing)
+        slices = np.ascontiguousarray(rows[:, chosen.columns])
+        return self._view.search(slices, chosen, k, collections, self.sizing)
 
-    def vectors(self, ids: Sequence[int] | Ids) -> Vectors:
+    def scanned(
+        self, k: int, *, collections: frozenset[str] | None = None
+    ) -> tuple[Stretch, ...] | None:
+        """Every row that may be among the k best; None for a structure. See `Index.scanned`."""
+        return self._view.scanned(k, collections, self.sizing)
+
+    def vectors(self, ids: Sequence[int] | Ids, *, part: str | None = None) -> Vectors:
         """(m, d) float32 exact rows, in the order asked. See `Index.vectors`."""
-        return self._view.vectors(np.asarray(ids, dtype=np.int64))
+        chosen = None if part is None else self._part(part)
+        return self._view.vectors(np.asarray(ids, dtype=np.int64), chosen)
 
     def changed(self, collections: frozenset[str]) -> int:
         """The last change of these collections since the index was opened. See `Index.changed`."""
@@ -179,7 +185,7 @@ class EmbeddedIndex:
         with self._compacting:
             before = self._view
             base = before.compacted()
-            structure = self._structure(base.rows)
+            structure = self._structure(base)
             with self._writing:
                 self._view, self._tail = _rebased(before, self._view, base, structure)
                 self._clean = before.generation
@@ -202,7 +208,7 @@ class EmbeddedIndex:
             view,
             base=view.base.without(at_base[at_base >= 0]),
             tail=self._tail.extend(
-                tail, batch.add_ids[fresh], batch.add_vectors[fresh], codes[fresh]
+                tail, batch.add_ids[fresh], cut(batch.add_vectors[fresh], self.parts), codes[fresh]
             ),
             names=names,
             generation=batch.generation,
@@ -230,9 +236,11 @@ class EmbeddedIndex:
             # The index is whole without it; the next change that finds it due tries again.
             log.exception("compaction failed; the index goes on with a longer tail")
 
-    def _structure(self, rows: Vectors) -> Structure | None:
-        kind = self.sizing.kind(len(rows))
-        return None if kind == "flat" else Structure.build(kind, rows, self.parts, self.sizing)
+    def _structure(self, base: Segment) -> Structure | None:
+        kind = self.sizing.kind(len(base))
+        if kind == "flat":
+            return None
+        return Structure.build(kind, base.matrices, self.parts, self.sizing)
 
     def _part(self, name: str | None) -> Part:
         names = ", ".join(part.name for part in self.parts)
@@ -249,11 +257,16 @@ class EmbeddedIndex:
 def _check_parts(parts: Sequence[Part], dimension: int) -> None:
     if not parts or len({part.name for part in parts}) != len(parts):
         raise ValueError("an index needs at least one part, each of its own name")
+    filled = 0
     for part in parts:
-        if not 0 <= part.start < part.stop <= dimension:
+        if not filled == part.start < part.stop <= dimension:
             raise ValueError(
-                f"part {part.name!r} is columns {part.start}:{part.stop} of a row of {dimension}"
+                f"part {part.name!r} is columns {part.start}:{part.stop} of a row of {dimension}, "
+                f"where the part before ends at {filled}: parts must fill a row side by side"
             )
+        filled = part.stop
+    if filled != dimension:
+        raise ValueError(f"the parts fill {filled} columns of a row of {dimension}, not all")
 
 
 def _coded(collections: Sequence[str], names: tuple[str, ...]) -> tuple[Codes, tuple[str, ...]]:
@@ -280,11 +293,11 @@ def _rebased(
     at = base.locate(died)
     since = slice(len(before.tail), None)
     live = now.tail.live[since]
-    tail = Tail(base.rows.shape[1])
+    tail = Tail([part.dimension for part in now.parts])
     kept = tail.extend(
-        View.empty(base.rows.shape[1]).tail,
+        View.empty(now.parts).tail,
         now.tail.ids[since][live],
-        now.tail.rows[since][live],
+        tuple(matrix[since][live] for matrix in now.tail.matrices),
         now.tail.codes[since][live],
     )
     return replace(now, base=base.without(at), structure=structure, tail=kept), tail

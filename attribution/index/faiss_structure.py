@@ -8,7 +8,7 @@ of searches run at once. Thread counts are FAISS's own business: nothing is set 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -48,12 +48,15 @@ class Structure:
     indexes: Mapping[str, Any]
 
     @classmethod
-    def build(cls, kind: Kind, rows: Vectors, parts: tuple[Part, ...], sizing: Sizing) -> Self:
-        """Index rows (n, d), then raise the effort until the recall measured on them is enough."""
-        indexes = {part.name: _built(kind, rows[:, part.columns]) for part in parts}
+    def build(
+        cls, kind: Kind, matrices: Sequence[Vectors], parts: tuple[Part, ...], sizing: Sizing
+    ) -> Self:
+        """Index (n, d') rows of each part, then raise the effort until the recall is enough."""
+        rows = {part.name: matrix for part, matrix in zip(parts, matrices, strict=True)}
+        indexes = {name: _built(kind, matrix) for name, matrix in rows.items()}
         built = cls(kind, LEAST_EFFORT, 0.0, indexes)
         while True:
-            recall = min(built.measured_recall(rows, part) for part in parts)
+            recall = min(built.measured_recall(name, matrix) for name, matrix in rows.items())
             built = replace(built, recall_at_10=recall)
             if recall >= sizing.recall or built.effort >= MOST_EFFORT:
                 return built
@@ -74,13 +77,12 @@ class Structure:
         _, positions = index.search(np.ascontiguousarray(queries), count, params=parameters)
         return np.asarray(positions, dtype=np.int64)
 
-    def measured_recall(self, rows: Vectors, part: Part) -> float:
-        """Share of the ten nearest others of sampled rows that are among the candidates."""
+    def measured_recall(self, part: str, rows: Vectors) -> float:
+        """Share of the ten nearest others of sampled (n, d') rows that are among the candidates."""
         sample = np.random.default_rng(0).permutation(len(rows))[:SAMPLE]
-        slices = rows[:, part.columns]
-        queries = slices[sample]
-        exact = scan(queries, slices, None, min(11, len(rows)))
-        nominated = self.nominate(part.name, queries, None, min(fetched(10), len(rows)))
+        queries = rows[sample]
+        exact = scan(queries, rows, None, min(11, len(rows)))
+        nominated = self.nominate(part, queries, None, min(fetched(10), len(rows)))
         others = exact.position != sample[exact.query]  # a row finds itself; that proves nothing
         query, position = exact.query[others], exact.position[others]
         if not len(query):

@@ -40,6 +40,21 @@ class Hits:
     scores: Vectors
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """Rows side by side, as an index holds them at one moment; nothing of it ever changes.
+
+    Attributes:
+        ids: (n,) int64.
+        parts: (n, d') float32 of each part in the encoder's order, each in one piece.
+        mask: (n,) rows that count; None is all.
+    """
+
+    ids: Ids
+    parts: tuple[Vectors, ...]
+    mask: Mask | None
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeBatch:
     """Adds and removes of consecutive generations, which searches see all at once.
@@ -158,10 +173,25 @@ class Index(EmbeddingSpace, Protocol):
             ValueError: wrong shape, not finite, k below 1, unknown part, or part missing.
         """
 
-    def vectors(self, ids: Sequence[int] | Ids) -> Vectors:
-        """(m, d) float32 exact rows, in the order asked.
+    def scanned(
+        self, k: int, *, collections: frozenset[str] | None = None
+    ) -> tuple[Stretch, ...] | None:
+        """Every row that may be among the k best, for whoever compares them all himself.
+
+        That is exact and takes no more than one product a part for any number of queries. None
+        where the index rather proposes candidates: ask `search` then. A filtered set is always
+        scanned where rows are at hand.
+
+        Args:
+            k: rows wanted of each query.
+            collections: searched set; None for all.
+        """
+
+    def vectors(self, ids: Sequence[int] | Ids, *, part: str | None = None) -> Vectors:
+        """(m, d) float32 exact rows, in the order asked; of one part (m, d') where it is named.
 
         Raises:
+            ValueError: unknown part.
             VectorsMissing: some ids are not held.
         """
 

@@ -2,19 +2,26 @@
 
 It must not know how rows are searched. A segment is immutable. The tail grows in a buffer whose
 written rows never change, so that every segment cut from it stays as it was.
+
+Rows lie apart by part, each part's columns in a matrix of its own: parts are compared one by one,
+and a product with a matrix that lies in one piece is several times quicker than with a slice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attribution.index.protocol import Ids, Mask, Vectors
+from models.parts import Part
 
 Codes = NDArray[np.int32]
+Matrices = tuple[Vectors, ...]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,25 +30,26 @@ class Segment:
 
     Attributes:
         ids: (n,) int64 vector ids.
-        rows: (n, d) float32.
+        matrices: (n, d') float32 of each part, each in one piece.
         codes: (n,) int32 collection of each row, as a number.
         live: (n,) bool, False where the row was removed or replaced.
         ascending: ids rise strictly, so one can be found by bisection.
     """
 
     ids: Ids
-    rows: Vectors
+    matrices: Matrices
     codes: Codes
     live: Mask
     ascending: bool
 
     @classmethod
-    def by_id(cls, ids: Ids, rows: Vectors, codes: Codes) -> Self:
+    def by_id(cls, ids: Ids, matrices: Matrices, codes: Codes) -> Self:
         """All-live rows, put in the order of their ids."""
         if (np.diff(ids) <= 0).any():
             order = np.argsort(ids, kind="stable")
-            ids, rows, codes = ids[order], rows[order], codes[order]
-        return cls(ids, rows, codes, np.ones(len(ids), np.bool_), ascending=True)
+            ids, codes = ids[order], codes[order]
+            matrices = tuple(matrix[order] for matrix in matrices)
+        return cls(ids, matrices, codes, np.ones(len(ids), np.bool_), ascending=True)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -50,6 +58,10 @@ class Segment:
     def removed(self) -> int:
         """How many rows are dead."""
         return len(self) - int(np.count_nonzero(self.live))
+
+    def rows(self, positions: Ids) -> Vectors:
+        """(m, d) whole rows."""
+        return np.concatenate([matrix[positions] for matrix in self.matrices], axis=1)
 
     def locate(self, ids: Ids) -> Ids:
         """(m,) position of the live row of each id, -1 where there is none."""
@@ -84,46 +96,57 @@ class Segment:
 class Tail:
     """The writer's buffer of rows added since the base was built. One writer at a time."""
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimensions: Sequence[int]) -> None:
+        """Empty, for parts of these dimensions."""
         self._length = 0
         self._ids: Ids = np.empty(0, np.int64)
-        self._rows: Vectors = np.empty((0, dimension), np.float32)
+        self._matrices = tuple(np.empty((0, dimension), np.float32) for dimension in dimensions)
         self._codes: Codes = np.empty(0, np.int32)
 
     @classmethod
     def holding(cls, segment: Segment) -> Self:
         """A buffer that starts with a copy of these rows, dead ones included."""
-        tail = cls(segment.rows.shape[1])
-        tail._write(segment.ids, segment.rows, segment.codes)
+        tail = cls([matrix.shape[1] for matrix in segment.matrices])
+        tail._write(segment.ids, segment.matrices, segment.codes)
         return tail
 
-    def extend(self, segment: Segment, ids: Ids, rows: Vectors, codes: Codes) -> Segment:
+    def extend(self, segment: Segment, ids: Ids, matrices: Matrices, codes: Codes) -> Segment:
         """The segment last cut from this buffer, with live rows after its own."""
         if not len(ids):
             return segment
-        self._write(ids, rows, codes)
+        self._write(ids, matrices, codes)
         last = segment.ids[-1] if len(segment) else -1
         rising = bool(ids[0] > last and (np.diff(ids) > 0).all())
         return Segment(
             ids=self._ids[: self._length],
-            rows=self._rows[: self._length],
+            matrices=tuple(matrix[: self._length] for matrix in self._matrices),
             codes=self._codes[: self._length],
             live=np.concatenate([segment.live, np.ones(len(ids), np.bool_)]),
             ascending=segment.ascending and rising,
         )
 
-    def _write(self, ids: Ids, rows: Vectors, codes: Codes) -> None:
+    def _write(self, ids: Ids, matrices: Matrices, codes: Codes) -> None:
         """Append in place: segments cut before end sooner and never see these rows."""
         start, self._length = self._length, self._length + len(ids)
         if self._length > len(self._ids):
             self._grow(max(64, 2 * self._length), start)
         self._ids[start : self._length] = ids
-        self._rows[start : self._length] = rows
         self._codes[start : self._length] = codes
+        for buffer, matrix in zip(self._matrices, matrices, strict=True):
+            buffer[start : self._length] = matrix
 
     def _grow(self, capacity: int, used: int) -> None:
-        ids, rows, codes = self._ids[:used], self._rows[:used], self._codes[:used]
-        self._ids = np.empty(capacity, np.int64)
-        self._rows = np.empty((capacity, rows.shape[1]), np.float32)
-        self._codes = np.empty(capacity, np.int32)
-        self._ids[:used], self._rows[:used], self._codes[:used] = ids, rows, codes
+        self._ids = _grown(self._ids, capacity, used)
+        self._codes = _grown(self._codes, capacity, used)
+        self._matrices = tuple(_grown(matrix, capacity, used) for matrix in self._matrices)
+
+
+def cut(rows: Vectors, parts: Sequence[Part]) -> Matrices:
+    """(n, d) whole rows as a matrix in one piece of each part."""
+    return tuple(np.ascontiguousarray(rows[:, part.columns], np.float32) for part in parts)
+
+
+def _grown(array: NDArray[Number], capacity: int, used: int) -> NDArray[Number]:
+    larger = np.empty((capacity, *array.shape[1:]), array.dtype)
+    larger[:used] = array[:used]
+    return larger

@@ -27,20 +27,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attribution.files import flush, replacing, sha256_of, write_flushed
 from attribution.index.embedded import EmbeddedIndex
 from attribution.index.faiss_structure import Structure
-from attribution.index.segment import Segment
+from attribution.index.segment import Matrices, Segment, cut
 from attribution.index.sizing import DEFAULT_SIZING, Sizing
 from attribution.index.view import View
 from models.parts import Part
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
+WHOLE_ROWS = 1  # an earlier format, whose rows lie whole in `*-rows.npy`; still read
 SEGMENTS = ("base", "tail")
-ARRAYS = ("ids", "rows", "codes", "live")
+ARRAYS = ("ids", "codes", "live")
 
 
 class SnapshotRefused(Exception):
@@ -118,7 +120,7 @@ def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING
         SnapshotRefused: damaged, or of another encoder, epoch or format.
     """
     current, manifest = _current(folder)
-    if manifest.get("format") != FORMAT:
+    if manifest.get("format") not in (WHOLE_ROWS, FORMAT):
         raise SnapshotRefused(f"its format is {manifest.get('format')}, not {FORMAT}")
     for key, expected in owner.described().items():
         if manifest["owner"][key] != expected:
@@ -171,15 +173,20 @@ def remove_snapshots(folder: Path) -> None:
 def _least_size(view: View) -> int:
     """Bytes that a snapshot has at least."""
     segments: tuple[Segment, Segment] = (view.base, view.tail)
-    sizes = [getattr(segment, array).nbytes for segment in segments for array in ARRAYS]
+    sizes = [array.nbytes for segment in segments for array in _arrays(segment).values()]
     return 1 + int(sum(sizes))
+
+
+def _arrays(segment: Segment) -> dict[str, NDArray[Any]]:
+    """What is written of a segment, by the end of the file's name."""
+    parts = {f"part-{place}": matrix for place, matrix in enumerate(segment.matrices)}
+    return {name: getattr(segment, name) for name in ARRAYS} | parts
 
 
 def _write_view(view: View, parts: tuple[Part, ...], folder: Path) -> None:
     for name in SEGMENTS:
-        segment: Segment = getattr(view, name)
-        for array in ARRAYS:
-            np.save(folder / f"{name}-{array}.npy", getattr(segment, array), allow_pickle=False)
+        for end, array in _arrays(getattr(view, name)).items():
+            np.save(folder / f"{name}-{end}.npy", array, allow_pickle=False)
     if view.structure is not None:
         view.structure.save(folder, parts)
 
@@ -246,18 +253,30 @@ def _check_file(path: Path, size: int, sha256: str) -> None:
 def _read_view(folder: Path, manifest: dict[str, Any], parts: tuple[Part, ...]) -> View:
     segments = {}
     for name in SEGMENTS:
-        arrays = {
-            array: np.load(folder / f"{name}-{array}.npy", allow_pickle=False) for array in ARRAYS
-        }
-        segments[name] = Segment(**arrays, ascending=manifest["ascending"][name])
+        matrices = _read_matrices(folder, name, parts, whole=manifest["format"] == WHOLE_ROWS)
+        arrays = {array: _read(folder, f"{name}-{array}") for array in ARRAYS}
+        ascending = manifest["ascending"][name]
+        segments[name] = Segment(matrices=matrices, **arrays, ascending=ascending)
     structure = manifest["structure"]
     return View(
+        parts=parts,
         base=segments["base"],
         structure=None if structure is None else Structure.load(folder, parts, **structure),
         tail=segments["tail"],
         names=tuple(manifest["names"]),
         generation=manifest["generation"],
     )
+
+
+def _read_matrices(folder: Path, name: str, parts: tuple[Part, ...], *, whole: bool) -> Matrices:
+    if whole:
+        return cut(_read(folder, f"{name}-rows"), parts)
+    return tuple(_read(folder, f"{name}-part-{place}") for place in range(len(parts)))
+
+
+def _read(folder: Path, name: str) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False)
+    return array
 
 
 def _numbered(folder: Path) -> list[Path]:

@@ -12,9 +12,17 @@ from typing import Self
 import numpy as np
 
 from attribution.index.faiss_structure import Structure
-from attribution.index.protocol import ChangeBatch, Hits, Ids, Mask, Vectors, VectorsMissing
+from attribution.index.protocol import (
+    ChangeBatch,
+    Hits,
+    Ids,
+    Mask,
+    Stretch,
+    Vectors,
+    VectorsMissing,
+)
 from attribution.index.scan import Candidates, exact_scores, rank, scan
-from attribution.index.segment import Codes, Segment
+from attribution.index.segment import Codes, Segment, cut
 from attribution.index.sizing import Sizing, fetched
 from models.parts import Part
 
@@ -39,6 +47,7 @@ class View:
     """A base, the tail behind it, and the names that their collection codes stand for.
 
     Attributes:
+        parts: slices of a row, side by side.
         base: rows in the order of their ids.
         structure: finds candidates in the base; None where the base is scanned.
         tail: rows added since the base was built; always scanned.
@@ -47,6 +56,7 @@ class View:
         touched: the last change of each collection that had any since the index was opened.
     """
 
+    parts: tuple[Part, ...]
     base: Segment
     structure: Structure | None
     tail: Segment
@@ -55,12 +65,14 @@ class View:
     touched: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def empty(cls, dimension: int) -> Self:
+    def empty(cls, parts: tuple[Part, ...]) -> Self:
         """No rows, before the first change."""
         nothing = Segment.by_id(
-            np.empty(0, np.int64), np.empty((0, dimension), np.float32), np.empty(0, np.int32)
+            np.empty(0, np.int64),
+            cut(np.empty((0, parts[-1].stop), np.float32), parts),
+            np.empty(0, np.int32),
         )
-        return cls(nothing, None, nothing, (), 0)
+        return cls(parts, nothing, None, nothing, (), 0)
 
     def holds(self, ids: Ids, vectors: Vectors, codes: Codes) -> Mask:
         """(m,) rows that adding would not change: replayed, or embedded by a further encoder."""
@@ -68,7 +80,7 @@ class View:
         for segment in (self.base, self.tail):
             at = segment.locate(ids)
             same = segment.codes[at[at >= 0]] == codes[at >= 0]
-            same &= (segment.rows[at[at >= 0]] == vectors[at >= 0]).all(axis=1)
+            same &= (segment.rows(at[at >= 0]) == vectors[at >= 0]).all(axis=1)
             held[at >= 0] = same
         return held
 
@@ -82,7 +94,8 @@ class View:
     ) -> Hits:
         """The k best rows of each query (n, d'), which is already cut to the part."""
         wanted = self._wanted(collections)
-        base, tail = self.base.rows[:, part.columns], self.tail.rows[:, part.columns]
+        place = self.parts.index(part)
+        base, tail = self.base.matrices[place], self.tail.matrices[place]
         in_base = self._in_base(queries, part, k, wanted, sizing)
         in_tail = scan(queries, tail, self.tail.mask(wanted), k)
         return rank(
@@ -103,10 +116,8 @@ class View:
         A filtered set is always scanned: whom a structure nominates depends on all it holds, and
         an answer within some collections must tell nothing of what lies in others.
         """
-        rows, mask = self.base.rows[:, part.columns], self.base.mask(wanted)
-        allowed = len(rows) if mask is None else int(np.count_nonzero(mask))
-        few = sizing.scans(allowed) or allowed <= fetched(k)
-        if self.structure is None or wanted is not None or few:
+        rows, mask = self.base.matrices[self.parts.index(part)], self.base.mask(wanted)
+        if self.structure is None or self._is_scanned(mask, wanted, k, sizing):
             return scan(queries, rows, mask, k)
         positions = self.structure.nominate(part.name, queries, mask, fetched(k))
         short = (positions >= 0).sum(axis=1) < k
@@ -120,16 +131,32 @@ class View:
             position = np.concatenate([position, rest.position])
         return Candidates(query, position)
 
-    def vectors(self, ids: Ids) -> Vectors:
+    def scanned(
+        self, k: int, collections: frozenset[str] | None, sizing: Sizing
+    ) -> tuple[Stretch, ...] | None:
+        """Base and tail, where the base would be scanned; see `Index.scanned`."""
+        wanted = self._wanted(collections)
+        in_base = self.base.mask(wanted)
+        if self.structure is not None and not self._is_scanned(in_base, wanted, k, sizing):
+            return None
+        return (
+            Stretch(self.base.ids, self.base.matrices, in_base),
+            Stretch(self.tail.ids, self.tail.matrices, self.tail.mask(wanted)),
+        )
+
+    def _is_scanned(self, mask: Mask | None, wanted: Mask | None, k: int, sizing: Sizing) -> bool:
+        allowed = len(self.base) if mask is None else int(np.count_nonzero(mask))
+        return wanted is not None or sizing.scans(allowed) or allowed <= fetched(k)
+
+    def vectors(self, ids: Ids, part: Part | None = None) -> Vectors:
         """(m, d) float32 rows of the ids, in the order asked; raises VectorsMissing."""
         in_base, in_tail = self.base.locate(ids), self.tail.locate(ids)
         missing = ids[(in_base < 0) & (in_tail < 0)]
         if len(missing):
             raise VectorsMissing(missing.tolist())
-        rows = np.empty((len(ids), self.base.rows.shape[1]), np.float32)
-        rows[in_base >= 0] = self.base.rows[in_base[in_base >= 0]]
-        rows[in_tail >= 0] = self.tail.rows[in_tail[in_tail >= 0]]
-        return rows
+        places = range(len(self.parts)) if part is None else [self.parts.index(part)]
+        found = [self._gathered(place, in_base, in_tail) for place in places]
+        return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
     def count(self, collections: frozenset[str]) -> int:
         """How many live rows these collections have."""
@@ -147,18 +174,31 @@ class View:
 
     def compacted(self) -> Segment:
         """The live rows of base and tail as one base."""
-        return Segment.by_id(*(np.concatenate(pair) for pair in zip(*self._live(), strict=True)))
+        live = [(segment, segment.live) for segment in (self.base, self.tail)]
+        return Segment.by_id(
+            np.concatenate([segment.ids[alive] for segment, alive in live]),
+            tuple(
+                np.concatenate([segment.matrices[place][alive] for segment, alive in live])
+                for place in range(len(self.parts))
+            ),
+            np.concatenate([segment.codes[alive] for segment, alive in live]),
+        )
 
     def contents(self) -> Contents:
         """All live rows by ascending id."""
         rows = self.compacted()
-        return Contents(rows.ids, rows.rows, tuple(self.names[code] for code in rows.codes))
+        vectors = np.concatenate(rows.matrices, axis=1)
+        return Contents(rows.ids, vectors, tuple(self.names[code] for code in rows.codes))
 
-    def _live(self) -> tuple[tuple[Ids, Vectors, Codes], ...]:
-        return tuple(
-            (segment.ids[segment.live], segment.rows[segment.live], segment.codes[segment.live])
-            for segment in (self.base, self.tail)
-        )
+    def _gathered(self, place: int, in_base: Ids, in_tail: Ids) -> Vectors:
+        """Rows of one part from where they lie, of ids that are each in one of the two."""
+        base, tail = self.base.matrices[place], self.tail.matrices[place]
+        if (in_base >= 0).all():
+            return base[in_base]
+        rows = np.empty((len(in_base), base.shape[1]), np.float32)
+        rows[in_base >= 0] = base[in_base[in_base >= 0]]
+        rows[in_tail >= 0] = tail[in_tail[in_tail >= 0]]
+        return rows
 
     def _wanted(self, collections: frozenset[str] | None) -> Mask | None:
         if collections is None:

@@ -104,11 +104,12 @@ def _block_with_copies(
 ) -> list[HeldSource]:
     rows = attributor.encoder.encode([picture for _, picture in block], domain="query")
     ranking = attributor.rank(rows)
+    near = ranking.hits.ids[:, :_LOOKED_AT]
+    sources = attributor.catalog.by_vector_ids(np.unique(near[near >= 0]).tolist())
     found = []
     for place, (source, picture) in enumerate(block):
         own = thumbnail(picture)
-        near = ranking.hits.ids[place, :_LOOKED_AT].tolist()
-        others = [ranking.records[vector_id] for vector_id in near if vector_id >= 0]
+        others = [sources[each] for each in near[place].tolist() if each in sources]
         copies = {
             other.vector_id for other in others if _same(attributor.catalog, source, other, own)
         }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,12 @@ Rule = Literal["single", "max-standardised", "harmonic-mean-p"]
 OVERFETCH = 2  # candidates that a part proposes for each row wanted, where parts are added up
 # How far a matrix product may stray from a sum in fixed order, for inner products of unit rows.
 _STRAY = 1e-5
-Pick = slice | tuple[slice, None] | NDArray[np.int64]
+_PAIRS = 4096  # pairs scored at once, so that their rows stay in the processor's cache
+_FEW = 4  # rows of queries up to which a product with each is quicker than one with all
+_CACHED = 512  # rows that such products take at once, so that they are read from memory once
+_LONG = 8  # pairs of one query from which its row is compared with theirs instead of copied
+Places = NDArray[np.int64]
+Pick = slice | tuple[slice, None] | Places
 
 
 class Fusion:
@@ -86,6 +93,23 @@ class Fusion:
     def overfetch(self) -> int:
         """Candidates that each part should propose for every row wanted."""
         return OVERFETCH if self.rule == "harmonic-mean-p" else 1
+
+    @property
+    def spread(self) -> float:
+        """How far a score may lie above the largest of its parts' standardised scores."""
+        return math.log(len(self.parts)) if self.rule == "harmonic-mean-p" else 0.0
+
+    def joined(self, scores: Rows) -> Rows:
+        """`(parts, views, m)` standardised scores of m pairs made one score each, `(m,)`."""
+        by_view: Rows = reduce(self.join, list(scores))
+        largest: Rows = by_view.max(axis=0)
+        return largest
+
+    def join(self, first: Rows, second: Rows) -> Rows:
+        """Two parts' standardised scores made one."""
+        rule = np.logaddexp if self.rule == "harmonic-mean-p" else np.maximum
+        joined: Rows = rule(first, second)
+        return joined
 
     def prepare(self, queries: Rows) -> Queries:
         """`(n, views * d)` queries, with all that only depends on them computed once.
@@ -179,31 +203,56 @@ class Queries:
         bits of a score do too; see `pair_scores`.
         """
 
-        def cosines(view: Rows, columns: slice) -> Rows:
+        def cosines(view: Rows, number: int) -> Rows:
+            columns = self.fusion.parts[number].columns
             q, r = view[:, columns], rows[..., columns]
             return q @ r.T if rows.ndim == 2 else np.matmul(r, q[:, :, None])[..., 0]
 
         return self._fused(cosines, (slice(None), None))
 
-    def pair_scores(self, places: NDArray[np.int64], rows: Rows) -> Rows:
+    def products(self) -> Products:
+        """The queries made ready for products with any number of rows."""
+        return Products.of(self)
+
+    def pair_scores(self, places: Places, parts: Sequence[Rows], positions: Places) -> Rows:
         """`(m,)` of pairs of a query and a row, each bitwise the same in whatever company.
 
         Args:
-            places: `(m,)` which query.
-            rows: `(m, d)` which row.
+            places: `(m,)` which query; quickest where the pairs of one follow each other.
+            parts: `(r, d')` rows of each part.
+            positions: `(m,)` which row.
         """
+        scores = np.empty(len(places), np.float32)
+        starts = np.flatnonzero(np.diff(places, prepend=-1))
+        if len(starts) * _LONG > len(places):
+            starts = np.arange(0, len(places), _PAIRS)
+        for start, stop in pairwise([*starts.tolist(), len(places)]):
+            for begin in range(start, stop, _PAIRS):
+                pairs = slice(begin, min(begin + _PAIRS, stop))
+                rows = [part[positions[pairs]] for part in parts]
+                scores[pairs] = self._paired(places[pairs], rows)
+        return scores
 
-        def cosines(view: Rows, columns: slice) -> Rows:
-            products: Rows = np.einsum("ij,ij->i", view[:, columns][places], rows[:, columns])
+    def _paired(self, places: Places, parts: Sequence[Rows]) -> Rows:
+        """Scores of pairs, summed up in an order that only depends on how long a row is."""
+        one = len(places) > 1 and bool((places == places[0]).all())
+
+        def cosines(view: Rows, number: int) -> Rows:
+            queries = view[:, self.fusion.parts[number].columns]
+            products: Rows = (
+                np.einsum("j,ij->i", queries[places[0]], parts[number])
+                if one
+                else np.einsum("ij,ij->i", queries[places], parts[number])
+            )
             return products
 
-        return self._fused(cosines, places)
+        return self._fused(cosines, slice(places[0], places[0] + 1) if one else places)
 
     def bound(self, cosines: list[list[Rows]]) -> Rows:
         """`(n,)` largest score of a row that has at most these cosines, by view and part."""
         joined = [
             reduce(
-                self._join,
+                self.fusion.join,
                 (
                     self._standardised(cosine, level, slice(None))
                     for cosine, level in zip(of_view, levels, strict=True)
@@ -213,30 +262,79 @@ class Queries:
         ]
         return reduce(np.maximum, joined)
 
-    def _fused(self, cosines: Callable[[Rows, slice], Rows], pick: Pick) -> Rows:
-        parts = self.fusion.parts
+    def _fused(self, cosines: Callable[[Rows, int], Rows], pick: Pick) -> Rows:
         views = (
             reduce(
-                self._join,
+                self.fusion.join,
                 (
-                    self._standardised(cosines(view, part.columns), level, pick)
-                    for part, level in zip(parts, levels, strict=True)
+                    self._standardised(cosines(view, number), level, pick)
+                    for number, level in enumerate(levels)
                 ),
             )
             for view, levels in zip(self.fusion.views_of(self.rows), self.levels, strict=True)
         )
         return reduce(np.maximum, views).astype(np.float32, copy=False)
 
-    def _join(self, first: Rows, second: Rows) -> Rows:
-        join = np.logaddexp if self.fusion.rule == "harmonic-mean-p" else np.maximum
-        joined: Rows = join(first, second)
-        return joined
-
     def _standardised(self, cosines: Rows, level: Level, pick: Pick) -> Rows:
         if self.fusion.rule == "single":
             return cosines
         standardised: Rows = (cosines - level.expected[pick]) / level.unit[pick]
         return standardised
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Products:
+    """Queries as matrices that give standardised scores by one product a part, within the slack.
+
+    Attributes:
+        queries: of each part `(views * n, d')`, in its own units, a view after the other.
+        offsets: of each part `(views * n, 1)`, to be taken off.
+        views: how many there are of each query.
+    """
+
+    queries: tuple[Rows, ...]
+    offsets: tuple[Rows, ...]
+    views: int
+
+    @classmethod
+    def of(cls, asked: Queries) -> Self:
+        """All views of these queries."""
+        fusion = asked.fusion
+        views = fusion.views_of(asked.rows)
+        queries, offsets = [], []
+        for number, part in enumerate(fusion.parts):
+            levels = [of_view[number] for of_view in asked.levels]
+            unit = np.concatenate([level.unit for level in levels])[:, None]
+            expected = np.concatenate([level.expected for level in levels])[:, None]
+            rows = np.concatenate([view[:, part.columns] for view in views])
+            queries.append((rows / unit).astype(np.float32, copy=False))
+            offsets.append((expected / unit).astype(np.float32, copy=False))
+        return cls(tuple(queries), tuple(offsets), fusion.views)
+
+    @property
+    def rows(self) -> int:
+        """How many scores each row that is compared gets, before they are joined."""
+        return sum(map(len, self.queries))
+
+    def standardised(self, parts: Sequence[Rows]) -> Rows:
+        """`(parts, views, n, m)` with `(m, d')` rows of each part."""
+        scores = np.empty((len(parts), len(self.queries[0]), len(parts[0])), np.float32)
+        for place, rows in enumerate(parts):
+            _multiply(self.queries[place], rows, scores[place])
+            scores[place] -= self.offsets[place]
+        return scores.reshape(len(parts), self.views, -1, len(parts[0]))
+
+
+def _multiply(queries: Rows, rows: Rows, out: Rows) -> None:
+    """Inner products of `(n, d')` queries with `(m, d')` rows, into `(n, m)`."""
+    if len(queries) > _FEW:
+        np.matmul(queries, rows.T, out=out)
+        return
+    # A product of matrices copies its larger one, which takes longer than reading it for each.
+    for start in range(0, len(rows), _CACHED):
+        block = rows[start : start + _CACHED]
+        for query, products in zip(queries, out, strict=True):
+            np.matmul(block, query, out=products[start : start + _CACHED])
 
 
 def fusion_of(encoder: Encoder, *, views: int | None = None) -> Fusion:

@@ -1,4 +1,4 @@
-"""Candidates from the index, scored exactly by the encoder's rule. Knows no calibration."""
+"""The best rows of an index by the encoder's rule, scored exactly. Knows no calibration."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from attribution.index import Hits, Index, VectorsMissing
 from attribution.index.scan import rank
 from attribution.retrieval.fusion import Queries, Rows
+from attribution.retrieval.scanning import best_of
 
 BLOCK = 32  # queries whose candidates are gathered at once; bounds memory
-LARGE_BLOCK, SMALL_INDEX = 256, 50_000  # where all rows can be gathered, more at once are quicker
 _ROUNDS = 6  # how often the number of proposals is doubled before they have to do
-_PAIRS = 4096  # pairs scored at once, so that their rows stay in the processor's cache
 
 
 def retrieve(
@@ -20,13 +19,14 @@ def retrieve(
 ) -> Hits:
     """The k best rows of each query under the fused score.
 
-    Each part of each view proposes its own best. Under the rule of the largest, k of them are
-    enough and nothing is lost: a row among the fused k best has fewer than k rows above it in the
-    view and part that gave its score. Where parts add up, a row could be among the best without
-    standing out in any part. So each proposes `OVERFETCH` times as many, and twice as many again
-    while a row that no part proposed could still be among the k best (the stopping rule of Fagin,
-    Lotem and Naor, "Optimal aggregation algorithms for middleware", 2003), at most `_ROUNDS`
-    times.
+    Rows that the index would compare one by one are compared here, with all queries at once
+    (`scanning`). Where it proposes candidates instead, each part of each view proposes its own
+    best. Under the rule of the largest, k of them are enough and nothing is lost: a row among the
+    fused k best has fewer than k rows above it in the view and part that gave its score. Where
+    parts add up, a row could be among the best without standing out in any part. So each proposes
+    `OVERFETCH` times as many, and twice as many again while a row that no part proposed could
+    still be among the k best (the stopping rule of Fagin, Lotem and Naor, "Optimal aggregation
+    algorithms for middleware", 2003), at most `_ROUNDS` times.
 
     Scores are bitwise the same whatever else is asked or held. Padding is as in `Hits`; equal
     scores rank by ascending id.
@@ -37,10 +37,12 @@ def retrieve(
         k: rows a query.
         collections: searched set; None for all.
     """
-    step = LARGE_BLOCK if index.stats().vectors <= SMALL_INDEX else BLOCK
+    stretches = index.scanned(k, collections=collections)
+    if stretches is not None:
+        return best_of(asked, stretches, k)
     found = [
-        _retrieve_block(index, asked.take(slice(start, start + step)), k, collections)
-        for start in range(0, len(asked), step)
+        _retrieve_block(index, asked.take(slice(start, start + BLOCK)), k, collections)
+        for start in range(0, len(asked), BLOCK)
     ]
     if not found:
         return Hits(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
@@ -128,12 +130,9 @@ def near_best(scores: Rows, k: int, slack: Rows) -> tuple[NDArray[np.int64], NDA
 def pair_scores(
     asked: Queries, query: NDArray[np.int64], rows: Rows, places: NDArray[np.int64]
 ) -> Rows:
-    """`(m,)` exact scores of queries with `rows[places]`, gathered a few at a time."""
-    scores = np.empty(len(query), np.float32)
-    for start in range(0, len(query), _PAIRS):
-        pairs = slice(start, start + _PAIRS)
-        scores[pairs] = asked.pair_scores(query[pairs], rows[places[pairs]])
-    return scores
+    """`(m,)` exact scores of queries with `rows[places]`, whole `(d,)` rows."""
+    parts = [rows[:, part.columns] for part in asked.fusion.parts]
+    return asked.pair_scores(query, parts, places)
 
 
 def unique_per_row(ids: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ def test_a_saved_index_is_opened_and_a_damaged_one_is_built_again(attribution, d
     assert attribution("index", "--data", data, "--save", "--json").code == 0
     opened = attribution("index", "--data", data, "--json")
     assert opened.document["vectors"] == 12
-    [damaged] = (data / "index").glob("*/base-rows.npy")
+    [damaged] = (data / "index").glob("*/base-part-0.npy")
     damaged.write_bytes(damaged.read_bytes()[:-4] + b"oops")
     for flags in ([], ["--rebuild"]):
         done = attribution("index", "--data", data, "--json", *flags)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.calibration.groups import SAME, first_members, groups_of, near
+from attribution.calibration.groups import SAME, first_members, groups_of
 from attribution.index import EmbeddedIndex
 from tests.support.changes import change_batch
 from tests.support.spaces import SPACE_PARTS, rows_of
@@ -41,23 +41,47 @@ def turned(rows, cosine, part, seed):
 @pytest.mark.parametrize("part", SPACE_PARTS, ids=lambda part: part.name)
 def test_rows_are_one_picture_only_if_near_in_every_part(part, cosine, one):
     rows = rows_of(1, 4)
-    together = near(np.stack([rows, turned(rows, cosine, part, 2)], axis=1), SPACE_PARTS)
-    assert together[:, 0, 0].all()
-    assert together[:, 1, 1].all()
-    assert (together[:, 0, 1] == one).all()
-    assert (together[:, 1, 0] == one).all()
+    index = holding(np.concatenate([rows, turned(rows, cosine, part, 2)]))
+    ids = np.stack([np.arange(4), np.arange(4, 8)], axis=1)
+    for order in (ids, ids[:, ::-1]):
+        assert groups_of(index, order).tolist() == [[0, 0 if one else 1]] * 4
+
+
+@pytest.mark.parametrize("n", [30, 3000])
+def test_groups_are_those_of_every_two_rows_compared(n):
+    rows = rows_of(3, n)
+    for place, part in enumerate(SPACE_PARTS):
+        some = slice(10 * place, 10 * place + 10)
+        rows[some] = turned(rows[10:20], 0.97, part, 4)
+    rows[20:30] = turned(turned(rows[10:20], 0.93, SPACE_PARTS[0], 6), 0.93, SPACE_PARTS[1], 7)
+    ids = np.stack([np.random.default_rng(seed).permutation(30) for seed in range(70)])
+    near = np.ones((30, 30), bool)
+    for part in SPACE_PARTS:
+        own = rows[:30, part.columns].astype(np.float64)
+        near &= ((own[:, None] - own[None]) ** 2).sum(axis=2) <= 2 * (1 - SAME)
+    expected = [slow_first_members(near[np.ix_(each, each)]) for each in ids]
+    assert groups_of(holding(rows), ids).tolist() == expected
+
+
+def holding(rows):
+    index = EmbeddedIndex(SPACE_PARTS, 24, "small", "epoch")
+    index.apply(
+        change_batch(
+            1,
+            dimension=24,
+            add_ids=np.arange(len(rows)),
+            add_vectors=rows,
+            add_collections=["a"] * len(rows),
+        )
+    )
+    return index
 
 
 def test_doubles_among_hits_form_groups_and_what_is_gone_stays_alone():
     rows = rows_of(1, 100)
     rows[40:45] = rows[7]
     rows[60] = turned(rows[20:21], 0.97, SPACE_PARTS[0], 5)[0]
-    index = EmbeddedIndex(SPACE_PARTS, 24, "small", "epoch")
-    index.apply(
-        change_batch(
-            1, dimension=24, add_ids=np.arange(100), add_vectors=rows, add_collections=["a"] * 100
-        )
-    )
+    index = holding(rows)
     ids = np.array([[7, 20, 41, 60, 44, 500, -1, -1], [3, 60, 20, 9, 8, 7, 500, -1]])
     assert groups_of(index, ids).tolist() == [[0, 1, 0, 1, 0, 5, 6, 7], [0, 1, 1, 3, 4, 5, 6, 7]]
     assert groups_of(index, np.full((2, 3), -1)).tolist() == [[0, 1, 2], [0, 1, 2]]
@@ -67,12 +91,7 @@ def test_doubles_among_hits_form_groups_and_what_is_gone_stays_alone():
 def test_many_queries_are_grouped_as_single_ones():
     rows = rows_of(1, 50)
     rows[30:40] = rows[:10]
-    index = EmbeddedIndex(SPACE_PARTS, 24, "small", "epoch")
-    index.apply(
-        change_batch(
-            1, dimension=24, add_ids=np.arange(50), add_vectors=rows, add_collections=["a"] * 50
-        )
-    )
+    index = holding(rows)
     rng = np.random.default_rng(0)
     ids = np.stack([rng.permutation(50)[:20] for _ in range(150)])
     together = groups_of(index, ids)

@@ -298,10 +298,18 @@ def test_no_queries_and_one_part_need_no_care(unit_rows):
 
 @pytest.mark.parametrize(
     "parts",
-    [(), (Part("a", 0, 9),), (Part("a", 4, 4),), (Part("a", 0, 4), Part("a", 4, 8))],
-    ids=["none", "outside", "empty", "same name"],
+    [
+        (),
+        (Part("a", 0, 9),),
+        (Part("a", 4, 4),),
+        (Part("a", 0, 4), Part("a", 4, 8)),
+        (Part("a", 0, 4),),
+        (Part("a", 0, 3), Part("b", 4, 8)),
+        (Part("a", 0, 5), Part("b", 4, 8)),
+    ],
+    ids=["none", "outside", "empty", "same name", "short", "gap", "overlap"],
 )
-def test_parts_must_lie_in_the_row(parts):
+def test_parts_must_fill_the_row_side_by_side(parts):
     with pytest.raises(ValueError, match="part"):
         EmbeddedIndex(parts, 8, "m", "e")
 

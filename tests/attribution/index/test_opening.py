@@ -50,12 +50,12 @@ def test_a_damaged_snapshot_is_rebuilt_with_a_warning(
     add_sources(6)
     folder = tmp_path / "index"
     save_snapshot(open_index(catalog, space, folder), folder)
-    rows = folder / "00000001" / "base-rows.npy"
+    rows = folder / "00000001" / "base-part-0.npy"
     rows.write_bytes(rows.read_bytes()[:-4])
     index = open_index(catalog, space, folder)
     assert_same(index, rebuild(catalog, space))
     assert index.stats().vectors == 6
-    assert "base-rows.npy has 508 bytes, not 512; rebuilding from the catalog" in caplog.text
+    assert "base-part-0.npy has 268 bytes, not 272; rebuilding from the catalog" in caplog.text
 
 
 def test_a_snapshot_of_another_encoder_or_epoch_is_rebuilt(

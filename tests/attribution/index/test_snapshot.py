@@ -1,5 +1,6 @@
 """The same index comes back, or a reason why not: never half a one, never a wrong one."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attribution.files import sha256_of
 from attribution.index import (
     Contents,
     EmbeddedIndex,
@@ -99,6 +101,27 @@ def test_what_is_saved_comes_back_equal_and_goes_on(kind, make_index, owner, uni
     for either in (index, loaded):
         either.compact()
     assert_equal(index, loaded, unit_rows(9, seed=8))
+
+
+def test_a_snapshot_of_whole_rows_as_earlier_versions_wrote_them_still_opens(
+    make_index, owner, unit_rows, tmp_path
+):
+    index = make_index()
+    save_snapshot(index, tmp_path)
+    folder = tmp_path / "00000001"
+    for name in ("base", "tail"):
+        files = [folder / f"{name}-part-{place}.npy" for place in range(len(owner.parts))]
+        np.save(folder / f"{name}-rows.npy", np.concatenate([np.load(f) for f in files], axis=1))
+        for file in files:
+            file.unlink()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["format"] = 1
+    manifest["files"] = {
+        path.name: [path.stat().st_size, sha256_of(path)] for path in folder.glob("*.npy")
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "CURRENT").write_text(f"00000001 {sha256_of(folder / 'manifest.json')}\n")
+    assert_equal(index, load_snapshot(tmp_path, owner), unit_rows(9, seed=5))
 
 
 def test_an_empty_index_can_be_saved(owner, tmp_path):

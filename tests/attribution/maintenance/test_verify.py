@@ -120,7 +120,7 @@ def test_a_log_of_changes_that_disagrees_is_completed_and_no_old_index_trusted(f
 
 
 def test_a_damaged_snapshot_is_found_and_removed(folder):
-    [rows] = (folder / "index").glob("*/base-rows.npy")
+    [rows] = (folder / "index").glob("*/base-part-0.npy")
     rows.write_bytes(rows.read_bytes()[:-4] + b"oops")
     with folder_lock(folder, "a service"):
         held = look(folder, repair=True)

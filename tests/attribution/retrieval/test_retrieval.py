@@ -8,7 +8,7 @@ from scipy.stats import gumbel_r
 
 from attribution.index import EmbeddedIndex
 from attribution.retrieval.fusion import Fusion
-from attribution.retrieval.retrieval import retrieve, unique_per_row
+from attribution.retrieval.retrieval import pair_scores, retrieve, unique_per_row
 from models.parts import consecutive_parts
 from tests.support.changes import change_batch
 from tests.support.spaces import rows_of
@@ -54,8 +54,18 @@ def slow_score(query, row, reference, fitted, rule):
     return np.log(sum(1 / p for p in p_values))
 
 
-def filled_index(rows, ids, collections, parts=PARTS):
-    index = EmbeddedIndex(parts, parts[-1].stop, "model", "epoch")
+class ProposingIndex(EmbeddedIndex):
+    """One whose rows are not at hand, as those of another machine are."""
+
+    def scanned(self, k, *, collections=None):
+        return None
+
+
+KINDS = (EmbeddedIndex, ProposingIndex)
+
+
+def filled_index(rows, ids, collections, parts=PARTS, kind=EmbeddedIndex):
+    index = kind(parts, parts[-1].stop, "model", "epoch")
     index.apply(
         change_batch(
             1, dimension=rows.shape[1], add_ids=ids, add_vectors=rows, add_collections=collections
@@ -133,13 +143,14 @@ def test_of_several_views_the_larger_cosine_counts():
     parts=st.sampled_from([WHOLE, PARTS]),
     views=st.integers(1, 3),
     rule=st.sampled_from(RULES),
+    kind=st.sampled_from(KINDS),
 )
-def test_retrieval_equals_scoring_everything(n, k, seed, some, parts, views, rule):
+def test_retrieval_equals_scoring_everything(n, k, seed, some, parts, views, rule, kind):
     rows, queries = unit_rows(n, seed, parts), query_rows(3, seed + 1, parts, views)
     ids = np.arange(10, 10 + n)
     collections = ["a" if i % 3 else "b" for i in range(n)]
     fusion = Fusion(parts, unit_rows(30, 9, parts), views, rule)
-    index = filled_index(rows, ids, collections, parts)
+    index = filled_index(rows, ids, collections, parts, kind)
     wanted = frozenset({"b"}) if some else None
     inside = [i for i in range(n) if not some or collections[i] == "b"]
     hits = retrieve(index, fusion.prepare(queries), k, collections=wanted)
@@ -153,7 +164,8 @@ def test_retrieval_equals_scoring_everything(n, k, seed, some, parts, views, rul
         assert np.isneginf(hits.scores[row][len(order) :]).all()
 
 
-def test_where_parts_add_up_a_row_good_in_both_is_found_though_best_in_none():
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_parts_add_up_a_row_good_in_both_is_found_though_best_in_none(kind):
     rng = np.random.default_rng(0)
     query = unit_rows(1, 5)
     rows = unit_rows(2000, 6)
@@ -164,19 +176,20 @@ def test_where_parts_add_up_a_row_good_in_both_is_found_though_best_in_none():
     for part in PARTS:
         rows[2, part.columns] /= np.linalg.norm(rows[2, part.columns])
     fusion = Fusion(PARTS, unit_rows(200, 9), rule="harmonic-mean-p")
-    index = filled_index(rows, np.arange(2000), ["a"] * 2000)
+    index = filled_index(rows, np.arange(2000), ["a"] * 2000, kind=kind)
     found = retrieve(index, fusion.prepare(query), 5)
     best = np.argsort(-fusion.scores(query, rows)[0])[:5]
     assert 2 in found.ids[0]
     assert found.ids[0].tolist() == best.tolist()
 
 
-def test_more_queries_than_a_block_have_the_answers_of_single_ones():
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_queries_than_a_block_have_the_answers_of_single_ones(kind):
     rows, queries = unit_rows(40, 1), query_rows(300, 2, PARTS, 2)
     fusion = Fusion(PARTS, unit_rows(30, 9), 2)
-    index = filled_index(rows, np.arange(40), ["a"] * 40)
+    index = filled_index(rows, np.arange(40), ["a"] * 40, kind=kind)
     together = retrieve(index, fusion.prepare(queries), 3)
-    for place in (0, 255, 256, 299):
+    for place in (0, 31, 32, 63, 64, 299):
         alone = retrieve(index, fusion.prepare(queries[place : place + 1]), 3)
         assert np.array_equal(together.ids[place], alone.ids[0])
         assert np.allclose(together.scores[place], alone.scores[0], atol=1e-4)
@@ -205,7 +218,7 @@ def test_pairs_score_as_the_whole_does_within_the_slack():
     asked = Fusion(PARTS, unit_rows(30, 9), 2, "harmonic-mean-p").prepare(queries)
     whole = asked.scores(rows)
     for place in range(20):
-        pairs = asked.pair_scores(np.full(50, place), rows)
+        pairs = pair_scores(asked, np.full(50, place), rows, np.arange(50))
         assert np.abs(pairs - whole[place]).max() <= asked.slack[place]
 
 
@@ -220,9 +233,10 @@ def test_no_row_scores_above_the_bound_of_its_cosines():
     assert (asked.scores(rows).max(axis=1) <= asked.bound(largest) + asked.slack).all()
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("views", [1, 2])
-def test_no_queries_give_no_hits(views):
-    index = filled_index(unit_rows(4, 0), [1, 2, 3, 4], ["a"] * 4)
+def test_no_queries_give_no_hits(views, kind):
+    index = filled_index(unit_rows(4, 0), [1, 2, 3, 4], ["a"] * 4, kind=kind)
     fusion = Fusion(PARTS, unit_rows(30, 9), views)
     hits = retrieve(index, fusion.prepare(query_rows(0, 0, PARTS, views)), 5)
     assert hits.ids.shape == (0, 5)
