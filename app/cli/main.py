@@ -1,7 +1,8 @@
 """The console script `attribution`: its commands, and how they fail.
 
 A command's module is imported when it is called, not before: torch alone takes seconds, and
-`--help` needs none of it.
+`--help` needs none of it. The list of commands is plain text, for the same reason: what renders
+Markdown takes longer to import than the list takes to read.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from app.cli.console import fail, warn
 from app.cli.failures import INTERRUPTED, exit_code, is_expected
 
 # Name and first line of help; each lives in the module or folder of its name, as NAME_command.
@@ -44,9 +44,10 @@ COMMANDS = {
 }
 HELP = """Which of the images you hold did this AI-generated image come from?
 
-Start with `attribution demo`. Then: `attribution ingest PHOTOS`, `attribution query IMAGE`,
-`attribution serve`. Settings come from ATTRIBUTION_* variables (docs/settings.md); options
-override them."""
+Start with attribution demo. Then: attribution ingest PHOTOS, attribution query IMAGE, attribution
+serve. Settings come from ATTRIBUTION_* variables (docs/settings.md); options override them."""
+_WIDTH = 100
+"""Columns of the list of commands, where the terminal has them."""
 
 
 def whole_command(name: str) -> Any:
@@ -78,7 +79,7 @@ class LazyCommands(TyperGroup):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name], short_help=COMMANDS[cmd_name])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The whole command, to be run."""
@@ -92,7 +93,8 @@ app = typer.Typer(
     name="attribution",
     cls=LazyCommands,
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
+    context_settings={"max_content_width": _WIDTH},
     add_completion=False,
     pretty_exceptions_enable=False,
     help=HELP,
@@ -114,11 +116,15 @@ def main() -> None:
         app()
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
+            from app.cli.console import warn  # noqa: PLC0415  # rich, which `--help` does without
+
             warn("interrupted; what was written is kept, and running it again goes on from there")
         raise
     except Exception as error:
         if not is_expected(error):
             raise
+        from app.cli.console import fail  # noqa: PLC0415
+
         fail(str(error) or type(error).__name__)
         sys.exit(exit_code(error))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,15 +12,29 @@ from app.encoders.load import Vision, active_settings, load_registered, load_vis
 from app.settings import Settings
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
+from attribution.calibration.kept import null_owner
 from attribution.calibration.shares.newest import NewestShares, default_shares
-from attribution.catalog import Catalog
-from attribution.index import EmbeddedIndex, open_index
+from attribution.catalog import Catalog, CatalogError
+from attribution.index import (
+    Companion,
+    EmbeddedIndex,
+    Follower,
+    Owner,
+    SnapshotAbsent,
+    SnapshotRefused,
+    load_companion,
+    open_index,
+    save_snapshot,
+)
+from attribution.maintenance import FolderInUse, folder_lock
 from attribution.retrieval.fusion import fusion_of
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
-    """The sources held, ready to be asked about; not calibrated until `calibration.build`."""
+    """The sources held, ready to be asked about; calibrated once `calibration.ensure` returns."""
 
     catalog: Catalog
     index: EmbeddedIndex
@@ -28,29 +44,78 @@ class Gallery:
     def prepare(self, collections: Iterable[str] = ()) -> None:
         """Calibrate, once it is known that the collections to be asked are there.
 
+        The null of some collections is made when they are asked, and that of all is not needed.
+
         Raises:
             CollectionNotFound: one of them is not.
         """
-        for name in collections:
+        names = list(collections)
+        for name in names:
             self.catalog.collection(name)
-        self.calibration.build()
+        if not names:
+            self.calibration.ensure()
 
 
 @contextmanager
 def open_gallery(settings: Settings, vision: Vision) -> Iterator[Gallery]:
-    """The catalog as it is now, beside a running service if need be; no snapshot is written."""
+    """The catalog as it is now, beside a running service if need be.
+
+    Where no service runs, index and null are saved at the end if they took their time, so that
+    whoever opens the gallery next need not wait for them.
+    """
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
-        yield gallery_of(settings, catalog, vision)
+        gallery = gallery_of(settings, catalog, vision)
+        yield gallery
+        keep(settings, gallery)
 
 
 def gallery_of(settings: Settings, catalog: Catalog, vision: Vision) -> Gallery:
     """What an open catalog holds, as this encoder sees it; others may be open beside it."""
     encoder = vision.encoder
+    # Before the index: so the index cannot be behind it.
+    kept = _kept(settings, catalog, vision)
     index = open_index(catalog, encoder, settings.snapshots)
     calibration = Calibration(index, fusion_of(encoder), vision.background, catalog)
+    calibration.resume(kept)
     shares = NewestShares(catalog, encoder.model_id, default_shares(encoder.card))
     attributor = Attributor(encoder, catalog, index, calibration, shares)
     return Gallery(catalog, index, calibration, attributor)
+
+
+def keep(settings: Settings, gallery: Gallery) -> None:
+    """Save index and null for the next start, if it would save time and nobody holds the folder.
+
+    The catalog is caught up with while the folder is held: what is erased meanwhile waits, and
+    what was erased before is not written again.
+    """
+    index, calibration, catalog = gallery.index, gallery.calibration, gallery.catalog
+    try:
+        if not calibration.worth_keeping or settings.data.stat().st_uid != os.geteuid():
+            return
+        with folder_lock(settings.data, "a command that saves the index", brief=True):
+            follower = Follower(catalog, index, index.model_id)
+            follower.on_change(calibration.apply)
+            follower.catch_up()
+            if index.clean_generation < catalog.compaction.wanted():
+                index.compact()
+            save_snapshot(index, settings.snapshots, calibration.kept())
+    except (FolderInUse, CatalogError, OSError) as error:
+        logger.info("index and null were not saved for the next start: %s", error)
+
+
+def _kept(settings: Settings, catalog: Catalog, vision: Vision) -> Companion | None:
+    """The null that was saved for this encoder and background, if it is sound."""
+    encoder, background = vision.encoder, vision.background
+    if background is None:
+        return None
+    owner = Owner(encoder.model_id, encoder.dimension, encoder.parts, catalog.epoch)
+    try:
+        return load_companion(settings.snapshots, owner, null_owner(background))
+    except SnapshotAbsent:
+        return None
+    except SnapshotRefused as refused:
+        logger.warning("the null is built anew: %s", refused)
+        return None
 
 
 def vision_of(settings: Settings, catalog: Catalog, given: Vision | None) -> Vision:

@@ -70,7 +70,10 @@ class Live:
 def begin_serving(
     settings: Settings, catalog: Catalog, embedder: Embedder, background: Background | None
 ) -> Serving:
-    """Open the encoder's index, follow the catalog with it, and calibrate it in a thread."""
+    """Open the encoder's index, follow the catalog with it, and calibrate it.
+
+    With the null that was saved beside the index it is calibrated at once, else in a thread.
+    """
     gallery = gallery_of(settings, catalog, Vision(embedder.encoder, background))
     follower = Follower(catalog, gallery.index, embedder.encoder.model_id)
     follower.on_change(gallery.calibration.apply)
@@ -79,7 +82,7 @@ def begin_serving(
         embedder=embedder,
         index=gallery.index,
         calibration=gallery.calibration,
-        calibrating=_in_background(gallery.calibration.build),
+        calibrating=_in_background(gallery.calibration.ensure),
         attributor=gallery.attributor,
         follower=follower,
     )

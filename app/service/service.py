@@ -158,7 +158,7 @@ def open_service(
             activities=activities,
         )
         snapshots = SnapshotSaver(
-            lambda: switch.live().serving.index,
+            lambda: switch.live().serving,
             settings.snapshots,
             interval=settings.snapshot_seconds,
         )

@@ -1,33 +1,47 @@
-"""Saves the index now and then, and at every clean stop, so that the next start is quick."""
+"""Saves index and null now and then, and at every clean stop, so that the next start is quick."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from attribution.index import EmbeddedIndex, save_snapshot
+from app.encoders.live import Serving
+from attribution.index import Companion, save_snapshot
 
 logger = logging.getLogger(__name__)
 
+_LOOK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """What was saved last: whose index, up to where, and beside it whose null."""
+
+    model_id: str
+    generation: int
+    null: Mapping[str, str | int | float] | None
+
 
 class SnapshotSaver:
-    """A thread that saves an index which has changed since its last snapshot.
+    """A thread that saves an index which has changed since its last snapshot, with its null.
+
+    A null that has taken its time is saved as soon as there is one, for a kill must not cost it.
 
     A snapshot that fails is logged and tried again at the next turn: the index is a cache, and
     without a snapshot the next start replays or rebuilds. The folder holds that of one index:
-    `index` says which one serves, and another encoder's replaces it.
+    `serving` says which one serves, and another encoder's replaces it.
     """
 
-    def __init__(
-        self, index: Callable[[], EmbeddedIndex], folder: Path, *, interval: float
-    ) -> None:
-        self._index = index
+    def __init__(self, serving: Callable[[], Serving], folder: Path, *, interval: float) -> None:
+        self._serving = serving
         self._folder = folder
         self._interval = interval
         self._saving = threading.Lock()
-        self._saved: tuple[str, int] | None = None
+        self._saved: _Saved | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="index-snapshots", daemon=True)
         self._thread.start()
@@ -39,9 +53,10 @@ class SnapshotSaver:
             OSError: the snapshot cannot be written; the one before it still stands.
         """
         with self._saving:
-            index = self._index()
-            generation = save_snapshot(index, self._folder)
-            self._saved = (index.model_id, generation)
+            serving = self._serving()
+            null = serving.calibration.kept()
+            generation = save_snapshot(serving.index, self._folder, null)
+            self._saved = _Saved(serving.index.model_id, generation, _owner(null))
             return generation
 
     def save_clean(self, generation: int) -> int:
@@ -50,7 +65,7 @@ class SnapshotSaver:
         Raises:
             OSError: see `save`.
         """
-        index = self._index()
+        index = self._serving().index
         if index.clean_generation < generation:
             index.compact()
         return self.save()
@@ -62,14 +77,33 @@ class SnapshotSaver:
         self._save_if_changed()
 
     def _work(self) -> None:
-        while not self._stopping.wait(self._interval):
-            self._save_if_changed()
+        due, failed = time.monotonic() + self._interval, False
+        while not self._stopping.wait(min(self._interval, _LOOK_SECONDS)):
+            if time.monotonic() >= due or (not failed and self._null_is_new()):
+                failed = not self._save_if_changed()
+                due = time.monotonic() + self._interval
 
-    def _save_if_changed(self) -> None:
-        index = self._index()
-        if (index.model_id, index.generation) == self._saved:
-            return
+    def _null_is_new(self) -> bool:
+        """Whether there is a null that was made since the start, and none like it was saved."""
+        calibration, saved = self._serving().calibration, self._saved
+        return calibration.worth_keeping and (saved is None or saved.null != calibration.owner)
+
+    def _save_if_changed(self) -> bool:
+        """False where it should be saved but could not."""
+        serving, saved = self._serving(), self._saved
+        changed = (
+            saved is None
+            or saved.model_id != serving.index.model_id
+            or saved.generation != serving.index.generation
+        )
         try:
-            self.save()
+            if changed or self._null_is_new():
+                self.save()
         except Exception:
             logger.exception("the index could not be saved")
+            return False
+        return True
+
+
+def _owner(null: Companion | None) -> Mapping[str, str | int | float] | None:
+    return None if null is None else null.owner

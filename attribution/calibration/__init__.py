@@ -7,8 +7,8 @@ from attribution.calibration.calibration import (
     Calibrated,
     Calibration,
     CalibrationReport,
-    background_id,
 )
+from attribution.calibration.kept import background_id
 from attribution.calibration.null import SMALLEST_STRATUM, Null, StratumNull
 
 __all__ = [

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from attribution.answer import CalibrationState
+from attribution.calibration.kept import background_id, kept_null, null_owner, resumed_null
 from attribution.calibration.null import Null, StratumNull, warn_of_small_strata
 from attribution.calibration.nulls import FilteredNulls, FollowedNull, ScoredBackground
 from attribution.calibration.reference import Reference
 from attribution.catalog import Catalog
-from attribution.index import ChangeBatch, Index
+from attribution.index import ChangeBatch, Companion, Index
 from attribution.retrieval.fusion import Fusion
 from models.background import Background
 
 _PATIENCE = 2.0  # seconds a query waits for the null to catch up with the index
+_FOLLOWED_FOR_NOTHING = 200  # changes since a null was kept that every start follows anew
+_BUILT_SOON = 1_000
+"""Sources whose null is built within about that time; with more, a query does not wait for it."""
 
 
 class AlphaTooSmall(ValueError):
@@ -78,10 +80,14 @@ class Calibration:
         self._pending: list[ChangeBatch] = []
         self._followed: FollowedNull | None = None
         self._computed_at: float | None = None
+        self._resumed_at: int | None = None
+        self._catalog = catalog
         self.id: str | None = None
+        self.owner: Mapping[str, str | int | float] = {}
         self._scored: ScoredBackground | None = None
         if background is not None:
             self.id = background_id(background)
+            self.owner = null_owner(background)
             warn_of_small_strata(background.strata)
             self._scored = ScoredBackground(background, self.reference, catalog)
             self._filters = FilteredNulls(self._scored, index)
@@ -115,6 +121,43 @@ class Calibration:
         """How long ago the null of the whole catalog was last computed; None where it never was."""
         computed = self._computed_at
         return None if computed is None else time.monotonic() - computed
+
+    def resume(self, kept: Companion | None) -> None:
+        """Go on from a null that was kept, where it can be brought to the index's generation.
+
+        Before the first change is followed. Without it, `ensure` builds one.
+        """
+        if self._scored is None or kept is None:
+            return
+        followed = resumed_null(kept, self._scored, self._index, self._catalog)
+        if followed is None:
+            return
+        with self._changed:
+            self._settle(followed)
+            self._followed, self._building = followed, False
+            self._resumed_at = kept.generation
+
+    @property
+    def worth_keeping(self) -> bool:
+        """Whether the next start would save time by what this one has worked out."""
+        followed = self._followed
+        if followed is None or followed.null is None:
+            return False
+        resumed = self._resumed_at
+        return resumed is None or followed.generation - resumed >= _FOLLOWED_FOR_NOTHING
+
+    def kept(self) -> Companion | None:
+        """The null as it stands, to be saved beside the index; None where there is none."""
+        with self._changed:
+            followed = self._followed
+            if self._scored is None or followed is None or followed.null is None:
+                return None
+            return kept_null(followed, self._scored, self.owner)
+
+    def ensure(self) -> None:
+        """`build`, unless there is a null already."""
+        if self._followed is None:
+            self.build()
 
     def build(self) -> None:
         """Score the whole background against the index; seconds for ten thousand sources."""
@@ -165,7 +208,8 @@ class Calibration:
 
         Ask after searching: an older null knows less than the search did and would let a source
         that came in between pass as significant. Waits up to two seconds for the null to catch
-        up; beyond that there is none, the state is `building`, and nothing is decided.
+        up; beyond that there is none, the state is `building`, and nothing is decided. So it is
+        at once while the first one is made, unless that takes no longer.
         """
         if self._scored is None:
             return Calibrated(None, CalibrationState(None, "missing"))
@@ -176,7 +220,10 @@ class Calibration:
             null = self._filters.null(collections, self._index.changed(collections))
             return Calibrated(null, CalibrationState(self.id, "fresh" if null else "missing"))
         with self._changed:
-            caught_up = self._changed.wait_for(lambda: self._reached(wanted), timeout=_PATIENCE)
+            soon = self._followed is not None or self._index.stats().vectors <= _BUILT_SOON
+            caught_up = self._changed.wait_for(
+                lambda: self._reached(wanted), timeout=_PATIENCE if soon else 0
+            )
             if not caught_up:
                 return Calibrated(None, CalibrationState(self.id, "building"))
             null = None if self._followed is None else self._followed.null
@@ -188,11 +235,3 @@ class Calibration:
 
     def _reached(self, generation: int) -> bool:
         return self._followed is not None and self._followed.generation >= generation
-
-
-def background_id(background: Background) -> str:
-    """Short digest of what a null is made of; equal backgrounds have equal ids."""
-    digest = hashlib.sha256(background.model_id.encode())
-    digest.update(np.ascontiguousarray(background.rows).tobytes())
-    digest.update(background.strata.tobytes())
-    return digest.hexdigest()[:12]

@@ -8,11 +8,14 @@ scratch, as long as the index searches exactly; a test holds it to that.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from attribution.calibration.groups import groups_of
-from attribution.calibration.statistic import DEPTH
+from attribution.calibration.statistic import DEPTH, Groups
 from attribution.index import ChangeBatch, Hits, Index
 from attribution.index.scan import rank
 from attribution.retrieval.fusion import Queries, Rows
@@ -21,13 +24,23 @@ from attribution.retrieval.retrieval import pair_scores, retrieve
 _BLOCK = 256  # sources that the whole background is scored against at once
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a background has found in an index at a generation; see `BackgroundNeighbours`."""
+
+    hits: Hits
+    groups: Groups
+    generation: int
+
+
 class BackgroundNeighbours:
     """The `DEPTH` best sources of every background row, and which of them are one picture.
 
     Args:
         index: the searched index, already at `index.generation`.
-        asked: the background's rows, as the encoder's rule prepared them.
+        asked: gives the background's rows, as the encoder's rule prepares them, when needed.
         collections: restrict to these; None for all.
+        found: what was found before and kept, to go on from; None to search now.
 
     Attributes:
         hits: `(n, DEPTH)`, as of `generation`.
@@ -35,13 +48,26 @@ class BackgroundNeighbours:
     """
 
     def __init__(
-        self, index: Index, asked: Queries, collections: frozenset[str] | None = None
+        self,
+        index: Index,
+        asked: Callable[[], Queries],
+        collections: frozenset[str] | None = None,
+        *,
+        found: Found | None = None,
     ) -> None:
-        self._index, self._asked = index, asked
+        self._index, self._prepare = index, asked
         self._collections = collections
-        self.generation = index.generation
-        self.hits: Hits = retrieve(index, asked, DEPTH, collections=collections)
-        self.groups = groups_of(index, self.hits.ids)
+        if found is None:
+            generation = index.generation
+            hits = retrieve(index, asked(), DEPTH, collections=collections)
+            found = Found(hits, groups_of(index, hits.ids), generation)
+        self.hits: Hits = found.hits
+        self.groups: Groups = found.groups
+        self.generation = found.generation
+
+    @property
+    def _asked(self) -> Queries:
+        return self._prepare()
 
     def apply(self, batch: ChangeBatch) -> None:
         """Follow a batch that the index has already applied."""

@@ -8,16 +8,20 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict, deque
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
-from attribution.calibration.neighbours import BackgroundNeighbours
+from attribution.calibration.neighbours import BackgroundNeighbours, Found
 from attribution.calibration.null import Null, null_of
 from attribution.calibration.picture_copies import CopyTest, thumbnails_of
 from attribution.calibration.reference import Reference
 from attribution.calibration.statistic import Groups, Scores, TooFewNeighbours
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
+from attribution.retrieval.fusion import Queries
 from models.background import Background
 
 logger = logging.getLogger(__name__)
@@ -27,7 +31,7 @@ _CHANGES_KEPT = 2_000  # changes of the catalog remembered, for filters that are
 
 
 class ScoredBackground:
-    """A background with all that does not depend on the searched set, computed once.
+    """A background with all that does not depend on the searched set, computed once it is needed.
 
     Args:
         background: images without source.
@@ -37,9 +41,23 @@ class ScoredBackground:
 
     def __init__(self, background: Background, reference: Reference, catalog: Catalog) -> None:
         self.strata = background.strata
-        self.asked = reference.fusion.prepare(background.rows)
-        self._reference, self._nearest = reference, reference.nearest_scores(self.asked)
-        self._thumbnails, self._catalog = background.thumbnails, catalog
+        self.reference = reference
+        self._rows, self._thumbnails, self._catalog = (
+            background.rows, background.thumbnails, catalog,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.strata)
+
+    @cached_property
+    def asked(self) -> Queries:
+        """The rows as the encoder's rule prepares them."""
+        return self.reference.fusion.prepare(self._rows)
+
+    @cached_property
+    def nearest(self) -> Scores:
+        """See `Reference.nearest_scores`; seconds, so it is kept with the null."""
+        return self.reference.nearest_scores(self.asked)
 
     def statistics(self, ranked: Scores, groups: Groups) -> Scores:
         """`(n, k)` of every image's ranks in a searched set.
@@ -47,11 +65,19 @@ class ScoredBackground:
         Raises:
             TooFewNeighbours: nothing to standardise by.
         """
-        return self._reference.statistics(ranked, groups, self._nearest)
+        return self.reference.statistics(ranked, groups, self.nearest)
 
     def copy_test(self) -> CopyTest:
         """A new test for copies of sources."""
         return CopyTest(self._thumbnails, thumbnails_of(self._catalog))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptNull:
+    """A null as it was settled once: what the background had found, and `(n,)` who were copies."""
+
+    found: Found
+    copies: NDArray[np.bool_]
 
 
 class FollowedNull:
@@ -63,24 +89,39 @@ class FollowedNull:
         scored: the background.
         index: the searched index.
         collections: the searched set; None for all.
+        kept: what to go on from; None to begin.
+
+    Attributes:
+        neighbours: the background's nearest sources.
+        copies: the test that leaves out pictures of the searched set.
+        null: as of the last `settle`.
     """
 
     def __init__(
-        self, scored: ScoredBackground, index: Index, collections: frozenset[str] | None = None
+        self,
+        scored: ScoredBackground,
+        index: Index,
+        collections: frozenset[str] | None = None,
+        *,
+        kept: KeptNull | None = None,
     ) -> None:
         self._scored = scored
-        self._copies = scored.copy_test()
-        self._neighbours = BackgroundNeighbours(index, scored.asked, collections)
+        self.copies = scored.copy_test()
+        self.neighbours = BackgroundNeighbours(
+            index, lambda: scored.asked, collections, found=None if kept is None else kept.found
+        )
+        if kept is not None:
+            self.copies.resume(kept.found.hits.ids[:, 0], kept.copies)
         self.null: Null | None = None
 
     @property
     def generation(self) -> int:
         """The last change that the background's neighbours have seen."""
-        return self._neighbours.generation
+        return self.neighbours.generation
 
     def apply(self, batch: ChangeBatch) -> None:
         """Follow a batch that the index has already applied; `settle` makes a null of it."""
-        self._neighbours.apply(batch)
+        self.neighbours.apply(batch)
 
     def settle(self) -> None:
         """Make the null of the present neighbours, copies of sources left out.
@@ -88,13 +129,13 @@ class FollowedNull:
         There is none where nothing standardises a score: no reference images, and too small a
         searched set.
         """
-        hits, scored = self._neighbours.hits, self._scored
+        hits, scored = self.neighbours.hits, self._scored
         try:
-            statistics = scored.statistics(hits.scores, self._neighbours.groups)
+            statistics = scored.statistics(hits.scores, self.neighbours.groups)
         except TooFewNeighbours:
             self.null = None
             return
-        copies = self._copies(hits.ids[:, 0])
+        copies = self.copies(hits.ids[:, 0])
         if copies.any():
             logger.info("%d background images are copies of sources: left out", copies.sum())
         best = np.ascontiguousarray(statistics[:, 0])

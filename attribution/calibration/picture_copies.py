@@ -46,6 +46,15 @@ class CopyTest:
         self._tested_against = np.full(len(thumbnails), -1, np.int64)
         self._copies = np.zeros(len(thumbnails), dtype=bool)
 
+    def resume(self, best: NDArray[np.int64], copies: NDArray[np.bool_]) -> None:
+        """Go on from what an earlier test found, given the best matches that it was called with."""
+        self._tested_against, self._copies = best.copy(), copies.copy()
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """`(n,)` what the last call found."""
+        return self._copies.copy()
+
     def __call__(self, best: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which background images are copies of their best match.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from attribution.calibration.statistic import (
@@ -19,16 +21,19 @@ class Reference:
 
     Args:
         fusion: the rule, with the rows.
-
-    Attributes:
-        fusion: as given.
-        typical: deviation that every query's own is softened by; see `statistics_of`.
     """
 
     def __init__(self, fusion: Fusion) -> None:
         self.fusion = fusion
-        queries = np.tile(fusion.reference_queries, (1, fusion.views))  # of one view, seen twice
-        self.typical = typical_deviation(fusion.scores(queries, fusion.reference))
+
+    @cached_property
+    def typical(self) -> float:
+        """Deviation that every query's own is softened by; see `statistics_of`.
+
+        Half a second for a thousand reference rows, so it is kept with the null.
+        """
+        queries = np.tile(self.fusion.reference_queries, (1, self.fusion.views))  # one view, twice
+        return typical_deviation(self.fusion.scores(queries, self.fusion.reference))
 
     def nearest_scores(self, asked: Queries) -> Scores:
         """The largest scores that each query has with a reference row, for `statistics`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from attribution.index.companion import Companion
 from attribution.index.embedded import EmbeddedIndex
-from attribution.index.follower import Follower
+from attribution.index.follower import Follower, missed_changes
 from attribution.index.opening import live_contents, open_index, rebuild
 from attribution.index.protocol import (
     ChangeBatch,
@@ -19,6 +20,7 @@ from attribution.index.snapshot import (
     SnapshotAbsent,
     SnapshotRefused,
     holds_removed,
+    load_companion,
     load_snapshot,
     remove_snapshots,
     save_snapshot,
@@ -27,6 +29,7 @@ from attribution.index.view import Contents
 
 __all__ = [
     "ChangeBatch",
+    "Companion",
     "Contents",
     "EmbeddedIndex",
     "EmbeddingSpace",
@@ -41,7 +44,9 @@ __all__ = [
     "VectorsMissing",
     "holds_removed",
     "live_contents",
+    "load_companion",
     "load_snapshot",
+    "missed_changes",
     "open_index",
     "rebuild",
     "remove_snapshots",

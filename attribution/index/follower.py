@@ -130,7 +130,9 @@ class Follower:
             changes = self._catalog.changes(self._index.generation, limit=BATCH)
             if not changes:
                 return False
-            batch = self._batch(changes)
+            batch = _batch_of(
+                self._catalog, self._index, changes, generation=changes[-1].generation
+            )
             self._index.apply(batch)
             self._tell(batch)
             return True
@@ -144,34 +146,61 @@ class Follower:
             except Exception:
                 log.exception("a subscriber failed on the changes up to %d", batch.generation)
 
-    def _batch(self, changes: Sequence[Change]) -> ChangeBatch:
-        """The net effect of consecutive changes: what is added, then removed, is only removed."""
-        removed = {change.vector_id for change in changes if change.operation == "remove"}
-        added = {
-            change.vector_id: change.collection
-            for change in changes
-            if change.operation == "add" and change.vector_id not in removed
-        }
-        ids, vectors = self._embeddings(added)
-        return ChangeBatch(
-            generation=changes[-1].generation,
-            add_ids=np.array(ids, dtype=np.int64),
-            add_vectors=vectors,
-            add_collections=tuple(added[vector_id] for vector_id in ids),
-            remove_ids=np.array(sorted(removed), dtype=np.int64),
-        )
 
-    def _embeddings(self, vector_ids: Iterable[int]) -> tuple[list[int], Vectors]:
-        """Those of the ids that have an embedding, and their rows.
+def missed_changes(
+    catalog: Catalog, index: Index, generation: int, *, most: int
+) -> ChangeBatch | None:
+    """The net effect of the changes after a generation that the index has applied already.
 
-        One without was deleted after the changes we read, or is not embedded by this encoder yet;
-        either way a later change says what becomes of it.
-        """
-        wanted = sorted(vector_ids)
-        while wanted:
-            try:
-                return wanted, self._catalog.embeddings(self._model_id, wanted)
-            except EmbeddingsMissing as missing:
-                gone = set(missing.vector_ids)
-                wanted = [vector_id for vector_id in wanted if vector_id not in gone]
-        return [], np.empty((0, self._index.dimension), np.float32)
+    For what was worked out from the index at that generation and kept.
+
+    Args:
+        catalog: that the index follows.
+        index: at `generation` or later.
+        generation: the last change that is known.
+        most: changes beyond which it is not worth while to follow; None then.
+    """
+    reached = index.generation
+    logged = catalog.changes(generation, limit=most + 1)
+    changes = [change for change in logged if change.generation <= reached]
+    if len(changes) > most:
+        return None
+    return _batch_of(catalog, index, changes, reached)
+
+
+def _batch_of(
+    catalog: Catalog, index: Index, changes: Sequence[Change], generation: int
+) -> ChangeBatch:
+    """The net effect of consecutive changes: what is added, then removed, is only removed."""
+    removed = {change.vector_id for change in changes if change.operation == "remove"}
+    added = {
+        change.vector_id: change.collection
+        for change in changes
+        if change.operation == "add" and change.vector_id not in removed
+    }
+    ids, vectors = _embeddings(catalog, index, added)
+    return ChangeBatch(
+        generation=generation,
+        add_ids=np.array(ids, dtype=np.int64),
+        add_vectors=vectors,
+        add_collections=tuple(added[vector_id] for vector_id in ids),
+        remove_ids=np.array(sorted(removed), dtype=np.int64),
+    )
+
+
+def _embeddings(
+    catalog: Catalog, index: Index, vector_ids: Iterable[int]
+) -> tuple[list[int], Vectors]:
+    """Those of the ids that have an embedding, and their rows.
+
+    One without was deleted after the changes we read, or is not embedded by this encoder yet;
+    either way a later change says what becomes of it.
+    """
+    wanted = sorted(vector_ids)
+    while wanted:
+        try:
+            return wanted, catalog.embeddings(index.model_id, wanted)
+        except EmbeddingsMissing as missing:
+            gone = set(missing.vector_ids)
+            wanted = [vector_id for vector_id in wanted if vector_id not in gone]
+    return [], np.empty((0, index.dimension), np.float32)

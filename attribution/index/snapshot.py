@@ -7,6 +7,7 @@ Layout of a snapshot folder::
     CURRENT                 "00000007 <sha256 of its manifest>"
     00000007/manifest.json  size and sha256 of every file, whose vectors, which generation
     00000007/*.npy, *.faiss
+    00000007/beside-*.npy   what somebody keeps beside the index (`companion.py`)
 
 A snapshot is written into a folder of another name, flushed to disk, renamed, and only then named
 by CURRENT, itself replaced atomically. A process killed at any point leaves the old snapshot or the
@@ -30,6 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.files import flush, replacing, sha256_of, write_flushed
+from attribution.index import companion as beside
+from attribution.index.companion import Companion
 from attribution.index.embedded import EmbeddedIndex
 from attribution.index.faiss_structure import Structure
 from attribution.index.segment import Matrices, Segment, cut
@@ -71,11 +74,17 @@ class Owner:
         return {**asdict(self), "parts": parts}
 
 
-def save_snapshot(index: EmbeddedIndex, folder: Path) -> int:
+def save_snapshot(index: EmbeddedIndex, folder: Path, companion: Companion | None = None) -> int:
     """Write the index as it is now and return its generation; changes may go on meanwhile.
 
     One process at a time may save into a folder. Rows removed but not yet compacted are written
     as dead: `EmbeddedIndex.compact` first, where they must leave the disk.
+
+    Args:
+        index: to be saved.
+        folder: of the snapshots.
+        companion: saved with it. Where it lags behind the index, it bounds the generation up to
+            which the snapshot is said to hold nothing that was removed.
 
     Raises:
         OSError: it cannot be written, with `ENOSPC` for a full disk; the one before still stands.
@@ -84,6 +93,8 @@ def save_snapshot(index: EmbeddedIndex, folder: Path) -> int:
     view = index.view
     if not view.base.removed + view.tail.removed:
         clean = view.generation
+    if companion is not None:
+        clean = min(clean, companion.generation)
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{max((int(old.name) for old in _numbered(folder)), default=0) + 1:08d}"
     aside = folder / f"{name}.partial"
@@ -91,12 +102,15 @@ def save_snapshot(index: EmbeddedIndex, folder: Path) -> int:
     aside.mkdir()
     try:
         _write_view(view, index.parts, aside)
+        if companion is not None:
+            companion.write(aside)
         owner = Owner(index.model_id, index.dimension, index.parts, index.epoch)
-        manifest = _write_manifest(view, owner, aside, clean=clean)
+        manifest = _write_manifest(view, owner, aside, companion, clean=clean)
         aside.rename(folder / name)
     except (OSError, RuntimeError) as error:
         # NumPy and FAISS tell of a full disk in words of their own, without its number.
-        full = shutil.disk_usage(folder).free < _least_size(view)
+        least = _least_size(view) + (0 if companion is None else companion.nbytes)
+        full = shutil.disk_usage(folder).free < least
         shutil.rmtree(aside, ignore_errors=True)
         if full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
@@ -119,14 +133,10 @@ def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING
         SnapshotAbsent: nothing was saved here.
         SnapshotRefused: damaged, or of another encoder, epoch or format.
     """
-    current, manifest = _current(folder)
-    if manifest.get("format") not in (WHOLE_ROWS, FORMAT):
-        raise SnapshotRefused(f"its format is {manifest.get('format')}, not {FORMAT}")
-    for key, expected in owner.described().items():
-        if manifest["owner"][key] != expected:
-            raise SnapshotRefused(f"its {key} is {manifest['owner'][key]!r}, not {expected!r}")
+    current, manifest = _current_of(folder, owner)
     for name, (size, sha256) in manifest["files"].items():
-        _check_file(current / name, size, sha256)
+        if not beside.is_beside(name):
+            _check_file(current / name, size, sha256)
     try:
         view = _read_view(current, manifest, owner.parts)
     except (OSError, ValueError, RuntimeError) as error:
@@ -140,6 +150,28 @@ def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING
         view=view,
         clean_generation=manifest.get("clean", 0),
     )
+
+
+def load_companion(folder: Path, owner: Owner, wanted: beside.Owner) -> Companion:
+    """What `wanted` has saved beside the snapshot of `owner`, if every byte is as written.
+
+    Raises:
+        SnapshotAbsent: there is no snapshot, or nothing beside it.
+        SnapshotRefused: damaged, or of another encoder, epoch or owner.
+    """
+    current, manifest = _current_of(folder, owner)
+    described = manifest.get("companion")
+    if described is None:
+        raise SnapshotAbsent("there is nothing beside it")
+    if described["owner"] != dict(wanted):
+        raise SnapshotRefused("what is beside it was made by another background or rule")
+    for name, (size, sha256) in manifest["files"].items():
+        if beside.is_beside(name):
+            _check_file(current / name, size, sha256)
+    try:
+        return Companion.read(current, described)
+    except (OSError, ValueError) as error:
+        raise SnapshotRefused(f"what is beside it cannot be read: {error}") from error
 
 
 def holds_removed(folder: Path, generation: int) -> bool:
@@ -191,7 +223,9 @@ def _write_view(view: View, parts: tuple[Part, ...], folder: Path) -> None:
         view.structure.save(folder, parts)
 
 
-def _write_manifest(view: View, owner: Owner, folder: Path, *, clean: int) -> str:
+def _write_manifest(
+    view: View, owner: Owner, folder: Path, companion: Companion | None, *, clean: int
+) -> str:
     """Flush every file, describe it, and return the sha256 of the description."""
     files = {}
     for path in sorted(folder.iterdir()):
@@ -212,12 +246,24 @@ def _write_manifest(view: View, owner: Owner, folder: Path, *, clean: int) -> st
             "effort": structure.effort,
             "recall": structure.recall_at_10,
         },
+        "companion": None if companion is None else companion.described(),
         "files": files,
     }
     path = folder / "manifest.json"
     write_flushed(path, json.dumps(manifest, indent=1).encode())
     flush(folder)
     return sha256_of(path)
+
+
+def _current_of(folder: Path, owner: Owner) -> tuple[Path, dict[str, Any]]:
+    """`_current`, if it is of a format that we read and holds the owner's vectors."""
+    current, manifest = _current(folder)
+    if manifest.get("format") not in (WHOLE_ROWS, FORMAT):
+        raise SnapshotRefused(f"its format is {manifest.get('format')}, not {FORMAT}")
+    for key, expected in owner.described().items():
+        if manifest["owner"][key] != expected:
+            raise SnapshotRefused(f"its {key} is {manifest['owner'][key]!r}, not {expected!r}")
+    return current, manifest
 
 
 def _current(folder: Path) -> tuple[Path, dict[str, Any]]:

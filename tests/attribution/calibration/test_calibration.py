@@ -97,7 +97,8 @@ def test_an_id_added_again_is_not_counted_twice(small_space):
     rows = rows_of(3, 5, small_space.parts)
     index = EmbeddedIndex(small_space.parts, small_space.dimension, "small", "epoch")
     fusion = Fusion(small_space.parts, small_space.reference)
-    neighbours = BackgroundNeighbours(index, fusion.prepare(rows_of(5, 20, small_space.parts)))
+    asked = fusion.prepare(rows_of(5, 20, small_space.parts))
+    neighbours = BackgroundNeighbours(index, lambda: asked)
     for generation in (1, 2):
         batch = change_batch(
             generation,

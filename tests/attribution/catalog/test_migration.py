@@ -1,6 +1,8 @@
 import json
 import logging
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -9,6 +11,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -35,6 +38,26 @@ def test_the_migrations_build_the_schema_of_the_code(catalog):
     with catalog._database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, schema.metadata) == []
+
+
+def test_the_names_of_the_scripts_tell_the_revisions_that_alembic_reads_in_them():
+    scripts = ScriptDirectory(str(migration._SCRIPTS))
+    newest_first = [script.revision for script in scripts.walk_revisions()]
+    assert list(migration.revisions()) == newest_first[::-1]
+    assert migration.revisions()[-1] == scripts.get_current_head()
+
+
+def test_opening_a_catalog_that_is_up_to_date_needs_no_alembic(tmp_path):
+    Catalog.open(tmp_path).close()
+    script = (
+        "import sys; from pathlib import Path; from attribution.catalog import Catalog\n"
+        "Catalog.open(Path(sys.argv[1])).close()\n"
+        "assert 'alembic' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], check=False, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_constraints_that_no_comparison_sees(catalog, tmp_path):
