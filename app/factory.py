@@ -21,6 +21,8 @@ from app.middleware.access import AccessMiddleware
 from app.middleware.bodies import BodyLimitMiddleware
 from app.middleware.cors import NamedOriginsMiddleware
 from app.middleware.envelope import EnvelopeMiddleware
+from app.middleware.head import HeadMiddleware
+from app.middleware.proxies import ProxiesMiddleware
 from app.middleware.telemetry import TelemetryMiddleware
 from app.problems import mapping
 from app.reports import check_reports
@@ -130,9 +132,11 @@ def _middleware(
         }
     )
     return [
+        Middleware(ProxiesMiddleware, root_path=settings.root_path or "", trusted=settings.proxies),
         Middleware(TelemetryMiddleware, metrics=metrics, tracer=tracer),
         Middleware(EnvelopeMiddleware),
         *([Middleware(NamedOriginsMiddleware, origins=origins)] if origins else []),
+        Middleware(HeadMiddleware),
         Middleware(AccessMiddleware, settings=settings, rates=rates),
         Middleware(BodyLimitMiddleware, limits=settings, room=room),
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import ipaddress
 import json
 import socket
 import struct
@@ -30,6 +31,7 @@ from app.settings import Settings
 from app.settings.limits import Limits
 
 _DID_NOT_START = 3
+_BACKLOG = 2048
 _POLL_SECONDS = 0.01
 _LINGER_SECONDS = 1.0
 _MOST_LINGERING = 64
@@ -185,10 +187,36 @@ def run(app: FastAPI, settings: Settings) -> None:
         SystemExit: the service could not start.
     """
     server = uvicorn.Server(server_config(app, settings, log_config=None))  # its lines go to ours
-    with suppress(KeyboardInterrupt):
-        server.run()
+    with suppress(KeyboardInterrupt), _listeners(settings) as listeners:
+        server.run(listeners)
     if not server.started:
         raise SystemExit(_DID_NOT_START)
+
+
+@contextmanager
+def _listeners(settings: Settings) -> Iterator[list[socket.socket] | None]:
+    """A socket for both families where the host is `::`; else None, and the server makes its own.
+
+    What it makes itself for an address of IPv6 hears no IPv4, not even for "any address".
+    """
+    if not _is_any_ipv6(settings.host):
+        yield None
+        return
+    with socket.create_server(
+        (settings.host, settings.port),
+        family=socket.AF_INET6,
+        backlog=_BACKLOG,
+        dualstack_ipv6=True,
+    ) as listener:
+        yield [listener]
+
+
+def _is_any_ipv6(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.version == 6 and address.is_unspecified
 
 
 @contextmanager
@@ -221,6 +249,7 @@ def server_config(app: FastAPI, settings: Settings, **options: Any) -> uvicorn.C
         """The protocol of this server; connections are made by the class."""
 
     Protocol.limits, Protocol.lingering = settings, set()
+    options.setdefault("proxy_headers", False)  # the application hears proxies itself
     return uvicorn.Config(
         app,
         host=settings.host,

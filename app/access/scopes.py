@@ -89,5 +89,6 @@ def rule_of(method: str, path: str) -> Rule | None:
 
 
 def methods_of(path: str) -> tuple[str, ...]:
-    """The methods that rules know for a path; none where there is no such path."""
-    return tuple(sorted({rule.method for rule, pattern in _RULES if pattern.match(path)}))
+    """The methods that rules know for a path, HEAD with GET; none where there is no such path."""
+    known = {rule.method for rule, pattern in _RULES if pattern.match(path)}
+    return tuple(sorted(known | ({"HEAD"} if "GET" in known else set())))

@@ -7,10 +7,12 @@ beyond them is written.
 from __future__ import annotations
 
 import errno
+import re
 import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -30,6 +32,11 @@ _DIRECTORY_BYTES_A_MEMBER = 512
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1 | 0x40
 _CHUNK = 1_048_576
+_NO_NAMES = {"", ".", ".."}
+_OF_DESKTOPS = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini", re.IGNORECASE | re.DOTALL)
+# For each file a desktop may put one beside it, and a folder: read before they are told apart.
+_PACKAGING = 2
+_PACKAGING_ANYWAY = 16
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -63,13 +70,14 @@ def unpack(archive: Path, incoming: Incoming, limits: Limits) -> list[NewItem]:
 
 
 def _unpack(opened: zipfile.ZipFile, incoming: Incoming, limits: Limits) -> list[NewItem]:
-    members = opened.infolist()
+    members = [member for member in opened.infolist() if not _is_packaging(member)]
     if not members:
         raise _refused("it holds no files")
     if len(members) > limits.max_job_images:
         raise _too_many(len(members), limits)
+    top = _top_folder(members)
     for member in members:
-        if reason := _why_not(member):
+        if reason := _why_not(member, top):
             raise _refused(f"its member {member.filename[:200]!r} {reason}")
     total = sum(member.file_size for member in members)
     if total > limits.max_job_bytes:
@@ -81,18 +89,46 @@ def _unpack(opened: zipfile.ZipFile, incoming: Incoming, limits: Limits) -> list
         if member.file_size <= limits.max_image_bytes:
             with opened.open(member) as packed, incoming.path(position).open("xb") as out:
                 _copy(packed, out)
-    return [NewItem(member.filename, member.file_size) for member in members]
+    return [NewItem(_parts(member.filename)[-1], member.file_size) for member in members]
 
 
-def _why_not(member: zipfile.ZipInfo) -> str | None:
+def _is_packaging(member: zipfile.ZipInfo) -> bool:
+    """Whether it is no file of the sender's, but what a desktop puts beside those, or a folder."""
+    path = _path(member)
+    if not path[-1]:
+        return member.file_size == 0
+    return path[0] == "__MACOSX" or bool(_OF_DESKTOPS.fullmatch(path[-1]))
+
+
+def _path(member: zipfile.ZipInfo) -> list[str]:
+    return _parts(member.orig_filename)  # with what a NUL in it would hide
+
+
+def _parts(name: str) -> list[str]:
+    return name.replace("\\", "/").split("/")
+
+
+def _top_folder(members: Sequence[zipfile.ZipInfo]) -> str | None:
+    """The one folder that all lie in, as when somebody packs a folder; None where there is none."""
+    first = _path(members[0])
+    together = all(len(path) == 2 and path[0] == first[0] for path in map(_path, members))
+    plain = first[0] not in _NO_NAMES and "\0" not in first[0]
+    return first[0] if together and plain else None
+
+
+def _why_not(member: zipfile.ZipInfo, top: str | None) -> str | None:
     kind = stat.S_IFMT(member.external_attr >> 16)
-    name = member.orig_filename
+    path = _path(member)
+    *folders, name = path[1:] if path[0] == top and len(path) > 1 else path
     if member.flag_bits & _ENCRYPTED:
         return "is encrypted; send it without a password"
     if kind == stat.S_IFLNK:
         return "is a symbolic link; send the file itself"
-    if "/" in name or "\\" in name or name in {"", ".", ".."}:
-        return "lies in a folder; put the images at the top of the archive (zip -j)"
+    if folders or name in _NO_NAMES:
+        return (
+            "lies in a folder; put the images at the top of the archive (zip -j), or all of them "
+            "in one folder there"
+        )
     if kind not in {0, stat.S_IFREG}:
         return "is no regular file"
     if member.compress_type not in _METHODS:
@@ -117,9 +153,10 @@ def _check_end(file: BinaryIO, size: int, limits: Limits) -> None:
     if tail[max(0, at - _LOCATOR_SIZE) : at].startswith(_LOCATOR_MAGIC):
         raise _refused("it is in the zip64 format; send a plain zip, or split it")
     _, _, _, _, members, directory_bytes, _, _ = _END.unpack_from(tail, at)
-    if members > limits.max_job_images:
+    most = _PACKAGING * limits.max_job_images + _PACKAGING_ANYWAY
+    if members > most:
         raise _too_many(members, limits)
-    if directory_bytes > _DIRECTORY_BYTES_A_MEMBER * max(limits.max_job_images, 128):
+    if directory_bytes > _DIRECTORY_BYTES_A_MEMBER * max(most, 128):
         raise _refused("its list of members is too long")
 
 

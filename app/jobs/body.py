@@ -18,6 +18,7 @@ from starlette.requests import Request
 
 from app.jobs.archive import MAGIC, unpack
 from app.problems.problem import Problem, invalid
+from app.requests.parts import cut_short, options_of, refuse_encoded
 from app.requests.uploads import MULTIPART
 from app.settings.limits import Limits
 from attribution.catalog import Jobs, NewItem
@@ -154,7 +155,7 @@ class _Parts:
 
     def finish(self) -> Received:
         if not self._ended:
-            raise Problem("malformed-body", "The multipart body ends before its last boundary.")
+            raise cut_short()
         if not self._parts:
             raise invalid(f"body.{_FIELD}", "expected at least one file")
         fingerprint = hashlib.sha256()
@@ -192,12 +193,13 @@ class _Parts:
         self._value += data[start:end]
 
     def _header_end(self) -> None:
+        refuse_encoded(self._name, self._value)
         if self._name.lower() == b"content-disposition":
             self._disposition = self._value
         self._name = self._value = b""
 
     def _headers_finished(self) -> None:
-        _, options = parse_options_header(self._disposition)
+        options = options_of(self._disposition)
         field = options.get(b"name", b"").decode("utf-8", "replace")
         if field != _FIELD:
             raise invalid(f"body.{_FIELD}", f"expected the multipart field, got {field[:100]!r}")

@@ -18,6 +18,7 @@ from app.access.caller import LOCAL, NOBODY, Caller, assign_caller
 from app.access.origins import reason_to_refuse
 from app.access.rates import Allowance, Rates
 from app.access.scopes import Rule, is_public, methods_of, rule_of
+from app.addresses import path_within
 from app.problems.mapping import problem_of
 from app.problems.problem import Problem
 from app.settings import Settings
@@ -57,14 +58,14 @@ class AccessMiddleware:
         await self._app(scope, receive, send if allowance is None else _telling(allowance, send))
 
     async def _admit(self, scope: Scope) -> tuple[Caller, Allowance | None]:
-        public = is_public(scope["path"])
+        public = is_public(path_within(scope))
         if not await self._guarded(scope, public=public):
             self._require_neighbour(scope)
             return LOCAL, None
         if public:
             return NOBODY, None
         caller = await self._bearer(scope)
-        rule = rule_of(scope["method"], scope["path"])
+        rule = rule_of(scope["method"], path_within(scope))
         if rule is None:
             raise _no_such_endpoint(scope)
         _require_scope(caller, rule)
@@ -147,7 +148,7 @@ def _token(headers: Headers) -> str:
 
 
 def _no_such_endpoint(scope: Scope) -> Problem:
-    methods = methods_of(scope["path"])
+    methods = methods_of(path_within(scope))
     if methods:
         return Problem("method-not-allowed", headers={"Allow": ", ".join(methods)})
     return Problem("not-found")

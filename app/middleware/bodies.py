@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.addresses import path_within
 from app.problems.problem import Problem
 from app.requests.bodies import Pace, declared_bytes, too_large, watched
 from app.requests.slots import Slots
@@ -21,6 +22,7 @@ MAX_TEXT_BYTES = 1_048_576
 ONE_IMAGE_PATHS = frozenset({"/v1/attributions", "/v1/sources"})
 UPLOAD_PATHS = ONE_IMAGE_PATHS | {"/v1/attributions/batch", "/v1/sources/batch"}
 JOBS_PATH = "/v1/jobs"
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FRAMING_BYTES = 1_048_576
 """Room for the other parts and the boundaries of a multipart body with one image."""
 
@@ -44,11 +46,13 @@ class BodyLimitMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        limit, slug = self._limit(scope["path"], headers.get("content-type", "").lower().lstrip())
-        takes_room = scope["path"] != JOBS_PATH
+        path = path_within(scope)
+        limit, slug = self._limit(path, headers.get("content-type", "").lower().lstrip())
+        takes_room = path != JOBS_PATH
         declared = declared_bytes(headers)
         with ExitStack() as stack:
             try:
+                _refuse_encoded(scope["method"], headers)
                 _refuse_beyond(limit, slug, declared)
                 held = stack.enter_context(self._room.take(declared if takes_room else 0))
             except Problem as problem:
@@ -75,6 +79,18 @@ class BodyLimitMiddleware:
         if path in ONE_IMAGE_PATHS and framed < self._limits.max_request_bytes:
             return framed, "image-too-large"
         return self._limits.max_request_bytes, "request-too-large"
+
+
+def _refuse_encoded(method: str, headers: Headers) -> None:
+    """Refuse a body that must be unpacked first: its size would say nothing of what it becomes."""
+    named = ", ".join(headers.getlist("content-encoding")).strip()
+    if method in _BODILESS or named.lower() in {"", "identity"}:
+        return
+    raise Problem(
+        "unsupported-media-type",
+        f"Content-Encoding {named[:100]!r} is not understood here; send the body as it is.",
+        headers={"Accept-Encoding": "identity"},
+    )
 
 
 def _refuse_beyond(limit: int, slug: str, received: int) -> None:

@@ -10,6 +10,7 @@ import logging
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.addresses import path_within
 from app.problems.problem import Problem
 from app.telemetry.request_id import HEADER, assign_request_id
 
@@ -53,7 +54,7 @@ class EnvelopeMiddleware:
                 headers[HEADER] = request_id
                 for name, value in _SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
-                if scope["path"].startswith("/v1/"):
+                if path_within(scope).startswith("/v1/"):
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

@@ -1,4 +1,4 @@
-"""The outermost layer: measures, logs and traces every request; touches no body or header."""
+"""Measures, logs and traces every request, outside all but proxies; touches no body or header."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.addresses import path_within
 from app.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:  # needs an extra
@@ -33,7 +34,7 @@ class TelemetryMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._tracer is None or scope["path"] in _QUIET:
+        if self._tracer is None or path_within(scope) in _QUIET:
             await self._timed(scope, receive, send)
             return
         with self._tracer.request(scope) as span:
@@ -67,7 +68,7 @@ class TelemetryMiddleware:
             "status": status,
             "duration_ms": round(1000 * seconds, 1),
         }
-        level = logging.DEBUG if scope["path"] in _QUIET else logging.INFO
+        level = logging.DEBUG if path_within(scope) in _QUIET else logging.INFO
         logger.log(
             level, "%s %s %d in %.1f ms", method, route, status, 1000 * seconds, extra=fields
         )

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from app.addresses import path_within
 from app.inference.batcher import BatcherClosedError
 from app.inference.forward_pass import InferenceError
 from app.problems.problem import FieldError, Problem, invalid, problem_of_status
@@ -130,10 +131,13 @@ _PROBLEMS: dict[type, Callable[[Any], Problem]] = {
 
 def _allowed(app: FastAPI, request: Request) -> str:
     """Methods of a path, over all routes that share it: the router names those of one only."""
+    path = path_within(request.scope)
     methods = {
         method.upper()
         for template, operations in app.openapi()["paths"].items()
-        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), request.url.path)
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path)
         for method in operations
     }
-    return ", ".join(sorted(methods or {"GET"}))
+    if not methods or "GET" in methods:
+        methods |= {"GET", "HEAD"}
+    return ", ".join(sorted(methods))

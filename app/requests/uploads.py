@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from app.inference.upload import Upload
 from app.problems.problem import FieldError, Problem, invalid
+from app.requests.parts import read_form
 
 MULTIPART = "multipart/form-data"
 # Of a `metadata` part: what is known of one image, and of several.
@@ -35,7 +36,7 @@ async def single_image(request: Request, *, fields: Sequence[str] = ()) -> Async
         fields: further multipart fields that are welcome.
 
     Raises:
-        Problem: 413, 415 or 422, saying what was expected.
+        Problem: 400, 413, 415 or 422, saying what was expected.
     """
     media_type = _media_type(request)
     if media_type.startswith("image/"):
@@ -58,7 +59,7 @@ async def several_images(
     """Read the repeated multipart field `files`, at most `limit` of them.
 
     Raises:
-        Problem: 413, 415 or 422, saying what was expected.
+        Problem: 400, 413, 415 or 422, saying what was expected.
     """
     media_type = _media_type(request)
     if media_type != MULTIPART:
@@ -87,8 +88,11 @@ async def _form(
     request: Request, field: str, others: Sequence[str], *, files: int, text_bytes: int
 ) -> AsyncIterator[Form]:
     """Read a multipart body of at most so many files, and parts of text of so many bytes."""
-    async with request.form(max_files=files, max_fields=8, max_part_size=text_bytes) as form:
+    form = await read_form(request, files=files, fields=8, text_bytes=text_bytes)
+    try:
         yield Form(_uploads(form, field, others), await _metadata(form))
+    finally:
+        await form.close()
 
 
 def _uploads(form: FormData, field: str, others: Sequence[str]) -> list[Upload]:

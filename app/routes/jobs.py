@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from app.addresses import address
 from app.answers import Question
 from app.jobs.answerer import question_document
 from app.jobs.body import ARCHIVE, Received, folder_for, receive
@@ -103,7 +104,7 @@ async def create_job(
                 _create, service, incoming, received, question, owner, idempotency_key
             )
     service.worker.wake()
-    response.headers["Location"] = f"/v1/jobs/{created.job.job_id}"
+    response.headers["Location"] = address(f"/v1/jobs/{created.job.job_id}")
     return _document(service, created.job)
 
 

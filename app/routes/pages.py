@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from app.addresses import present_prefix
 from app.problems.problem import Problem
 from app.problems.types import PROBLEM_TYPES
 from app.requests.negotiation import NO_PARAMETERS
@@ -22,6 +24,7 @@ _SWAGGER_UI = FilePath(str(files("fastapi_offline"))) / "static"
 
 # The files of a page belong together: after an update a browser must not mix old ones with new.
 _REVALIDATE = {"Cache-Control": "no-cache"}
+_ADDRESS = re.compile(r'(\s(?:href|src)=")/')
 
 router = APIRouter()
 
@@ -43,15 +46,24 @@ def install(app: FastAPI) -> None:
 
 
 @router.get("/", include_in_schema=False)
-def index_page() -> FileResponse:
+def index_page() -> Response:
     """The page that asks about one image."""
-    return FileResponse(_WEB / "index.html", headers=_REVALIDATE)
+    return _page("index.html")
 
 
 @router.get("/docs", include_in_schema=False)
-def docs_page() -> FileResponse:
+def docs_page() -> Response:
     """Swagger UI over this API's description."""
-    return FileResponse(_WEB / "docs.html", headers=_REVALIDATE)
+    return _page("docs.html")
+
+
+def _page(name: str) -> Response:
+    """A page, which loads what belongs to it from where this service lies."""
+    prefix = present_prefix()
+    if not prefix:
+        return FileResponse(_WEB / name, headers=_REVALIDATE)
+    page = (_WEB / name).read_text(encoding="utf-8")
+    return HTMLResponse(_ADDRESS.sub(rf"\1{prefix}/", page), headers=_REVALIDATE)
 
 
 @router.get(

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
+from app.addresses import address
 from app.requests import conditional
 from app.requests.conditional import EntityTag
 from app.requests.disconnects import unless_disconnected
@@ -86,7 +87,7 @@ async def add_source(
         raise outcome
     response.status_code = 201 if outcome.created else 200
     response.headers["ETag"] = str(entity_tag(outcome.source))
-    response.headers["Location"] = f"/v1/sources/{outcome.source.source_id}"
+    response.headers["Location"] = address(f"/v1/sources/{outcome.source.source_id}")
     return AddedSource(
         source=SourceDocument.of(outcome.source),
         created=outcome.created,

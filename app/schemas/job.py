@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from app.addresses import address
 from app.schemas.text import CollectionName
 from attribution.catalog import Job
 
@@ -57,7 +58,7 @@ class JobDocument(BaseModel, json_schema_extra={"examples": [EXAMPLE]}):
         return cls(
             **asdict(job),
             expires_at=None if job.ended_at is None else job.ended_at + kept,
-            results_url=f"/v1/jobs/{job.job_id}/results",
+            results_url=address(f"/v1/jobs/{job.job_id}/results"),
         )
 
 

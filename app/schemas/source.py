@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from app.addresses import address
 from app.schemas.problem import ProblemDocument
 from app.schemas.text import CollectionName, Sha256, SourceId, Text, Uri
 from attribution.catalog import Source
@@ -32,8 +33,8 @@ EXAMPLE: dict[str, Any] = {
 
 
 def thumbnail_url(source_id: str) -> str:
-    """Where a source's thumbnail is, relative to the service."""
-    return f"/v1/sources/{source_id}/thumbnail"
+    """Where a source's thumbnail is, for whoever sent the present request."""
+    return address(f"/v1/sources/{source_id}/thumbnail")
 
 
 class SourceMetadata(BaseModel, extra="forbid"):

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from app.addresses import clean_prefix
 from app.settings.limits import PREFIX, Limits
 
 # What Kubernetes puts into every pod beside a service named `attribution` or `attribution-web`.
@@ -66,6 +67,17 @@ class Settings(Limits):
         description="Address to listen on. Any but a loopback address needs keys.",
     )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes one.")
+    root_path: str | None = Field(
+        default=None,
+        description="Prefix of the service's paths behind a proxy, such as `/images`, cut off by "
+        "the proxy or not; unset: none. A trusted proxy may name another in `X-Forwarded-Prefix`.",
+    )
+    trusted_proxies: str | None = Field(
+        default=None,
+        description="Addresses and networks of proxies whose `X-Forwarded-*` headers are "
+        "believed, separated by spaces or commas, or `*`; unset: those of `FORWARDED_ALLOW_IPS`, "
+        "else this machine.",
+    )
     cors_origins: str | None = Field(
         default=None,
         description="Origins whose pages may call, separated by spaces, such as "
@@ -156,6 +168,24 @@ class Settings(Limits):
         linked = isinstance(value, str) and _LINKED_ADDRESS.match(value)
         return cls.model_fields["port"].default if linked else value
 
+    @field_validator("root_path")
+    @classmethod
+    def _prefix_is_a_path(cls, value: str | None) -> str | None:
+        return clean_prefix(value or "") or None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, value: str | None) -> str | None:
+        for proxy in _listed(value or ""):
+            if proxy != "*":
+                try:
+                    ipaddress.ip_network(proxy)
+                except ValueError as error:
+                    raise ValueError(
+                        f"{error}: write addresses or networks, such as 10.0.0.0/8, or *"
+                    ) from None
+        return value
+
     @field_validator("cors_origins")
     @classmethod
     def _origins_are_origins(cls, value: str | None) -> str | None:
@@ -186,6 +216,15 @@ class Settings(Limits):
         return self.data / "index"
 
     @property
+    def proxies(self) -> tuple[str, ...]:
+        """Whose word about a request is taken; `*` alone for everybody's."""
+        named = self.trusted_proxies
+        if named is None:  # the name that servers of this kind have for it
+            named = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+        listed = _listed(named)
+        return ("*",) if "*" in listed else listed
+
+    @property
     def allowed_origins(self) -> frozenset[str]:
         """Origins of other sites whose pages may call, in lower case."""
         return frozenset((self.cors_origins or "").lower().split())
@@ -199,6 +238,11 @@ class Settings(Limits):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """What commas or spaces separate."""
+    return tuple(text.replace(",", " ").split())
 
 
 def _service_links() -> set[str]:

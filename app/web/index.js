@@ -91,7 +91,9 @@ async function post(file) {
   const body = new FormData();
   body.append("file", file);
   const query = element("where").checked ? "?explain=true" : "";
-  const response = await send(`/v1/attributions${query}`, { method: "POST", body });
+  // Beside this file, wherever the service lies: a proxy may have put it under a prefix.
+  const address = new URL(`../v1/attributions${query}`, import.meta.url);
+  const response = await send(address, { method: "POST", body });
   return { response, reply: await response.json() };
 }
 

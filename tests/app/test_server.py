@@ -2,12 +2,16 @@
 
 import json
 import signal
+import socket
 import threading
 
 import httpx
 import pytest
 
+from app.encoders.load import Vision
+from app.factory import open_app
 from app.inference.watchdog import EXIT_CODE
+from app.server import _listeners, run_beside
 from tests.support.pictures import jpeg, picture, variation
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import wait_for
@@ -113,3 +117,25 @@ def _ask_in_vain(url):
         )
     except httpx.TransportError:
         return
+
+
+def test_any_address_of_ipv6_hears_ipv4_as_well(settings, encoder):
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    everywhere = settings.model_copy(update={"host": "::", "port": 0, "unguarded": True})
+    with open_app(everywhere, Vision(encoder, None)) as app, _listeners(everywhere) as listeners:
+        [listener] = listeners
+        port = listener.getsockname()[1]
+        with run_beside(app, everywhere, listener, log_level="warning"):
+            for host in ("127.0.0.1", "[::1]"):
+                address = f"http://{host}:{port}/web/index.js"
+                told = {"X-Forwarded-Prefix": "/images"}
+                assert httpx.get(address, trust_env=False).status_code == 200
+                page = httpx.get(f"http://{host}:{port}/", headers=told, trust_env=False)
+                assert "/images/web/index.js" in page.text, "a neighbour in either family"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "localhost", "images.example"])
+def test_other_addresses_are_the_servers_own_business(settings, host):
+    with _listeners(settings.model_copy(update={"host": host})) as listeners:
+        assert listeners is None

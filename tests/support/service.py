@@ -52,7 +52,7 @@ def serving(
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with (
-            run_beside(app, settings, listener, log_level="warning", proxy_headers=False) as server,
+            run_beside(app, settings, listener, log_level="warning") as server,
             httpx.Client(base_url=url, timeout=PATIENCE / 2, trust_env=False) as client,
         ):
             while client.get("/readyz").status_code != 200:

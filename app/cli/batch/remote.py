@@ -136,7 +136,8 @@ def _submit(client: httpx.Client, files: Sequence[_File], parameters: Mapping[st
         headers={"Idempotency-Key": f"batch-{digest.hexdigest()}"},
         files=[("files", (file.path.name, file.data)) for file in files],
     )
-    return response.headers["location"]
+    # Under a prefix it begins with what every call of this client begins with.
+    return response.headers["location"].removeprefix(client.base_url.path.rstrip("/"))
 
 
 def _call(

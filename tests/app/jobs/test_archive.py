@@ -210,3 +210,62 @@ def test_an_archive_beside_images_is_refused(served):
     assert response.status_code == 422
     assert "got both" in response.json()["detail"]
     assert inputs(served.service.settings) == []
+
+
+def names_in(served, archive: bytes) -> list[str]:
+    response = send(served, archive)
+    assert response.status_code == 202, response.text
+    job = response.json()
+    assert finished(served, job)["failed"] == 0
+    results = sorted(read(served, job), key=lambda result: result["index"])
+    return [result["filename"] for result in results]
+
+
+IMAGES = {"a.jpg": variation(1), "b.jpg": variation(2)}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {**IMAGES, "__MACOSX/._a.jpg": b"x", "__MACOSX/._b.jpg": b"x", ".DS_Store": b"x"},
+        {f"pics/{name}": data for name, data in IMAGES.items()},
+        {f"pics\\{name}": data for name, data in IMAGES.items()},
+        {"pics/": b"", **{f"pics/{name}": data for name, data in IMAGES.items()}},
+        {
+            "pics/": b"",
+            **{f"pics/{name}": data for name, data in IMAGES.items()},
+            "pics/.DS_Store": b"x",
+            "pics/Thumbs.db": b"x",
+            "pics/._a.jpg": b"x",
+            "__MACOSX/pics/._a.jpg": b"x",
+            "__MACOSX/": b"",
+        },
+    ],
+)
+def test_what_a_desktop_packs_is_read_and_what_it_adds_is_left_out(served, members):
+    assert names_in(served, zipped(members)) == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"one/a.jpg": b"x", "two/b.jpg": b"x"},
+        {"one/a.jpg": b"x", "b.jpg": b"x"},
+        {"one/deep/a.jpg": b"x"},
+        {"../a.jpg": b"x"},
+        {"/a.jpg": b"x"},
+        {"one/..": b"x"},
+    ],
+)
+def test_more_than_one_folder_at_the_top_is_refused(served, members):
+    refused(served, zipped(members), "lies in a folder")
+
+
+def test_nothing_but_packaging_is_no_job(served):
+    refused(served, zipped({"pics/": b"", "__MACOSX/._a.jpg": b"x"}), "holds no files")
+
+
+def test_packaging_does_not_count_as_images(served):
+    images = {f"pics/{at}.jpg": variation(at) for at in range(LIMITS["max_job_images"])}
+    beside = {f"__MACOSX/{name.replace('/', '/._')}": b"x" for name in images}
+    assert len(names_in(served, zipped({"pics/": b"", **images, **beside}))) == len(images)

@@ -212,7 +212,7 @@ def test_an_unknown_path_or_method_is_told_to_bearers_only(guarded):
         assert guarded.client.request(method, path, headers=headers).status_code == 404
     response = guarded.client.put("/v1/sources", headers=headers)
     assert response.status_code == 405
-    assert response.headers["allow"] == "GET, POST"
+    assert response.headers["allow"] == "GET, HEAD, POST"
 
 
 def test_a_catalog_out_of_reach_lets_nobody_in_and_health_be_told(running, monkeypatch):

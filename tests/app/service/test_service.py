@@ -191,9 +191,9 @@ def test_every_error_has_one_shape(shared):
 def test_405_names_every_method_of_the_path(shared):
     response = shared.client.put("/v1/sources")
     assert response.status_code == 405
-    assert response.headers["allow"] == "GET, POST"
+    assert response.headers["allow"] == "GET, HEAD, POST"
     response = shared.client.post("/v1/sources/none")
-    assert response.headers["allow"] == "DELETE, GET, PATCH"
+    assert response.headers["allow"] == "DELETE, GET, HEAD, PATCH"
 
 
 @pytest.mark.parametrize("given", ["abc-1.2_3", "x" * 64])
