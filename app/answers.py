@@ -17,6 +17,7 @@ from attribution.attributor import Attributor
 from attribution.explanation import Explanation
 from attribution.explanation.pictures import heat_picture, png, region_picture
 from models.images.decoding import DecodedImage
+from models.images.notes import Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class QueryImage:
     width: int
     height: int
     format: str
+    notes: tuple[Note, ...] = ()
 
 
 Asked = TypeVar("Asked", DecodedImage, QueryImage)

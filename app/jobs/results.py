@@ -20,6 +20,7 @@ from app.schemas.problem import ProblemDocument
 from attribution.answer import Attribution, CalibrationState, RankedSource, decision_of
 from attribution.calibration.false_discovery import q_values_by_key
 from attribution.catalog import Catalog, Ended, JobNotFound, JobResult, Source
+from models.images.notes import Note
 
 _PAGE = 200
 
@@ -40,7 +41,12 @@ def answered(position: int, answer: FreshAnswer) -> Ended:
     ]
     record = {
         "attribution": asdict(replace(attribution, sources=())) | {"sources": sources},
-        "query": {"width": query.width, "height": query.height, "format": query.format},
+        "query": {
+            "width": query.width,
+            "height": query.height,
+            "format": query.format,
+            "notes": [asdict(note) for note in query.notes],
+        },
         "timings": asdict(answer.timings),
     }
     return Ended(position, record, failed=False, sha256=query.sha256)
@@ -139,8 +145,9 @@ def _problem(record: Mapping[str, Any]) -> Problem:
 def _answer(result: JobResult, sources: Mapping[int, Source]) -> KeptAnswer:
     """An answer with its sources as they are now."""
     record = result.record
+    notes = tuple(Note(**each) for each in record["query"].get("notes", ()))  # older ones have none
     return Answer(
-        QueryImage(sha256=result.sha256 or "", **record["query"]),
+        QueryImage(**record["query"] | {"sha256": result.sha256 or "", "notes": notes}),
         _attribution(record["attribution"], sources),
         Timings(**record["timings"]),
     )

@@ -7,13 +7,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.answers import FreshAnswer, KeptAnswer
+from app.answers import FreshAnswer, KeptAnswer, QueryImage
 from app.inference import timings as stages
 from app.schemas.explanation import HeatMap, RegionMap
 from app.schemas.problem import ProblemDocument
 from app.schemas.source import thumbnail_url
 from app.schemas.text import CollectionName
 from attribution import answer
+from models.images.decoding import DecodedImage
+from models.images.notes import Code, Note
 
 EXAMPLE_SOURCE: dict[str, Any] = {
     "rank": 1,
@@ -40,7 +42,13 @@ EXAMPLE: dict[str, Any] = {
     "other_share": 0.08,
     "unattributed_share": 0.05,
     "sources": [EXAMPLE_SOURCE],
-    "query": {"sha256": "9f86d081" * 8, "width": 1024, "height": 768, "format": "jpeg"},
+    "query": {
+        "sha256": "9f86d081" * 8,
+        "width": 1024,
+        "height": 768,
+        "format": "jpeg",
+        "notes": [],
+    },
     "timings_ms": {
         "decode": 6.1,
         "queue": 0.2,
@@ -148,6 +156,18 @@ class RankedSource(BaseModel):
         )
 
 
+class QueryNote(BaseModel):
+    """Something that had to be decided for the image to be seen."""
+
+    code: Code
+    detail: str
+
+    @classmethod
+    def of(cls, note: Note) -> QueryNote:
+        """A note of the decoder."""
+        return cls(code=note.code, detail=note.detail)
+
+
 class Query(BaseModel):
     """The image that was asked about; nothing of it is kept."""
 
@@ -155,6 +175,22 @@ class Query(BaseModel):
     width: int
     height: int
     format: str
+    notes: list[QueryNote] = Field(
+        default=[],
+        description="What had to be decided for it to be seen: the ground behind its transparency, "
+        "the depth of its levels, which of its frames, what was cut off around it.",
+    )
+
+    @classmethod
+    def of(cls, image: DecodedImage | QueryImage) -> Query:
+        """What is known of an image, at hand or gone."""
+        return cls(
+            sha256=image.sha256,
+            width=image.width,
+            height=image.height,
+            format=image.format,
+            notes=[QueryNote.of(note) for note in image.notes],
+        )
 
 
 class Timings(BaseModel):
@@ -220,9 +256,7 @@ class AttributionDocument(
             unattributed_share=found.unattributed_share,
             sources=[RankedSource.of(ranked, heat.get(ranked.rank)) for ranked in found.sources],
             region_map=None if explained is None else RegionMap.of(explained),
-            query=Query(
-                sha256=query.sha256, width=query.width, height=query.height, format=query.format
-            ),
+            query=Query.of(query),
             timings_ms=Timings.of(answered.timings),
         )
 

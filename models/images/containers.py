@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -20,6 +20,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from models.images.errors import DecodingLimits, UnsupportedImage, corrupt
+from models.images.exif import orientation_of
 
 _MAX_BLOCKS = 100_000  # far above any real file; keeps a file of tiny blocks from stalling us
 _MAX_SCANS = 50  # of a progressive JPEG, where a few bytes buy one more pass over all pixels
@@ -27,12 +28,17 @@ _MAX_SCANS = 50  # of a progressive JPEG, where a few bytes buy one more pass ov
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """One picture without metadata: its size and EXIF orientation (1 to 8), and a file of it."""
+    """One picture without metadata: its size and EXIF orientation (1 to 8), and a file of it.
+
+    `ended` is false of a JPEG whose end marker is missing, and then `data` has none either: whether
+    it holds all rows is seen when it is decoded.
+    """
 
     width: int
     height: int
     orientation: int
     data: bytes
+    ended: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +61,6 @@ def container_of(data: bytes) -> Container:
     )
 
 
-def _orientation(tiff: bytes) -> int:
-    """The orientation in an EXIF block, 1 (upright) when there is none or it makes no sense."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(order + "I", tiff, 4)
-        (entries,) = struct.unpack_from(order + "H", tiff, start)
-        for entry in range(start + 2, start + 2 + 12 * entries, 12):
-            tag, kind = struct.unpack_from(order + "HH", tiff, entry)
-            if tag == 0x0112 and kind in {3, 4}:  # a short by the standard, a long by mistake
-                (value,) = struct.unpack_from(order + ("H" if kind == 3 else "I"), tiff, entry + 8)
-                return value if 1 <= value <= 8 else 1
-    except struct.error:  # the block ends early
-        return 1
-    return 1
-
-
 # A marker: not a stuffed 0xFF00, and not a restart within a scan.
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\x01\xd0-\xd8])", re.DOTALL)
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -81,12 +69,12 @@ _JPEG_KEPT = frozenset({*range(0xC0, 0xE1), 0xEE})
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of every segment up to the end of the image."""
+    """Marker, start and end of every segment up to the end of the image, which may be missing."""
     position = 2
     for _ in range(_MAX_BLOCKS):
         found = _JPEG_MARKER.search(data, position)
         if found is None:
-            raise corrupt("jpeg", "it ends early")
+            return
         marker, start = found[1][0], found.start()
         if marker == 0xD9:
             yield marker, start, start + 2
@@ -100,33 +88,53 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _read_jpeg(data: bytes, limits: DecodingLimits) -> Still:
-    width = height = scans = first_scan = 0
+    width = height = components = scans = first_scan = end_of_image = 0
     orientation = None
+    final: set[tuple[int, int]] = set()
     kept = [data[:2]]
     for marker, start, end in _jpeg_segments(data):
         segment = data[start:end]
-        if marker == 0xD9 and scans:
-            kept.append(data[first_scan:end])
+        if marker == 0xD9:
+            end_of_image = end
         elif marker == 0xDA:
             scans += 1
             first_scan = first_scan or start
+            final |= _final_coefficients(segment)
         elif marker == 0xE1 and segment[4:10] == b"Exif\0\0" and orientation is None:
-            orientation = _orientation(segment[10:])
+            orientation = orientation_of(segment[10:])
         if marker in _JPEG_FRAMES:
-            height, width = struct.unpack_from(">HH", segment.ljust(9, b"\0"), 5)
+            height, width, components = struct.unpack_from(">HHB", segment.ljust(10, b"\0"), 5)
             limits.check_pixels(width, height)
         if not scans and marker in _JPEG_KEPT:
             kept.append(segment)
+    if not end_of_image and len(final) < 64 * max(1, components):
+        raise corrupt("jpeg", "it ends early")
     if not scans or scans > _MAX_SCANS:
         raise corrupt("jpeg", f"{scans} scans")
-    return Still(width, height, orientation or 1, b"".join(kept))
+    # A lone first half of the end marker says no more than none.
+    picture = data[first_scan:end_of_image] if end_of_image else data[first_scan:].rstrip(b"\xff")
+    kept.append(picture)
+    return Still(width, height, orientation or 1, b"".join(kept), ended=bool(end_of_image))
+
+
+def _final_coefficients(scan: bytes) -> set[tuple[int, int]]:
+    """Component and number of each coefficient that this scan brings to its last bit."""
+    count = scan[4] if len(scan) > 4 else 0
+    first, last, bits = scan[5 + 2 * count : 8 + 2 * count].ljust(3, b"\0")[:3]
+    if bits & 15:  # a progressive scan that leaves lower bits to a later one
+        return set()
+    return {
+        (component, number)
+        for component in scan[5 : 5 + 2 * count : 2]
+        for number in range(first, min(last, 63) + 1)
+    }
 
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Name and body of every chunk before the end chunk; those that matter with their checksum."""
     position = len(_PNG_MAGIC)
     for _ in range(_MAX_BLOCKS):
@@ -151,17 +159,23 @@ def _read_png(data: bytes, limits: DecodingLimits) -> Still:
     width, height = struct.unpack_from(">II", data, 16)
     limits.check_pixels(width, height)
     bodies: dict[bytes, list[bytes]] = {name: [] for name in (*_PNG_KEPT, b"eXIf")}
-    for name, body in _png_chunks(data):
+    for name, body in png_chunks(data):
         if name in bodies:
             bodies[name].append(body)
     # An animated PNG keeps the frames after the first in other chunks, which are left behind.
+    file = png_file({name: b"".join(bodies[name]) for name in _PNG_KEPT})
+    exif = bodies[b"eXIf"]
+    return Still(width, height, orientation_of(exif[0]) if exif else 1, file)
+
+
+def png_file(bodies: Mapping[bytes, bytes]) -> bytes:
+    """A file of these chunks, empty ones left out."""
     packed = [_PNG_MAGIC]
-    for name, body in [*((name, b"".join(bodies[name])) for name in _PNG_KEPT), (b"IEND", b"")]:
+    for name, body in [*bodies.items(), (b"IEND", b"")]:
         if body or name == b"IEND":
             packed += [struct.pack(">I4s", len(body), name), body]
             packed += [struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))]
-    exif = bodies[b"eXIf"]
-    return Still(width, height, _orientation(exif[0]) if exif else 1, b"".join(packed))
+    return b"".join(packed)
 
 
 _WEBP_KEPT = frozenset({b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"})
@@ -182,7 +196,7 @@ def _webp_size(header: bytes) -> tuple[int, int]:
     raise corrupt("webp", f"it begins with chunk {_readable(kind)}")
 
 
-def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Name and padded bytes, with their 8 of header, of every chunk."""
     end = int.from_bytes(data[4:8], "little") + 8
     if end > len(data):
@@ -209,54 +223,69 @@ def _read_webp(data: bytes, limits: DecodingLimits) -> Still:
     width, height = _webp_size(data)
     limits.check_pixels(width, height)
     orientation, kept = 1, dict[bytes, bytes]()
-    for name, chunk in _webp_chunks(data):
+    for name, chunk in webp_chunks(data):
         if name in _WEBP_KEPT:
             kept.setdefault(name, chunk)  # of the frames of an animation (ANMF) the first
         elif name == b"EXIF":
-            orientation = _orientation(chunk[8:].removeprefix(b"Exif\0\0"))
-    body = b"WEBP" + b"".join(kept.values())
-    return Still(width, height, orientation, b"RIFF" + struct.pack("<I", len(body)) + body)
+            orientation = orientation_of(chunk[8:].removeprefix(b"Exif\0\0"))
+    return Still(width, height, orientation, webp_file(b"".join(kept.values())))
 
 
-def _gif_blocks(data: bytes) -> Iterator[tuple[int, int]]:
-    """Kind (of an extension its label) and start of every block up to the first picture."""
-    position, inside = _gif_palette_end(data), False
+def webp_file(chunks: bytes) -> bytes:
+    """A file of these padded chunks."""
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+
+
+def gif_blocks(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Kind and start of every block: b"," a picture, b"!" and a label an extension, b"" the end."""
+    position, inside = gif_palette_end(data), False
     for _ in range(_MAX_BLOCKS):
-        if inside:  # an extension: sub-blocks led by their length, the last of length 0
+        if inside:  # sub-blocks led by their length, the last of length 0
             length = data[position] if position < len(data) else 0
             position, inside = position + 1 + length, length > 0
             continue
-        introducer, label = data[position : position + 1], data[position + 1 : position + 2]
+        start, introducer, inside = position, data[position : position + 1], True
         if introducer == b"," and len(data) >= position + 10:
-            yield ord(introducer), position
+            yield introducer, start
+            position = _gif_palette_end(data, position + 9, position + 10) + 1
+        elif introducer == b"!" and len(data) >= position + 2:
+            yield data[position : position + 2], start
+            position += 2
+        else:
+            yield b"", start
             return
-        if introducer != b"!" or not label:
-            raise corrupt("gif", "it holds no picture")
-        yield ord(label), position
-        position, inside = position + 2, True
     raise corrupt("gif", "too many blocks")
 
 
-def _gif_palette_end(data: bytes) -> int:
-    return 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+def gif_palette_end(data: bytes) -> int:
+    """Where the header, the screen and the palette of all pictures end."""
+    return _gif_palette_end(data, 10, 13)
+
+
+def _gif_palette_end(data: bytes, flags: int, start: int) -> int:
+    return start + (3 << (data[flags] & 7) + 1 if data[flags] & 0x80 else 0)
 
 
 def _read_gif(data: bytes, limits: DecodingLimits) -> Still:
     if len(data) < 13:
         raise corrupt("gif", "it has no header")
     width, height = struct.unpack_from("<HH", data, 6)
-    limits.check_pixels(width, height)
-    control, picture = b"", len(data)
-    for kind, start in _gif_blocks(data):
-        picture = start
-        if kind == 0xF9:  # graphic control: keep which colour is transparent, nothing else
+    if width and height:  # a screen without area is as large as its picture
+        limits.check_pixels(width, height)
+    control = b""
+    for kind, start in gif_blocks(data):
+        if kind == b",":
+            break
+        if not kind:
+            raise corrupt("gif", "it holds no picture")
+        if kind == b"!\xf9":  # graphic control: keep which colour is transparent, nothing else
             block = data[start : start + 8].ljust(8, b"\0")
             control = b"!\xf9\4%c\0\0%c\0" % (block[3] & 1, block[6])
-    left, top, across, down = struct.unpack_from("<4H", data, picture + 1)
+    left, top, across, down = struct.unpack_from("<4H", data, start + 1)
     width, height = max(width, left + across), max(height, top + down)  # pictures may overhang
     limits.check_pixels(width, height)
-    screen = data[:6] + struct.pack("<HH", width, height) + data[10 : _gif_palette_end(data)]
-    return Still(width, height, 1, screen + control + data[picture:])
+    screen = data[:6] + struct.pack("<HH", width, height) + data[10 : gif_palette_end(data)]
+    return Still(width, height, 1, screen + control + data[start:])
 
 
 _CONTAINERS = (

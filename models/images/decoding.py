@@ -5,6 +5,10 @@ container is read here, without decoding: which format, how large, how oriented;
 to the first picture alone. Only then does Pillow decode it. Metadata, colour profiles and further
 frames therefore never reach Pillow: broken ones cannot fail a good picture, huge ones cannot stall
 it, and Pillow has nothing to warn about (warnings could only be silenced for the whole process).
+
+What has to be decided for a picture to be seen is decided by the picture alone, so alike for
+sources and queries, and noted: the ground behind transparency, the depth of its levels, the frame
+that shows something, the end that is missing.
 """
 
 from __future__ import annotations
@@ -13,14 +17,15 @@ import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
-from io import BytesIO
 
-import numpy as np
 from PIL import Image
-from PIL.ImageFile import ImageFile
 
-from models.images.containers import Still, container_of
+from models.images.animations import frames_of
+from models.images.containers import Container, Still, container_of
 from models.images.errors import DecodingLimits, TooManyPixels, corrupt
+from models.images.ground import has_content
+from models.images.notes import Note
+from models.images.pixels import Seen, frame_with_content, seen_in
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 """Endings of the files that `decode` reads, in lower case."""
@@ -31,7 +36,8 @@ class DecodedImage:
     """An upright RGB picture and what is known of its file.
 
     `image` may be reduced; `width` and `height` are those of the original, upright; `format` is
-    "jpeg", "png", "webp" or "gif"; `sha256` is the hex digest of the bytes.
+    "jpeg", "png", "webp" or "gif"; `sha256` is the hex digest of the bytes; `notes` say what was
+    decided for the picture to be seen.
     """
 
     image: Image.Image
@@ -39,6 +45,7 @@ class DecodedImage:
     height: int
     format: str
     sha256: str
+    notes: tuple[Note, ...] = ()
 
 
 _DEFAULT_LIMITS = DecodingLimits()
@@ -50,7 +57,9 @@ def decode(
     limits: DecodingLimits = _DEFAULT_LIMITS,
     target_side: int | None = 512,
 ) -> DecodedImage:
-    """Decode the first picture of a JPEG, PNG, WebP or GIF file to upright RGB on white.
+    """Decode the first picture of a JPEG, PNG, WebP or GIF file to upright RGB.
+
+    Of an animation whose first frame is of one colour, the first frame that is not.
 
     Args:
         data: the whole file.
@@ -68,18 +77,42 @@ def decode(
     container = container_of(data)
     still = container.read(data, limits)
     try:
-        image = _pixels(container.opener(BytesIO(still.data)), still, target_side)
+        seen = seen_in(still, container.opener, target_side)
+        if not has_content(seen.image):
+            seen = _later_frame(container, data, still, limits, target_side) or seen
     except _BOMBS as error:
         raise TooManyPixels(f"{error} Send the image scaled down.") from error
     except _DECODER_ERRORS as error:
         raise corrupt(container.format, str(error)) from error
     return DecodedImage(
-        image=image,
+        image=_upright(seen.image, still.orientation),
         width=still.height if still.orientation in _SIDEWAYS else still.width,
         height=still.width if still.orientation in _SIDEWAYS else still.height,
         format=container.format,
         sha256=hashlib.sha256(data).hexdigest(),
+        notes=seen.notes,
     )
+
+
+def _later_frame(
+    container: Container,
+    data: bytes,
+    still: Still,
+    limits: DecodingLimits,
+    target_side: int | None,
+) -> Seen | None:
+    """The first frame with content; None of a file without one, or that is damaged before it."""
+    try:
+        frames = frames_of(container.format, data)
+        return frame_with_content(frames, still, container.opener, limits, target_side)
+    except _DECODER_ERRORS:  # its first picture is whole, and that is what was asked for
+        return None
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    image = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+    image.info.clear()
+    return image
 
 
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -111,61 +144,3 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = frozenset({5, 6, 7, 8})
-
-
-def _pixels(opened: ImageFile, still: Still, target_side: int | None) -> Image.Image:
-    if opened.size != (still.width, still.height):
-        raise ValueError(f"two sizes, {still.width} x {still.height} and {opened.size}")
-    image = _on_white(_reduced(opened, target_side))
-    if still.orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[still.orientation])
-    image.info.clear()
-    return image
-
-
-def _reduced(opened: ImageFile, target_side: int | None) -> Image.Image:
-    """Decode with the long side at most `target_side`, at least `target_side` if it was."""
-    width, height = opened.size
-    long_side = max(width, height)
-    if target_side is None or long_side <= target_side:
-        return _continuous(opened)
-    size = (
-        max(1, round(width * target_side / long_side)),
-        max(1, round(height * target_side / long_side)),
-    )
-    # Only the JPEG reader has a draft: 1/2, 1/4 or 1/8 of each side, never below the size asked.
-    draft = opened.draft(None, size)
-    image = _continuous(opened)
-    if image.size == size:
-        return image
-    box = draft[1] if draft else None
-    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
-
-
-def _continuous(image: Image.Image) -> Image.Image:
-    """The picture in 8 bits a channel, in a mode whose values may be averaged."""
-    if image.mode == "I;16":
-        return _eight_bit(image)
-    if image.has_transparency_data and image.mode not in {"RGBA", "LA"}:
-        return image.convert("RGBA")
-    if image.mode in {"P", "1"}:
-        return image.convert("RGB" if image.mode == "P" else "L")
-    image.load()
-    return image
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey to 8 bits by its high byte: Pillow's own conversion clips to white."""
-    values = np.asarray(image)
-    grey = Image.fromarray((values >> 8).astype(np.uint8))
-    transparent = image.info.get("transparency")
-    if transparent is not None:
-        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
-    return grey
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode not in {"RGBA", "LA"}:
-        return image.convert("RGB")  # a copy, no longer bound to a file
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")

@@ -13,6 +13,7 @@ from app.schemas.attribution import AttributionDocument
 from app.schemas.problem import ProblemDocument
 from attribution.answer import Attribution, CalibrationState, RankedSource
 from attribution.catalog import JobResult, Source
+from models.images.notes import Note
 
 JOB = "job_a"
 
@@ -28,7 +29,7 @@ def source(vector_id: int) -> Source:
 
 SOURCES = {number: source(number) for number in (1, 2, 3)}
 ANSWER = Answer(
-    QueryImage("ef" * 32, 160, 171, "png"),
+    QueryImage("ef" * 32, 160, 171, "png", (Note("ground-black", "On black."),)),
     Attribution(
         model_id="m1",
         index_generation=7,
@@ -87,6 +88,13 @@ def test_what_is_kept_says_nothing_of_the_sources_but_which_they_are():
     assert ended.sha256 == ANSWER.query.sha256
     kept = json.dumps(ended.record)
     assert not any(trace in kept for trace in ("src_1", "1.jpg", "ab" * 32, ended.sha256))
+
+
+def test_a_record_from_before_there_were_notes_has_none():
+    ended = answered(0, ANSWER)
+    assert ended.record["query"].pop("notes") == [{"code": "ground-black", "detail": "On black."}]
+    [line] = read([ended])
+    assert line["attribution"]["query"]["notes"] == []
 
 
 def test_generations_are_those_of_the_reader():

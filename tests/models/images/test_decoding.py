@@ -187,6 +187,19 @@ def test_cmyk_is_read_as_photoshop_and_browsers_do(mark_as_adobe):
     assert difference(decode(data).image, photograph()) < 4
 
 
+def test_a_palette_of_light_colours_is_shown_on_black():
+    image = Image.new("P", (60, 60))
+    image.putpalette([0, 0, 0, 250, 250, 240])
+    image.paste(1, (20, 10, 40, 50))
+
+    for image_format in ("PNG", "GIF"):
+        decoded = decode(saved(image, image_format, transparency=0))
+
+        assert decoded.image.getpixel((0, 0)) == (0, 0, 0)
+        assert decoded.image.getpixel((30, 30)) == (250, 250, 240)
+        assert [note.code for note in decoded.notes] == ["ground-black"]
+
+
 @pytest.mark.parametrize("image_format", ["GIF", "WEBP", "PNG"])
 def test_an_animation_is_its_first_frame(image_format):
     frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "lime", "blue")]
