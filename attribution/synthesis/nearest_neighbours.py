@@ -15,6 +15,9 @@ from torch.nn import functional
 
 # Distances held at once: 4 MB of float32 stay in the cache of one core, which doubles the speed.
 _BLOCK_ELEMENTS = 1_000_000
+# Distances kept from the first look at them to the second: 32 MB. Where there are more, computing
+# them again is quicker than reading them from memory.
+_KEPT_ELEMENTS = 8_000_000
 
 
 def patches_of(image: torch.Tensor, side: int) -> torch.Tensor:
@@ -71,13 +74,16 @@ def nearest(queries: torch.Tensor, keys: torch.Tensor, *, alpha: float) -> torch
     Returns:
         (n,) int64 into `keys`.
     """
+    kept = len(queries) * len(keys) <= _KEPT_ELEMENTS
+    blocks = list(_distance_blocks(queries, keys, kept=True)) if kept else None
     closest = torch.full((len(keys),), float("inf"))
-    for block in _distance_blocks(queries, keys):
+    for block in blocks or _distance_blocks(queries, keys):
         closest = torch.minimum(closest, block.amin(dim=0))
     weights = 1.0 / (alpha + closest.clamp(min=0))
     # NumPy's argmin, which takes the first of equals, is several times faster than torch's.
     found = [
-        block.mul_(weights).numpy().argmin(axis=1) for block in _distance_blocks(queries, keys)
+        block.mul_(weights).numpy().argmin(axis=1)
+        for block in blocks or _distance_blocks(queries, keys)
     ]
     return torch.from_numpy(np.concatenate(found))
 
@@ -127,12 +133,14 @@ def vote(
     return folded[:channels] / folded[channels:]
 
 
-def _distance_blocks(queries: torch.Tensor, keys: torch.Tensor) -> Iterator[torch.Tensor]:
+def _distance_blocks(
+    queries: torch.Tensor, keys: torch.Tensor, *, kept: bool = False
+) -> Iterator[torch.Tensor]:
     """Mean squared differences of successive queries (rows) to all keys (columns).
 
     |q|^2 - 2 q.k + |k|^2 is one product of vectors with two more components. Cancellation may
     leave a tiny negative number where patches are equal. Each block lies in the same memory and is
-    overwritten by the next.
+    overwritten by the next, unless they are `kept`.
     """
     dimension = queries.shape[1]
     left = functional.pad(queries, (0, 2), value=1.0)
@@ -140,6 +148,7 @@ def _distance_blocks(queries: torch.Tensor, keys: torch.Tensor) -> Iterator[torc
     right = functional.pad(keys.T * (-2 / dimension), (0, 0, 0, 2), value=1.0)
     right[-2] = keys.square().mean(dim=1)
     rows = max(1, _BLOCK_ELEMENTS // len(keys))
-    memory = torch.empty((rows, len(keys)))
-    for part in torch.split(left, rows):
-        yield torch.mm(part, right, out=memory[: len(part)])
+    memory = torch.empty((len(left) if kept else rows, len(keys)))
+    for part, start in zip(torch.split(left, rows), range(0, len(left), rows), strict=True):
+        place = start if kept else 0
+        yield torch.mm(part, right, out=memory[place : place + len(part)])
