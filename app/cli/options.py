@@ -40,6 +40,14 @@ Alpha = Annotated[
     float | None,
     typer.Option("--alpha", min=1e-9, max=0.5, help="Rate of false attributions to accept."),
 ]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        help="File that holds an API key for the service that runs on this data folder, if one "
+        "does: it is asked where that gives the same answer sooner.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
 
 
