@@ -63,8 +63,8 @@ class Background:
     def digest(self) -> str:
         """Hex sha256 of encoder, rows and strata: what a null is made of, but for its copies."""
         digest = hashlib.sha256(self.model_id.encode())
-        digest.update(np.ascontiguousarray(self.rows))
-        digest.update(np.ascontiguousarray(self.strata))
+        digest.update(np.ascontiguousarray(self.rows).data)
+        digest.update(np.ascontiguousarray(self.strata).data)
         return digest.hexdigest()
 
 

@@ -8,18 +8,72 @@ It imports nothing heavy: the point of asking is to be quick.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from typing import Any, Protocol, Self, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
 
+from pydantic import ValidationError
+
+from app.cli.console import note
 from app.settings import Settings
 from attribution.folder_lock import Listening, listening_on
 
 _ANSWER_SECONDS = 60.0
 _GREETING_SECONDS = 2.0
 _OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
+
+
+class _Answer(Protocol):
+    """As much of an answer as this module looks at."""
+
+    @property
+    def calibration(self) -> _Calibration:
+        """What decided."""
+
+    @classmethod
+    def model_validate_json(cls, json_data: bytes, /) -> Self:
+        """Part of pydantic's models."""
+
+
+class _Calibration(Protocol):
+    @property
+    def state(self) -> str:
+        """`building` while there is no decision yet."""
+
+
+Document = TypeVar("Document", bound=_Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a command asks of every image."""
+
+    top_k: int
+    alpha: float
+    collections: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        top_k: int,
+        alpha: float | None,
+        collections: Sequence[str] | None,
+    ) -> Asked:
+        """As the command line says; the settings' alpha where it names none."""
+        return cls(
+            top_k, settings.alpha if alpha is None else alpha, tuple(sorted(set(collections or ())))
+        )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The same as the HTTP API's query."""
+        return {"top_k": self.top_k, "alpha": self.alpha, "collection": self.collections}
 
 
 class _Unusable(Exception):
@@ -40,7 +94,8 @@ class Neighbour:
         self._connection = HTTPConnection(
             address.hostname or "", address.port, timeout=_GREETING_SECONDS
         )
-        self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._authorization: dict[str, str] = {}
+        self._told = False
         try:
             self.generation = self._greet(listening, key)
         finally:
@@ -48,22 +103,56 @@ class Neighbour:
         self._connection.timeout = _ANSWER_SECONDS
 
     def attribute(
-        self, image: bytes, parameters: Mapping[str, Any], *, accept: str = "application/json"
-    ) -> Any | None:
-        """The JSON of one image's attribution; None where the service gives none.
+        self,
+        path: Path,
+        asked: Asked,
+        document: type[Document],
+        most: int,
+        *,
+        accept: str = "application/json",
+        explain: bool = False,
+    ) -> Document | None:
+        """What it answers about an image; None where it gives no answer with all that it should.
 
         Args:
-            image: as it is in its file.
-            parameters: of the query, as the HTTP API names them.
+            path: of the image.
+            asked: the question.
+            document: what the answer is read as.
+            most: bytes beyond which the file is not read.
             accept: media type of the answer.
+            explain: with maps.
         """
-        query = urlencode({**parameters, "min_generation": self.generation}, doseq=True)
+        parameters = {**asked.parameters, "min_generation": self.generation}
+        if explain:
+            parameters["explain"] = "true"
         headers = {"Content-Type": "image/*", "Accept": accept}
         try:
-            return self._json("POST", f"/v1/attributions?{query}", image, headers)
-        except (OSError, HTTPException, ValueError):
+            if path.stat().st_size > most:
+                return None
+            query = urlencode(parameters, doseq=True)
+            status, body = self._request(
+                "POST", f"/v1/attributions?{query}", headers=headers, body=path.read_bytes()
+            )
+            answer = document.model_validate_json(body) if status == _OK else None
+        except (OSError, HTTPException, ValidationError):  # no file, no service, another version
             self._connection.close()
             return None
+        if answer is None or answer.calibration.state == "building":
+            return None
+        if not self._told:
+            note(f"answered by the service at {self.url}")
+            self._told = True
+        return answer
+
+    def thumbnail(self, source_id: str, size: int) -> bytes | None:
+        """A JPEG of a source, at most `size` pixels on the long side; None where there is none."""
+        path = f"/v1/sources/{quote(source_id, safe='')}/thumbnail?size={size}"
+        try:
+            status, body = self._request("GET", path, headers={})
+        except (OSError, HTTPException):
+            self._connection.close()
+            return None
+        return body if status == _OK else None
 
     def close(self) -> None:
         """Hang up."""
@@ -76,10 +165,12 @@ class Neighbour:
             _Unusable: it is not, or does not.
         """
         # Without the key: another program may have got the address since.
-        status, health = self._request("GET", "/livez", headers={})
+        status, health = self._document("/livez")
         if status != _OK or health.get("instance") != listening.instance:
             raise _Unusable
-        status, index = self._request("GET", "/v1/index", headers=self._headers)
+        if key is not None:
+            self._authorization = {"Authorization": f"Bearer {key}"}
+        status, index = self._document("/v1/index")
         if status in (_UNAUTHORIZED, _FORBIDDEN):
             wanted = "wants a key (--key-file)" if key is None else "refuses the key"
             raise _Unusable(f"the service at {self.url} {wanted}")
@@ -91,50 +182,54 @@ class Neighbour:
             raise _Unusable(f"the service at {self.url} is calibrating")
         return int(index["generation"]) + int(index["lag"])
 
-    def _json(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Any | None:
-        status, document = self._request(
-            method, path, body=body, headers={**self._headers, **headers}
-        )
-        return document if status == _OK else None
+    def _document(self, path: str) -> tuple[int, Any]:
+        status, body = self._request("GET", path, headers={})
+        return status, json.loads(body)
 
     def _request(
         self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None = None
-    ) -> tuple[int, Any]:
-        self._connection.request(method, path, body=body, headers=dict(headers))
-        response: HTTPResponse = self._connection.getresponse()
-        return response.status, json.loads(response.read())
+    ) -> tuple[int, bytes]:
+        whole = {**self._authorization, **headers}
+        self._connection.request(method, path, body=body, headers=whole)
+        response = self._connection.getresponse()
+        return response.status, response.read()
 
 
+@contextmanager
 def neighbour_of(
-    settings: Settings, key_file: Path | None, *, say: Callable[[str], None]
-) -> Neighbour | None:
+    settings: Settings, key_file: Path | None, *, named: bool
+) -> Iterator[Neighbour | None]:
     """The service on the settings' data folder, if there is one that answers as they would.
+
+    Why a service that is there is not asked is said on stderr.
 
     Args:
         settings: of this process.
         key_file: holds the key to send; None for none.
-        say: told why a service that is there is not asked.
+        named: the command line names an encoder, so no service is looked for.
 
     Raises:
         OSError: the file of the key cannot be read.
     """
     key = None if key_file is None else key_file.read_text(encoding="utf-8").strip()
-    listening = listening_on(settings.data)
-    if listening is None:
-        return None
+    listening = None if named else listening_on(settings.data)
+    found = None if listening is None else _found(listening, settings, key)
+    try:
+        yield found
+    finally:
+        if found is not None:
+            found.close()
+
+
+def _found(listening: Listening, settings: Settings, key: str | None) -> Neighbour | None:
     if listening.answers_by != settings.answers_by:
-        say(f"not asked: the service at {listening.url} has another encoder or database set")
+        note(f"answered here: the service at {listening.url} has another encoder or database set")
         return None
     try:
         return Neighbour(listening, key)
     except _Unusable as reason:
         if str(reason):
-            say(f"not asked: {reason}")
+            note(f"answered here: {reason}")
     except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError):
         pass  # gone, or not what it was: as good as none
     return None
-
-
-def parameters_of(*, top_k: int, alpha: float, collections: Sequence[str] | None) -> dict[str, Any]:
-    """A question as the HTTP API's query."""
-    return {"top_k": top_k, "alpha": alpha, "collection": sorted(set(collections or ()))}

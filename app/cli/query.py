@@ -6,17 +6,16 @@ Imports nothing heavy: where a service runs on the data folder, no network is lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.table import Table
 
 from app.cli import options
-from app.cli.console import fail, flush_right, note, out, print_json
-from app.cli.neighbour import Neighbour, neighbour_of, parameters_of
+from app.cli.console import fail, flush_right, out, print_json
+from app.cli.neighbour import Asked, Neighbour, neighbour_of
 from app.cli.wording import decision_in_words, source_name
 from app.schemas.attribution import AttributionDocument
 from app.settings import Settings
@@ -54,18 +53,14 @@ def query_command(
     is said on stderr.
     """
     settings = options.settings_from(data=data, encoder=encoder, weights=weights)
-    asked = parameters_of(
-        top_k=top_k, alpha=settings.alpha if alpha is None else alpha, collections=collection
-    )
+    asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
+    named = encoder is not None or weights is not None
     failed = False
     with ExitStack() as opened:
-        neighbour = None
-        if encoder is None and weights is None:
-            neighbour = neighbour_of(settings, key_file, say=note)
-        here = _Here(settings, asked, opened, encoder=encoder, weights=weights)
+        neighbour = opened.enter_context(neighbour_of(settings, key_file, named=named))
+        here = _Here(settings, asked, opened, named=named)
         answers = here.ask(images)
         if neighbour is not None:
-            opened.enter_context(closing(neighbour))
             answers = _ask_next_door(neighbour, settings, asked, images, here.ask)
         for path, answer in answers:
             if isinstance(answer, Exception):
@@ -85,31 +80,22 @@ class _Here:
     def __init__(
         self,
         settings: Settings,
-        asked: dict[str, Any],
+        asked: Asked,
         opened: ExitStack,
         *,
-        encoder: str | None,
-        weights: Path | None,
+        named: bool,
     ) -> None:
         self._settings, self._asked, self._opened = settings, asked, opened
-        self._named = encoder is not None or weights is not None
+        self._named = named
         self._asking: Any = None
 
     def ask(self, images: Iterable[Path]) -> Answered:
         """See `Asking.ask`."""
         from app.cli.asking import open_for_asking, question_of  # noqa: PLC0415  # torch: seconds
-        from app.encoders.load import active_settings_of_folder  # noqa: PLC0415
 
         if self._asking is None:
-            settings = self._settings
-            if not self._named:
-                settings = active_settings_of_folder(settings)
-            question = question_of(
-                settings,
-                collections=self._asked["collection"],
-                alpha=self._asked["alpha"],
-                top_k=self._asked["top_k"],
-            )
+            settings = options.with_active_encoder(self._settings, named=self._named)
+            question = question_of(self._asked)
             self._asking = self._opened.enter_context(open_for_asking(settings, question))
         for path, answer in self._asking.ask(images):
             if isinstance(answer, Exception):
@@ -121,27 +107,17 @@ class _Here:
 def _ask_next_door(
     neighbour: Neighbour,
     settings: Settings,
-    asked: dict[str, Any],
+    asked: Asked,
     images: Sequence[Path],
     otherwise: Callable[[Iterable[Path]], Answered],
 ) -> Answered:
     """Answers from a service; what it does not answer is looked into here, which says why."""
-    said = False
     for path in images:
-        document = None
-        try:
-            if path.stat().st_size <= settings.max_image_bytes:
-                document = neighbour.attribute(path.read_bytes(), asked)
-            answer = None if document is None else AttributionDocument.model_validate(document)
-        except (OSError, ValidationError):  # no such file; a service of another version
-            answer = None
-        if answer is None or answer.calibration.state == "building":
+        answer = neighbour.attribute(path, asked, AttributionDocument, settings.max_image_bytes)
+        if answer is None:
             yield from otherwise([path])
-            continue
-        if not said:
-            note(f"answered by the service at {neighbour.url}")
-            said = True
-        yield path, answer
+        else:
+            yield path, answer
 
 
 def _show(path: Path, answer: AttributionDocument) -> None:

@@ -97,7 +97,6 @@ class IndexDocument(BaseModel):
                         "shares": "fitted",
                         "shares_fitted_at": "2026-01-31T09:30:00Z",
                     },
-                    "collections": None,
                     "encoders": [
                         {
                             "model_id": "21f5492dd484ee14",
@@ -130,7 +129,7 @@ class IndexDocument(BaseModel):
     dimension: int
     calibration: CalibrationDocument
     collections: list[str] | None = Field(
-        description="Those that the key is limited to; null where it is not."
+        default=None, description="Those that the key is limited to; null where it is not."
     )
     encoders: list[EncoderDocument] = Field(
         description="Those that `attribution reembed` has registered; empty to a key limited to "

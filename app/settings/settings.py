@@ -233,10 +233,10 @@ class Settings(Limits):
         says how many sources and which alpha. Of files and folders the place counts, of the
         database everything but who opens it: the digest is for others to read.
         """
-        named = [self.encoder, *([] if self.encoder_weights is None else [self.encoder_weights])]
+        weights = [] if self.encoder_weights is None else [str(self.encoder_weights)]
         places = [
-            str(Path(name).resolve()) if name != "bundled" and Path(name).exists() else str(name)
-            for name in named
+            str(Path(name).resolve()) if name != "bundled" and Path(name).exists() else name
+            for name in (self.encoder, *weights)
         ]
         database = re.sub(r"//[^/]*@", "//", self.database_url or "")
         return hashlib.sha256(repr((places, database)).encode()).hexdigest()[:16]

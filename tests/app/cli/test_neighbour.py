@@ -6,10 +6,13 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from app.settings import Settings
 from attribution.folder_lock import Listening, listening_on
+from attribution.report.document import Report
 from tests.support.service import serving
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
@@ -163,3 +166,56 @@ def test_a_question_that_it_answers_loads_no_network_and_no_catalog_here(data, i
     assert done.returncode == 0, done.stderr
     assert "answered by the service" in done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_explanation_from_it_is_the_same_picture_and_says_the_same(
+    attribution, data, image, tmp_path, never_here
+):
+    def explain(name):
+        made = tmp_path / name
+        done = attribution("explain", image, "--data", data, "--out", made, "--json")
+        assert done.code == 0, done.err
+        with Image.open(made) as picture:
+            return done, np.asarray(picture.convert("RGB"), dtype=np.int16)
+
+    alone, ours = explain("alone.png")
+    with running(data):
+        never_here()
+        asked, theirs = explain("asked.png")
+    assert "answered by the service" in asked.err
+    said = {**alone.document, "picture": str(tmp_path / "asked.png")}
+    assert asked.document["regions"]
+    assert asked.document == said
+    assert np.abs(ours - theirs).max() <= 2  # a similarity on the border between two steps
+
+
+def test_a_report_from_it_is_signed_here_and_reports_the_same(
+    attribution, data, image, tmp_path, never_here
+):
+    assert attribution("report", "new-key", tmp_path / "key.pem").code == 0
+
+    def report(name):
+        made = [tmp_path / f"{name}{suffix}" for suffix in (".json", ".html", ".pdf")]
+        done = attribution(
+            *("report", image, "--data", data, "--signing-key", tmp_path / "key.pem"),
+            *(argument for path in made for argument in ("--out", path)),
+        )
+        assert done.code == 0, done.err
+        assert all(path.stat().st_size for path in made)
+        return done, Report.model_validate_json(made[0].read_bytes())
+
+    alone, ours = report("alone")
+    with running(data):
+        never_here()
+        asked, theirs = report("asked")
+    assert "answered by the service" in asked.err
+    assert asked.out.splitlines()[0] == alone.out.splitlines()[0]
+    verified = attribution(
+        "report", "verify", tmp_path / "asked.json", "--public-key", tmp_path / "key.pem.pub"
+    )
+    assert verified.code == 0
+    same = ("query", "searched", "method", "decision", "calibration", "statement", "request_id")
+    for field in same:
+        assert getattr(theirs, field) == getattr(ours, field), field
+    assert [each.source_id for each in theirs.sources] == [each.source_id for each in ours.sources]
+    assert theirs.sources[0].maps == ours.sources[0].maps
