@@ -20,11 +20,11 @@ from attribution.report.document import Picture, Report, ReportedQuery
 from attribution.report.html import render_html
 from attribution.report.maps import reported_maps
 from attribution.report.thumbnails import thumbnail_of, thumbnail_of_preview
-from models.encoder import Encoder
 from models.images.decoding import DecodedImage
 
 if TYPE_CHECKING:
     from attribution.report.signing import PublicKey, SigningKey
+    from models.encoder import Encoder  # torch, which reading and writing a report does not need
 
 REPORT_JSON = "application/vnd.attribution.report+json"
 HTML = "text/html"
@@ -71,8 +71,27 @@ class Reporter:
         explanation: Explanation | None = None,
     ) -> Report:
         """The report of an answer, signed where there is a key; reads previews from the disk."""
+        report = self.unsigned(
+            attribution,
+            query,
+            collections=collections,
+            request_id=request_id,
+            explanation=explanation,
+        )
+        return report if self.signing_key is None else self.signing_key.sign(report)
+
+    def unsigned(
+        self,
+        attribution: Attribution,
+        query: DecodedImage,
+        *,
+        collections: frozenset[str] | None,
+        request_id: str | None = None,
+        explanation: Explanation | None = None,
+    ) -> Report:
+        """`report`, whether there is a key or not."""
         ids = [ranked.source.source_id for ranked in attribution.sources]
-        report = compose(
+        return compose(
             attribution,
             ReportedQuery(
                 sha256=query.sha256,
@@ -90,22 +109,10 @@ class Reporter:
             ),
             replace(reported_maps(explanation), thumbnails=self._thumbnails(ids)),
         )
-        return report if self.signing_key is None else self.signing_key.sign(report)
 
     def render(self, report: Report, media_type: str) -> bytes:
-        """The report as one of `SUFFIXES`.
-
-        Raises:
-            ImportError: PDF without the extra `report`.
-            BadFont: the font of the settings is none.
-        """
-        if media_type == HTML:
-            return render_html(report)
-        if media_type == REPORT_JSON:
-            return report_bytes(report)
-        from attribution.report.pdf import render_pdf  # noqa: PLC0415  # needs the extra
-
-        return render_pdf(report, font=self.font)
+        """See `render`."""
+        return render(report, media_type, self.font)
 
     def _thumbnails(self, source_ids: Iterable[str]) -> dict[str, Picture]:
         """Small pictures of the sources; one that has gone meanwhile has none."""
@@ -117,6 +124,32 @@ class Reporter:
                 continue
             found[source_id] = thumbnail_of_preview(preview)
         return found
+
+
+def render(report: Report, media_type: str, font: Path | None) -> bytes:
+    """The report as one of `SUFFIXES`.
+
+    Raises:
+        ImportError: PDF without the extra `report`.
+        BadFont: the font is none.
+    """
+    if media_type == HTML:
+        return render_html(report)
+    if media_type == REPORT_JSON:
+        return report_bytes(report)
+    from attribution.report.pdf import render_pdf  # noqa: PLC0415  # needs the extra
+
+    return render_pdf(report, font=font)
+
+
+def signed(report: Report, settings: Settings) -> Report:
+    """The report with the signature of the settings' key, if they name one.
+
+    Raises:
+        BadKey, ImportError: see `signing_key_of`.
+    """
+    key = signing_key_of(settings)
+    return report if key is None else key.sign(report)
 
 
 def check_reports(settings: Settings) -> None:

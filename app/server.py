@@ -16,7 +16,7 @@ import struct
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
@@ -180,17 +180,47 @@ def _queued(transport: asyncio.Transport) -> int:
     return int(queued)
 
 
-def run(app: FastAPI, settings: Settings) -> None:
+def run(app: FastAPI, settings: Settings, on_listening: Callable[[str], None]) -> None:
     """Serve until a signal says to stop; what was accepted is finished first.
+
+    Args:
+        app: what is served.
+        settings: where and within which limits.
+        on_listening: told once where this machine's programs reach it, such as
+            `http://127.0.0.1:8000`.
 
     Raises:
         SystemExit: the service could not start.
     """
-    server = uvicorn.Server(server_config(app, settings, log_config=None))  # its lines go to ours
+    config = server_config(app, settings, log_config=None)  # its lines go to ours
+    server = _Announced(config, on_listening)
     with suppress(KeyboardInterrupt), _listeners(settings) as listeners:
         server.run(listeners)
     if not server.started:
         raise SystemExit(_DID_NOT_START)
+
+
+class _Announced(uvicorn.Server):
+    """A server that says where it listens once it does."""
+
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Part of `uvicorn.Server`."""
+        await super().startup(sockets)
+        for listening in (held for server in self.servers for held in server.sockets):
+            self._on_listening(_url_of(*listening.getsockname()[:2]))
+            return
+
+
+def _url_of(host: str, port: int) -> str:
+    """Where a program of this machine reaches what is bound to an address."""
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:
+        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -28,7 +30,7 @@ PHOTO, GENERATED, LAUNDERED = range(3)
 _ADDED = 3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Background:
     """Images known to have no source in the gallery, as one encoder sees them.
 
@@ -56,6 +58,14 @@ class Background:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex sha256 of encoder, rows and strata: what a null is made of, but for its copies."""
+        digest = hashlib.sha256(self.model_id.encode())
+        digest.update(np.ascontiguousarray(self.rows).data)
+        digest.update(np.ascontiguousarray(self.strata).data)
+        return digest.hexdigest()
 
 
 def merge(first: Background, second: Background) -> Background:

@@ -12,13 +12,13 @@ from itertools import islice
 from pathlib import Path
 
 from app.answers import FreshAnswer, Question, ask
+from app.cli.neighbour import Asked
 from app.encoders.gallery import Gallery, open_gallery
 from app.encoders.load import Vision, load_vision
 from app.inference.embedder import Embedded
 from app.inference.timings import Timings
 from app.inference.upload import Upload, decoding_limits
 from app.settings import Settings
-from attribution.attributor import DEFAULT_TOP_K
 from attribution.explanation import (
     Explanation,
     Previewed,
@@ -36,18 +36,12 @@ _AT_ONCE = 16
 """Images in memory at a time."""
 
 
-def question_of(
-    settings: Settings,
-    *,
-    collections: Iterable[str] | None,
-    alpha: float | None,
-    top_k: int = DEFAULT_TOP_K,
-) -> Question:
-    """What the command line asks; the settings' alpha where it names none."""
+def question_of(asked: Asked) -> Question:
+    """What the command line asks, as it is asked of the attributor."""
     return Question(
-        top_k=top_k,
-        alpha=settings.alpha if alpha is None else alpha,
-        collections=frozenset(collections) if collections else None,
+        top_k=asked.top_k,
+        alpha=asked.alpha,
+        collections=frozenset(asked.collections) or None,
     )
 
 

@@ -53,6 +53,11 @@ out = _console(stderr=False)
 err = _console(stderr=True)
 
 
+def note(message: str) -> None:
+    """One line on stderr about how something was done."""
+    err.print(message, style="dim", soft_wrap=True, highlight=False)
+
+
 def warn(message: str) -> None:
     """One line on stderr about something that does not stop the command."""
     err.print(message, style="yellow", soft_wrap=True, highlight=False)

@@ -40,6 +40,14 @@ Alpha = Annotated[
     float | None,
     typer.Option("--alpha", min=1e-9, max=0.5, help="Rate of false attributions to accept."),
 ]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        help="File that holds an API key for the service that runs on this data folder, if one "
+        "does: it is asked where that gives the same answer sooner.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
 
 
@@ -75,7 +83,12 @@ def encoder_settings_from(
     active, then the environment's.
     """
     settings = settings_from(data=data, encoder=encoder, weights=weights, **others)
-    if encoder is not None or weights is not None:
+    return with_active_encoder(settings, named=encoder is not None or weights is not None)
+
+
+def with_active_encoder(settings: Settings, *, named: bool) -> Settings:
+    """The settings with the catalog's active encoder, unless the command line has named one."""
+    if named:
         return settings
     from app.encoders.load import active_settings_of_folder  # noqa: PLC0415  # torch takes seconds
 

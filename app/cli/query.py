@@ -1,20 +1,24 @@
-"""`attribution query`: images in, ranked sources out, without a service."""
+"""`attribution query`: images in, ranked sources out, with a service or without one.
+
+Imports nothing heavy: where a service runs on the data folder, no network is loaded here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from app.answers import Answer, FreshAnswer
 from app.cli import options
-from app.cli.asking import open_for_asking, question_of
 from app.cli.console import fail, flush_right, out, print_json
+from app.cli.neighbour import Asked, Neighbour, neighbour_of
 from app.cli.wording import decision_in_words, source_name
 from app.schemas.attribution import AttributionDocument
-from attribution.answer import Attribution
+from app.settings import Settings
 
 _OF_THE_SERVICE: Any = {
     "request_id": True,
@@ -24,12 +28,16 @@ _OF_THE_SERVICE: Any = {
 }
 """What the HTTP API says besides."""
 
+Answered = Iterator[tuple[Path, AttributionDocument | Exception]]
+"""Each image with its answer, or with what is wrong with its file."""
+
 
 def query_command(
     images: Annotated[list[Path], typer.Argument(help="Images to attribute.")],
     top_k: options.TopK = 5,
     collection: options.Collections = None,
     alpha: options.Alpha = None,
+    key_file: options.KeyFile = None,
     data: options.Data = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
@@ -40,24 +48,79 @@ def query_command(
     Prints the decision, then the nearest sources with p-value and share, whatever the decision:
     the nearest source of an image that came from none of yours is still listed, and is not an
     accusation. With --json one line an image. Exits with 1 when an image could not be read.
+
+    A service that runs on the data folder is asked, unless --encoder or --weights is given; that
+    is said on stderr.
     """
-    settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
-    question = question_of(settings, collections=collection, alpha=alpha, top_k=top_k)
+    settings = options.settings_from(data=data, encoder=encoder, weights=weights)
+    asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
+    named = encoder is not None or weights is not None
     failed = False
-    with open_for_asking(settings, question) as asking:
-        for path, answer in asking.ask(images):
-            if not isinstance(answer, Answer):
+    with ExitStack() as opened:
+        neighbour = opened.enter_context(neighbour_of(settings, key_file, named=named))
+        here = _Here(settings, asked, opened, named=named)
+        answers = here.ask(images)
+        if neighbour is not None:
+            answers = _ask_next_door(neighbour, settings, asked, images, here.ask)
+        for path, answer in answers:
+            if isinstance(answer, Exception):
                 fail(f"{path}: {answer}")
                 failed = True
             elif as_json:
                 print_json(_document(path, answer), line=True)
             else:
-                _show(path, answer.attribution)
+                _show(path, answer)
     if failed:
         raise typer.Exit(1)
 
 
-def _show(path: Path, answer: Attribution) -> None:
+class _Here:
+    """Answers in this process, which loads what that takes once it is asked."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        asked: Asked,
+        opened: ExitStack,
+        *,
+        named: bool,
+    ) -> None:
+        self._settings, self._asked, self._opened = settings, asked, opened
+        self._named = named
+        self._asking: Any = None
+
+    def ask(self, images: Iterable[Path]) -> Answered:
+        """See `Asking.ask`."""
+        from app.cli.asking import open_for_asking, question_of  # noqa: PLC0415  # torch: seconds
+
+        if self._asking is None:
+            settings = options.with_active_encoder(self._settings, named=self._named)
+            question = question_of(self._asked)
+            self._asking = self._opened.enter_context(open_for_asking(settings, question))
+        for path, answer in self._asking.ask(images):
+            if isinstance(answer, Exception):
+                yield path, answer
+            else:
+                yield path, AttributionDocument.of(answer, request_id="")
+
+
+def _ask_next_door(
+    neighbour: Neighbour,
+    settings: Settings,
+    asked: Asked,
+    images: Sequence[Path],
+    otherwise: Callable[[Iterable[Path]], Answered],
+) -> Answered:
+    """Answers from a service; what it does not answer is looked into here, which says why."""
+    for path in images:
+        answer = neighbour.attribute(path, asked, AttributionDocument, settings.max_image_bytes)
+        if answer is None:
+            yield from otherwise([path])
+        else:
+            yield path, answer
+
+
+def _show(path: Path, answer: AttributionDocument) -> None:
     # One line to grep.
     out.print(f"{path}: {decision_in_words(answer)}", style="bold", soft_wrap=True)
     columns = flush_right("score", "p-value", "share", "attributed")
@@ -65,7 +128,7 @@ def _show(path: Path, answer: Attribution) -> None:
     for ranked in answer.sources:
         table.add_row(
             str(ranked.rank),
-            source_name(ranked.source),
+            source_name(ranked),
             f"{ranked.score:.3f}",
             "-" if ranked.p_value is None else f"{ranked.p_value:.2g}",
             f"{ranked.share:.1%}",
@@ -77,6 +140,5 @@ def _show(path: Path, answer: Attribution) -> None:
     )
 
 
-def _document(path: Path, answered: FreshAnswer) -> dict[str, Any]:
-    document = AttributionDocument.of(answered, request_id="")
-    return {"path": str(path), **document.model_dump(exclude=_OF_THE_SERVICE)}
+def _document(path: Path, answer: AttributionDocument) -> dict[str, Any]:
+    return {"path": str(path), **answer.model_dump(exclude=_OF_THE_SERVICE)}

@@ -30,4 +30,4 @@ def serve_command(
     )
     configure(settings.log_format, settings.log_level)
     with open_app(settings) as app:
-        run(app, settings)
+        run(app, settings, app.state.service.listens_at)

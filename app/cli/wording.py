@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
-from attribution.answer import Attribution
-from attribution.catalog import Source
+from typing import Protocol
 
 
-def decision_in_words(answer: Attribution) -> str:
+class Decided(Protocol):
+    """As much of an answer as its decision takes, whether it was found here or read."""
+
+    @property
+    def decision(self) -> str | None:
+        """`attributed`, `no_source_found`, or None."""
+
+    @property
+    def p_value(self) -> float | None:
+        """Of the best source."""
+
+    @property
+    def alpha(self) -> float:
+        """The rate accepted."""
+
+
+class Named(Protocol):
+    """As much of a source as its name takes."""
+
+    @property
+    def source_id(self) -> str:
+        """Its id."""
+
+    @property
+    def title(self) -> str | None:
+        """Its title."""
+
+    @property
+    def uri(self) -> str | None:
+        """Where it is."""
+
+
+def decision_in_words(answer: Decided) -> str:
     """What was decided, and by which comparison."""
     if answer.decision is None:
         return "ranked only: this encoder has no background, so nothing is decided"
@@ -14,6 +45,6 @@ def decision_in_words(answer: Attribution) -> str:
     return f"{decision} (p = {answer.p_value:.2g}, alpha = {answer.alpha:g})"
 
 
-def source_name(source: Source) -> str:
+def source_name(source: Named) -> str:
     """What a source is called in a list."""
     return source.title or source.uri or source.source_id

@@ -15,6 +15,7 @@ from attribution.calibration import Calibration
 from attribution.calibration.kept import null_owner
 from attribution.calibration.shares.newest import NewestShares, default_shares
 from attribution.catalog import Catalog, CatalogError
+from attribution.folder_lock import FolderInUse, folder_lock
 from attribution.index import (
     Companion,
     EmbeddedIndex,
@@ -26,7 +27,6 @@ from attribution.index import (
     open_index,
     save_snapshot,
 )
-from attribution.maintenance import FolderInUse, folder_lock
 from attribution.retrieval.fusion import fusion_of
 
 logger = logging.getLogger(__name__)

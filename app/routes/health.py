@@ -10,23 +10,24 @@ from app.requests.negotiation import NO_PARAMETERS
 from app.routes.openapi import problems
 from app.schemas.index import Health
 from app.service.readiness import require_ready
-from app.service.service import ServiceDependency
+from app.service.service import Service, ServiceDependency
 from app.telemetry.metrics import Metrics
 
 router = APIRouter(tags=["health"], dependencies=[NO_PARAMETERS])
 
 
 @router.get("/livez", summary="Is the process alive?", responses=problems())
-async def livez() -> Health:
+async def livez(request: Request) -> Health:
     """The process answers."""
-    return Health()
+    service = getattr(request.app.state, "service", None)
+    return Health(instance=None if service is None else cast("Service", service).instance)
 
 
 @router.get("/readyz", summary="Would a query be answered?", responses=problems("not-ready"))
 def readyz(service: ServiceDependency) -> Health:
     """Encoder, index and catalog are there, and work; so do the threads that work on jobs."""
     require_ready(service)
-    return Health()
+    return Health(instance=service.instance)
 
 
 @router.get(

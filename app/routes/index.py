@@ -40,6 +40,7 @@ def get_index(service: ServiceDependency, holdings: HoldingsDependency) -> Index
         calibration=CalibrationDocument.of(
             calibration, service.serving.attributor.shares.current()
         ),
+        collections=None if within is None else sorted(within),
         encoders=_encoders(service) if within is None else [],
     )
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.answers import FreshAnswer, KeptAnswer, QueryImage
-from app.inference import timings as stages
 from app.schemas.explanation import HeatMap, RegionMap
 from app.schemas.problem import ProblemDocument
-from app.schemas.source import thumbnail_url
 from app.schemas.text import CollectionName
-from attribution import answer
-from models.images.decoding import DecodedImage
+from app.schemas.thumbnail import thumbnail_url
 from models.images.notes import Code, Note
+
+if TYPE_CHECKING:  # whoever only reads documents needs no network and no catalog
+    from app.answers import FreshAnswer, KeptAnswer, QueryImage
+    from app.inference import timings as stages
+    from attribution import answer
+    from models.images.decoding import DecodedImage
 
 EXAMPLE_SOURCE: dict[str, Any] = {
     "rank": 1,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from app.answers import Explained
+if TYPE_CHECKING:  # whoever only reads documents needs no network
+    from app.answers import Explained
 
 
 class HeatMap(BaseModel):

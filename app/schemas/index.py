@@ -128,6 +128,9 @@ class IndexDocument(BaseModel):
     model_id: str
     dimension: int
     calibration: CalibrationDocument
+    collections: list[str] | None = Field(
+        default=None, description="Those that the key is limited to; null where it is not."
+    )
     encoders: list[EncoderDocument] = Field(
         description="Those that `attribution reembed` has registered; empty to a key limited to "
         "collections, and while there is only the one of the settings."
@@ -144,3 +147,7 @@ class Health(BaseModel):
     """The service is well; when it is not, a problem says why."""
 
     status: Literal["ok"] = "ok"
+    instance: str | None = Field(
+        default=None,
+        description="Names this run of the service, at random; null while it starts.",
+    )

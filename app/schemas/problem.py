@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from app.problems.mapping import problem_of
-
 
 class ProblemError(BaseModel):
     """What is wrong with one value of the request."""
@@ -32,6 +30,9 @@ class ProblemDocument(BaseModel):
     @classmethod
     def of(cls, error: Exception, *, request_id: str) -> ProblemDocument:
         """What kept one of several images from being answered or added."""
+        # Knows every error there is, which whoever only reads documents need not import.
+        from app.problems.mapping import problem_of  # noqa: PLC0415
+
         return cls(**problem_of(error).document(request_id=request_id))
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from app.addresses import address
 from app.schemas.problem import ProblemDocument
 from app.schemas.text import CollectionName, Sha256, SourceId, Text, Uri
+from app.schemas.thumbnail import thumbnail_url
 from attribution.catalog import Source
 
 EXAMPLE: dict[str, Any] = {
@@ -30,11 +30,6 @@ EXAMPLE: dict[str, Any] = {
     "revision": 1,
     "thumbnail_url": "/v1/sources/src_4k7q2mzv5hx3nw6ty2ab/thumbnail",
 }
-
-
-def thumbnail_url(source_id: str) -> str:
-    """Where a source's thumbnail is, for whoever sent the present request."""
-    return address(f"/v1/sources/{source_id}/thumbnail")
 
 
 class SourceMetadata(BaseModel, extra="forbid"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -34,7 +35,8 @@ from app.service.snapshots import SnapshotSaver
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from attribution.catalog import Catalog
-from attribution.maintenance import folder_lock, remove_leftovers
+from attribution.folder_lock import HeldFolder, Listening, folder_lock
+from attribution.maintenance import remove_leftovers
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,12 @@ class Service:
     worker: JobWorker
     reports: Reporter
     drawing: ThreadPoolExecutor
+    instance: str
+    folder: HeldFolder
+
+    def listens_at(self, url: str) -> None:
+        """Let commands on the same data folder know where they may ask."""
+        self.folder.listens(Listening(url, self.instance, self.settings.answers_by))
 
     @property
     def serving(self) -> Serving:
@@ -140,7 +148,7 @@ def open_service(
     if settings.inference_threads:
         torch.set_num_threads(settings.inference_threads)
     with ExitStack() as stack:
-        stack.enter_context(folder_lock(settings.data, "a service"))
+        folder = stack.enter_context(folder_lock(settings.data, "a service"))
         remove_leftovers(settings.data)
         catalog = stack.enter_context(Catalog.open(settings.data, url=settings.database_url))
         guard(settings, catalog)
@@ -201,4 +209,6 @@ def open_service(
             worker=worker,
             reports=Reporter.of(settings, catalog, switch.live().serving.encoder),
             drawing=drawing,
+            instance=secrets.token_hex(8),
+            folder=folder,
         )

@@ -6,6 +6,7 @@ It imports nothing heavy, so that commands which only need settings start at onc
 from __future__ import annotations
 
 import difflib
+import hashlib
 import ipaddress
 import os
 import re
@@ -223,6 +224,22 @@ class Settings(Limits):
             named = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
         listed = _listed(named)
         return ("*",) if "*" in listed else listed
+
+    @property
+    def answers_by(self) -> str:
+        """Digest of the settings that decide what a query of the data folder is answered.
+
+        Two processes on a folder with the same one give the same answers, as long as a question
+        says how many sources and which alpha. Of files and folders the place counts, of the
+        database everything but who opens it: the digest is for others to read.
+        """
+        weights = [] if self.encoder_weights is None else [str(self.encoder_weights)]
+        places = [
+            str(Path(name).resolve()) if name != "bundled" and Path(name).exists() else name
+            for name in (self.encoder, *weights)
+        ]
+        database = re.sub(r"//[^/]*@", "//", self.database_url or "")
+        return hashlib.sha256(repr((places, database)).encode()).hexdigest()[:16]
 
     @property
     def allowed_origins(self) -> frozenset[str]:

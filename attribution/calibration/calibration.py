@@ -143,6 +143,8 @@ class Calibration:
         followed = self._followed
         if followed is None or followed.null is None:
             return False
+        if self._index.stats().vectors <= _BUILT_SOON:
+            return False
         resumed = self._resumed_at
         return resumed is None or followed.generation - resumed >= _FOLLOWED_FOR_NOTHING
 

@@ -100,7 +100,4 @@ def _fits(kept: Companion, images: int) -> bool:
 
 def background_id(background: Background) -> str:
     """Short digest of what a null is made of; equal backgrounds have equal ids."""
-    digest = hashlib.sha256(background.model_id.encode())
-    digest.update(np.ascontiguousarray(background.rows).tobytes())
-    digest.update(background.strata.tobytes())
-    return digest.hexdigest()[:12]
+    return background.digest[:12]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attribution.explanation.explanation import (
     Explanation,
+    Region,
     SourceMaps,
     explain,
     sources_to_explain,
@@ -13,6 +14,7 @@ from attribution.explanation.previews import Previewed, read_previews, views_of_
 __all__ = [
     "Explanation",
     "Previewed",
+    "Region",
     "SourceMaps",
     "explain",
     "read_previews",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from attribution.folder_lock import FolderInUse, folder_lock
 from attribution.maintenance.backup import BackupRefused, back_up
 from attribution.maintenance.erasing import Erased, erase
-from attribution.maintenance.folder_lock import FolderInUse, folder_lock
 from attribution.maintenance.reembedding import ReembedReport, fill_embeddings
 from attribution.maintenance.restore import RestoreRefused, remove_leftovers, restore
 from attribution.maintenance.verify import verify

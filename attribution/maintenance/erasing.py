@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attribution.catalog import Catalog
+from attribution.folder_lock import FolderInUse, folder_lock
 from attribution.index import holds_removed, remove_snapshots
-from attribution.maintenance.folder_lock import FolderInUse, folder_lock
 from attribution.maintenance.restore import remove_leftovers
 
 _LOOK_SECONDS = 0.2

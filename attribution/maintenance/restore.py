@@ -23,11 +23,11 @@ from attribution.catalog.copying import (
 from attribution.catalog.keys import KeyRecord
 from attribution.catalog.previews import PreviewStore
 from attribution.files import flush
+from attribution.folder_lock import folder_lock
 from attribution.index import remove_snapshots
 from attribution.maintenance.backgrounds import FOLDER as BACKGROUNDS
 from attribution.maintenance.backgrounds import copy_backgrounds
 from attribution.maintenance.backup import PREVIEWS, read_manifest
-from attribution.maintenance.folder_lock import folder_lock
 
 ASIDE = "restore.partial"
 

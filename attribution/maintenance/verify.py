@@ -14,10 +14,10 @@ from typing import Protocol
 
 from attribution.catalog import Catalog, CatalogError, CatalogUnusable
 from attribution.catalog.copying import FILE
+from attribution.folder_lock import FolderInUse, folder_lock
 from attribution.index import EmbeddingSpace, remove_snapshots
 from attribution.ingestion.companions import ImageEncoder
 from attribution.maintenance.findings import Finding, Findings, some
-from attribution.maintenance.folder_lock import FolderInUse, folder_lock
 from attribution.maintenance.reembedding import fill_embeddings
 from attribution.maintenance.snapshot_check import snapshot_trouble
 from attribution.maintenance.write_ahead_log import lost_commits

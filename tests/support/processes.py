@@ -39,7 +39,7 @@ def serve(folder: Path, log: Path, pause: float) -> None:
     settings = Settings(port=0, data=folder / "data", inference_threads=1)
     configure("text", "info")
     with app.factory.open_app(settings, Vision(encoder, None)) as opened:
-        app.server.run(opened, settings)
+        app.server.run(opened, settings, opened.state.service.listens_at)
 
 
 class ServiceProcess:

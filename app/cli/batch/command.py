@@ -14,6 +14,7 @@ from app.cli.asking import open_for_asking, question_of
 from app.cli.batch.remote import Results, answer_remotely
 from app.cli.batch.results import open_results
 from app.cli.console import fail, out, progress, warn
+from app.cli.neighbour import Asked
 from app.schemas.attribution import AttributionDocument
 from app.schemas.problem import ProblemDocument
 from app.settings import Settings
@@ -73,8 +74,8 @@ def batch_command(
                 settings = options.encoder_settings_from(
                     data=data, encoder=encoder, weights=weights
                 )
-                question = question_of(settings, collections=collection, alpha=alpha, top_k=top_k)
-                answers = _answer_here(settings, question, waiting)
+                asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
+                answers = _answer_here(settings, question_of(asked), waiting)
             for path, result in answers:
                 if result is None:
                     failed += 1

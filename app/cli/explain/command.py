@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from app.cli import options
-from app.cli.asking import open_for_asking, question_of
 from app.cli.console import flush_right, out, print_json
-from app.cli.explain.picture import ShownSource, explanation_picture
 from app.cli.failures import BadInvocation
-from app.cli.wording import decision_in_words, source_name
-from attribution.answer import Attribution, RankedSource
-from attribution.explanation import Explanation, Previewed
+from app.cli.neighbour import Asked, neighbour_of
+from app.cli.wording import decision_in_words
+
+if TYPE_CHECKING:
+    from app.cli.explain.finding import Found
+
+_TOP_K = 10
 
 
 def explain_command(
@@ -26,6 +27,7 @@ def explain_command(
     ] = Path("explanation.png"),
     collection: options.Collections = None,
     alpha: options.Alpha = None,
+    key_file: options.KeyFile = None,
     data: options.Data = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
@@ -41,69 +43,46 @@ def explain_command(
     options.require_folder(out_file)
     if out_file.suffix.lower() != ".png":
         raise BadInvocation(f"--out {out_file}: a PNG is written, so its name ends in .png")
-    settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
-    question = question_of(settings, collections=collection, alpha=alpha)
-    with open_for_asking(settings, question) as asking:
-        answered = asking.ask_one(image)
-        explanation, previewed = asking.explain(answered)
-    answer, rows = answered.attribution, _rows(explanation, previewed)
+    from app.cli.explain.finding import found_here, found_next_door  # noqa: PLC0415  # quick --help
+    from app.cli.explain.picture import explanation_picture  # noqa: PLC0415
+
+    settings = options.settings_from(data=data, encoder=encoder, weights=weights)
+    asked = Asked.of(settings, top_k=_TOP_K, alpha=alpha, collections=collection)
+    named = encoder is not None or weights is not None
+    found = None
+    with neighbour_of(settings, key_file, named=named) as neighbour:
+        if neighbour is not None:
+            found = found_next_door(neighbour, settings, asked, image)
+    if found is None:
+        found = found_here(options.with_active_encoder(settings, named=named), asked, image)
     explanation_picture(
-        answered.query.image,
-        explanation,
-        rows,
+        found.query,
+        found.explanation,
+        found.rows,
         out_file,
         title=image.name,
-        subtitle=decision_in_words(answer),
+        subtitle=decision_in_words(found.answer),
     )
     if as_json:
-        print_json(_document(image, out_file, answer, explanation))
+        print_json(_document(image, out_file, found))
     else:
-        _show(image, out_file, answer, explanation, rows)
+        _show(image, out_file, found)
 
 
-def _rows(explanation: Explanation, previewed: Sequence[Previewed]) -> list[ShownSource]:
-    areas = {each.rank: each.fraction for each in explanation.regions}
-    return [
-        ShownSource(
-            maps,
-            each.image,
-            source_name(each.ranked.source),
-            _lines(each.ranked, areas.get(maps.rank)),
-        )
-        for maps, each in zip(explanation.sources, previewed, strict=True)
-    ]
-
-
-def _lines(ranked: RankedSource, area: float | None) -> tuple[str, ...]:
-    credit = ", ".join(filter(None, (ranked.source.creator, ranked.source.licence)))
-    chance = "no p-value" if ranked.p_value is None else f"p = {ranked.p_value:.2g}"
-    said = "attributed" if ranked.attributed else "not attributed: shown for comparison only"
-    covered = "" if area is None else f"{area:.0%} of the image resembles it most"
-    figures = f"{chance}, share {ranked.share:.1%}"
-    return tuple(filter(None, (credit, said, figures, covered)))
-
-
-def _show(
-    image: Path,
-    out_file: Path,
-    answer: Attribution,
-    explanation: Explanation,
-    rows: Sequence[ShownSource],
-) -> None:
-    out.print(f"{image}: {decision_in_words(answer)}", style="bold", soft_wrap=True)
+def _show(image: Path, out_file: Path, found: Found) -> None:
+    out.print(f"{image}: {decision_in_words(found.answer)}", style="bold", soft_wrap=True)
     table = Table(*flush_right("rank"), "source", *flush_right("area"))
-    names = {row.maps.rank: row.name for row in rows}
-    for region in explanation.regions:
+    names = {row.maps.rank: row.name for row in found.rows}
+    for region in found.explanation.regions:
         table.add_row(str(region.rank), names[region.rank], f"{region.fraction:.0%}")
-    table.add_row("", "no source", f"{explanation.none_fraction:.0%}")
+    table.add_row("", "no source", f"{found.explanation.none_fraction:.0%}")
     out.print(table)
-    sources = "1 source" if len(rows) == 1 else f"{len(rows)} sources"
+    sources = "1 source" if len(found.rows) == 1 else f"{len(found.rows)} sources"
     out.print(f"{out_file}: heat maps of {sources}", soft_wrap=True)
 
 
-def _document(
-    image: Path, out_file: Path, answer: Attribution, explanation: Explanation
-) -> dict[str, object]:
+def _document(image: Path, out_file: Path, found: Found) -> dict[str, object]:
+    answer, explanation = found.answer, found.explanation
     return {
         "path": str(image),
         "picture": str(out_file),

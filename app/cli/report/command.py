@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from app.cli import options
 from app.cli.console import fail, out, show
+from app.cli.neighbour import Asked, neighbour_of
 
 EXIT_CODES = {
     "valid": 0,
@@ -41,6 +42,7 @@ def report_command(
         Path | None,
         typer.Option(help="Key to sign with.  [default: $ATTRIBUTION_SIGNING_KEY, or unsigned]"),
     ] = None,
+    key_file: options.KeyFile = None,
     data: options.Data = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
@@ -52,14 +54,15 @@ def report_command(
     mean. The JSON is canonical (RFC 8785); HTML and PDF carry it inside. A report of an image
     without source says so: it is no accusation (docs/answers.md).
     """
-    from app.cli.asking import question_of  # noqa: PLC0415  # torch; `verify` needs none
-    from app.cli.report.making import make_report  # noqa: PLC0415
+    from app.cli.report.making import make_report  # noqa: PLC0415  # what renders; not for `verify`
 
-    settings = options.encoder_settings_from(
+    settings = options.settings_from(
         data=data, encoder=encoder, weights=weights, signing_key=signing_key
     )
-    question = question_of(settings, collections=collection, alpha=alpha, top_k=top_k)
-    made = make_report(settings, question, image, outputs)
+    asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
+    named = encoder is not None or weights is not None
+    with neighbour_of(settings, key_file, named=named) as neighbour:
+        made = make_report(settings, asked, image, outputs, neighbour, named=named)
     out.print(f"{image}: {made.headline.lower()}. {made.reason}", soft_wrap=True)
     for path in outputs:
         out.print(str(path), soft_wrap=True)

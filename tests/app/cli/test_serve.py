@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from attribution.maintenance import folder_lock
+from attribution.folder_lock import folder_lock, listening_on
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
 
@@ -27,8 +27,11 @@ def service(launch, small_encoder, tmp_path):
         process.communicate()
 
 
-def test_what_ingest_adds_is_found_and_ctrl_c_ends_it(service, attribution, pictures, tmp_path):
+def test_what_ingest_adds_is_found_and_ctrl_c_ends_it(
+    service, attribution, pictures, small_encoder, tmp_path
+):
     process, address = service
+    assert listening_on(tmp_path / "data").url == address
     done = attribution("ingest", pictures, "--data", tmp_path / "data", "--json")
     assert done.document["added"] == 6
 
@@ -43,7 +46,10 @@ def test_what_ingest_adds_is_found_and_ctrl_c_ends_it(service, attribution, pict
     answer = response.json()
     assert answer["index_generation"] >= done.document["generation"]
     assert answer["sources"][0]["uri"].endswith("004.jpg")
-    alone = attribution("query", pictures / "004.jpg", "--data", tmp_path / "data", "--json")
+    alone = attribution(
+        *("query", pictures / "004.jpg", "--data", tmp_path / "data", "--json"),
+        *("--encoder", small_encoder),  # named, so the service is not asked
+    )
     assert answer["sources"][0]["score"] == pytest.approx(
         alone.document["sources"][0]["score"], abs=1e-4
     )
@@ -52,6 +58,7 @@ def test_what_ingest_adds_is_found_and_ctrl_c_ends_it(service, attribution, pict
     out, err = process.communicate(timeout=60)
     assert process.returncode in {0, 130}
     assert "Traceback" not in out + err
+    assert listening_on(tmp_path / "data") is None
     saved = attribution("index", "--data", tmp_path / "data", "--json")
     assert saved.document["vectors"] == 6
     assert (tmp_path / "data" / "index" / "CURRENT").is_file()

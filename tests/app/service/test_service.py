@@ -42,8 +42,9 @@ def fickle():
 
 
 def test_health_and_index_state(shared):
-    assert shared.client.get("/livez").json() == {"status": "ok"}
-    assert shared.client.get("/readyz").json() == {"status": "ok"}
+    alive = {"status": "ok", "instance": shared.service.instance}
+    assert shared.client.get("/livez").json() == alive
+    assert shared.client.get("/readyz").json() == alive
     state = shared.client.get("/v1/index").json()
     assert (state["dimension"], state["lag"]) == (64, 0)
     assert state["calibration"]["state"] == "fresh"
