@@ -5,6 +5,11 @@ from __future__ import annotations
 from attribution.answer import Attribution
 from attribution.catalog import Source
 
+STILL_THERE = (
+    "Let this user remove it, or be the user who may, and run `attribution compact`; a service on "
+    "the folder tries again by itself. `attribution verify` tells as long as it is there."
+)
+
 
 def decision_in_words(answer: Attribution) -> str:
     """What was decided, and by which comparison."""
