@@ -8,6 +8,7 @@ import typer
 
 from app.cli import options
 from app.cli.console import show, warn
+from app.cli.wording import STILL_THERE
 from attribution.catalog import Catalog
 from attribution.maintenance import erase
 
@@ -18,12 +19,16 @@ def compact_command(data: options.Data = None, as_json: options.Json = False) ->
     Rewrites the database, which needs room for a second one and keeps writers waiting meanwhile.
     Works beside a running service. Takedowns do this by themselves.
 
-    Exits with 1 when a running service has not written a new index snapshot within a minute.
+    Exits with 1 when something could not be removed from the disk, or a running service has not
+    written a new index snapshot within a minute.
     """
     settings = options.settings_from(data=data)
     with Catalog.open(settings.data, url=settings.database_url) as catalog:
         erased = erase(catalog, settings.data, settings.snapshots)
     show(asdict(erased), f"compacted up to generation {erased.generation}", as_json=as_json)
+    if erased.remaining:
+        warn(f"NOT DONE: {'; '.join(erased.remaining)}. {STILL_THERE}")
+        raise typer.Exit(1)
     if not erased.index_clean:
         warn("The running service has not written a new index snapshot yet; run this again.")
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ from rich.table import Table
 from app.cli import options
 from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
+from app.cli.wording import STILL_THERE
 from app.settings import Settings
 from attribution.catalog import Catalog
 from attribution.maintenance import erase
@@ -37,7 +38,7 @@ def takedown_command(
     and reason; ingest, the HTTP API and restore refuse these bytes from then on. Works beside a
     running service.
 
-    Exits with 1 when a name named nothing.
+    Exits with 1 when a name named nothing, or when something could not be removed from the disk.
     """
     settings = options.settings_from(data=data)
     given = names or []
@@ -65,14 +66,19 @@ def _take_down(
     )
     erased = erase(catalog, settings.data, settings.snapshots)
     words = f"{len(taken.source_ids)} sources deleted, {len(taken.sha256s)} digests refused"
+    left = tuple(dict.fromkeys([*erased.remaining, *taken.remaining])) if erased.remaining else ()
     show({**asdict(taken), "erased": asdict(erased)}, words, as_json=as_json)
+    if left:
+        warn(f"NOT DONE: {'; '.join(left)}. {STILL_THERE}")
     if not as_json and not erased.index_clean:
         warn(
             "The running service has not written a new index snapshot yet; it will. "
             "Run `attribution compact` to make sure."
         )
-    if unknown := [name for name in taken.missing if name not in digests]:
+    unknown = [name for name in taken.missing if name not in digests]
+    if unknown:
         warn(f"no source has the id {', '.join(unknown)}: nothing was done about it")
+    if unknown or left:
         raise typer.Exit(1)
 
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+STILL_THERE = (
+    "Let this user remove it, or be the user who may, and run `attribution compact`; a service on "
+    "the folder tries again by itself. `attribution verify` tells as long as it is there."
+)
+
 
 class Decided(Protocol):
     """As much of an answer as its decision takes, whether it was found here or read."""

@@ -22,7 +22,6 @@ from app.requests.parts import cut_short, options_of, refuse_encoded
 from app.requests.uploads import MULTIPART
 from app.settings.limits import Limits
 from attribution.catalog import Jobs, NewItem
-from attribution.catalog.errors import storage_errors
 from attribution.catalog.jobs.inputs import Incoming
 
 ARCHIVE = "application/zip"
@@ -55,8 +54,13 @@ async def receive(request: Request, incoming: Incoming, limits: Limits) -> Recei
 
     Raises:
         Problem: 400, 413, 415 or 422, saying what was expected.
-        StorageFull: no room on the disk.
+        StorageFull, StorageUnwritable: the disk does not take it.
     """
+    with incoming.writing():
+        return await _received(request, incoming, limits)
+
+
+async def _received(request: Request, incoming: Incoming, limits: Limits) -> Received:
     header = request.headers.get("content-type", "")
     media_type = header.partition(";")[0].strip().lower()
     if media_type == MULTIPART:
@@ -141,13 +145,10 @@ class _Parts:
             raise Problem("malformed-body", f"{error}.") from error
 
     def write(self, chunk: bytes) -> None:
-        with storage_errors():
-            try:
-                self._parser.write(chunk)
-            except FormParserError as error:
-                raise Problem(
-                    "malformed-body", f"The multipart body is broken: {error}."
-                ) from error
+        try:
+            self._parser.write(chunk)
+        except FormParserError as error:
+            raise Problem("malformed-body", f"The multipart body is broken: {error}.") from error
 
     def close(self) -> None:
         if self._parts:
@@ -232,20 +233,17 @@ class _ArchiveBody:
         self._file = incoming.archive.open("xb")
 
     def write(self, chunk: bytes) -> None:
-        with storage_errors():
-            self._digest.update(chunk)
-            self._file.write(chunk)
+        self._digest.update(chunk)
+        self._file.write(chunk)
 
     def close(self) -> None:
-        with storage_errors():
-            self._file.close()
+        self._file.close()
 
     def finish(self) -> Received:
         return Received(_unpacked(self._incoming, self._limits), self._digest.hexdigest())
 
 
 def _unpacked(incoming: Incoming, limits: Limits) -> list[NewItem]:
-    with storage_errors():
-        items = unpack(incoming.archive, incoming, limits)
-        incoming.archive.unlink()
+    items = unpack(incoming.archive, incoming, limits)
+    incoming.archive.unlink()
     return items

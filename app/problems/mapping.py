@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -37,11 +38,14 @@ from attribution.catalog import (
     SourceNotFound,
     SourceTakenDown,
     StorageFull,
+    StorageUnwritable,
     TooManyJobs,
 )
 from models.images.errors import ImageError
 
 logger = logging.getLogger(__name__)
+
+_TOLD_IN_FULL = (CatalogUnusable, StorageFull, StorageUnwritable, OSError)  # in the log
 
 
 def install(app: FastAPI) -> None:
@@ -52,7 +56,7 @@ def install(app: FastAPI) -> None:
         if problem.status_code == 405:
             problem = Problem("method-not-allowed", headers={"Allow": _allowed(app, request)})
         request_id = request_id_of(request.scope)
-        if problem.status_code == 500 or isinstance(error, (CatalogUnusable, OSError)):
+        if problem.status_code == 500 or isinstance(error, _TOLD_IN_FULL):
             logger.error("request %s failed", request_id, exc_info=error)
         return problem.response(request_id=request_id)
 
@@ -75,12 +79,25 @@ def _http(error: HTTPException) -> Problem:
 
 
 def _system(error: OSError) -> Problem:
-    """A full disk has an answer of its own, wherever the disk is written to."""
+    """A disk that does not do what it should has an answer of its own, wherever that shows."""
+    if error.errno is None or isinstance(error, ConnectionError | TimeoutError):
+        return Problem("internal-error")
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return Problem(
             "storage-full", "A disk that the service writes to is full; free some space there."
         )
-    return Problem("internal-error")
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return Problem("overloaded", "Too many files are open at the same time.", retry_after=1)
+    return _unwritable(os.strerror(error.errno))
+
+
+def _unwritable(reason: str) -> Problem:
+    """Says why and not where: a stranger need not know where files lie, the log does."""
+    return Problem(
+        "storage-unavailable",
+        f"A file that the service needs cannot be written or read ({reason}).",
+        retry_after=5,
+    )
 
 
 def _validation(error: RequestValidationError) -> Problem:
@@ -116,6 +133,7 @@ _PROBLEMS: dict[type, Callable[[Any], Problem]] = {
     RevisionMismatch: lambda error: Problem("revision-mismatch", f"{error}."),
     InvalidCursor: lambda error: invalid("query.cursor", str(error)),
     InvalidField: lambda error: invalid(f"body.{error.field}", error.reason),
+    StorageUnwritable: lambda error: _unwritable(error.reason),
     StorageFull: lambda error: Problem("storage-full", f"{error}."),
     CatalogBusy: lambda error: Problem("catalog-unavailable", f"{error}.", retry_after=1),
     ActiveEncoderLeftOut: lambda error: Problem("catalog-unavailable", f"{error}.", retry_after=30),

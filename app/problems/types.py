@@ -184,6 +184,13 @@ _CATALOGUE = (
         "Try again after the time in Retry-After; nothing was written.",
     ),
     ProblemType(
+        "storage-unavailable",
+        503,
+        "Storage unavailable",
+        "Have the operator let the service write its data folder and its folder for temporary "
+        "files, and see whether the disks are sound; /readyz says which it is.",
+    ),
+    ProblemType(
         "storage-full",
         507,
         "Storage full",

@@ -59,9 +59,20 @@ def put_collection(
 @router.delete(
     "/{name}",
     summary="Delete a collection and its sources",
-    responses=write_problems("collection-not-found", "collection-protected"),
+    responses={
+        202: {"model": DeletedCollection, "description": "Deleted, and not off the disk yet"},
+        **write_problems("collection-not-found", "collection-protected"),
+    },
 )
-def delete_collection(name: Name, holdings: HoldingsDependency) -> DeletedCollection:
+def delete_collection(
+    name: Name, holdings: HoldingsDependency, response: Response
+) -> DeletedCollection:
     """Delete a collection with all its sources; they are in no answer from now on."""
     deleted = holdings.delete_collection(name)
-    return DeletedCollection(deleted=len(deleted.source_ids), generation=deleted.generation)
+    if deleted.remaining:
+        response.status_code = 202
+    return DeletedCollection(
+        deleted=len(deleted.source_ids),
+        generation=deleted.generation,
+        remaining=list(deleted.remaining),
+    )

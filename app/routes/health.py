@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Request, Response
 
 from app.requests.negotiation import NO_PARAMETERS
 from app.routes.openapi import problems
-from app.schemas.index import Health
+from app.schemas.index import Health, Readiness
 from app.service.readiness import require_ready
 from app.service.service import Service, ServiceDependency
 from app.telemetry.metrics import Metrics
@@ -23,11 +23,20 @@ async def livez(request: Request) -> Health:
     return Health(instance=None if service is None else cast("Service", service).instance)
 
 
-@router.get("/readyz", summary="Would a query be answered?", responses=problems("not-ready"))
-def readyz(service: ServiceDependency) -> Health:
-    """Encoder, index and catalog are there, and work; so do the threads that work on jobs."""
+@router.get(
+    "/readyz",
+    summary="Would a query be answered?",
+    response_model_exclude_unset=True,
+    responses=problems("not-ready"),
+)
+def readyz(service: ServiceDependency) -> Readiness:
+    """Encoder, index and catalog are there, and work; so do the threads that work on jobs.
+
+    `degraded` where that is so, and yet the disk cannot be written or what was deleted is still
+    on it: queries are answered, writes are not.
+    """
     require_ready(service)
-    return Health(instance=service.instance)
+    return Readiness.of(service.storage.troubles())
 
 
 @router.get(

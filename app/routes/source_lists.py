@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -15,7 +15,7 @@ from app.requests.negotiation import NO_PARAMETERS, TAKES_JSON
 from app.requests.uploads import several_images
 from app.routes.metadata import METADATA_OF_MANY, read_metadata_list
 from app.routes.openapi import image_problems, json_lines, json_problems, many_images, problems
-from app.routes.sources import deleted_sources, source_filter
+from app.routes.sources import NOT_OFF_THE_DISK, deleted_sources, source_filter
 from app.routes.streaming import streamed
 from app.schemas.problem import ProblemDocument
 from app.schemas.source import (
@@ -80,9 +80,11 @@ async def add_source_batch(
     "/delete",
     summary="Delete sources by id or by sha256",
     dependencies=[NO_PARAMETERS, TAKES_JSON],
-    responses=json_problems(),
+    responses={**NOT_OFF_THE_DISK, **json_problems()},
 )
-def delete_sources(body: DeleteSources, holdings: HoldingsDependency) -> DeletedSources:
+def delete_sources(
+    body: DeleteSources, holdings: HoldingsDependency, response: Response
+) -> DeletedSources:
     """Delete up to 1,000 sources by id, or by the digest of their bytes in every collection.
 
     They are in no answer from now on. What names nothing comes back in `missing`. A takedown also
@@ -91,8 +93,8 @@ def delete_sources(body: DeleteSources, holdings: HoldingsDependency) -> Deleted
     named = {"source_ids": body.source_ids, "sha256s": body.sha256s}
     if body.takedown:
         taken = holdings.take_down(**named, reason=body.reason or "")
-        return deleted_sources(taken, taken_down=taken.sha256s)
-    return deleted_sources(holdings.delete(**named))
+        return deleted_sources(taken, response, taken_down=taken.sha256s)
+    return deleted_sources(holdings.delete(**named), response)
 
 
 @router.get(

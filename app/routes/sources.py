@@ -20,6 +20,7 @@ from app.requests.uploads import single_image
 from app.routes.metadata import METADATA_OF_ONE, read_metadata
 from app.routes.openapi import (
     BINARY,
+    Responses,
     image_problems,
     json_problems,
     one_image,
@@ -51,6 +52,9 @@ IfMatch = Annotated[
     Header(description="ETag that the source must still have, else 412.", max_length=1024),
 ]
 IfNoneMatch = Annotated[str | None, Header(description="ETags already held.", max_length=1024)]
+NOT_OFF_THE_DISK: Responses = {
+    202: {"model": DeletedSources, "description": "Deleted, and not off the disk yet"}
+}
 _ENTITY_TAG = {"ETag": {"description": "The revision.", "schema": {"type": "string"}}}
 
 
@@ -154,14 +158,16 @@ def update_source(
     "/{source_id}",
     summary="Delete a source",
     dependencies=[NO_PARAMETERS],
-    responses=write_problems("source-not-found"),
+    responses={**NOT_OFF_THE_DISK, **write_problems("source-not-found")},
 )
-def delete_source(source_id: SourceId, holdings: HoldingsDependency) -> DeletedSources:
+def delete_source(
+    source_id: SourceId, holdings: HoldingsDependency, response: Response
+) -> DeletedSources:
     """Delete a source; it is in no answer from now on."""
     deleted = holdings.delete(source_ids=[source_id])
     if not deleted.source_ids:
         raise SourceNotFound(source_id)
-    return deleted_sources(deleted)
+    return deleted_sources(deleted, response)
 
 
 @router.get(
@@ -193,8 +199,12 @@ def get_thumbnail(
     return Response(data, media_type="image/jpeg", headers=headers)
 
 
-def deleted_sources(deleted: Deleted, taken_down: Sequence[str] = ()) -> DeletedSources:
-    """What a deletion did, as the API shows it."""
+def deleted_sources(
+    deleted: Deleted, response: Response, taken_down: Sequence[str] = ()
+) -> DeletedSources:
+    """What a deletion did, as the API shows it; accepted, and not done, while bytes remain."""
+    if deleted.remaining:
+        response.status_code = 202
     return DeletedSources(**asdict(deleted), taken_down=list(taken_down))
 
 

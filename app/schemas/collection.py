@@ -54,3 +54,8 @@ class DeletedCollection(BaseModel):
 
     deleted: int = Field(description="Sources that went with it.")
     generation: int
+    remaining: list[str] = Field(
+        default=[],
+        description="Files of these sources that could not be removed yet (status 202), in the "
+        "data folder. It is tried again until they are gone; /readyz tells while they are not.",
+    )

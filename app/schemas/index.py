@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -151,3 +152,30 @@ class Health(BaseModel):
         default=None,
         description="Names this run of the service, at random; null while it starts.",
     )
+
+
+class StorageTrouble(BaseModel):
+    """A part of the service whose disk does not do what it should."""
+
+    part: Literal["catalog", "previews", "jobs", "index", "temporary", "erasure"] = Field(
+        description="What cannot be written; `erasure`: what was deleted and is still on the disk."
+    )
+    detail: str
+
+
+class Readiness(BaseModel):
+    """Queries are answered; `degraded` where writes fail, or a deletion is not off the disk."""
+
+    status: Literal["ok", "degraded"]
+    troubles: list[StorageTrouble] = Field(
+        default=[], description="What fails, where it is `degraded`; left out where it is not."
+    )
+
+    @classmethod
+    def of(cls, troubles: Mapping[str, str]) -> Readiness:
+        """What is wrong with the disk, by part, where anything is."""
+        if not troubles:
+            return cls(status="ok")
+        told = [StorageTrouble.model_validate({"part": part, "detail": detail})
+                for part, detail in sorted(troubles.items())]  # fmt: skip
+        return cls(status="degraded", troubles=told)

@@ -205,3 +205,8 @@ class DeletedSources(BaseModel):
     taken_down: list[str] = Field(
         default=[], description="Digests that are refused from now on; empty but for a takedown."
     )
+    remaining: list[str] = Field(
+        default=[],
+        description="Files of what was deleted that could not be removed yet (status 202), in the "
+        "data folder. It is tried again until they are gone; /readyz tells while they are not.",
+    )

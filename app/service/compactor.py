@@ -9,11 +9,13 @@ from pathlib import Path
 
 from attribution.catalog import Catalog, CatalogError
 from attribution.index import holds_removed
+from attribution.maintenance import still_there
 
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 2.0
 _FOLLOW_SECONDS = 10.0
+_LONGEST_PAUSE_SECONDS = 60.0
 
 
 class Compactor:
@@ -42,11 +44,17 @@ class Compactor:
         self._save_clean, self._snapshots = save_clean, snapshots
         self._wake = threading.Event()
         self._stopping = False
+        self._trouble: str | None = None
         self._thread = threading.Thread(target=self._work, name="compaction", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
         self._thread.start()
+
+    @property
+    def trouble(self) -> str | None:
+        """What was deleted and could not be taken off the disk, in words; None where nothing is."""
+        return self._trouble
 
     def wake(self) -> None:
         """Look now: something has just been taken down."""
@@ -59,22 +67,54 @@ class Compactor:
         self._thread.join()
 
     def _work(self) -> None:
+        pause = _LOOK_SECONDS
         while not self._stopping:
-            try:
-                self._compact_if_due()
-            except (CatalogError, OSError) as error:
-                logger.warning("what was deleted is not off the disk yet: %s", error)
-            except Exception:
-                logger.exception("compaction failed; it is tried again")
-            self._wake.wait(_LOOK_SECONDS)
+            left = [words for step in self._steps() if (words := self._tried(step))]
+            left += self._still_there()
+            self._trouble = "; ".join(dict.fromkeys(left)) or None
+            # What fails once more costs as much as it did: a whole database may be written anew.
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS) if self._trouble else _LOOK_SECONDS
+            self._wake.wait(pause)
             self._wake.clear()
+
+    def _steps(self) -> tuple[Callable[[], object], ...]:
+        return self._compact_if_due, self._sweep_jobs, self._save_clean_if_due
+
+    def _tried(self, step: Callable[[], object]) -> str | None:
+        """Why a step failed; None where it did not. What is due stays due."""
+        try:
+            step()
+        except (CatalogError, OSError) as error:
+            logger.warning("what was deleted is not off the disk yet: %s", error)
+        except Exception:
+            logger.exception("compaction failed; it is tried again")
+        else:
+            return None
+        return "compaction fails"
+
+    def _still_there(self) -> list[str]:
+        try:
+            left = list(still_there(self._catalog))
+        except CatalogError:
+            return ["the catalog cannot be read"]
+        return left
 
     def _compact_if_due(self) -> None:
         if self._catalog.compaction.due():
             done = self._catalog.compaction.run()
             logger.info("compacted the catalog up to generation %d", done.generation)
+        elif self._catalog.compaction.remaining():
+            self._catalog.finish_deletions()
+
+    def _sweep_jobs(self) -> None:
+        if self._catalog.jobs.unerased:
+            self._catalog.jobs.sweep()
+
+    def _save_clean_if_due(self) -> None:
         wanted = self._catalog.compaction.wanted()
         if not wanted or not holds_removed(self._snapshots, wanted):
             return
         if self._wait_for(wanted, _FOLLOW_SECONDS):
             self._save_clean(wanted)
+            if holds_removed(self._snapshots, wanted):
+                raise OSError("an index snapshot of before cannot be removed")

@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from app.service.service import Service
+from app.service.storage import KINDS
 from attribution.catalog import CatalogError
 
 
@@ -47,6 +48,18 @@ class ServiceGauges(Collector):
         else:
             yield _gauge("catalog_up", "Whether the catalog can be read.", 1)
         yield from self._calibration()
+        yield self._storage()
+
+    def _storage(self) -> Metric:
+        troubles = self._service.storage.troubles()
+        failing = GaugeMetricFamily(
+            "attribution_storage_failing",
+            "Whether a part cannot be written; erasure: whether what was deleted is still there.",
+            labels=["part"],
+        )
+        for kind in KINDS:
+            failing.add_metric([kind], int(kind in troubles))
+        return failing
 
     def _jobs(self) -> Iterator[Metric]:
         load = self._service.catalog.jobs.load()

@@ -32,6 +32,7 @@ from app.requests.slots import Slots
 from app.service.compactor import Compactor
 from app.service.generations import Numbering
 from app.service.snapshots import SnapshotSaver
+from app.service.storage import Storage
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from attribution.catalog import Catalog
@@ -62,6 +63,7 @@ class Service:
     searching: ThreadPoolExecutor
     snapshots: SnapshotSaver
     compactor: Compactor
+    storage: Storage
     slots: Slots
     numbering: Numbering
     receiving: Slots
@@ -203,6 +205,7 @@ def open_service(
             searching=searching,
             snapshots=snapshots,
             compactor=compactor,
+            storage=Storage(catalog, snapshots, compactor, settings.data),
             slots=Slots(settings.queue_limit),
             numbering=Numbering(catalog),
             receiving=Slots(settings.max_active_jobs, unit="new jobs"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.encoders.live import Serving
+from attribution.catalog.errors import Place
 from attribution.index import Companion, save_snapshot
 
 logger = logging.getLogger(__name__)
@@ -38,10 +39,11 @@ class SnapshotSaver:
 
     def __init__(self, serving: Callable[[], Serving], folder: Path, *, interval: float) -> None:
         self._serving = serving
-        self._folder = folder
+        self.folder = folder
         self._interval = interval
         self._saving = threading.Lock()
         self._saved: _Saved | None = None
+        self.place = Place()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="index-snapshots", daemon=True)
         self._thread.start()
@@ -50,12 +52,12 @@ class SnapshotSaver:
         """Save the index as it stands; the generation saved.
 
         Raises:
-            OSError: the snapshot cannot be written; the one before it still stands.
+            StorageFull, StorageUnwritable: it cannot be; the one before it still stands.
         """
-        with self._saving:
+        with self._saving, self.place.writing():
             serving = self._serving()
             null = serving.calibration.kept()
-            generation = save_snapshot(serving.index, self._folder, null)
+            generation = save_snapshot(serving.index, self.folder, null)
             self._saved = _Saved(serving.index.model_id, generation, _owner(null))
             return generation
 
@@ -63,7 +65,7 @@ class SnapshotSaver:
         """Save the index without rows of what was removed up to a generation that it has reached.
 
         Raises:
-            OSError: see `save`.
+            StorageFull, StorageUnwritable: see `save`.
         """
         index = self._serving().index
         if index.clean_generation < generation:

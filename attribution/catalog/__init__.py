@@ -26,6 +26,7 @@ from attribution.catalog.errors import (
     SourceNotFound,
     SourceTakenDown,
     StorageFull,
+    StorageUnwritable,
     TooManyJobs,
 )
 from attribution.catalog.jobs.jobs import Jobs
@@ -109,6 +110,7 @@ __all__ = [
     "SourceNotFound",
     "SourceTakenDown",
     "StorageFull",
+    "StorageUnwritable",
     "TakenDown",
     "Tombstone",
     "TooManyJobs",

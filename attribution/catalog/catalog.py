@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -64,7 +65,7 @@ class Catalog:
         self.jobs = jobs
         self.epoch = epoch
         self.keys = Keys(database)
-        self.takedowns = Takedowns(database, self._finish_deletions, jobs.forget)
+        self.takedowns = Takedowns(database, self._finished, jobs.forget)
         self.compaction = Compaction(database, store)
         self.checks = Checks(database, store)
         self.copies = Copies(database, store)
@@ -93,7 +94,7 @@ class Catalog:
             store = PreviewStore(folder / "previews")
             epoch = preparing.prepare(database)
             catalog = cls(database, store, Jobs(database, folder / "jobs"), epoch=epoch)
-            catalog._finish_deletions()
+            catalog.finish_deletions()
         except BaseException:
             database.close()
             raise
@@ -148,8 +149,7 @@ class Catalog:
         """
         with self._database.write() as connection:
             deleted = removals.delete_collection(connection, name)
-        self._finish_deletions()
-        return deleted
+        return self._finished(deleted)
 
     # Sources
 
@@ -215,8 +215,7 @@ class Catalog:
             deleted = removals.delete(
                 connection, source_ids=source_ids, sha256s=sha256s, within=collections
             )
-        self._finish_deletions()
-        return deleted
+        return self._finished(deleted)
 
     def by_vector_ids(self, ids: Sequence[int]) -> dict[int, Source]:
         """The live sources among `ids`; ids that name none are left out."""
@@ -277,11 +276,34 @@ class Catalog:
         with self._database.read() as connection:
             return embeddings.models(connection)
 
-    def _finish_deletions(self) -> None:
+    def write_troubles(self) -> dict[str, str]:
+        """Why the last write to a place of the catalog failed, where one has lately, by place."""
+        places = {
+            "catalog": self._database.place,
+            "previews": self._previews.place,
+            "jobs": self.jobs.place,
+        }
+        return {name: place.trouble for name, place in places.items() if place.trouble}
+
+    def _finished(self, deleted: Deleted) -> Deleted:
+        """A committed deletion, with the previews of it that are still there once it is done."""
+        self.finish_deletions()
+        stayed: tuple[str, ...] = deleted.remaining
+        try:
+            with self._database.read() as connection:
+                stayed = removals.still_discarded(connection, deleted.remaining)
+        except CatalogError as error:
+            logger.warning("whether deleted previews are removed cannot be told: %s", error)
+        paths = (self._previews.path(name) for name in sorted(stayed))
+        return replace(
+            deleted, remaining=tuple(f"previews/{p.parent.name}/{p.name}" for p in paths)
+        )
+
+    def finish_deletions(self) -> None:
         """Remove previews that a committed deletion has left without a source.
 
-        The deletion holds whatever happens here: what fails now is done after the next deletion,
-        or when the catalog is next opened.
+        The deletion holds whatever happens here: what fails now is on record, and done after the
+        next deletion, or when somebody calls this.
         """
         try:
             with self._database.read() as connection:
@@ -289,5 +311,5 @@ class Catalog:
                     return
             with self._database.write() as connection:
                 removals.remove_discarded(connection, self._previews)
-        except (CatalogError, OSError) as error:
+        except CatalogError as error:
             logger.warning("previews of deleted sources are not removed yet: %s", error)

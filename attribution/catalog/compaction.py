@@ -23,10 +23,14 @@ from attribution.catalog.schema import compaction, sources
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """Nothing removed up to `generation` is left in the database or among the previews."""
+    """Nothing removed up to `generation` is left in the database.
+
+    Nor among the previews, but for `previews_remaining` files that could not be removed.
+    """
 
     generation: int
     previews_removed: int
+    previews_remaining: int = 0
 
 
 class Compaction:
@@ -47,6 +51,11 @@ class Compaction:
         with self._database.read() as connection:
             row = connection.execute(sa.select(compaction.c.wanted, compaction.c.done)).one()
         return bool(row.wanted > row.done)
+
+    def remaining(self) -> int:
+        """How many previews were deleted and could not be removed yet."""
+        with self._database.read() as connection:
+            return removals.count_discarded(connection)
 
     def ask(self) -> int:
         """Make due the removal of all that is deleted by now; returns the generation meant."""
@@ -70,14 +79,17 @@ class Compaction:
         unused = self._unused_previews()
         with self._database.write() as connection:
             target = int(connection.execute(sa.select(compaction.c.wanted)).scalar_one())
-            removals.remove_discarded(connection, self._previews)
-            removed = self._remove_unused(connection, unused)
+            stayed = removals.remove_discarded(connection, self._previews)
+            doomed = self._unused_still(connection, unused)
+            left = removals.remove_files(connection, self._previews, doomed)
         if not self._database.rewrite():
             raise CatalogBusy
-        with self._database.write() as connection:
-            reached = sa.case((compaction.c.done > target, compaction.c.done), else_=target)
-            connection.execute(sa.update(compaction).values(done=reached))
-        return Compacted(target, removed)
+        # Previews that stay are on record as discarded; of anything else it is this that tells.
+        if all(path == self._previews.path(self._previews.name_of(path)) for path in left):
+            with self._database.write() as connection:
+                reached = sa.case((compaction.c.done > target, compaction.c.done), else_=target)
+                connection.execute(sa.update(compaction).values(done=reached))
+        return Compacted(target, len(doomed) - len(left), stayed + len(left))
 
     def _unused_previews(self) -> dict[str, list[Path]]:
         """Files by the preview they are of; the slow listing stays outside the lock."""
@@ -90,13 +102,13 @@ class Compaction:
                 unused.setdefault(name, []).append(path)
         return unused
 
-    def _remove_unused(self, connection: Connection, unused: dict[str, list[Path]]) -> int:
+    def _unused_still(self, connection: Connection, unused: dict[str, list[Path]]) -> list[Path]:
         """Safe under the write lock: an addition checks there that its previews are in place."""
         column = sources.c.preview
         rows = rows_among(connection, sa.select(column), column, sorted(unused))
-        used = {row.preview for row in rows}
-        doomed = [files for name, files in unused.items() if name not in used]
-        return sum(self._previews.remove(file) for files in doomed for file in files)
+        kept = {row.preview for row in rows}
+        kept.update(removals.still_discarded(connection, sorted(unused)))  # tried a moment ago
+        return [file for name, files in unused.items() if name not in kept for file in files]
 
 
 def want(connection: Connection, generation: int) -> None:

@@ -21,6 +21,7 @@ from attribution.catalog.errors import (
     CatalogBusy,
     CatalogClosed,
     CatalogUnusable,
+    Place,
     StorageFull,
 )
 
@@ -46,6 +47,7 @@ class Database:
         self._engine = _engine(url)
         self._writing = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._turn = threading.Lock()
+        self.place = Place()
         self._closed = False
 
     @contextmanager
@@ -63,7 +65,7 @@ class Database:
             CatalogBusy: another writer held the lock for too long.
             StorageFull: no room on the disk.
         """
-        with self._own_turn(), _translated(), self._writing.begin() as connection:
+        with self._own_turn(), self._watched(), self._writing.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRESQL_LOCK)))
             yield connection
@@ -85,7 +87,7 @@ class Database:
         """
         if self._engine.dialect.name != "sqlite":
             return True
-        with self._own_turn(), self._outside_transactions() as connection:
+        with self._own_turn(), self._watched(), self._outside_transactions() as connection:
             connection.exec_driver_sql("VACUUM")
             return _emptied_log(connection)
 
@@ -121,6 +123,17 @@ class Database:
             yield
         finally:
             self._turn.release()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """A write, of which it is remembered whether the disk took it."""
+        try:
+            with _translated():
+                yield
+        except (StorageFull, CatalogUnusable) as error:
+            self.place.failed(getattr(error.__cause__, "orig", error))  # says no path
+            raise
+        self.place.succeeded()
 
     @contextmanager
     def _outside_transactions(self) -> Iterator[Connection]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+_LATELY_SECONDS = 60.0
 
 
 class CatalogError(Exception):
@@ -45,6 +48,18 @@ class StorageFull(CatalogError):
 
     def __init__(self) -> None:
         super().__init__("the catalog's disk is full; free some space, then try again")
+
+
+class StorageUnwritable(CatalogError):
+    """A file or a folder of the data folder cannot be written. What was asked for is not done."""
+
+    def __init__(self, error: OSError) -> None:
+        self.reason = error.strerror or str(error)
+        place = f" ({error.filename})" if error.filename else ""
+        super().__init__(
+            f"the catalog's disk cannot be written{place}: {self.reason}; let the user that runs "
+            "this write there, and see whether the disk is sound"
+        )
 
 
 class CollectionNotFound(CatalogError, LookupError):
@@ -192,12 +207,40 @@ class RevisionMismatch(CatalogError):
         )
 
 
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turn "no space left" into StorageFull."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise StorageFull from error
-        raise
+class Place:
+    """A place that is written to, which remembers what the last write there came to."""
+
+    def __init__(self) -> None:
+        self._failure: tuple[float, str] | None = None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn whatever keeps the block from writing into an error that says what to do.
+
+        Raises:
+            StorageFull, StorageUnwritable: no room, or anything else.
+        """
+        try:
+            yield
+        except OSError as error:
+            self.failed(error)
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise StorageFull from error
+            raise StorageUnwritable(error) from error
+        self._failure = None
+
+    def failed(self, error: Exception) -> None:
+        """A write has failed."""
+        reason = error.strerror if isinstance(error, OSError) else None
+        self._failure = (time.monotonic(), reason or str(error))
+
+    def succeeded(self) -> None:
+        """A write has not."""
+        self._failure = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last write failed, where that was lately; None where all is well, or unknown."""
+        if self._failure is None or time.monotonic() - self._failure[0] > _LATELY_SECONDS:
+            return None
+        return self._failure[1]

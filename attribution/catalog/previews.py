@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from attribution.catalog.errors import storage_errors
+from attribution.catalog.errors import Place
 from attribution.files import flush, replacing
 
 
@@ -22,6 +22,7 @@ class PreviewStore:
     def __init__(self, folder: Path) -> None:
         """Use `folder`, creating it durably where it is missing."""
         self._folder = folder
+        self.place = Place()
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             flush(folder.parent)
@@ -31,8 +32,9 @@ class PreviewStore:
         return self._folder / name[:2] / f"{name}.jpg"
 
     def has(self, name: str) -> bool:
-        """Whether the file is there."""
-        return self.path(name).is_file()
+        """Whether the file is there; raises StorageUnwritable where nobody may look."""
+        with self.place.writing():
+            return self.path(name).is_file()
 
     def read(self, name: str) -> bytes:
         """The bytes of a preview; FileNotFoundError where there is none."""
@@ -52,12 +54,12 @@ class PreviewStore:
         """Keep `previews` (bytes by name); on return they survive a power cut.
 
         Each file is written aside and renamed, so nobody ever reads half of one. A crash leaves at
-        most a file that no source uses. Raises StorageFull where there is no room.
+        most a file that no source uses. Raises StorageFull, StorageUnwritable.
         """
         if not previews:
             return
         shards = sorted({self.path(name).parent for name in previews})
-        with storage_errors():
+        with self.place.writing():
             for shard in shards:
                 shard.mkdir(exist_ok=True)
             # Also what is in place already: how long it takes to add an image must not tell whether
@@ -68,7 +70,11 @@ class PreviewStore:
                 flush(folder)
 
     def remove(self, path: Path) -> bool:
-        """Remove one of the files for good, unfinished ones included; False where it is gone."""
+        """Remove one of the files for good, unfinished ones included; False where it is gone.
+
+        Raises:
+            OSError: it is still there, or may come back after a power cut.
+        """
         try:
             path.unlink()
         except FileNotFoundError:

@@ -89,10 +89,15 @@ class AddedBatch(Written):
 
 @dataclass(frozen=True, slots=True)
 class Deleted(Written):
-    """Outcome of a deletion: ids that are gone, and the ids or digests that named nothing."""
+    """Outcome of a deletion: ids that are gone, and the ids or digests that named nothing.
+
+    `remaining` are the files of what was deleted that could not be removed yet, relative to the
+    data folder; it is tried again until they are gone.
+    """
 
     source_ids: tuple[str, ...]
     missing: tuple[str, ...] = ()
+    remaining: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -15,6 +17,8 @@ from attribution.catalog.previews import PreviewStore
 from attribution.catalog.records import Deleted
 from attribution.catalog.schema import discarded_previews, sources
 from attribution.catalog.sources import is_source_id
+
+logger = logging.getLogger(__name__)
 
 
 class _Doomed(NamedTuple):
@@ -69,16 +73,54 @@ def has_discarded(connection: Connection) -> bool:
     return connection.execute(sa.select(discarded_previews).limit(1)).first() is not None
 
 
-def remove_discarded(connection: Connection, store: PreviewStore) -> None:
-    """Remove the discarded previews that no source uses any more.
+def still_discarded(connection: Connection, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of these previews that a committed deletion has not been able to remove yet."""
+    column = discarded_previews.c.preview
+    return tuple(row.preview for row in rows_among(connection, sa.select(column), column, names))
 
-    Must run in a write transaction: an addition that relies on one of these files checks for it
-    under the same lock.
+
+def count_discarded(connection: Connection) -> int:
+    """How many previews committed deletions have not been able to remove yet."""
+    counted = sa.select(sa.func.count()).select_from(discarded_previews)
+    return int(connection.execute(counted).scalar_one())
+
+
+def remove_discarded(connection: Connection, store: PreviewStore) -> int:
+    """Remove the discarded previews that no source uses any more; how many could not be.
+
+    Those stay discarded: whoever asks next tries again. Must run in a write transaction: an
+    addition that relies on one of these files checks for it under the same lock.
     """
     used = sa.exists().where(sources.c.preview == discarded_previews.c.preview)
-    for name in connection.execute(sa.select(discarded_previews.c.preview).where(~used)).scalars():
-        store.remove(store.path(name))
+    column = discarded_previews.c.preview
+    stayed = [
+        name
+        for name in connection.execute(sa.select(column).where(~used)).scalars().all()
+        if not _is_removed(store, store.path(name))
+    ]
     connection.execute(sa.delete(discarded_previews))
+    discard(connection, stayed)
+    return len(stayed)
+
+
+def remove_files(
+    connection: Connection, store: PreviewStore, files: Sequence[Path]
+) -> tuple[Path, ...]:
+    """Remove these files of the store; those that could not be. Of them, previews are discarded."""
+    stayed = tuple(path for path in files if not _is_removed(store, path))
+    names = {store.name_of(path): path for path in stayed}
+    discard(connection, [name for name, path in names.items() if path == store.path(name)])
+    return stayed
+
+
+def _is_removed(store: PreviewStore, path: Path) -> bool:
+    try:
+        store.remove(path)
+    except OSError as error:
+        logger.warning("a deleted preview is not removed yet: %s", error)
+        store.place.failed(error)
+        return False
+    return True
 
 
 def _remove(
@@ -88,14 +130,17 @@ def _remove(
     for some in in_statements([item.vector_id for item in ordered]):
         # The embeddings go with their source: ON DELETE CASCADE.
         connection.execute(sa.delete(sources).where(sources.c.vector_id.in_(some)))
-    _discard(connection, {item.preview for item in ordered})
+    discarded = sorted({item.preview for item in ordered})
+    discard(connection, discarded)
     generation = changes.append(
         connection, "remove", [(item.vector_id, item.collection) for item in ordered]
     )
-    return Deleted(generation, tuple(item.source_id for item in ordered), missing)
+    ids = tuple(item.source_id for item in ordered)
+    return Deleted(generation, ids, missing, remaining=tuple(discarded))
 
 
-def _discard(connection: Connection, names: set[str]) -> None:
+def discard(connection: Connection, names: Iterable[str]) -> None:
+    """Have previews removed that no source uses, once this transaction is committed."""
     known = set(connection.execute(sa.select(discarded_previews.c.preview)).scalars())
-    if fresh := sorted(names - known):
+    if fresh := sorted(set(names) - known):
         connection.execute(sa.insert(discarded_previews), [{"preview": name} for name in fresh])

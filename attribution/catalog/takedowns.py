@@ -7,7 +7,7 @@ adds to a catalog, or brings an older one back, asks here first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -39,15 +39,15 @@ class Takedowns:
     def __init__(
         self,
         database: Database,
-        finish_deletions: Callable[[], None],
-        forget: Callable[[Sequence[str]], object],
+        finished: Callable[[Deleted], Deleted],
+        forget: Callable[[Sequence[str]], tuple[str, ...]],
     ) -> None:
         """Part of a `Catalog`, which says how previews of deleted sources are removed.
 
-        `forget` erases what waits to be worked on with some digests; it may raise OSError.
+        `forget` erases what waits to be worked on with some digests, and names what stays.
         """
         self._database = database
-        self._finish_deletions = finish_deletions
+        self._finished = finished
         self._forget = forget
 
     def take(
@@ -58,10 +58,10 @@ class Takedowns:
         The digests are refused from now on, also those that nothing here has. One that was taken
         down before keeps its first time and reason. The bytes leave the disk with the next
         compaction, which this makes due; images with these bytes that wait in jobs leave it now.
+        What cannot be removed now is in `remaining`, and stays due.
 
         Raises:
             InvalidField: no reason, or a digest that is none.
-            OSError: an image that waits in a job cannot be erased; all else is done.
         """
         reason = _reason(reason)
         digests = [validation.sha256(value) for value in sha256s]
@@ -70,13 +70,14 @@ class Takedowns:
             wanted = list(dict.fromkeys([*digests, *named.values()]))
             now = datetime.now(UTC)
             deleted = _bury(connection, [Tombstone(digest, now, reason) for digest in wanted])
-        self._finish_deletions()
-        self._forget(wanted)
+        deleted = self._finished(deleted)
+        waiting = self._forget(wanted)
         unknown = [name for name in dict.fromkeys(source_ids) if name not in named]
         return TakenDown(
             deleted.generation,
             deleted.source_ids,
             (*unknown, *deleted.missing),
+            (*deleted.remaining, *waiting),
             tuple(wanted),
         )
 
@@ -96,9 +97,9 @@ class Takedowns:
         """Take over tombstones of another catalog, deleting what they name here."""
         with self._database.write() as connection:
             deleted = _bury(connection, tombstones)
-        self._finish_deletions()
-        self._forget([item.sha256 for item in tombstones])
-        return deleted
+        deleted = self._finished(deleted)
+        waiting = self._forget([item.sha256 for item in tombstones])
+        return replace(deleted, remaining=(*deleted.remaining, *waiting))
 
     def lift(self, sha256s: Sequence[str]) -> tuple[str, ...]:
         """Allow these bytes again; returns the digests that had been taken down."""

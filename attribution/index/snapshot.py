@@ -114,6 +114,8 @@ def save_snapshot(index: EmbeddedIndex, folder: Path, companion: Companion | Non
         shutil.rmtree(aside, ignore_errors=True)
         if full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+        if isinstance(error, RuntimeError):
+            raise OSError(errno.EIO, str(error), str(folder)) from error
         raise
     flush(folder)
     with replacing(folder / "CURRENT", aside=folder / "CURRENT.partial") as current:

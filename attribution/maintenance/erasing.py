@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from attribution.catalog import Catalog
 from attribution.folder_lock import FolderInUse, folder_lock
 from attribution.index import holds_removed, remove_snapshots
 from attribution.maintenance.restore import remove_leftovers
+
+logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
 
@@ -23,11 +26,14 @@ class Erased:
         index_clean: nor in the index snapshot. False where the service that holds the folder has
             not written a new one in the time given; it still will.
         previews_removed: files that no source used.
+        remaining: what was deleted and could not be removed, in words; a service that runs on the
+            folder tries again, and so does the next compaction.
     """
 
     generation: int
     index_clean: bool
     previews_removed: int
+    remaining: tuple[str, ...] = ()
 
 
 def erase(catalog: Catalog, folder: Path, snapshots: Path, *, patience: float = 60.0) -> Erased:
@@ -47,15 +53,35 @@ def erase(catalog: Catalog, folder: Path, snapshots: Path, *, patience: float = 
     """
     catalog.compaction.ask()
     compacted = catalog.compaction.run()
+    stayed: tuple[str, ...] = ()
     try:
         with folder_lock(folder, "a compaction"):
             remove_leftovers(folder)
             if holds_removed(snapshots, compacted.generation):
                 remove_snapshots(snapshots)
             clean = True
+            catalog.jobs.sweep()
     except FolderInUse:
         clean = _waited(snapshots, compacted.generation, patience)
-    return Erased(compacted.generation, clean, compacted.previews_removed)
+    except OSError as error:
+        logger.warning("what was deleted is not removed yet: %s", error)
+        clean = not holds_removed(snapshots, compacted.generation)
+        stayed = () if clean else (f"an index snapshot cannot be removed ({error.strerror})",)
+    remaining = (*still_there(catalog), *stayed)
+    return Erased(compacted.generation, clean, compacted.previews_removed, remaining)
+
+
+def still_there(catalog: Catalog) -> tuple[str, ...]:
+    """What was deleted and could not be removed from the disk yet, in words without a path."""
+    previews = catalog.compaction.remaining()
+    return (
+        *([f"{_previews(previews)} of deleted sources cannot be removed"] if previews else []),
+        *(["images of ended jobs cannot be removed"] if catalog.jobs.unerased else []),
+    )
+
+
+def _previews(count: int) -> str:
+    return "1 preview" if count == 1 else f"{count} previews"
 
 
 def _waited(snapshots: Path, generation: int, patience: float) -> bool:

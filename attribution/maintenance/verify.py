@@ -15,14 +15,17 @@ from typing import Protocol
 from attribution.catalog import Catalog, CatalogError, CatalogUnusable
 from attribution.catalog.copying import FILE
 from attribution.folder_lock import FolderInUse, folder_lock
-from attribution.index import EmbeddingSpace, remove_snapshots
+from attribution.index import EmbeddingSpace, holds_removed, remove_snapshots
 from attribution.ingestion.companions import ImageEncoder
+from attribution.maintenance.erasing import erase, still_there
 from attribution.maintenance.findings import Finding, Findings, some
 from attribution.maintenance.reembedding import fill_embeddings
 from attribution.maintenance.snapshot_check import snapshot_trouble
+from attribution.maintenance.writable import unwritable
 from attribution.maintenance.write_ahead_log import lost_commits
 
 _RESTORE = "restore a backup (attribution restore BACKUP --force)"
+_LET_WRITE = "let the user that runs the service write there, such as by chown -R; or free the disk"
 _LOST_PREVIEW = "restore a backup, or delete the source and add it again"
 _REBUILD_INDEXES = ("missing from index", "entries in index", "non-unique entry in index")
 
@@ -122,7 +125,9 @@ class _Inspection:
 
     def troubles(self) -> Iterator[_Trouble]:
         """What is wrong, in an order in which what is mended helps the next check."""
+        yield from self._writable()
         yield from self._database()
+        yield from self._erasure()
         yield from self._previews()
         if self._encoder is not None:
             yield from self._embeddings(self._encoder)
@@ -146,6 +151,30 @@ class _Inspection:
         self._catalog.checks.rebuild_indexes()
         if self._catalog.checks.database():
             raise _NotMended(_RESTORE)
+
+    def _writable(self) -> Iterator[_Trouble]:
+        for place in unwritable(self._folder, snapshots=self._snapshots):
+            yield _Trouble(
+                "not-writable", f"{place.part}: {place.path}: {place.reason}", advice=_LET_WRITE
+            )
+
+    def _erasure(self) -> Iterator[_Trouble]:
+        """What was deleted, and is on the disk nevertheless."""
+        left = list(still_there(self._catalog))
+        if self._catalog.compaction.due():
+            left.append("the database is not compacted since the last takedown")
+        if (wanted := self._catalog.compaction.wanted()) and holds_removed(self._snapshots, wanted):
+            left.append("an index snapshot holds rows of what was taken down")
+        if left:
+            yield _Trouble(
+                "erasure-pending", "; ".join(left), self._erase,
+                "a service that runs on the folder tries again and again",
+            )  # fmt: skip
+
+    def _erase(self) -> None:
+        erased = erase(self._catalog, self._folder, self._snapshots)
+        if erased.remaining or not erased.index_clean:
+            raise _NotMended("; ".join(erased.remaining) or "the running service will do it")
 
     def _previews(self) -> Iterator[_Trouble]:
         facts = self._catalog.checks.previews()

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from attribution.catalog.errors import storage_errors
+from attribution.catalog.errors import Place
 from attribution.files import flush, sha256_of
+
+logger = logging.getLogger(__name__)
 
 
 class Incoming:
@@ -23,12 +26,17 @@ class Incoming:
     Holding one keeps sweeps of this and of other processes away from it.
     """
 
-    def __init__(self, folder: Path, job_id: str, lock: int) -> None:
+    def __init__(self, inputs: JobInputs, folder: Path, job_id: str, lock: int) -> None:
         """Use `JobInputs.receive` instead."""
         self.job_id = job_id
+        self._inputs = inputs
         self._folder = folder
         self._lock = lock
         self._kept = False
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Around whatever writes here; raises StorageFull, StorageUnwritable."""
+        return self._inputs.place.writing()
 
     def path(self, position: int) -> Path:
         """Where the bytes of an item go."""
@@ -55,7 +63,7 @@ class Incoming:
         """Let go; what was not kept is removed."""
         try:
             if not self._kept:
-                shutil.rmtree(self._folder, ignore_errors=True)
+                self._inputs.remove_folder(self.job_id)
         finally:
             os.close(self._lock)
 
@@ -65,10 +73,13 @@ class JobInputs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.place = Place()
+        self.unerased = False
+        """Whether something that ought to be gone is still there, for a sweep to try again."""
 
     def receive(self, job_id: str) -> Incoming:
-        """Start the folder of a new job; raises StorageFull."""
-        with storage_errors():
+        """Start the folder of a new job; raises StorageFull, StorageUnwritable."""
+        with self.place.writing():
             self._folder.mkdir(parents=True, exist_ok=True)
             lock = self._take_lock(fcntl.LOCK_SH)
             try:
@@ -77,39 +88,79 @@ class JobInputs:
             except BaseException:
                 os.close(lock)
                 raise
-        return Incoming(folder, job_id, lock)
+        return Incoming(self, folder, job_id, lock)
 
     def open(self, job_id: str, position: int) -> BinaryIO:
         """The bytes of an item; FileNotFoundError once it has ended."""
         return (self._folder / job_id / str(position)).open("rb")
 
     def erase(self, job_id: str, positions: Iterable[int]) -> None:
-        """Remove the bytes of items that have ended; none there is fine."""
+        """Remove the bytes of items that have ended; none there is fine. What stays is swept."""
         for position in positions:
-            (self._folder / job_id / str(position)).unlink(missing_ok=True)
+            self._remove(self._folder / job_id / str(position))
 
-    def erase_all(self, job_id: str) -> None:
-        """Remove a job's folder; none there is fine."""
-        shutil.rmtree(self._folder / job_id, ignore_errors=True)
+    def remove_folder(self, job_id: str) -> bool:
+        """Remove a job's folder, none there is fine; False where something of it stays."""
+        folder = self._folder / job_id
 
-    def erase_bytes(self, sha256s: frozenset[str], job_ids: Iterable[str]) -> dict[str, list[int]]:
-        """Remove the files of these jobs that have one of these digests; their positions by job.
+        def stays(_function: object, _path: str, raised: Any) -> None:
+            error = raised[1]
+            if not isinstance(error, FileNotFoundError):
+                self._note(folder, error)
+
+        shutil.rmtree(folder, onerror=stays)
+        return not folder.exists()
+
+    def erase_bytes(
+        self, sha256s: frozenset[str], job_ids: Iterable[str]
+    ) -> tuple[dict[str, list[int]], tuple[str, ...]]:
+        """Remove the files of these jobs that have one of these digests.
 
         Reads them all: takedowns are rare, and what arrives is not slowed down for them.
+
+        Returns:
+            The positions by job of what is removed; and the names of what may have these bytes and
+            stays, relative to the data folder.
         """
         erased: dict[str, list[int]] = {}
+        stayed: list[str] = []
         for job_id in job_ids if sha256s else ():
             for path in (self._folder / job_id).glob("[0-9]*"):
-                with suppress(FileNotFoundError):  # its item has ended meanwhile
-                    if sha256_of(path) in sha256s:
-                        path.unlink(missing_ok=True)
-                        erased.setdefault(job_id, []).append(int(path.name))
-        return erased
+                if not self._may_have(path, sha256s):
+                    continue
+                if self._remove(path):
+                    erased.setdefault(job_id, []).append(int(path.name))
+                else:
+                    stayed.append(f"jobs/{job_id}/{path.name}")
+        return erased, tuple(stayed)
+
+    def _may_have(self, path: Path, sha256s: frozenset[str]) -> bool:
+        try:
+            return sha256_of(path) in sha256s
+        except FileNotFoundError:  # its item has ended meanwhile
+            return False
+        except OSError as error:  # nobody can tell what it is
+            self._note(path, error)
+            return True
+
+    def _remove(self, path: Path) -> bool:
+        """Whether a file is gone now."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            self._note(path, error)
+            return False
+        return True
+
+    def _note(self, path: Path, error: OSError) -> None:
+        logger.warning("%s is not erased yet: %s", path, error)
+        self.unerased = True
+        self.place.failed(error)
 
     def sweep(self, waiting: Callable[[str], set[int] | None]) -> None:
         """Remove what a crash has left: folders of no job, and files of ended items.
 
-        Does nothing while any process receives a job.
+        Does nothing while any process receives a job. What cannot be removed stays `unerased`.
 
         Args:
             waiting: the positions of a job that have not ended; None when there is no such job.
@@ -120,15 +171,21 @@ class JobInputs:
             lock = self._take_lock(fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
+        except OSError as error:
+            self._note(self._folder, error)
+            return
         try:
+            self.unerased = False
             for folder in filter(Path.is_dir, self._folder.iterdir()):
                 positions = waiting(folder.name)
                 if not positions:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    self.remove_folder(folder.name)
                     continue
                 for path in folder.iterdir():
                     if not (path.name.isdecimal() and int(path.name) in positions):
-                        path.unlink(missing_ok=True)
+                        self._remove(path)
+        except OSError as error:
+            self._note(self._folder, error)
         finally:
             os.close(lock)
 

@@ -6,7 +6,6 @@ Knows neither what is asked of an image nor how it is answered.
 from __future__ import annotations
 
 import base64
-import logging
 import secrets
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from sqlalchemy import Connection
 
 from attribution.catalog import compaction
 from attribution.catalog.database import Database
-from attribution.catalog.errors import IdempotencyKeyReused, TooManyJobs, storage_errors
+from attribution.catalog.errors import IdempotencyKeyReused, TooManyJobs
 from attribution.catalog.jobs import rows as job_rows
 from attribution.catalog.jobs.inputs import Incoming, JobInputs
 from attribution.catalog.jobs.records import (
@@ -35,8 +34,6 @@ from attribution.catalog.jobs.records import (
 )
 from attribution.catalog.schema import job_items, job_results, jobs
 
-logger = logging.getLogger(__name__)
-
 
 class Jobs:
     """The jobs of a catalog, with the files they wait to work on.
@@ -49,9 +46,15 @@ class Jobs:
         """Use `Catalog.jobs` instead."""
         self._database = database
         self._inputs = JobInputs(folder)
+        self.place = self._inputs.place
+
+    @property
+    def unerased(self) -> bool:
+        """Whether files of jobs that ought to be gone are still there; `sweep` tries again."""
+        return self._inputs.unerased
 
     def receive(self) -> Incoming:
-        """A folder for the files of a new job; raises StorageFull."""
+        """A folder for the files of a new job; raises StorageFull, StorageUnwritable."""
         return self._inputs.receive("job_" + _random_name())
 
     def create(self, incoming: Incoming, new: NewJob, *, most_active: int) -> Created:
@@ -64,7 +67,7 @@ class Jobs:
             IdempotencyKeyReused: the key belongs to another request.
             TooManyJobs: `most_active` jobs are unfinished already.
         """
-        with storage_errors():
+        with self.place.writing():
             incoming.make_durable()
         with self._database.write() as connection:
             if earlier := _earlier(connection, new):
@@ -122,14 +125,14 @@ class Jobs:
                 )
                 _set_state(connection, job, "cancelled")
                 job = job_rows.find(connection, job_id)
-        self._inputs.erase_all(job_id)
+        self._inputs.remove_folder(job_id)
         return job
 
     def delete(self, job_id: str) -> None:
         """Purge a job in whatever state, with results and files; raises JobNotFound."""
         with self._database.write() as connection:
             job_rows.delete(connection, [job_rows.find(connection, job_id).number])
-        self._inputs.erase_all(job_id)
+        self._inputs.remove_folder(job_id)
 
     def purge(self, *, ended_before: datetime) -> int:
         """Delete the jobs that ended before a moment; how many."""
@@ -140,7 +143,7 @@ class Jobs:
             old = job_rows.ended_before(connection, ended_before)
             job_rows.delete(connection, list(old))
         for job_id in old.values():
-            self._inputs.erase_all(job_id)
+            self._inputs.remove_folder(job_id)
         return len(old)
 
     # For workers
@@ -201,38 +204,32 @@ class Jobs:
         for job_id, digests in forgotten.items():
             self._forget(digests, [job_id])
 
-    def forget(self, sha256s: Collection[str]) -> int:
-        """Erase the files with these bytes that jobs wait to work on; how many there were.
+    def forget(self, sha256s: Collection[str]) -> tuple[str, ...]:
+        """Erase the files with these bytes that jobs wait to work on; those that could not be.
 
         Their items lose the name of the file, and end with a problem. What is sent afterwards is
         another query, and kept as long as any.
-
-        Raises:
-            OSError: one of them cannot be erased.
         """
         with self._database.read() as connection:
             waiting = job_rows.active_ids(connection)
         return self._forget(frozenset(sha256s), waiting)
 
-    def _forget(self, sha256s: frozenset[str], job_ids: Sequence[str]) -> int:
-        erased = self._inputs.erase_bytes(sha256s, job_ids)
+    def _forget(self, sha256s: frozenset[str], job_ids: Sequence[str]) -> tuple[str, ...]:
+        erased, stayed = self._inputs.erase_bytes(sha256s, job_ids)
         with self._database.write() as connection:
             for job_id, positions in erased.items():
                 job_rows.forget_waiting(connection, job_id, positions)
             # One that was answered since the takedown has no file any more, but a name.
             if job_rows.forget_answered(connection, sha256s) or erased:
                 compaction.again(connection)
-        return sum(map(len, erased.values()))
+        return stayed
 
     def _erase(self, job: Job, positions: Sequence[int]) -> None:
-        try:
-            self._inputs.erase(job.job_id, positions)
-        except OSError as error:  # the results hold; the next start removes what stayed
-            logger.warning("inputs of job %s are not erased yet: %s", job.job_id, error)
+        self._inputs.erase(job.job_id, positions)
         with self._database.read() as connection:
             found = job_rows.find_number(connection, job.number)
         if found is None or not found.active:
-            self._inputs.erase_all(job.job_id)
+            self._inputs.remove_folder(job.job_id)
 
 
 def _earlier(connection: Connection, new: NewJob) -> Job | None:

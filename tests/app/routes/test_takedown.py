@@ -137,7 +137,7 @@ def test_what_a_crash_kept_waiting_is_erased_at_the_next_start(settings):
         catalog.jobs.create(incoming, new, most_active=1)
         incoming.close()
         with pytest.MonkeyPatch.context() as killed:
-            killed.setattr(catalog.takedowns, "_forget", lambda _: None)
+            killed.setattr(catalog.takedowns, "_forget", lambda _: ())
             catalog.takedowns.take(sha256s=[hashlib.sha256(image).hexdigest()], reason="a test")
         assert len(files_with(settings.data, middle)) == 1
         catalog.jobs.sweep()
