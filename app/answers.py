@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import islice
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from app.inference.embedder import Embedded
 from app.inference.timings import Timings
 from app.telemetry.metrics import Metrics
-from attribution.answer import Attribution
+from attribution.answer import Attribution, better_of
 from attribution.attributor import Attributor
 from attribution.explanation import Explanation
 from attribution.explanation.pictures import heat_picture, png, region_picture
@@ -114,18 +116,23 @@ def ask(
 ) -> list[FreshAnswer]:
     """Search for some images together; how long it took and what was decided is measured.
 
+    A picture that a query frames is searched for as well, and the better answer of the two counts.
+
     Raises:
         AlphaTooSmall: the background cannot bear out the question's alpha.
     """
     if not embedded:
         return []
     started = time.perf_counter()
-    attributions = attributor.attribute(
-        np.stack([item.embedding for item in embedded]),
-        top_k=question.top_k,
-        collections=question.collections,
-        alpha=question.alpha,
+    found = iter(
+        attributor.attribute(
+            np.stack([row for item in embedded for row in item.looks]),
+            top_k=question.top_k,
+            collections=question.collections,
+            alpha=question.alpha,
+        )
     )
+    attributions = [reduce(better_of, islice(found, len(item.looks))) for item in embedded]
     seconds = time.perf_counter() - started
     if metrics is not None:
         metrics.stage("search", seconds)

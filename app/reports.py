@@ -99,6 +99,7 @@ class Reporter:
                 height=query.height,
                 format=query.format,
                 thumbnail=thumbnail_of(query.image),
+                notes=tuple(note.detail for note in query.notes),
             ),
             Circumstances(
                 created_at=datetime.now(UTC),

@@ -11,11 +11,14 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
+from PIL import Image
+
 from app.answers import FreshAnswer, Question, ask
 from app.cli.neighbour import Asked
 from app.encoders.gallery import Gallery, open_gallery
 from app.encoders.load import Vision, load_vision
 from app.inference.embedder import Embedded
+from app.inference.looks import looks_at
 from app.inference.timings import Timings
 from app.inference.upload import Upload, decoding_limits
 from app.settings import Settings
@@ -122,23 +125,27 @@ class Asking:
         with path.open("rb") as file:
             upload = Upload(path.name, os.fstat(file.fileno()).st_size, file)
             decoded = decode(upload.read(max_bytes=limits.max_bytes), limits=limits)
-        return _Read(decoded, time.perf_counter() - started)
+        decoded, looks = looks_at(decoded, "query")
+        return _Read(decoded, looks, time.perf_counter() - started)
 
     def _answers(self, read: Sequence[_Read]) -> list[FreshAnswer]:
         if not read:
             return []
         gallery = self.gallery
         started = time.perf_counter()
-        rows = self.vision.encoder.encode([each.decoded.image for each in read], domain="query")
+        looks = [image for each in read for image in each.looks]
+        rows = iter(self.vision.encoder.encode(looks, domain="query"))
         encoding = time.perf_counter() - started
-        embedded = [
-            Embedded(each.decoded, row, Timings(each.seconds, 0.0, encoding))
-            for each, row in zip(read, rows, strict=True)
-        ]
+        embedded = []
+        for each in read:
+            whole, *framed = islice(rows, len(each.looks))
+            timings = Timings(each.seconds, 0.0, encoding)
+            embedded.append(Embedded(each.decoded, whole, timings, *framed))
         return ask(gallery.attributor, embedded, self._question)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Read:
     decoded: DecodedImage
+    looks: tuple[Image.Image, ...]
     seconds: float

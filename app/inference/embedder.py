@@ -16,6 +16,7 @@ from PIL import Image
 from app.inference.activities import Activities
 from app.inference.batcher import Batcher, Encoded
 from app.inference.forward_pass import InferenceError
+from app.inference.looks import looks_at
 from app.inference.timings import Timings
 from app.inference.upload import Upload, decoding_limits
 from app.settings import Settings
@@ -27,26 +28,39 @@ from models.images.decoding import DecodedImage, decode
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """An image with its float32 row, of all views of a query, and what that took."""
+    """An image with its float32 row, of all views of a query, and what that took.
+
+    `framed` is the row of the picture that a query frames, where it frames one.
+    """
 
     decoded: DecodedImage
     embedding: NDArray[np.float32]
     timings: Timings
+    framed: NDArray[np.float32] | None = None
+
+    @property
+    def looks(self) -> tuple[NDArray[np.float32], ...]:
+        """The row of the whole, and that of what it frames."""
+        return (self.embedding,) if self.framed is None else (self.embedding, self.framed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Begun:
-    """An image that is decoded and waits for its turn, which `encoding` tells of."""
+    """An image that is decoded and waits for its turn, which `encodings` tell of.
+
+    One of the whole image, and one of the picture that a query frames.
+    """
 
     decoded: DecodedImage
-    encoding: Future[Encoded]
+    encodings: tuple[Future[Encoded], ...]
     decode_seconds: float
 
     def embedded(self) -> Embedded:
         """The image with its embedding; blocks. Raises InferenceError, CancelledError."""
-        encoded = self.encoding.result()
-        timings = Timings(self.decode_seconds, encoded.queue_seconds, encoded.encode_seconds)
-        return Embedded(self.decoded, encoded.embedding, timings)
+        whole, *framed = (encoding.result() for encoding in self.encodings)
+        timings = Timings(self.decode_seconds, whole.queue_seconds, whole.encode_seconds)
+        rows = (encoded.embedding for encoded in framed)
+        return Embedded(self.decoded, whole.embedding, timings, *rows)
 
 
 class Embedder:
@@ -94,10 +108,12 @@ class Embedder:
             BatcherClosedError: the service is stopping.
         """
         loop = asyncio.get_running_loop()
-        decoded, pixels, seconds = await loop.run_in_executor(self._decoders, self._prepare, upload)
-        begun = Begun(decoded, self._batcher.submit(pixels, domain), seconds)
-        await asyncio.wrap_future(begun.encoding)
-        return begun.embedded()
+        decoded, looks, seconds = await loop.run_in_executor(
+            self._decoders, self._prepare, upload, domain
+        )
+        futures = tuple(self._batcher.submit(pixels, domain) for pixels in looks)
+        await self._all(futures)
+        return Begun(decoded, futures, seconds).embedded()
 
     async def embed_again(self, decoded: DecodedImage, *, domain: Domain) -> NDArray[np.float32]:
         """The row of an image that another encoder has decoded. Cancelling it drops what waits.
@@ -107,7 +123,7 @@ class Embedder:
             BatcherClosedError: the service is stopping.
         """
         loop = asyncio.get_running_loop()
-        pixels = await loop.run_in_executor(self._decoders, self._pixels, decoded)
+        pixels = await loop.run_in_executor(self._decoders, self._pixels, decoded.image)
         encoded = await asyncio.wrap_future(self._batcher.submit(pixels, domain))
         return encoded.embedding
 
@@ -119,8 +135,9 @@ class Embedder:
             InferenceError: the encoder cannot prepare this image.
             BatcherClosedError: the service is stopping.
         """
-        decoded, pixels, seconds = self._prepare(upload)
-        return Begun(decoded, self._batcher.submit(pixels, "query", priority="job"), seconds)
+        decoded, looks, seconds = self._prepare(upload, "query")
+        futures = (self._batcher.submit(pixels, "query", priority="job") for pixels in looks)
+        return Begun(decoded, tuple(futures), seconds)
 
     async def patches(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """`(n, h, w, d)` patch vectors of a few small pictures; embeddings go first.
@@ -133,12 +150,7 @@ class Embedder:
         pixels = await loop.run_in_executor(
             self._decoders, lambda: [self.encoder.preprocess_whole(image) for image in images]
         )
-        futures = [self._batcher.submit_patches(each) for each in pixels]
-        try:
-            encoded = await asyncio.gather(*map(asyncio.wrap_future, futures))
-        finally:
-            for future in futures:  # one failed or nobody waits any more: drop what has not begun
-                future.cancel()
+        encoded = await self._all([self._batcher.submit_patches(each) for each in pixels])
         return np.stack([each.embedding for each in encoded])
 
     def close(self) -> None:
@@ -146,19 +158,29 @@ class Embedder:
         self._decoders.shutdown(wait=True)
         self._batcher.close()
 
-    def _prepare(self, upload: Upload) -> tuple[DecodedImage, torch.Tensor, float]:
+    @staticmethod
+    async def _all(futures: Sequence[Future[Encoded]]) -> list[Encoded]:
+        try:
+            return await asyncio.gather(*map(asyncio.wrap_future, futures))
+        finally:
+            for future in futures:  # one failed or nobody waits any more: drop what has not begun
+                future.cancel()
+
+    def _prepare(
+        self, upload: Upload, domain: Domain
+    ) -> tuple[DecodedImage, list[torch.Tensor], float]:
         started = time.perf_counter()
         with self._activities.doing("decode"):
             data = upload.read(max_bytes=self.limits.max_bytes)
-            decoded = decode(data, limits=self.limits)
-        pixels = self._pixels(decoded)
+            decoded, looks = looks_at(decode(data, limits=self.limits), domain)
+        pixels = [self._pixels(image) for image in looks]
         seconds = time.perf_counter() - started
         self._watcher.stage("decode", seconds)
         return decoded, pixels, seconds
 
-    def _pixels(self, decoded: DecodedImage) -> torch.Tensor:
+    def _pixels(self, image: Image.Image) -> torch.Tensor:
         with self._activities.doing("decode"):
             try:
-                return self.encoder.preprocess(decoded.image)
+                return self.encoder.preprocess(image)
             except Exception as error:
                 raise InferenceError("the encoder could not prepare this image") from error

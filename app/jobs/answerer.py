@@ -110,13 +110,13 @@ class JobAnswerer:
                 continue
             with _failures_of(claimed.job, [item], outcome):
                 begun[item.position] = self._begin(claimed.job, item)
-        _wait([waiting.encoding for waiting in begun.values()], stopping)
+        _wait([each for waiting in begun.values() for each in waiting.encodings], stopping)
         embedded: dict[int, Embedded] = {}
         for item in claimed.items:
             waiting = begun.get(item.position)
             if waiting is None:
                 continue
-            if waiting.encoding.cancelled():
+            if any(encoding.cancelled() for encoding in waiting.encodings):
                 outcome.given_back.append(item.position)
                 continue
             with _failures_of(claimed.job, [item], outcome):

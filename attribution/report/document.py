@@ -50,13 +50,17 @@ class Service(_Frozen):
 
 
 class ReportedQuery(_Frozen):
-    """The image that was asked about; the digest is of the file as it was sent."""
+    """The image that was asked about; the digest is of the file as it was sent.
+
+    `notes` are sentences on what had to be decided for it to be seen; mostly there are none.
+    """
 
     sha256: Sha256
     width: int
     height: int
     format: str
     thumbnail: Picture | None
+    notes: tuple[str, ...] = ()
 
 
 class Searched(_Frozen):

@@ -44,6 +44,7 @@ def query_facts(report: Report) -> list[Fact]:
         Fact("SHA-256", query.sha256),
         Fact("Size", f"{query.width} x {query.height} pixels"),
         Fact("Format", query.format.upper()),
+        *(Fact("Note", note) for note in query.notes),
     ]
 
 

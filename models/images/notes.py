@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Code = Literal[
-    "ground-black", "ground-white", "levels", "later-frame", "no-end-marker", "frame-cut-off"
+    "ground-black", "ground-white", "levels", "later-frame", "no-end-marker", "framed-picture"
 ]
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
 
@@ -92,3 +93,16 @@ def test_an_empty_catalog_answers_with_no_sources(attribution, image, tmp_path):
     assert done.code == 0
     assert done.document["sources"] == []
     assert done.document["decision"] in {None, "no_source_found"}
+
+
+def test_a_picture_within_a_picture_is_found_and_it_is_said(query, image, tmp_path):
+    with Image.open(image(3)) as inner:
+        whole = Image.new("RGB", (inner.width, inner.height * 2))
+        whole.paste(inner, (0, inner.height // 2))
+    whole.save(tmp_path / "barred.png")
+    done = query(image(2), tmp_path / "barred.png", image(4), "--json")
+    answers = [json.loads(line) for line in done.out.splitlines()]
+    firsts = [answer["sources"][0]["uri"] for answer in answers]
+    assert firsts == ["picture:2", "picture:3", "picture:4"]
+    noted = [[note["code"] for note in answer["query"]["notes"]] for answer in answers]
+    assert noted == [[], ["framed-picture"], []]

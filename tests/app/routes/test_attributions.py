@@ -6,7 +6,9 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from PIL import Image, ImageDraw
 
+from tests.support.jobs import finished, read
 from tests.support.pictures import jpeg, picture, png, variation
 
 SEEDS = range(30)
@@ -233,3 +235,71 @@ def test_an_alpha_channel_and_a_palette_are_fine(shared):
     written = io.BytesIO()
     picture(1).convert("P").save(written, "GIF")
     assert shared.ask(written.getvalue())["query"]["format"] == "gif"
+
+
+def screenshot(seed: int) -> bytes:
+    whole = Image.new("RGB", (150, 170), "white")
+    whole.paste(Image.open(io.BytesIO(variation(seed))), (30, 20))
+    ImageDraw.Draw(whole).text((10, 120), "see what I found", fill="black")
+    return jpeg(whole, quality=80)
+
+
+def test_a_picture_within_a_screenshot_is_found_and_it_is_said(shared, gallery):
+    answer = shared.ask(screenshot(7), collection="default")
+    plain = shared.ask(variation(7), collection="default")
+    assert answer["sources"][0]["source_id"] == gallery[7]
+    assert answer["decision"] == "attributed"
+    assert answer["p_value"] == pytest.approx(2 * plain["p_value"])  # of two looks
+    assert (answer["query"]["width"], answer["query"]["height"]) == (150, 170)
+    assert [note["code"] for note in answer["query"]["notes"]] == ["framed-picture"]
+    assert plain["query"]["notes"] == []
+
+
+def test_a_job_looks_twice_too(shared, gallery):
+    posted = shared.client.post("/v1/jobs", files=[("files", ("a.jpg", screenshot(7)))])
+    finished(shared, posted.json())
+    [line] = read(shared, posted.json())
+    answer = shared.ask(screenshot(7))
+    assert line["attribution"]["query"] == answer["query"]
+    assert line["attribution"]["p_value"] == answer["p_value"]
+    assert line["attribution"]["sources"] == answer["sources"]
+
+
+def test_a_screenshot_that_is_held_as_one_is_found_as_one(shared, gallery):
+    posted = shared.client.post("/v1/sources", files={"file": ("post.jpg", screenshot(123))})
+    answer = shared.ask(screenshot(123), collection="default")
+    assert answer["sources"][0]["source_id"] == posted.json()["source"]["source_id"]
+    assert answer["decision"] == "attributed"
+    shared.client.delete(f"/v1/sources/{answer['sources'][0]['source_id']}")
+
+
+def test_framed_and_plain_pictures_of_a_batch_keep_their_order(shared, gallery):
+    seeds = [7, 3, 11]
+    images = [screenshot(7), variation(3), screenshot(11)]
+    response = shared.client.post(
+        "/v1/attributions/batch", files=[("files", ("a.jpg", each)) for each in images]
+    )
+    items = response.json()["items"]
+    firsts = [item["attribution"]["sources"][0]["uri"] for item in items]
+    assert firsts == [f"{seed}.jpg" for seed in seeds]
+    assert [len(item["attribution"]["query"]["notes"]) for item in items] == [1, 0, 1]
+
+
+def test_a_light_drawing_on_transparent_ground_finds_itself_on_any_dark_ground(shared):
+    shared.client.put("/v1/collections/logos", json={})
+    star = Image.new("RGBA", (96, 96))
+    ImageDraw.Draw(star).regular_polygon((48, 48, 40), 3, fill="white")
+    ring = Image.new("RGBA", (96, 96))
+    ImageDraw.Draw(ring).ellipse((8, 8, 88, 88), outline="white", width=12)
+    for name, logo in (("star", star), ("ring", ring)):
+        response = shared.client.post(
+            "/v1/sources", params={"collection": "logos"}, files={"file": (name, png(logo))}
+        )
+        assert response.status_code == 201
+    on_dark = Image.new("RGBA", star.size, (20, 40, 90))
+    on_dark.alpha_composite(star)
+    for data, notes in ((png(star), ["ground-black"]), (jpeg(on_dark.convert("RGB")), [])):
+        answer = shared.ask(data, collection="logos")
+        assert answer["sources"][0]["uri"] == "star"
+        assert answer["sources"][0]["score"] > answer["sources"][1]["score"] + 0.5
+        assert [note["code"] for note in answer["query"]["notes"]] == notes

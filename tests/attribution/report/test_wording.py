@@ -71,6 +71,14 @@ def test_shares_are_not_rounded_to_nothing_or_to_all(share, text):
     assert wording.percentage(share) == text
 
 
+def test_what_was_decided_about_the_query_is_among_its_facts():
+    report = report_of(attribution())
+    assert "Note" not in {fact.label for fact in wording.query_facts(report)}
+    noted = report.query.model_copy(update={"notes": ("It is shown on black.", "Frame 3.")})
+    facts = wording.query_facts(report.model_copy(update={"query": noted}))
+    assert tuple(fact.value for fact in facts if fact.label == "Note") == noted.notes
+
+
 def test_what_is_not_known_of_a_source_is_left_out():
     report = report_of(attribution(title=None, uri=None, creator=None, licence=None))
     [first, _] = report.sources
