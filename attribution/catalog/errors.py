@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-_LATELY_SECONDS = 60.0
+_LATELY_SECONDS = 15.0
 
 
 class CatalogError(Exception):
