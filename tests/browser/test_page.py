@@ -33,6 +33,25 @@ def test_an_upload_shows_the_decision_and_then_the_ranked_sources(page: Page, se
     expect(page.locator("#attributed img").first).not_to_have_js_property("naturalWidth", 0)
 
 
+def test_page_and_docs_work_under_the_prefix_of_a_proxy(page: Page, tmp_path, encoder, background):
+    settings = Settings(data=tmp_path, inference_threads=1, root_path="/images")
+    with serving(settings, encoder, background) as running:
+        for seed in range(20):
+            running.add(seed)
+        outside = []  # what a proxy that forwards /images alone would not let through
+        page.on("request", lambda request: outside.append(request.url)
+                if request.url.startswith(running.url)
+                and not request.url.startswith(f"{running.url}/images") else None)  # fmt: skip
+        page.goto(f"{running.url}/images")
+        choose(page, variation(7))
+        expect(page.locator("#attributed .name").first).to_have_text("7.jpg")
+        expect(page.locator("#attributed img").first).not_to_have_js_property("naturalWidth", 0)
+        page.get_by_role("link", name="HTTP API").last.click()
+        expect(page).to_have_url(f"{running.url}/images/docs")
+        expect(page.locator(".opblock").first).to_be_visible()
+        assert outside == []
+
+
 def test_a_picture_dropped_anywhere_is_asked_about(page: Page, served: Running):
     page.goto(served.url)
     drop(page, variation(3))
