@@ -49,9 +49,11 @@ def content_box(image: Image.Image) -> Box | None:
     grounds = _grounds(pixels)
     if not grounds:
         return None
-    pixels, content = pixels.astype(np.int16), np.ones(pixels.shape[:2], bool)
+    content = np.ones(pixels.shape[:2], bool)
+    channels = np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.int16)
     for colour in grounds:
-        content &= (np.abs(pixels - colour) > _NEAR).any(axis=2)
+        apart = [np.abs(one - level) > _NEAR for one, level in zip(channels, colour, strict=True)]
+        content &= apart[0] | apart[1] | apart[2]
     rows, columns = _largest_piece(content)
     rows = _straight(content[:, columns], rows)
     columns = _straight(content[rows].T, columns)
@@ -66,11 +68,13 @@ def content_box(image: Image.Image) -> Box | None:
 
 def _grounds(pixels: NDArray[np.uint8]) -> list[NDArray[np.int16]]:
     """The colours of those outermost lines that are of one colour."""
-    found = []
+    found: list[NDArray[np.int16]] = []
     for outermost in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
         line = outermost.astype(np.int16)
         colour = np.median(line, axis=0).astype(np.int16)
-        if (np.abs(line - colour) <= _PLAIN).all(axis=1).mean() >= _FLAT:
+        if (np.abs(line - colour) <= _PLAIN).all(axis=1).mean() < _FLAT:
+            continue
+        if all(np.abs(other - colour).max() > 2 for other in found):
             found.append(colour)
     return found
 
