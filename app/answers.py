@@ -5,19 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from itertools import islice
 from typing import Generic, TypeVar
-
-import numpy as np
 
 from app.inference.embedder import Embedded
 from app.inference.timings import Timings
 from app.telemetry.metrics import Metrics
-from attribution.answer import Attribution, better_of
+from attribution.answer import Attribution
 from attribution.attributor import Attributor
 from attribution.explanation import Explanation
 from attribution.explanation.pictures import heat_picture, png, region_picture
+from attribution.looks import attribute_looks
 from models.images.decoding import DecodedImage
 from models.images.notes import Note
 
@@ -124,15 +121,13 @@ def ask(
     if not embedded:
         return []
     started = time.perf_counter()
-    found = iter(
-        attributor.attribute(
-            np.stack([row for item in embedded for row in item.looks]),
-            top_k=question.top_k,
-            collections=question.collections,
-            alpha=question.alpha,
-        )
+    attributions = attribute_looks(
+        attributor,
+        [item.looks for item in embedded],
+        top_k=question.top_k,
+        collections=question.collections,
+        alpha=question.alpha,
     )
-    attributions = [reduce(better_of, islice(found, len(item.looks))) for item in embedded]
     seconds = time.perf_counter() - started
     if metrics is not None:
         metrics.stage("search", seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from attribution.catalog import Source
@@ -71,29 +71,3 @@ class Attribution:
     sources: tuple[RankedSource, ...]
     other_share: float
     unattributed_share: float
-
-
-def better_of(first: Attribution, second: Attribution) -> Attribution:
-    """The answer of two looks at one query: that of the smaller p-value, or else the larger score.
-
-    Two looks have two chances of a false attribution, so p-values are twice as large (Bonferroni)
-    and decide anew. Shares are those of the look that is taken.
-    """
-    taken = max(first, second, key=_evidence)  # the first of equal ones
-    sources = tuple(
-        replace(each, p_value=p_value, attributed=decision_of(p_value, taken.alpha) == "attributed")
-        for each in taken.sources
-        for p_value in [_doubled(each.p_value)]
-    )
-    p_value = _doubled(taken.p_value)
-    decision = decision_of(p_value, taken.alpha)
-    return replace(taken, p_value=p_value, decision=decision, sources=sources)
-
-
-def _evidence(answer: Attribution) -> tuple[float, float]:
-    best = max((each.score for each in answer.sources), default=-float("inf"))
-    return (1.0 if answer.p_value is None else -answer.p_value, best)
-
-
-def _doubled(p_value: float | None) -> float | None:
-    return None if p_value is None else min(1.0, 2 * p_value)

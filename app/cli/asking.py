@@ -18,7 +18,6 @@ from app.cli.neighbour import Asked
 from app.encoders.gallery import Gallery, open_gallery
 from app.encoders.load import Vision, load_vision
 from app.inference.embedder import Embedded
-from app.inference.looks import looks_at
 from app.inference.timings import Timings
 from app.inference.upload import Upload, decoding_limits
 from app.settings import Settings
@@ -30,6 +29,7 @@ from attribution.explanation import (
     sources_to_explain,
     views_of_query,
 )
+from attribution.looks import looks_at
 from models.images.decoding import DecodedImage, decode
 from models.images.errors import ImageError
 

@@ -16,11 +16,11 @@ from PIL import Image
 from app.inference.activities import Activities
 from app.inference.batcher import Batcher, Encoded
 from app.inference.forward_pass import InferenceError
-from app.inference.looks import looks_at
 from app.inference.timings import Timings
 from app.inference.upload import Upload, decoding_limits
 from app.settings import Settings
 from app.telemetry.watcher import Watcher
+from attribution.looks import looks_at
 from models.encoder import Encoder
 from models.heads.affine import Domain
 from models.images.decoding import DecodedImage, decode

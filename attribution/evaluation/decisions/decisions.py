@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice, starmap
 
-import numpy as np
-
 from attribution.answer import Attribution
 from attribution.attributor import Attributor
 from attribution.calibration import AlphaTooSmall
@@ -19,6 +17,7 @@ from attribution.evaluation.benchmark.treatments import treated_queries
 from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
 from attribution.evaluation.decisions.gallery import GalleryPlan
 from attribution.evaluation.progress import OnSteps, Steps
+from attribution.looks import attribute_looks, framed
 from attribution.retrieval.fusion import Rows
 from models.encoder import Encoder
 
@@ -68,15 +67,16 @@ def decide(
     found: list[Answers] = []
     alphas: tuple[float, ...] = ()
     for condition in conditions:
-        rows = _described(attributor.encoder, cases, condition, steps)
-        alphas = alphas or _supported(attributor, rows[:1])
+        looks = _described(attributor.encoder, cases, condition, steps)
+        alphas = alphas or _supported(attributor, looks[0][0])
         for name, collections in galleries.items():
             chosen = tuple(cases[n] for n in inside[name])
             truths = [
                 {plan.sha256s[truth.key] for truth in case.truths if name is None}
                 for case in chosen
             ]
-            answers = _answers(attributor, rows[inside[name]], collections, steps)
+            asked = [looks[n] for n in inside[name]]
+            answers = _answers(attributor, asked, collections, steps)
             judged = tuple(starmap(_judged, zip(answers, truths, strict=True)))
             found.append(Answers(condition, name, chosen, judged))
     return Decisions(alphas, tuple(found))
@@ -86,7 +86,7 @@ def _supported(attributor: Attributor, row: Rows) -> tuple[float, ...]:
     supported = []
     for alpha in ALPHAS:
         try:
-            attributor.attribute(row, top_k=1, alpha=alpha)
+            attributor.attribute(row[None], top_k=1, alpha=alpha)
         except AlphaTooSmall:
             if alpha == max(ALPHAS):
                 raise
@@ -95,22 +95,29 @@ def _supported(attributor: Attributor, row: Rows) -> tuple[float, ...]:
     return tuple(supported)
 
 
-def _described(encoder: Encoder, cases: Sequence[Case], condition: str, steps: Steps) -> Rows:
+def _described(
+    encoder: Encoder, cases: Sequence[Case], condition: str, steps: Steps
+) -> list[list[Rows]]:
+    """The row of each look at each query."""
     images = treated_queries(cases, condition)
-    blocks: list[Rows] = []
-    while block := list(islice(images, _BATCH)):
-        blocks.append(encoder.encode(block, domain="query"))
+    described: list[list[Rows]] = []
+    while block := [framed(image) for image in islice(images, _BATCH)]:
+        rows = iter(encoder.encode([look for looks in block for look in looks], domain="query"))
+        described += [list(islice(rows, len(looks))) for looks in block]
         steps.add(len(block))
-    return np.concatenate(blocks)
+    return described
 
 
 def _answers(
-    attributor: Attributor, rows: Rows, collections: frozenset[str] | None, steps: Steps
+    attributor: Attributor,
+    looks: Sequence[Sequence[Rows]],
+    collections: frozenset[str] | None,
+    steps: Steps,
 ) -> Iterator[Attribution]:
-    for start in range(0, len(rows), _BATCH):
-        block = rows[start : start + _BATCH]
-        yield from attributor.attribute(
-            block, top_k=LISTED, collections=collections, alpha=max(ALPHAS)
+    for start in range(0, len(looks), _BATCH):
+        block = looks[start : start + _BATCH]
+        yield from attribute_looks(
+            attributor, block, top_k=LISTED, collections=collections, alpha=max(ALPHAS)
         )
         steps.add(len(block))
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from attribution.answer import better_of
+from attribution.looks import better_of
 from tests.support.answers import attribution
 
 
