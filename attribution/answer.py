@@ -8,6 +8,7 @@ from typing import Literal
 from attribution.catalog import Source
 
 Decision = Literal["attributed", "no_source_found"]
+Reason = Literal["nothing-held"]
 
 
 def decision_of(p_value: float | None, alpha: float) -> Decision | None:
@@ -71,3 +72,8 @@ class Attribution:
     sources: tuple[RankedSource, ...]
     other_share: float
     unattributed_share: float
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why there is nothing to find: what was searched holds no source. None where it does."""
+        return None if self.sources else "nothing-held"

@@ -21,6 +21,7 @@ from app.inference.embedder import Embedded
 from app.inference.timings import Timings
 from app.inference.upload import Upload, decoding_limits
 from app.settings import Settings
+from attribution.catalog.presence import require
 from attribution.explanation import (
     Explanation,
     Previewed,
@@ -29,6 +30,7 @@ from attribution.explanation import (
     sources_to_explain,
     views_of_query,
 )
+from attribution.files import regular_file
 from attribution.looks import looks_at
 from models.images.decoding import DecodedImage, decode
 from models.images.errors import ImageError
@@ -50,7 +52,12 @@ def question_of(asked: Asked) -> Question:
 
 @contextmanager
 def open_for_asking(settings: Settings, question: Question) -> Iterator[Asking]:
-    """Get ready to ask the same of many images, beside a running service if need be."""
+    """Get ready to ask the same of many images, beside a running service if need be.
+
+    Raises:
+        CatalogMissing: there is no catalog to ask, whatever the images are.
+    """
+    require(settings.data, settings.database_url)
     with ExitStack() as opened:
         yield Asking(settings, question, opened)
 
@@ -122,7 +129,7 @@ class Asking:
 
     def _read(self, path: Path) -> _Read:
         started, limits = time.perf_counter(), decoding_limits(self._settings)
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             upload = Upload(path.name, os.fstat(file.fileno()).st_size, file)
             decoded = decode(upload.read(max_bytes=limits.max_bytes), limits=limits)
         decoded, looks = looks_at(decoded, "query")

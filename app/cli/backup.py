@@ -28,7 +28,7 @@ def backup_command(
     Exits with 1 when a preview could not be copied; its source is in the backup all the same.
     """
     settings = options.settings_from(data=data)
-    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         report = back_up(catalog, settings.data, destination)
     held = f"{report.sources} sources at generation {report.generation}"
     words = f"{held}, {report.size / 1e6:.1f} MB in {report.path}"

@@ -23,7 +23,7 @@ def compact_command(data: options.Data = None, as_json: options.Json = False) ->
     written a new index snapshot within a minute.
     """
     settings = options.settings_from(data=data)
-    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         erased = erase(catalog, settings.data, settings.snapshots)
     show(asdict(erased), f"compacted up to generation {erased.generation}", as_json=as_json)
     if erased.remaining:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from app.cli import options
 from app.cli.console import progress, show, warn
+from attribution.files import regular_file
 from attribution.ingestion import ManifestRow, read_manifest
 from attribution.synthesis import generate
 from models.images.decoding import decode
@@ -65,7 +66,7 @@ def _read(path: Path, limit: int) -> list[tuple[str, Image.Image]]:
             warn(f"skipped {row.path}, line {row.line}: {row.reason}")
             continue
         try:
-            image = decode(row.path.read_bytes()).image
+            image = decode(regular_file(row.path).read_bytes()).image
         except (ImageError, OSError) as error:
             warn(f"skipped {row.path}: {error}")
             continue

@@ -10,6 +10,7 @@ import typer
 from app.cli import options
 from app.cli.console import facts, show, warn
 from attribution.catalog import Catalog
+from attribution.catalog.presence import require
 from attribution.index import open_index, rebuild, save_snapshot
 from attribution.maintenance import folder_lock
 from models.loading import load_encoder
@@ -31,10 +32,11 @@ def index_command(
 ) -> None:
     """Show what the index holds: kind, vectors, generation and measured recall."""
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
+    require(settings.data, settings.database_url)
     loaded = load_encoder(
         settings.encoder, weights=settings.encoder_weights, device=settings.device
     )
-    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         index = (
             rebuild(catalog, loaded) if build else open_index(catalog, loaded, settings.snapshots)
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +15,7 @@ from app.cli.console import facts, progress, show, warn
 from app.encoders.load import load_registered
 from app.inference.upload import decoding_limits
 from attribution.catalog import Catalog
-from attribution.ingestion import IngestReport, ingest, read_manifest
+from attribution.ingestion import IngestReport, Missing, Names, ingest, read_manifest
 from models.loading import load_encoder
 
 SHOWN = 20
@@ -27,6 +29,14 @@ def ingest_command(
     collection: Annotated[
         str, typer.Option("--collection", "-c", help="For rows that name none.")
     ] = "default",
+    update: Annotated[
+        bool,
+        typer.Option("--update", help="Take out sources whose file holds another picture now."),
+    ] = False,
+    missing: Annotated[
+        bool,
+        typer.Option("--missing", help="Also list sources whose file is gone; deletes none."),
+    ] = False,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Images encoded at a time.")] = 64,
     data: options.Data = None,
     encoder: options.Encoder = None,
@@ -36,15 +46,26 @@ def ingest_command(
     """Add images to the catalog as sources.
 
     A manifest is JSON Lines; each row has `path` (relative to the manifest) and may have `uri`,
-    `title`, `creator`, `licence`, `collection` and `metadata`. Files that cannot be read are
-    skipped and listed. Run it again at any time: what is there is not added twice, metadata
-    follows the manifest, and an interrupted run goes on where it was. A running service finds the
-    new sources within a second.
+    `title`, `creator`, `licence`, `collection` and `metadata`. Pictures of a folder are known by
+    their content, whatever they are called. What cannot be read or is left out, such as recycle
+    bins and links that lead nowhere, is skipped and listed (docs/operations.md has the table).
+    Run it again at any time: what is there is not added twice, metadata follows the manifest, and
+    an interrupted run goes on where it was. A running service finds the new sources within a
+    second.
+
+    A file that holds another picture than before becomes a new source; the old one stays, and is
+    named, unless --update takes it out.
 
     Exits with 1 when a file was skipped.
     """
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
-    rows = read_manifest(path, collection=collection)
+    others: Counter[str] = Counter()
+    rows = read_manifest(
+        path,
+        collection=collection,
+        on_other=lambda other: others.update([other.suffix.lower() or other.name]),
+    )
+    names = Names(path if path.is_dir() else None, collection) if missing else None
     loaded = load_encoder(
         settings.encoder, weights=settings.encoder_weights, device=settings.device
     )
@@ -53,23 +74,58 @@ def ingest_command(
         report = ingest(
             catalog,
             loaded,
-            rows,
+            rows if names is None else names.noting(rows),
             batch_size=batch,
             limits=decoding_limits(settings),
             on_progress=lambda now: bar.update(task, completed=now.done, total=now.total),
             load=lambda registered: load_registered(settings, registered).encoder,
+            update=update,
         )
         bar.update(task, total=bar.tasks[0].completed)
-    named = asdict(report)
-    show(named, facts(named | {"skipped": len(report.skipped)}), as_json=as_json)
-    if not as_json:
-        _warn_of_skipped(report)
+        gone = None if names is None else names.missing(catalog)
+    _show(report, others, gone, update=update, as_json=as_json)
     if report.skipped:
         raise typer.Exit(1)
 
 
-def _warn_of_skipped(report: IngestReport) -> None:
-    for skipped in report.skipped[:SHOWN]:
-        warn(f"skipped {skipped.path}: {skipped.reason}")
-    if len(report.skipped) > SHOWN:
-        warn(f"and {len(report.skipped) - SHOWN} more; --json lists them all")
+def _show(
+    report: IngestReport,
+    others: Counter[str],
+    gone: Sequence[Missing] | None,
+    *,
+    update: bool,
+    as_json: bool,
+) -> None:
+    """The counts, then what was skipped, replaced and is missing, each with its name."""
+    named = asdict(report) | {"no_pictures": others.total()}
+    if gone is not None:
+        named["missing"] = [asdict(each) for each in gone]
+    counts = {
+        name: len(value) if isinstance(value, list | tuple) else value
+        for name, value in named.items()
+        if value or name not in ("replaced", "no_pictures")
+    }
+    show(named, facts(counts), as_json=as_json)
+    if as_json:
+        return
+    _warn_of_each([f"skipped {each.path}: {each.reason}" for each in report.skipped])
+    if others:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in others.most_common(5))
+        warn(f"{others.total()} other files are no pictures: {kinds}")
+    done = "was taken out" if update else "is held besides; --update takes it out"
+    _warn_of_each(
+        [
+            f"{each.path} holds another picture now: the one before, {each.source_id}, {done}"
+            for each in report.replaced
+        ]
+    )
+    _warn_of_each([f"missing {each.uri}: {each.source_id} is held still" for each in gone or ()])
+    if not (report.added or report.unchanged or report.updated or report.skipped):
+        warn("There were no images to add.")
+
+
+def _warn_of_each(lines: Sequence[str]) -> None:
+    for line in lines[:SHOWN]:
+        warn(line)
+    if len(lines) > SHOWN:
+        warn(f"and {len(lines) - SHOWN} more; --json lists them all")

@@ -71,7 +71,7 @@ def create_command(
     """
     settings = options.settings_from(data=data)
     expires_at = None if expires is None else expiry(expires, datetime.now(UTC))
-    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         try:
             issued = catalog.keys.create(
                 name,
@@ -94,7 +94,7 @@ def create_command(
 def list_command(data: options.Data = None, as_json: options.Json = False) -> None:
     """List all keys ever made, without their secrets."""
     settings = options.settings_from(data=data)
-    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         keys = catalog.keys.every()
     table = Table(box=None, pad_edge=False)
     for column in ("key", "name", "scopes", "collections", "created", "expires", "state"):
@@ -120,7 +120,7 @@ def revoke_command(
 ) -> None:
     """Have a key refused from the next request on; it stays in the list."""
     settings = options.settings_from(data=data)
-    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         key = catalog.keys.revoke(key_id)
     show(_document(key), f"{key.key_id} ({key.name}) is revoked", as_json=as_json, highlight=False)
 

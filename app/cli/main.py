@@ -8,7 +8,6 @@ Markdown takes longer to import than the list takes to read.
 from __future__ import annotations
 
 import importlib
-import io
 import logging
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from app.cli.failures import INTERRUPTED, exit_code, is_expected
+from app.cli.streams import prepare_streams
 
 # Name and first line of help; each lives in the module or folder of its name, as NAME_command.
 COMMANDS = {
@@ -109,9 +109,7 @@ def _attribution() -> None:
 def main() -> None:
     """Run the command line; expected failures are one line on stderr and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file name that is no text in this locale must not stop an answer half-way.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    prepare_streams()
     try:
         app()
     except SystemExit as stop:

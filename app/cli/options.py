@@ -15,9 +15,20 @@ from app.settings.limits import PREFIX
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+
+def path_or_unset(text: str) -> Path | None:
+    """A path; None for no text at all, which is what a shell makes of a variable that is unset."""
+    return Path(text) if text else None
+
+
 Data = Annotated[
     Path | None,
-    typer.Option("--data", help="Folder of the catalog.  [default: $ATTRIBUTION_DATA or ./var]"),
+    typer.Option(
+        "--data",
+        parser=path_or_unset,
+        metavar="PATH",
+        help="Folder of the catalog.  [default: $ATTRIBUTION_DATA or ./var]",
+    ),
 ]
 Encoder = Annotated[
     str | None,
@@ -29,7 +40,12 @@ Encoder = Annotated[
 ]
 Weights = Annotated[
     Path | None,
-    typer.Option("--weights", help="Official weights file of a backbone, instead of a download."),
+    typer.Option(
+        "--weights",
+        parser=path_or_unset,
+        metavar="PATH",
+        help="Official weights file of a backbone, instead of a download.",
+    ),
 ]
 TopK = Annotated[int, typer.Option("--top-k", "-k", min=1, max=100)]
 Collections = Annotated[
@@ -63,7 +79,7 @@ def settings_from(
     Raises:
         BadInvocation: a value is out of range, or a variable names no setting.
     """
-    given = {"data": data, "encoder": encoder, "encoder_weights": weights, **others}
+    given = {"data": data, "encoder": encoder or None, "encoder_weights": weights, **others}
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
@@ -83,7 +99,7 @@ def encoder_settings_from(
     active, then the environment's.
     """
     settings = settings_from(data=data, encoder=encoder, weights=weights, **others)
-    return with_active_encoder(settings, named=encoder is not None or weights is not None)
+    return with_active_encoder(settings, named=bool(encoder) or weights is not None)
 
 
 def with_active_encoder(settings: Settings, *, named: bool) -> Settings:
@@ -100,7 +116,9 @@ def _explained(problem: ErrorDetails) -> str:
     if not problem["loc"]:
         return message
     variable = f"{PREFIX}{problem['loc'][0]}".upper()
-    return f"{variable} is {problem['input']!r}: {message} (docs/settings.md)"
+    given = problem["input"]
+    shown = str(given) if isinstance(given, Path) else repr(given)
+    return f"{variable} is {shown}: {message} (docs/settings.md)"
 
 
 def require_folder(path: Path) -> None:

@@ -16,9 +16,10 @@ from rich.table import Table
 from app.cli import options
 from app.cli.console import fail, flush_right, out, print_json
 from app.cli.neighbour import Asked, Neighbour, neighbour_of
-from app.cli.wording import decision_in_words, source_name
+from app.cli.wording import decision_in_words, source_name, warn_of_nothing_held
 from app.schemas.attribution import AttributionDocument
 from app.settings import Settings
+from attribution.catalog.presence import require
 
 _OF_THE_SERVICE: Any = {
     "request_id": True,
@@ -53,9 +54,10 @@ def query_command(
     is said on stderr.
     """
     settings = options.settings_from(data=data, encoder=encoder, weights=weights)
+    require(settings.data, settings.database_url)
     asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
-    named = encoder is not None or weights is not None
-    failed = False
+    named = bool(encoder) or weights is not None
+    failed = nothing_held = False
     with ExitStack() as opened:
         neighbour = opened.enter_context(neighbour_of(settings, key_file, named=named))
         here = _Here(settings, asked, opened, named=named)
@@ -66,10 +68,14 @@ def query_command(
             if isinstance(answer, Exception):
                 fail(f"{path}: {answer}")
                 failed = True
-            elif as_json:
+                continue
+            nothing_held |= answer.reason == "nothing-held"
+            if as_json:
                 print_json(_document(path, answer), line=True)
             else:
                 _show(path, answer)
+    if nothing_held:
+        warn_of_nothing_held(settings.data, collection or ())
     if failed:
         raise typer.Exit(1)
 
@@ -123,6 +129,8 @@ def _ask_next_door(
 def _show(path: Path, answer: AttributionDocument) -> None:
     # One line to grep.
     out.print(f"{path}: {decision_in_words(answer)}", style="bold", soft_wrap=True)
+    if answer.reason is not None:
+        return
     columns = flush_right("score", "p-value", "share", "attributed")
     table = Table(*flush_right("rank"), "source", *columns)
     for ranked in answer.sources:

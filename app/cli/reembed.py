@@ -66,13 +66,14 @@ def reembed_command(
             "give ENCODER (with --activate or not), --back, --drop, or none of them"
         )
     settings = options.settings_from(data=data)
-    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         if drop is not None:
             _say({"model_id": drop, "dropped": catalog.encoders.drop(drop)}, as_json=as_json)
             return
         if encoder is None and not back:
             _list(catalog, as_json=as_json)
             return
+        catalog.require_writable()
         wanted = _previous(catalog) if back else _named(catalog, encoder or "", weights)
         vision = load_vision(settings_for(settings, wanted))
         loaded = vision.encoder

@@ -46,7 +46,7 @@ def takedown_command(
         raise BadInvocation(
             "give ids or digests with --reason, or digests with --lift, or --list alone"
         )
-    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         if listing:
             _list(catalog, as_json=as_json)
         elif lift:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
+
+from app.cli.console import warn
 
 STILL_THERE = (
     "Let this user remove it, or be the user who may, and run `attribution compact`; a service on "
@@ -16,6 +19,10 @@ class Decided(Protocol):
     @property
     def decision(self) -> str | None:
         """`attributed`, `no_source_found`, or None."""
+
+    @property
+    def reason(self) -> str | None:
+        """`nothing-held`, or None."""
 
     @property
     def p_value(self) -> float | None:
@@ -44,10 +51,19 @@ class Named(Protocol):
 
 def decision_in_words(answer: Decided) -> str:
     """What was decided, and by which comparison."""
+    if answer.reason == "nothing-held":
+        return "nothing to compare with: 0 sources are held in what was searched"
     if answer.decision is None:
         return "ranked only: this encoder has no background, so nothing is decided"
     decision = answer.decision.replace("_", " ")
     return f"{decision} (p = {answer.p_value:.2g}, alpha = {answer.alpha:g})"
+
+
+def warn_of_nothing_held(place: object, collections: Iterable[str]) -> None:
+    """Tell on stderr where there is nothing to find: a data folder, or a service."""
+    names = ", ".join(sorted(set(collections)))
+    where = f"collection {names} of {place}" if names else str(place)
+    warn(f"0 sources are held in {where}: add some with `attribution ingest`")
 
 
 def source_name(source: Named) -> str:

@@ -63,7 +63,7 @@ def open_gallery(settings: Settings, vision: Vision) -> Iterator[Gallery]:
     Where no service runs, index and null are saved at the end if they took their time, so that
     whoever opens the gallery next need not wait for them.
     """
-    with Catalog.open(settings.data, url=settings.database_url) as catalog:
+    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         gallery = gallery_of(settings, catalog, vision)
         yield gallery
         keep(settings, gallery)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from app.encoders.background import load_whole_background
 from app.settings import Settings
-from attribution.catalog import Catalog, CatalogError, RegisteredEncoder
-from attribution.catalog.copying import FILE
+from attribution.catalog import Catalog, CatalogError, CatalogMissing, RegisteredEncoder
 from models.background import Background
 from models.encoder import Encoder
 from models.loading import encoder_folder, load_encoder
@@ -57,10 +56,11 @@ def active_settings(settings: Settings, catalog: Catalog) -> Settings:
 
 def active_settings_of_folder(settings: Settings) -> Settings:
     """`active_settings` for a command that has not opened the catalog, which may not exist yet."""
-    if settings.database_url is None and not (settings.data / FILE).is_file():
+    try:
+        with Catalog.existing(settings.data, url=settings.database_url) as catalog:
+            return active_settings(settings, catalog)
+    except CatalogMissing:
         return settings
-    with Catalog.open(settings.data, url=settings.database_url) as catalog:
-        return active_settings(settings, catalog)
 
 
 def settings_for(settings: Settings, encoder: RegisteredEncoder) -> Settings:

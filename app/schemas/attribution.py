@@ -38,6 +38,7 @@ EXAMPLE: dict[str, Any] = {
     "model_id": "21f5492dd484ee14",
     "index_generation": 5120,
     "decision": "attributed",
+    "reason": None,
     "p_value": 0.0017,
     "alpha": 0.01,
     "calibration": {"id": "2b7e51c09d3f-5c1d07aa", "state": "fresh"},
@@ -227,6 +228,11 @@ class AttributionDocument(
     decision: Literal["attributed", "no_source_found"] | None = Field(
         description="null while no calibration exists: then nothing is decided."
     )
+    reason: Literal["nothing-held"] | None = Field(
+        default=None,
+        description="`nothing-held`: what was searched holds no source, so that none could be "
+        "found, whatever the image is.",
+    )
     p_value: float | None
     alpha: float
     calibration: Calibration
@@ -251,6 +257,7 @@ class AttributionDocument(
             model_id=found.model_id,
             index_generation=found.index_generation,
             decision=found.decision,
+            reason=found.reason,
             p_value=found.p_value,
             alpha=found.alpha,
             calibration=Calibration(id=found.calibration.id, state=found.calibration.state),

@@ -13,7 +13,9 @@ PREFIX = "ATTRIBUTION_"
 class Limits(BaseSettings):
     """How much the service takes on; `docs/settings.md` is the reference."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     max_image_bytes: int = Field(
         default=20_000_000, ge=1024, description="Largest image file accepted, in bytes."

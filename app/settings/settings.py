@@ -30,6 +30,8 @@ LogFormat = Literal["text", "json"]
 class Settings(Limits):
     """The service's settings; `docs/settings.md` is their reference.
 
+    A variable that is empty counts as unset, and `~` in front of a path is the home folder.
+
     A variable with the prefix that names no setting is refused rather than ignored: a misspelt
     limit that silently keeps its default is worse than a service that does not start.
     """
@@ -156,6 +158,20 @@ class Settings(Limits):
         description="Send OpenTelemetry spans of requests where the `OTEL_*` variables say; needs "
         "the extra `otel`.",
     )
+
+    @field_validator(
+        "data", "encoder", "encoder_weights", "admin_key_file", "signing_key", "report_font",
+        mode="before",
+    )  # fmt: skip
+    @classmethod
+    def _at_home(cls, value: object) -> object:
+        """No shell has expanded what stands in a unit file, a container's variables or quotes."""
+        if not isinstance(value, str | Path) or not str(value).startswith("~"):
+            return value
+        try:
+            return type(value)(Path(value).expanduser())
+        except RuntimeError as error:
+            raise ValueError(f"there is no home folder for {value}") from error
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import sqlalchemy as sa
 
 from attribution.catalog import (
     additions,
@@ -30,6 +29,7 @@ from attribution.catalog.encoders import Encoders
 from attribution.catalog.errors import CatalogError, PreviewMissing
 from attribution.catalog.jobs.jobs import Jobs
 from attribution.catalog.keys import Keys
+from attribution.catalog.presence import address_of, require
 from attribution.catalog.previews import PreviewStore
 from attribution.catalog.records import (
     AddedBatch,
@@ -54,8 +54,8 @@ class Catalog:
     Each method is one short transaction of its own and may be called from any thread. What a write
     has returned survives a crash of the process and of the machine.
 
-    Besides what they list, methods raise CatalogBusy, CatalogClosed, CatalogUnusable and
-    StorageFull, all of them CatalogError.
+    Besides what they list, methods raise CatalogBusy, CatalogClosed, CatalogUnusable (among them
+    CatalogReadOnly) and StorageFull, all of them CatalogError.
     """
 
     def __init__(self, database: Database, store: PreviewStore, jobs: Jobs, *, epoch: str) -> None:
@@ -87,18 +87,46 @@ class Catalog:
         """
         folder = Path(folder).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        default = sa.URL.create("sqlite", database=str(folder / "catalog.sqlite3"))
-        database = Database(url or default)
+        return cls._of(folder, Database(address_of(folder, url)), preparing.prepare)
+
+    @classmethod
+    def existing(cls, folder: Path, *, url: str | None = None) -> Self:
+        """Open the catalog that is in `folder`; make none, and no folder.
+
+        Where this process may not write, the catalog is opened all the same, and writing to it
+        raises CatalogReadOnly; `require_writable` does so before the work.
+
+        Args:
+            folder: as of `open`.
+            url: as of `open`.
+
+        Raises:
+            CatalogMissing: there is none.
+            CatalogReadOnly: it was written by an older version, and may not be brought up to date.
+            CatalogTooNew, CatalogUnusable: as `open`.
+        """
+        folder = Path(folder).absolute()
+        require(folder, url)
+        database = Database(address_of(folder, url))
+        return cls._of(folder, database, lambda found: preparing.require(found, folder))
+
+    @classmethod
+    def _of(cls, folder: Path, database: Database, prepare: Callable[[Database], str]) -> Self:
         try:
-            database.use_write_ahead_log()
             store = PreviewStore(folder / "previews")
-            epoch = preparing.prepare(database)
+            epoch = prepare(database)
             catalog = cls(database, store, Jobs(database, folder / "jobs"), epoch=epoch)
-            catalog.finish_deletions()
+            if database.only_read is None:
+                store.make()
+                catalog.finish_deletions()
         except BaseException:
             database.close()
             raise
         return catalog
+
+    def require_writable(self) -> None:
+        """Raise CatalogReadOnly where this process may only read."""
+        self._database.require_writable()
 
     def close(self) -> None:
         """Give back every connection; using the catalog afterwards is an error."""

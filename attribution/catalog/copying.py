@@ -15,7 +15,6 @@ from attribution.catalog.database import Database
 from attribution.catalog.previews import PreviewStore
 from attribution.files import flush
 
-FILE = "catalog.sqlite3"
 _BUSY_SECONDS = 30.0
 _PREVIEWS_AT_ONCE = 64
 

@@ -9,21 +9,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, Row, event
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import NullPool
 
+from attribution.catalog import reading
 from attribution.catalog.errors import (
     CatalogBusy,
     CatalogClosed,
+    CatalogReadOnly,
     CatalogUnusable,
     Place,
     StorageFull,
 )
+from attribution.catalog.presence import sqlite_file
 
 _Item = TypeVar("_Item")
 
@@ -39,12 +43,14 @@ class Database:
     """An engine with the catalog's habits: pragmas, kinds of transaction, errors with a meaning."""
 
     def __init__(self, url: str | sa.URL) -> None:
-        """Prepare for `url`; nothing is opened yet.
+        """Prepare for `url`; nothing is opened yet. A file that may not be written is only read.
 
         Raises:
             CatalogUnusable: the URL makes no sense or its driver is not installed.
         """
-        self._engine = _engine(url)
+        file = sqlite_file(url)
+        self.only_read = file if file is not None and reading.only_to_read(file) else None
+        self._engine = _engine(url, self.only_read)
         self._writing = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._turn = threading.Lock()
         self.place = Place()
@@ -54,7 +60,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A view of what is committed, which waits for no writer."""
         self._refuse_if_closed()
-        with _translated(), self._engine.begin() as connection:
+        with self._of_one_moment(), _translated(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -63,6 +69,7 @@ class Database:
 
         Raises:
             CatalogBusy: another writer held the lock for too long.
+            CatalogReadOnly: this process may only read.
             StorageFull: no room on the disk.
         """
         with self._own_turn(), self._watched(), self._writing.begin() as connection:
@@ -108,6 +115,11 @@ class Database:
         with self._outside_transactions() as connection:
             connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
 
+    def require_writable(self) -> None:
+        """Raise CatalogReadOnly where this process may only read."""
+        if self.only_read is not None:
+            raise CatalogReadOnly(self.only_read)
+
     def close(self) -> None:
         """Close every connection; later use is refused."""
         self._closed = True
@@ -117,6 +129,7 @@ class Database:
     def _own_turn(self) -> Iterator[None]:
         """Threads queue here, in fairness; the database's own lock is for other processes."""
         self._refuse_if_closed()
+        self.require_writable()
         if not self._turn.acquire(timeout=_BUSY_SECONDS):
             raise CatalogBusy
         try:
@@ -138,8 +151,11 @@ class Database:
     @contextmanager
     def _outside_transactions(self) -> Iterator[Connection]:
         plain = self._engine.execution_options(**{_BEGIN: None})
-        with _translated(), plain.connect() as connection:
+        with self._of_one_moment(), _translated(), plain.connect() as connection:
             yield connection
+
+    def _of_one_moment(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.only_read is None else reading.undisturbed(self.only_read)
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -160,12 +176,17 @@ def rows_among(
         yield from connection.execute(wanted.where(column.in_(some)))
 
 
-def _engine(url: str | sa.URL) -> Engine:
+def _engine(url: str | sa.URL, only_read: Path | None) -> Engine:
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
             raise CatalogUnusable("a catalog in memory would be lost; name a file in the URL")
-        engine = sa.create_engine(parsed, pool_size=8, max_overflow=56)
+        if only_read is not None:
+            engine = sa.create_engine(
+                parsed, poolclass=NullPool, creator=lambda: reading.connect(only_read)
+            )
+        else:
+            engine = sa.create_engine(parsed, pool_size=8, max_overflow=56)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise CatalogUnusable(
             f"the database URL cannot be used ({error}); "

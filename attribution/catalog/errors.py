@@ -19,6 +19,39 @@ class CatalogUnusable(CatalogError):
     """The catalog cannot be opened: not a catalog, damaged, or out of reach."""
 
 
+class CatalogMissing(CatalogUnusable):
+    """There is no catalog to work on. Nothing was made."""
+
+    def __init__(self, folder: Path, file: Path | None = None) -> None:
+        where = folder.absolute()
+        lacks = f"; {file} is not there" if file is not None and folder.is_dir() else ""
+        super().__init__(
+            f"there is no catalog in {where}{lacks}: check --data and ATTRIBUTION_DATA; "
+            "`attribution ingest` and `attribution serve` make one"
+        )
+
+
+class CatalogReadOnly(CatalogUnusable):
+    """This process may read the catalog and not write it. Nothing was written."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(
+            f"{file} may be read here, but not written: run this as its owner, where its disk can "
+            "be written, or have the owner grant permission to write the file and its folder"
+        )
+
+
+class CatalogUnfinished(CatalogReadOnly):
+    """What a killed process has left is to be brought in first, and this process may not."""
+
+    def __init__(self, log: Path) -> None:
+        CatalogUnusable.__init__(
+            self,
+            f"{log} holds writes of a process that was killed, and they may not be brought in "
+            "here: run `attribution verify` as the owner of the folder once",
+        )
+
+
 class CatalogTooNew(CatalogUnusable):
     """A newer version of this software has written the catalog."""
 

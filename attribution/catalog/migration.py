@@ -34,6 +34,11 @@ def is_current(connection: Connection) -> bool:
     return found == known[-1]
 
 
+def is_begun(connection: Connection) -> bool:
+    """Whether there is a schema at all, of whatever version."""
+    return _found(connection) is not None
+
+
 def upgrade(connection: Connection) -> None:
     """Apply the missing revisions within the caller's transaction; none is fine.
 

@@ -20,12 +20,15 @@ class PreviewStore:
     """JPEG files under `folder/ab/abcdef….jpg`; safe with other processes beside."""
 
     def __init__(self, folder: Path) -> None:
-        """Use `folder`, creating it durably where it is missing."""
+        """Use `folder`, which need not exist."""
         self._folder = folder
         self.place = Place()
-        if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
-            flush(folder.parent)
+
+    def make(self) -> None:
+        """Create the folder durably where it is missing."""
+        if not self._folder.is_dir():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            flush(self._folder.parent)
 
     def path(self, name: str) -> Path:
         """Where the preview `name` lies, or would."""
@@ -60,6 +63,7 @@ class PreviewStore:
             return
         shards = sorted({self.path(name).parent for name in previews})
         with self.place.writing():
+            self.make()
             for shard in shards:
                 shard.mkdir(exist_ok=True)
             # Also what is in place already: how long it takes to add an image must not tell whether

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attribution.ingestion.companions import ImageEncoder
+from attribution.ingestion.folders import is_picture
 from attribution.ingestion.ingest import IngestReport, Progress, ingest
 from attribution.ingestion.manifest import (
     ManifestProblem,
@@ -10,6 +11,7 @@ from attribution.ingestion.manifest import (
     ManifestUnreadable,
     read_manifest,
 )
+from attribution.ingestion.names import Missing, Names, Replaced
 
 __all__ = [
     "ImageEncoder",
@@ -17,7 +19,11 @@ __all__ = [
     "ManifestProblem",
     "ManifestRow",
     "ManifestUnreadable",
+    "Missing",
+    "Names",
     "Progress",
+    "Replaced",
     "ingest",
+    "is_picture",
     "read_manifest",
 ]

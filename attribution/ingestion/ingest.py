@@ -28,6 +28,7 @@ from attribution.catalog import (
 from attribution.ingestion.adding import Intake, add_each, new_source
 from attribution.ingestion.companions import Companions, ImageEncoder, rows_of
 from attribution.ingestion.manifest import ManifestProblem, ManifestRow
+from attribution.ingestion.names import Replaced, Replacements
 from attribution.ingestion.reading import TAKEN_DOWN, Fresh, Known, RowReader, Skipped
 from models.images.errors import DecodingLimits
 
@@ -52,13 +53,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """Every row is in one of the four; an index at `generation` has seen all of them."""
+    """Every row is in one of the four; an index at `generation` has seen all of them.
+
+    `replaced` are sources whose name another image has now, taken out where that was asked for.
+    """
 
     added: int
     unchanged: int
     updated: int
     skipped: tuple[Skipped, ...]
     generation: int
+    replaced: tuple[Replaced, ...] = ()
 
 
 def ingest(
@@ -71,6 +76,7 @@ def ingest(
     on_progress: Callable[[Progress], None] | None = None,
     workers: int = 4,
     load: Callable[[RegisteredEncoder], ImageEncoder] | None = None,
+    update: bool = False,
 ) -> IngestReport:
     """Add the images of `rows` to the catalog; may be repeated, and continues where it ended.
 
@@ -88,6 +94,7 @@ def ingest(
         workers: threads that read and decode while a batch is encoded.
         load: loads the further encoders that the catalog registers, under which sources are
             embedded too; None leaves them out.
+        update: take out sources whose name (collection and uri) another image has now.
 
     Raises:
         ValueError: `batch_size` or `workers` is below 1, or the encoder's vectors are unusable.
@@ -105,7 +112,7 @@ def ingest(
         for outcome in outcomes:
             run.take(outcome)
     run.commit()
-    return run.report()
+    return run.report(update=update)
 
 
 class _Run:
@@ -129,15 +136,19 @@ class _Run:
         self._batch: list[Fresh] = []
         self._added = self._unchanged = self._updated = 0
         self._skipped: list[Skipped] = []
+        self._replacements = Replacements()
 
     def take(self, outcome: Known | Fresh | Skipped) -> None:
         match outcome:
             case Fresh():
+                digest = outcome.decoded.sha256
+                self._replacements.note(outcome.row, digest, outcome.namesakes)
                 self._batch.append(outcome)
                 if len(self._batch) == self._batch_size:
                     self.commit()
                 return
             case Known():
+                self._replacements.note(outcome.row, outcome.sha256, outcome.namesakes)
                 self._follow(outcome.row, outcome.source_id)
             case Skipped():
                 self._skipped.append(outcome)
@@ -164,13 +175,17 @@ class _Run:
         self._batch.clear()
         self._tell()
 
-    def report(self) -> IngestReport:
+    def report(self, *, update: bool) -> IngestReport:
+        replaced = self._replacements.replaced()
+        if update:
+            self._replacements.take_out(self._catalog, replaced)
         return IngestReport(
             added=self._added,
             unchanged=self._unchanged,
             updated=self._updated,
             skipped=tuple(self._skipped),
             generation=self._catalog.generation(),
+            replaced=replaced,
         )
 
     def _add(self) -> Intake:

@@ -1,23 +1,27 @@
 """What to ingest, row by row: the images of a folder, or a JSON Lines manifest.
 
-Knows file names and what is said about them, not what is in the images. Reads as it goes: memory
+Knows files and what is said about them, not what is in the images. Reads as it goes: memory
 holds a line of a manifest, or the names in the folders that are open.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from models.images.decoding import IMAGE_SUFFIXES
+from attribution.ingestion.folders import Found, LeftOut, NoPicture, is_picture, walk
 
 _TEXTS = ("path", "uri", "title", "creator", "licence", "collection")
 _FIELDS = (*_TEXTS, "metadata")
 _STATED = ("title", "creator", "licence", "uri", "metadata")
 _MAX_LINE = 1_000_000
+_TRIED_BYTES = _MAX_LINE
+"""So many without a line that is an object, and a file is taken for something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class ManifestRow:
 
 @dataclass(frozen=True, slots=True)
 class ManifestProblem:
-    """A line that says nothing usable, or (line 0) a folder that cannot be listed."""
+    """A line that says nothing usable, or (line 0) what of a folder is not read."""
 
     line: int
     reason: str
@@ -50,64 +54,95 @@ class ManifestUnreadable(ValueError):
 
 
 def read_manifest(
-    path: Path, *, collection: str = "default"
+    path: Path, *, collection: str = "default", on_other: Callable[[Path], None] | None = None
 ) -> Iterator[ManifestRow | ManifestProblem]:
     """Read the rows of a folder or of a JSON Lines manifest, lazily and in a stable order.
 
-    A folder gives its image files, those of its folders among them, sorted by path; hidden ones and
-    links to folders are left out. A manifest gives a row a line: `path` (required, relative to the
-    manifest), `uri` (default: the path as written), `title`, `creator`, `licence`, `collection`,
-    `metadata` (a JSON object). null is the same as absent. What is wrong with a line becomes a
-    `ManifestProblem`, and reading goes on.
+    A folder gives its pictures, those of its folders among them, sorted by path, and a problem for
+    each that is left out; `walk` says what that is. A manifest gives a row a line: `path`
+    (required, relative to the manifest), `uri` (default: the path as written), `title`, `creator`,
+    `licence`, `collection`, `metadata` (a JSON object). null is the same as absent. What is wrong
+    with a line becomes a `ManifestProblem`, and reading goes on.
 
     Args:
         path: the folder, or the manifest.
         collection: of the rows that name none.
+        on_other: told of each file of a folder that is no picture.
 
     Raises:
         ManifestUnreadable: `path` is neither; raised at once, not with the first row.
     """
-    if path.is_dir():
-        return _read_folder(path, collection)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        raise ManifestUnreadable(f"{path} is an image: give the folder it is in, or a manifest.")
     try:
+        if path.is_dir():
+            return _read_folder(path, collection, on_other)
+        if is_picture(path):
+            raise ManifestUnreadable(
+                f"{path} is an image: give the folder it is in, or a manifest."
+            )
         file = path.open("rb")
     except OSError as error:
         raise ManifestUnreadable(
             f"{path} cannot be read ({error.strerror}): give a folder or a JSON Lines manifest."
         ) from error
-    return _read_lines(file, path, collection)
+    try:
+        begun = _begun(file, path)
+    except BaseException:
+        file.close()
+        raise
+    return _read_lines(file, begun, path, collection)
 
 
-def _read_folder(folder: Path, collection: str) -> Iterator[ManifestRow | ManifestProblem]:
-    levels = [iter([folder])]  # of each folder that is open, the paths still to come
-    while levels:
-        path = next(levels[-1], None)
-        if path is None:
-            levels.pop()
-            continue
+def _read_folder(
+    folder: Path, collection: str, on_other: Callable[[Path], None] | None
+) -> Iterator[ManifestRow | ManifestProblem]:
+    for entry in walk(folder):
+        match entry:
+            case Found(path):
+                yield ManifestRow(path, as_text(path), collection)
+            case LeftOut(path, reason):
+                yield ManifestProblem(0, reason, path)
+            case NoPicture(path):
+                if on_other is not None:
+                    on_other(path)
+
+
+def as_text(path: Path) -> str:
+    """The path as answers name it; of a name that is not UTF-8 the bytes are spelt out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _begun(file: BinaryIO, manifest: Path) -> list[bytes]:
+    """The first lines of a manifest, up to one that is a JSON object.
+
+    Raises:
+        ManifestUnreadable: there is none among them, so the file is something else.
+    """
+    begun: list[bytes] = []
+    problem, size = None, 0
+    for line in _lines(file):
+        begun.append(line)
+        size += len(line)
         try:
-            if path == folder or (path.is_dir() and not path.is_symlink()):
-                levels.append(map(path.joinpath, _visible_names(path)))
-                continue
-            wanted = path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-        except OSError as error:
-            yield ManifestProblem(0, f"cannot be read ({error.strerror})", path)
-            continue
-        if wanted:
-            yield ManifestRow(path, str(path), collection)
-
-
-def _visible_names(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+            if line.strip():
+                _parse(line)
+                return begun
+        except _BadLine as error:
+            problem = problem or str(error)
+        if size > _TRIED_BYTES:
+            break
+    if problem is not None:
+        raise ManifestUnreadable(
+            f"{manifest} is no JSON Lines manifest, whose lines are objects such as "
+            f'{{"path": "a.jpg"}}: its first line is {problem}. Give a folder or such a manifest.'
+        )
+    return begun
 
 
 def _read_lines(
-    file: BinaryIO, manifest: Path, collection: str
+    file: BinaryIO, begun: Iterable[bytes], manifest: Path, collection: str
 ) -> Iterator[ManifestRow | ManifestProblem]:
     with file:
-        for number, line in enumerate(_lines(file), start=1):
+        for number, line in enumerate(chain(begun, _lines(file)), start=1):
             if not line.strip():
                 continue
             try:
@@ -117,12 +152,14 @@ def _read_lines(
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a file, none longer than one byte beyond `_MAX_LINE`."""
+    """The lines of a file, none longer than one byte beyond `_MAX_LINE`.
+
+    The rest of a longer one is passed over when the next is asked for: it may never end.
+    """
     while line := file.readline(_MAX_LINE + 1):
-        rest = line
-        while len(rest) > _MAX_LINE and not rest.endswith(b"\n"):
-            rest = file.readline(_MAX_LINE + 1)
         yield line
+        while len(line) > _MAX_LINE and not line.endswith(b"\n"):
+            line = file.readline(_MAX_LINE + 1)
 
 
 class _BadLine(ValueError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from attribution.catalog import Catalog, EmbeddingsMissing, InvalidField, validation
+from attribution.catalog import Catalog, EmbeddingsMissing, InvalidField, Source, validation
+from attribution.files import regular_file
 from attribution.ingestion.manifest import ManifestProblem, ManifestRow
+from attribution.ingestion.names import namesakes
 from models.images.decoding import DecodedImage, decode
 from models.images.errors import DecodingLimits, ImageError
 from models.images.previews import make_preview
@@ -30,6 +31,8 @@ class Known:
 
     row: ManifestRow
     source_id: str
+    sha256: str
+    namesakes: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Fresh:
     row: ManifestRow
     decoded: DecodedImage
     preview: bytes
+    namesakes: tuple[Source, ...] = ()
 
 
 class RowReader:
@@ -60,19 +64,18 @@ class RowReader:
             if self._catalog.takedowns.among([digest]):
                 return Skipped(row.path, TAKEN_DOWN)
             source_id = self._held(row.collection, digest)
+            others = namesakes(self._catalog, row, digest)
             if source_id is not None:
-                return Known(row, source_id)
+                return Known(row, source_id, digest, others)
             decoded = decode(data, limits=self._limits)
         except (ImageError, InvalidField) as error:
             return Skipped(row.path, str(error))
         except OSError as error:
             return Skipped(row.path, f"cannot be read ({error.strerror})")
-        return Fresh(row, decoded, make_preview(decoded.image))
+        return Fresh(row, decoded, make_preview(decoded.image), others)
 
     def _bytes(self, path: Path) -> bytes:
-        if not path.is_file():  # a pipe would never end
-            raise FileNotFoundError(errno.ENOENT, "no such file")
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             return file.read(self._limits.max_bytes + 1)
 
     def _held(self, collection: str, digest: str) -> str | None:

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from attribution.catalog import Catalog
-from attribution.catalog.copying import FILE, copy_previews
+from attribution.catalog.copying import copy_previews
+from attribution.catalog.presence import FILE
 from attribution.files import flush, sha256_of, write_flushed
 from attribution.maintenance.backgrounds import FOLDER as BACKGROUNDS
 from attribution.maintenance.backgrounds import altered, copy_backgrounds

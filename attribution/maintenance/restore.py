@@ -14,13 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attribution.catalog import Catalog, CatalogError, Tombstone
-from attribution.catalog.copying import (
-    FILE,
-    copy_previews,
-    install_database,
-    replace_database,
-)
+from attribution.catalog.copying import copy_previews, install_database, replace_database
 from attribution.catalog.keys import KeyRecord
+from attribution.catalog.presence import FILE
 from attribution.catalog.previews import PreviewStore
 from attribution.files import flush
 from attribution.folder_lock import folder_lock

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from attribution.catalog import Catalog, CatalogError, CatalogUnusable
-from attribution.catalog.copying import FILE
+from attribution.catalog import Catalog, CatalogError, CatalogReadOnly, CatalogUnusable
+from attribution.catalog.presence import FILE, require
 from attribution.folder_lock import FolderInUse, folder_lock
 from attribution.index import EmbeddingSpace, holds_removed, remove_snapshots
 from attribution.ingestion.companions import ImageEncoder
@@ -61,16 +61,23 @@ def verify(
         snapshots: the folder of index snapshots.
         url: of the catalog's database, where it is no file of the folder.
         repair: write; without it nothing is changed but what opening a catalog changes.
+
+    Raises:
+        CatalogMissing: there is no catalog to look at.
+        CatalogUnusable: it is out of this user's reach.
     """
+    require(folder, url)
     # First of all: opening the catalog would drop what follows the damage, and its trace.
     findings = [_settled(trouble, repair=repair) for trouble in _write_ahead_log(folder)]
     try:
-        with Catalog.open(folder, url=url) as catalog:
+        with Catalog.existing(folder, url=url) as catalog:
             encoder = _loaded(encoder_of, catalog, findings)
             troubles = _Inspection(catalog, encoder, folder, snapshots).troubles()
             findings.extend(_settled(trouble, repair=repair) for trouble in troubles)
             held = sum(collection.sources for collection in catalog.collections())
             return Findings(held, catalog.generation(), tuple(findings))
+    except CatalogReadOnly:
+        raise  # nothing is wrong with it
     except CatalogUnusable as error:
         findings.append(Finding("catalog-unusable", str(error), "beyond-repair", _RESTORE))
         return Findings(0, 0, tuple(findings))

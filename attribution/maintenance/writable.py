@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from attribution.catalog.copying import FILE
+from attribution.catalog.presence import FILE
 
 Part = Literal["catalog", "previews", "jobs", "index", "temporary"]
 PARTS: tuple[Part, ...] = ("catalog", "previews", "jobs", "index", "temporary")

@@ -25,6 +25,10 @@ _DECISION = {
         "unlike of them, which is not an accusation. The image may have sources that are not held "
         "here, or that have become unrecognisable."
     ),
+    "nothing-held": (
+        "There was nothing to compare with: no source is held in what was searched. That says "
+        "nothing about the image."
+    ),
     None: (
         "Nothing was decided, because no comparison with background images was available. The "
         "ranked list is by similarity alone, which on its own means nothing."
@@ -60,6 +64,8 @@ _SIMILARITY = (
 
 def statement(attribution: Attribution) -> tuple[str, ...]:
     """The paragraphs that belong to an answer, its decision first."""
+    if attribution.reason is not None:
+        return (_DECISION[attribution.reason],)
     return (
         _DECISION[attribution.decision],
         *((_PROMISE, _NOT_PROMISED, _P_VALUE) if attribution.decision is not None else ()),

@@ -28,6 +28,8 @@ class Verdict:
 
 def verdict(report: Report) -> Verdict:
     """The decision in words."""
+    if not report.sources:
+        return Verdict("Nothing to compare with", "No source is held in what was searched.")
     if report.decision is None or report.p_value is None:
         state = report.calibration.state
         return Verdict("Nothing decided", f"Calibration is {state}, so there is no p-value.")

@@ -19,7 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from models.images.errors import DecodingLimits, UnsupportedImage, corrupt
+from models.images.errors import DecodingLimits, corrupt
 from models.images.exif import orientation_of
 
 _MAX_BLOCKS = 100_000  # far above any real file; keeps a file of tiny blocks from stalling us
@@ -49,16 +49,6 @@ class Container:
     matches: Callable[[bytes], bool]
     read: Callable[[bytes, DecodingLimits], Still]
     opener: Callable[[BytesIO], ImageFile]
-
-
-def container_of(data: bytes) -> Container:
-    """The format of these bytes; raises UnsupportedImage for any other."""
-    for container in _CONTAINERS:
-        if container.matches(data):
-            return container
-    raise UnsupportedImage(
-        "This is not a JPEG, PNG, WebP or GIF file: convert the image to one of these formats."
-    )
 
 
 # A marker: not a stuffed 0xFF00, and not a restart within a scan.
@@ -288,7 +278,7 @@ def _read_gif(data: bytes, limits: DecodingLimits) -> Still:
     return Still(width, height, 1, screen + control + data[start:])
 
 
-_CONTAINERS = (
+CONTAINERS = (
     Container("jpeg", lambda data: data[:3] == b"\xff\xd8\xff", _read_jpeg, JpegImageFile),
     Container("png", lambda data: data[:8] == _PNG_MAGIC, _read_png, PngImageFile),
     Container("webp", lambda data: data[:4] + data[8:12] == b"RIFFWEBP", _read_webp, WebPImageFile),

@@ -21,14 +21,12 @@ from dataclasses import dataclass
 from PIL import Image
 
 from models.images.animations import frames_of
-from models.images.containers import Container, Still, container_of
+from models.images.containers import Container, Still
 from models.images.errors import DecodingLimits, TooManyPixels, corrupt
+from models.images.formats import container_of
 from models.images.ground import has_content
 from models.images.notes import Note
 from models.images.pixels import Seen, frame_with_content, seen_in
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
-"""Endings of the files that `decode` reads, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,8 @@ class DecodedImage:
     """An upright RGB picture and what is known of its file.
 
     `image` may be reduced; `width` and `height` are those of the original, upright; `format` is
-    "jpeg", "png", "webp" or "gif"; `sha256` is the hex digest of the bytes; `notes` say what was
-    decided for the picture to be seen.
+    "jpeg", "png", "webp" or "gif", with the extra `formats` also "heic", "avif" or "tiff"; `sha256`
+    is the hex digest of the bytes; `notes` say what was decided for the picture to be seen.
     """
 
     image: Image.Image
@@ -60,6 +58,8 @@ def decode(
     """Decode the first picture of a JPEG, PNG, WebP or GIF file to upright RGB.
 
     Of an animation whose first frame is of one colour, the first frame that is not.
+
+    HEIC, AVIF and TIFF files too, where the extra `formats` is installed.
 
     Args:
         data: the whole file.

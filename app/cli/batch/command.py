@@ -8,22 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from app.answers import Answer, Question
 from app.cli import options
-from app.cli.asking import open_for_asking, question_of
-from app.cli.batch.remote import Results, answer_remotely
-from app.cli.batch.results import open_results
+from app.cli.batch.remote import answer_remotely
+from app.cli.batch.results import Results, open_results
 from app.cli.console import fail, out, progress, warn
 from app.cli.neighbour import Asked
-from app.schemas.attribution import AttributionDocument
-from app.schemas.problem import ProblemDocument
+from app.cli.wording import warn_of_nothing_held
 from app.settings import Settings
-from attribution.ingestion import ManifestProblem, read_manifest
-from models.images.decoding import IMAGE_SUFFIXES
-from models.images.errors import ImageError
-
-REQUEST_ID = "batch"
-"""Stands where an answer over HTTP has the id of its request."""
+from attribution.catalog.presence import require
+from attribution.ingestion import ManifestProblem, ManifestUnreadable, is_picture, read_manifest
 
 
 def batch_command(
@@ -56,62 +49,63 @@ def batch_command(
 
     Exits with 1 when an image has a problem or could not be read.
     """
+    settings = options.settings_from(data=data, encoder=encoder, weights=weights)
+    if url is None:
+        settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
+        require(settings.data, settings.database_url)
     images, failed = _images(paths)
-    with open_results(results) as written:
+    nothing_held = False
+    with open_results(results) as written, progress() as bar:
         waiting = [path for path in images if str(path) not in written.paths]
-        with progress() as bar:
-            task = bar.add_task(
-                "Attributing", total=len(images), completed=len(images) - len(waiting)
-            )
-            answers: Results = iter(())
-            parameters: dict[str, Any]
-            if waiting and url is not None:
-                parameters = {"top_k": top_k, "collection": sorted(set(collection or ()))}
-                if alpha is not None:  # else the service decides by its own
-                    parameters["alpha"] = alpha
-                answers = answer_remotely(url, _key(key_file), images, parameters, written)
-            elif waiting:
-                settings = options.encoder_settings_from(
-                    data=data, encoder=encoder, weights=weights
-                )
-                asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
-                answers = _answer_here(settings, question_of(asked), waiting)
-            for path, result in answers:
-                if result is None:
-                    failed += 1
-                    continue
-                written.add(path, result)
-                bar.advance(task)
-        problems = written.problems
-    out.print(f"{len(images)} images, {problems + failed} with a problem: {results}")
-    if problems or failed:
+        done = len(images) - len(waiting)
+        task = bar.add_task("Attributing", total=len(images), completed=done)
+        answers: Results = iter(())
+        if waiting and url is not None:
+            parameters: dict[str, Any] = {
+                "top_k": top_k,
+                "collection": sorted(set(collection or ())),
+            }
+            if alpha is not None:  # else the service decides by its own
+                parameters["alpha"] = alpha
+            answers = answer_remotely(url, _key(key_file), images, parameters, written)
+        elif waiting:
+            asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
+            answers = _answer_here(settings, asked, waiting)
+        for path, result in answers:
+            if result is None:
+                failed += 1
+                continue
+            written.add(path, result)
+            nothing_held |= result.get("attribution", {}).get("reason") == "nothing-held"
+            bar.advance(task)
+    if nothing_held:
+        warn_of_nothing_held(url or settings.data, collection or ())
+    out.print(f"{len(images)} images, {written.problems + failed} with a problem: {results}")
+    if written.problems or failed:
         raise typer.Exit(1)
 
 
-def _answer_here(settings: Settings, question: Question, images: Iterable[Path]) -> Results:
-    """Answers from the data folder, as the HTTP API writes them."""
-    with open_for_asking(settings, question) as asking:
-        for path, answer in asking.ask(images):
-            if isinstance(answer, Answer):
-                document = AttributionDocument.of(answer, request_id=REQUEST_ID)
-                yield path, {"attribution": document.model_dump(mode="json")}
-            elif isinstance(answer, ImageError):
-                problem = ProblemDocument.of(answer, request_id=REQUEST_ID)
-                yield path, {"problem": problem.model_dump(mode="json", exclude_defaults=True)}
-            else:
-                fail(f"{path}: {answer}")
-                yield path, None
+def _answer_here(settings: Settings, asked: Asked, images: Iterable[Path]) -> Results:
+    from app.cli.asking import question_of  # noqa: PLC0415  # torch; whoever asks a service
+    from app.cli.batch.here import answer_here  # noqa: PLC0415  # needs none
+
+    return answer_here(settings, question_of(asked), images)
 
 
 def _images(paths: Iterable[Path]) -> tuple[list[Path], int]:
-    """Every image once, in a stable order, and how many rows of manifests were wrong."""
+    """Every image once, in a stable order, and how many paths and rows were wrong."""
     found: dict[Path, None] = {}
     wrong = 0
     for path in paths:
-        if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
-            found[path] = None
+        try:
+            rows = () if is_picture(path) else read_manifest(path)
+        except (ManifestUnreadable, OSError) as error:
+            fail(str(error))
+            wrong += 1
             continue
-        for row in read_manifest(path):
+        if is_picture(path):
+            found[path] = None
+        for row in rows:
             if isinstance(row, ManifestProblem):
                 fail(f"{row.path}: {row.reason}")
                 wrong += 1
@@ -123,4 +117,5 @@ def _images(paths: Iterable[Path]) -> tuple[list[Path], int]:
 
 
 def _key(file: Path | None) -> str | None:
-    return None if file is None else file.read_text(encoding="utf-8").strip()
+    """The key in a file; what is none is found out before it is sent."""
+    return None if file is None else file.read_bytes().decode("utf-8", "replace").strip()

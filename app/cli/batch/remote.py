@@ -1,13 +1,15 @@
 """Answers a batch by the jobs of a running service; waits for one that restarts.
 
 Images go in lots that are the same at every run, each under an idempotency key made of its
-contents: a run that was interrupted finds the job it has sent before.
+contents: a run that was interrupted finds the job it has sent before. A lot that is refused for
+what is in it goes again in halves, until each of its images has a line of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,24 +18,34 @@ from typing import Any
 
 import httpx
 
-from app.cli.batch.results import ResultsFile
+from app.cli.batch.connection import connect
+from app.cli.batch.results import REQUEST_ID, Results, ResultsFile
 from app.cli.console import fail
-from app.cli.failures import BadInvocation
+from app.jobs.archive import MAGIC
+from attribution.files import regular_file
+from models.images.errors import ImageError, ImageTooLarge, UnsupportedImage
 
 LOT_IMAGES = 256
 LOT_BYTES = 64_000_000
+_LARGEST = 4 * LOT_BYTES
+"""Bytes of a file that is not even sent."""
 _POLL_SECONDS = 0.5
+_FIRST_SECONDS = 3.0
 _PATIENCE_SECONDS = 120.0
 _LONGEST_WAIT_SECONDS = 15.0
 _RETRIED = (429, 502, 503, 504)
 
 
-Results = Iterator[tuple[Path, dict[str, Any] | None]]
-"""Each image with its `attribution` or `problem`; None where its file could not be read."""
-
-
 class RemoteFailed(RuntimeError):
     """The service refused a lot, or could not be reached for too long."""
+
+
+class _LotRefused(RemoteFailed):
+    """A lot was refused for what is in it."""
+
+    def __init__(self, trouble: str, problem: dict[str, Any]) -> None:
+        self.problem = problem
+        super().__init__(trouble)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +64,67 @@ def answer_remotely(
     """Answer those of `paths` that are not `written` yet, lot after lot.
 
     Raises:
-        RemoteFailed: the service refuses, or does not answer for two minutes.
+        BadInvocation: `url` is no address, or the key may not go there.
+        RemoteFailed: the service refuses, is not there at the start, or does not answer for two
+            minutes later on.
     """
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    try:
-        client = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=60.0)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise BadInvocation(f"--url {url!r} is no address: {error}") from error
-    with client:
+    with connect(url, key) as client:
+        _find(client)
         for lot in _lots(paths):
             if all(str(path) in written.paths for path in lot):
                 continue
             files: list[_File] = []
             for path in lot:
                 try:
-                    files.append(_File(path, path.read_bytes()))
+                    files.append(_File(path, _read(path)))
                 except OSError as error:
                     fail(f"{path}: {error}")
                     yield path, None
+                except ImageError as error:
+                    if str(path) not in written.paths:
+                        yield path, {"problem": _own_problem(error)}
             if any(str(file.path) not in written.paths for file in files):
                 yield from _answer_lot(client, files, parameters, written)
+
+
+def _find(client: httpx.Client) -> None:
+    """Find out that somebody answers at all: who has never answered is not about to restart."""
+    deadline = time.monotonic() + _FIRST_SECONDS
+    while True:
+        try:
+            client.get("/livez")
+        except httpx.TransportError as error:
+            if time.monotonic() > deadline:
+                raise RemoteFailed(
+                    f"{client.base_url} cannot be reached: {error}; is the service running there?"
+                ) from error
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file that the service can take for an image.
+
+    Raises:
+        ImageError: it would take the file for something else, or for too large.
+        OSError: it cannot be read.
+    """
+    size = regular_file(path).stat().st_size
+    if size > _LARGEST:
+        raise ImageTooLarge(f"the file has {size:,} bytes; compress or resize it")
+    data = path.read_bytes()
+    if data[:4] in MAGIC:  # the service would answer about what is in it
+        raise UnsupportedImage("This is a zip archive: name the images themselves.")
+    return data
+
+
+def _own_problem(error: ImageError) -> dict[str, Any]:
+    """What the service would say of a file that it was not sent."""
+    from app.schemas.problem import ProblemDocument  # noqa: PLC0415  # torch, for one bad file
+
+    problem = ProblemDocument.of(error, request_id=REQUEST_ID)
+    return problem.model_dump(mode="json", exclude_defaults=True)
 
 
 def _lots(paths: Sequence[Path]) -> Iterator[list[Path]]:
@@ -98,7 +151,16 @@ def _answer_lot(
     parameters: Mapping[str, Any],
     written: ResultsFile,
 ) -> Results:
-    location = _submit(client, files, parameters)
+    try:
+        location = _submit(client, files, parameters)
+    except _LotRefused as refused:
+        if len(files) == 1:
+            yield files[0].path, {"problem": refused.problem}
+            return
+        middle = len(files) // 2
+        yield from _answer_lot(client, files[:middle], parameters, written)
+        yield from _answer_lot(client, files[middle:], parameters, written)
+        return
     after = 0
     while True:
         job = _call(client, "GET", location).json()
@@ -134,10 +196,30 @@ def _submit(client: httpx.Client, files: Sequence[_File], parameters: Mapping[st
         "/v1/jobs",
         params=parameters,
         headers={"Idempotency-Key": f"batch-{digest.hexdigest()}"},
-        files=[("files", (file.path.name, file.data)) for file in files],
+        files=[("files", (_name(file.path), file.data)) for file in files],
     )
-    # Under a prefix it begins with what every call of this client begins with.
-    return response.headers["location"].removeprefix(client.base_url.path.rstrip("/"))
+    return _own(client, response)
+
+
+def _name(path: Path) -> str:
+    """What a file is called in a request, which knows no name that is not UTF-8."""
+    return os.fsencode(path.name).decode("utf-8", "backslashreplace")
+
+
+def _own(client: httpx.Client, response: httpx.Response) -> str:
+    """Where the job is; the key goes to no other service, whatever it says.
+
+    Raises:
+        RemoteFailed: it is not on this service.
+    """
+    try:
+        place = response.request.url.join(response.headers["location"])
+    except (KeyError, httpx.InvalidURL) as error:
+        raise RemoteFailed(f"{client.base_url} does not say where the job is") from error
+    base = client.base_url
+    if (place.scheme, place.host, place.port) != (base.scheme, base.host, base.port):
+        raise RemoteFailed(f"{base} says that the job is at {place}, which is another service")
+    return str(place)
 
 
 def _call(
@@ -147,14 +229,13 @@ def _call(
 
     Raises:
         RemoteFailed: the answer is an error, other than the statuses that are `fine`.
+        _LotRefused: it is one about what was sent.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
     pause = 0.5
     while True:
         try:
             response = client.request(method, path, **request)
-        except httpx.UnsupportedProtocol as error:
-            raise BadInvocation(f"--url {client.base_url} is no address: {error}") from error
         except httpx.TransportError as error:
             trouble = f"{client.base_url} cannot be reached: {error}"
         else:
@@ -162,12 +243,26 @@ def _call(
                 return response
             trouble = _why(response)
             if response.status_code not in _RETRIED:
+                if (problem := _problem_of_body(response)) is not None:
+                    raise _LotRefused(trouble, problem)
                 raise RemoteFailed(trouble)
             pause = max(pause, _retry_after(response))
         if time.monotonic() + pause > deadline:
             raise RemoteFailed(f"{trouble}; run this again later, it goes on where it was")
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_WAIT_SECONDS)
+
+
+def _problem_of_body(response: httpx.Response) -> dict[str, Any] | None:
+    """The problem document of an answer that refuses what was sent, and not how it was asked."""
+    try:
+        problem = response.json()
+        places = [error["location"] for error in problem.get("errors", ())]
+        known = {name: problem[name] for name in ("type", "title", "status", "detail")}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    of_body = response.status_code == 413 or any(place.startswith("body") for place in places)
+    return {**known, "request_id": REQUEST_ID} if of_body else None
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -11,6 +11,12 @@ from typing import Any, BinaryIO
 
 from app.cli.failures import BadInvocation
 
+REQUEST_ID = "batch"
+"""Stands where an answer over HTTP has the id of its request."""
+
+Results = Iterator[tuple[Path, dict[str, Any] | None]]
+"""Each image with its `attribution` or `problem`; None where its file could not be read."""
+
 
 @contextmanager
 def open_results(path: Path) -> Iterator[ResultsFile]:

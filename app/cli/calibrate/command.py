@@ -19,6 +19,8 @@ from app.encoders.load import Vision, load_vision
 from attribution.calibration.shares.fitting import Examples, FitFigures, cross_validated, fit, score
 from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.calibration.shares.newest import default_shares
+from attribution.catalog import Catalog
+from attribution.catalog.presence import require
 from attribution.rehearsal.examples import NO_SOURCE, Known, examples
 from attribution.rehearsal.labelled import labelled
 from attribution.rehearsal.rehearsal import QUERIES, rehearsal
@@ -84,12 +86,16 @@ def calibrate_command(
     background, which --background extends.
     """
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
+    if background is None:
+        require(settings.data, settings.database_url)
     vision, added = load_vision(settings), None
     if background is not None:
         added = make_addition(vision, background)
+        Catalog.open(settings.data, url=settings.database_url).close()  # may be added beforehand
         shipped = load_encoder_background(settings.encoder, vision.encoder)
         vision = Vision(vision.encoder, extended(shipped, added))
     with open_gallery(settings, vision) as gallery, progress() as bar:
+        gallery.catalog.require_writable()
         _build(gallery, bar)
         if added is not None and background is not None:
             keep_addition(settings, added, gallery.calibration.report().strata, background)

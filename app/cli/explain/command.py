@@ -12,7 +12,7 @@ from app.cli import options
 from app.cli.console import flush_right, out, print_json
 from app.cli.failures import BadInvocation
 from app.cli.neighbour import Asked, neighbour_of
-from app.cli.wording import decision_in_words
+from app.cli.wording import decision_in_words, warn_of_nothing_held
 
 if TYPE_CHECKING:
     from app.cli.explain.finding import Found
@@ -48,7 +48,7 @@ def explain_command(
 
     settings = options.settings_from(data=data, encoder=encoder, weights=weights)
     asked = Asked.of(settings, top_k=_TOP_K, alpha=alpha, collections=collection)
-    named = encoder is not None or weights is not None
+    named = bool(encoder) or weights is not None
     found = None
     with neighbour_of(settings, key_file, named=named) as neighbour:
         if neighbour is not None:
@@ -67,6 +67,8 @@ def explain_command(
         print_json(_document(image, out_file, found))
     else:
         _show(image, out_file, found)
+    if found.answer.reason == "nothing-held":
+        warn_of_nothing_held(settings.data, collection or ())
 
 
 def _show(image: Path, out_file: Path, found: Found) -> None:
@@ -87,6 +89,7 @@ def _document(image: Path, out_file: Path, found: Found) -> dict[str, object]:
         "path": str(image),
         "picture": str(out_file),
         "decision": answer.decision,
+        "reason": answer.reason,
         "p_value": answer.p_value,
         "regions": [
             {"rank": each.rank, "source_id": each.source_id, "fraction": each.fraction}

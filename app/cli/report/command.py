@@ -55,17 +55,22 @@ def report_command(
     without source says so: it is no accusation (docs/answers.md).
     """
     from app.cli.report.making import make_report  # noqa: PLC0415  # what renders; not for `verify`
+    from app.cli.wording import warn_of_nothing_held  # noqa: PLC0415
+    from attribution.report.wording import verdict  # noqa: PLC0415
 
     settings = options.settings_from(
         data=data, encoder=encoder, weights=weights, signing_key=signing_key
     )
     asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
-    named = encoder is not None or weights is not None
+    named = bool(encoder) or weights is not None
     with neighbour_of(settings, key_file, named=named) as neighbour:
-        made = make_report(settings, asked, image, outputs, neighbour, named=named)
+        report = make_report(settings, asked, image, outputs, neighbour, named=named)
+    made = verdict(report)
     out.print(f"{image}: {made.headline.lower()}. {made.reason}", soft_wrap=True)
     for path in outputs:
         out.print(str(path), soft_wrap=True)
+    if not report.sources:
+        warn_of_nothing_held(settings.data, collection or ())
 
 
 def verify_command(

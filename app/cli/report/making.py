@@ -11,7 +11,6 @@ from app.cli.options import require_folder, with_active_encoder
 from app.reports import PDF, REPORT_JSON, SUFFIXES, check_reports, render, signed
 from app.settings import Settings
 from attribution.report.document import Report
-from attribution.report.wording import Verdict, verdict
 
 
 def make_report(
@@ -22,7 +21,7 @@ def make_report(
     neighbour: Neighbour | None,
     *,
     named: bool,
-) -> Verdict:
+) -> Report:
     """Ask about an image and write the report; what cannot work is found out before the work.
 
     Args:
@@ -50,7 +49,7 @@ def make_report(
     report = signed(report, settings)
     for path, form in forms.items():
         path.write_bytes(render(report, form, settings.report_font))
-    return verdict(report)
+    return report
 
 
 def _found_next_door(

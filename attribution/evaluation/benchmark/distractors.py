@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from attribution.evaluation.benchmark.cases import BadBenchmark, Picture, file_picture
-from models.images.decoding import IMAGE_SUFFIXES
+from models.images.formats import IMAGE_SUFFIXES
 
 INDEX = "index.jsonl"
 _PREFIX = "distractor:"  # keeps their keys apart from those of sources

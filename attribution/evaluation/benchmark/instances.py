@@ -16,7 +16,7 @@ from attribution.evaluation.benchmark.cases import (
     Truth,
     file_picture,
 )
-from models.images.decoding import IMAGE_SUFFIXES
+from models.images.formats import IMAGE_SUFFIXES
 
 SET = "instances"
 

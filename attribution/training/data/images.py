@@ -17,8 +17,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from models.images.decoding import IMAGE_SUFFIXES, decode
+from models.images.decoding import decode
 from models.images.errors import ImageError
+from models.images.formats import IMAGE_SUFFIXES
 
 logger = logging.getLogger(__name__)
 _BLOCK = 256
@@ -153,7 +154,13 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
     """
     if path.is_dir():
         for file in _files(path):
-            yield file.relative_to(path).as_posix(), file.read_bytes()
+            name = file.relative_to(path).as_posix()
+            try:
+                data = file.read_bytes()
+            except OSError as error:
+                logger.warning("%s left out: %s", name, error.strerror)
+                continue
+            yield name, data
         for archive in _archives_of(path):
             yield from members(archive)
     elif path.suffix == ".tar":
@@ -172,7 +179,15 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
 def _files(folder: Path) -> list[Path]:
     """By name; a folder called `a.png` is none, nor is a link that leads nowhere."""
     images = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    return sorted(path for path in images if path.is_file())
+    return sorted(path for path in images if _is_file(path))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # a link into a folder that is closed
+        logger.warning("%s left out: %s", path, error.strerror)
+        return False
 
 
 def _archives_of(folder: Path) -> list[Path]:

@@ -1,9 +1,17 @@
 """What commands print of other people's text: it can be read, and does nothing else."""
 
+import os
+import shutil
+import subprocess
+import sys
+
 import pytest
 from rich.table import Table
 
 from app.cli import console
+from app.cli.main import main
+from attribution.catalog import Catalog
+from tests.support.forks import Fork
 
 
 @pytest.mark.parametrize(
@@ -24,3 +32,45 @@ def test_letters_of_all_scripts_stay(capsys):
     text = "été 東京 قطة \U0001f5fc [bold] :cat:"
     console.out.print(text)
     assert capsys.readouterr().out == text + "\n"
+
+
+COMMANDS = [("--help",), ("keys", "list"), ("keys", "list", "--json")]
+
+
+def run(arguments):
+    sys.argv = ["attribution", *arguments]
+    main()
+
+
+def on_a_full_disk(arguments):
+    os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+    run(arguments)
+
+
+def unread(arguments):
+    reader, writer = os.pipe()
+    os.dup2(writer, 1)
+    os.close(reader)
+    run(arguments)
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [(on_a_full_disk, "stdout cannot be written: No space left on device\n"), (unread, "")],
+)
+def test_an_answer_that_cannot_be_written_ends_the_command(held, arguments, where, told):
+    done = Fork(where, arguments, ATTRIBUTION_DATA=str(held))
+    _, errors = done.communicate(60)
+    assert done.returncode == 1
+    assert errors == told
+
+
+def test_closed_streams_are_given_to_no_file(tmp_path, held):
+    shutil.copytree(held, tmp_path / "data")
+    command = [sys.executable, "-m", "app.cli.main", "keys", "create", "x"]
+    closed = ["sh", "-c", 'exec "$@" >&- 2>&- <&-', "sh", *command, "--data", tmp_path / "data"]
+    assert subprocess.run(closed, check=False, timeout=120).returncode == 0
+    with Catalog.existing(tmp_path / "data") as catalog:
+        assert [key.name for key in catalog.keys.every()] == ["x"]
+        assert catalog.checks.database() == ()

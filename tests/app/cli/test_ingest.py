@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from app.cli.main import main
 from attribution.catalog import Catalog, SourceFilter
 from models.encoder import Encoder
 from tests.support.forks import Fork
+from tests.support.pictures import draw, jpeg, picture
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
@@ -118,3 +120,68 @@ def test_killed_and_run_again_each_acknowledged_source_is_there_once(
     present = sources(data)
     assert len(present) == len({source.sha256 for source in present}) == 40
     assert acknowledged.items() <= {item.source_id: item.sha256 for item in present}.items()
+
+
+def test_a_replaced_file_is_told_and_taken_out_when_asked(attribution, tmp_path):
+    folder, data = draw(tmp_path / "pictures", range(3)), tmp_path / "data"
+    assert attribution("ingest", folder, "--data", data).code == 0
+    picture(50).save(folder / "001.jpg")
+    told = attribution("ingest", folder, "--data", data)
+    assert told.code == 0
+    assert f"{folder / '001.jpg'} holds another picture now" in told.err
+    assert "--update takes it out" in told.err
+    assert "was taken out" in attribution("ingest", folder, "--update", "--data", data).err
+    again = attribution("ingest", folder, "--update", "--json", "--data", data).document
+    assert (again["unchanged"], again["replaced"]) == (3, [])
+
+
+def test_what_is_gone_is_listed(attribution, tmp_path):
+    folder, data = draw(tmp_path / "pictures", range(3)), tmp_path / "data"
+    assert attribution("ingest", folder, "--data", data).code == 0
+    (folder / "002.jpg").unlink()
+    assert "missing" not in attribution("ingest", folder, "--data", data).out
+    told = attribution("ingest", folder, "--missing", "--data", data)
+    assert told.code == 0
+    assert f"missing {folder / '002.jpg'}" in told.err
+
+
+def test_a_name_that_is_not_utf_8_is_held_under_its_bytes(attribution, tmp_path):
+    folder, data = draw(tmp_path / "pictures", []), tmp_path / "data"
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.jpg")).write_bytes(jpeg(picture(1)))
+    for added in (1, 0):
+        report = attribution("ingest", folder, "--json", "--data", data).document
+        assert (report["added"], report["skipped"]) == (added, [])
+    with Catalog.existing(data) as catalog:
+        [source] = catalog.sources().items
+    assert source.uri == f"{folder}/caf\\xe9.jpg"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"path,title\na.jpg,A\n",
+        b'[{"path": "a.jpg"}]',
+        b'{\n "path": "a.jpg"\n}',
+        bytes(9_999_999),
+        b"%PDF-1.7\n\xff\n" * 999,
+        b"line\n" * 99_999,
+    ],
+)
+def test_what_is_no_manifest_is_refused_in_a_line(attribution, tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    done = attribution("ingest", tmp_path / "file", "--data", tmp_path / "data")
+    assert done.code == 1
+    assert "is no JSON Lines manifest" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_files_that_are_no_pictures_are_counted(attribution, tmp_path):
+    folder, data = draw(tmp_path / "pictures", range(2)), tmp_path / "data"
+    for name in ("a.txt", "b.txt", "film.mp4"):
+        (folder / name).write_text("no picture")
+    done = attribution("ingest", folder, "--data", data)
+    assert done.code == 0
+    assert "3 other files are no pictures: .txt 2, .mp4 1" in done.err
+    (tmp_path / "empty").mkdir()
+    assert "no images to add" in attribution("ingest", tmp_path / "empty", "--data", data).err

@@ -15,6 +15,7 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def data(tmp_path):
+    Catalog.open(tmp_path / "data").close()
     return tmp_path / "data"
 
 
@@ -74,9 +75,8 @@ def test_what_makes_no_sense_is_exit_code_2_and_makes_nothing(attribution, data,
     assert done.code == 2
     assert told in done.err
     assert "Traceback" not in done.err
-    if data.exists():
-        with Catalog.open(data) as catalog:
-            assert not catalog.keys.have_been_made()
+    with Catalog.existing(data) as catalog:
+        assert not catalog.keys.have_been_made()
 
 
 def test_an_unknown_key_cannot_be_revoked(attribution, data):

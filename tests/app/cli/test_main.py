@@ -117,9 +117,7 @@ def test_a_backbone_without_weights_says_how_to_provide_them(
 ):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    done = attribution(
-        "query", pictures / "000.jpg", "--encoder", "dino-vits16", "--data", tmp_path / "data"
-    )
+    done = attribution("ingest", pictures, "--encoder", "dino-vits16", "--data", tmp_path / "data")
     assert done.code == 1
     assert "dino_deitsmall16_pretrain.pth" in done.err
     assert "--weights PATH" in done.err

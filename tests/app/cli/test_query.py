@@ -1,9 +1,14 @@
 """`attribution query`: a table for people, a line of JSON an image for machines."""
 
 import json
+import os
+import weakref
 
 import pytest
 from PIL import Image
+
+from app.cli.asking import Asking
+from attribution.catalog import Catalog
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
 
@@ -89,6 +94,7 @@ def test_an_alpha_that_the_background_cannot_bear_out_is_refused(query, image):
 
 
 def test_an_empty_catalog_answers_with_no_sources(attribution, image, tmp_path):
+    Catalog.open(tmp_path / "empty").close()
     done = attribution("query", image(0), "--data", tmp_path / "empty", "--json")
     assert done.code == 0
     assert done.document["sources"] == []
@@ -106,3 +112,32 @@ def test_a_picture_within_a_picture_is_found_and_it_is_said(query, image, tmp_pa
     assert firsts == ["picture:2", "picture:3", "picture:4"]
     noted = [[note["code"] for note in answer["query"]["notes"]] for answer in answers]
     assert noted == [[], ["framed-picture"], []]
+
+
+def test_one_file_that_cannot_be_read_stops_no_other(query, image, tmp_path):
+    pipe, gone = tmp_path / "pipe.jpg", tmp_path / "gone.jpg"
+    os.mkfifo(pipe)
+    done = query(image(0), pipe, tmp_path, gone, image(2), "--json")
+    assert done.code == 1
+    paths = [json.loads(line)["path"] for line in done.out.splitlines()]
+    assert paths == [str(image(0)), str(image(2))]
+    for path in (pipe, tmp_path, gone):
+        assert str(path) in done.err
+    assert len(done.err.splitlines()) == 3
+
+
+def test_of_many_images_few_are_in_memory_at_a_time(query, image, monkeypatch):
+    gone, alive = [], []
+    read = Asking._read
+
+    def watched(self, path):
+        found = read(self, path)
+        weakref.finalize(found.decoded.image, gone.append, None)
+        alive.append(1 + len(alive) - len(gone))
+        return found
+
+    monkeypatch.setattr(Asking, "_read", watched)
+    done = query(*[image(seed % 12) for seed in range(150)], "--json")
+    assert done.code == 0
+    assert len(done.out.splitlines()) == len(alive) == 150
+    assert max(alive) <= 3 * 16

@@ -6,10 +6,11 @@ import types
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from attribution.ingestion import ManifestProblem, ManifestRow, ManifestUnreadable, read_manifest
+from models.images.formats import picture_format
 
 
 def write(folder: Path, *lines: object) -> Path:
@@ -38,8 +39,15 @@ def test_folder_gives_its_images_sorted_and_recursively(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "folder.jpg").mkdir()
 
-    rows = list(read_manifest(tmp_path, collection="art"))
+    passed_over = []
+    found = list(read_manifest(tmp_path, collection="art", on_other=passed_over.append))
+    rows = [row for row in found if isinstance(row, ManifestRow)]
 
+    others = ["notes.txt", "a/data.json", ".hidden.jpg", "a/._z.png", "noise"]
+    assert sorted(passed_over) == sorted(tmp_path / name for name in others)
+    [left_out] = [row for row in found if isinstance(row, ManifestProblem)]
+    assert left_out.path == tmp_path / ".cache"
+    assert "a hidden folder" in left_out.reason
     assert [row.path for row in rows] == sorted(tmp_path / name for name in names)
     assert {row.collection for row in rows} == {"art"}
     assert all(row.uri == str(row.path) and row.stated == {} for row in rows)
@@ -52,7 +60,20 @@ def test_folder_follows_links_to_files_but_not_in_circles(tmp_path):
     (tmp_path / "circle").symlink_to(tmp_path)
     os.mkfifo(tmp_path / "pipe.jpg")
 
-    assert [row.path.name for row in read_manifest(tmp_path)] == ["link.jpg", "real.jpg"]
+    (tmp_path / "once").mkdir()
+    (tmp_path / "once" / "again").symlink_to(tmp_path / "once")
+
+    rows = list(read_manifest(tmp_path))
+    assert [row.path.name for row in rows if isinstance(row, ManifestRow)] == [
+        "link.jpg",
+        "real.jpg",
+    ]
+    assert {row.path.name: row.reason for row in rows if isinstance(row, ManifestProblem)} == {
+        "circle": "a link back to a folder that it lies in",
+        "again": "a link back to a folder that it lies in",
+        "dangling.jpg": f"a link that leads nowhere, to {tmp_path / 'nowhere'}",
+        "pipe.jpg": "no regular file",
+    }
 
 
 def test_a_hidden_folder_is_read_when_it_is_the_one_asked_for(tmp_path):
@@ -156,6 +177,7 @@ def test_bytes_that_are_not_utf8(tmp_path):
 def test_any_bytes_give_rows_or_problems(tmp_path_factory, lines):
     manifest = tmp_path_factory.mktemp("any") / "m.jsonl"
     manifest.write_bytes(b"\n".join([*lines, b'{"path": "last.jpg"}']))
+    assume(picture_format(manifest.read_bytes()) is None)
 
     *before, last = read_manifest(manifest)
 

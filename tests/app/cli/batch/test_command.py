@@ -1,9 +1,17 @@
 """`attribution batch`: a line an image, nothing asked twice, here and by a service's jobs."""
 
+import io
 import json
+import os
+import zipfile
+from pathlib import Path
 
+import httpx
 import pytest
 
+from app.cli.batch import remote
+from app.cli.batch.connection import connect
+from app.cli.batch.remote import RemoteFailed
 from app.settings import Settings
 from tests.support.pictures import jpeg, picture
 from tests.support.service import serving
@@ -135,3 +143,75 @@ def test_a_service_out_of_reach(attribution, many, results, monkeypatch):
     assert done.code == 1
     assert "cannot be reached" in done.err
     assert attribution("batch", many, "--out", results, "--url", "127.0.0.1").code == 2
+
+
+def test_every_item_has_a_line_whatever_stands_beside_it(attribution, service, tmp_path, results):
+    service.add(0)
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("inside.jpg", jpeg(picture(0)))
+    (folder / "b.jpg").write_bytes(archive.getvalue())
+    (folder / "a.jpg").write_bytes(jpeg(picture(0)))
+    unspeakable = os.fsencode(folder) + b"/caf\xe9.jpg"
+    Path(os.fsdecode(unspeakable)).write_bytes(jpeg(picture(1)))
+    missing = tmp_path / "missing.jpg"
+    for url in ([], ["--url", service.url]):
+        where = results.with_name(f"{len(url)}.jsonl")
+        data = service.service.settings.data
+        done = attribution("batch", folder, missing, "--out", where, "--data", data, *url)
+        assert done.code == 1, done.err
+        assert str(missing) in done.err
+        rows = {row["path"]: row for row in lines(where)}
+        assert len(rows) == len(lines(where)) == 3
+        assert rows[str(folder / "b.jpg")]["problem"]["type"] == "/problems/unsupported-image"
+        assert "attribution" in rows[str(folder / "a.jpg")]
+        assert "attribution" in rows[os.fsdecode(unspeakable)]
+        again = attribution("batch", folder, "--out", where, "--data", data, *url)
+        assert again.code == 1
+        assert len(lines(where)) == 3
+
+
+def test_an_archive_alone_is_no_answer_about_what_is_in_it(attribution, service, tmp_path, results):
+    with zipfile.ZipFile(tmp_path / "only.jpg", "w") as file:
+        for seed in range(2):
+            file.writestr(f"{seed}.jpg", jpeg(picture(seed)))
+    done = attribution("batch", tmp_path / "only.jpg", "--out", results, "--url", service.url)
+    assert done.code == 1
+    [row] = lines(results)
+    assert row["problem"]["type"] == "/problems/unsupported-image"
+
+
+def test_a_lot_that_is_too_large_goes_again_in_halves(
+    attribution, encoder, tmp_path, many, results, monkeypatch
+):
+    monkeypatch.setattr("app.cli.batch.remote._POLL_SECONDS", 0.01)
+    settings = Settings(data=tmp_path / "small", max_job_images=2)
+    with serving(settings, encoder) as running:
+        done = attribution("batch", many, "--out", results, "--url", running.url)
+    assert done.code == 0, done.err
+    assert len({row["path"] for row in lines(results)}) == len(lines(results)) == 9
+
+
+def test_an_image_that_no_request_can_hold_has_its_line(attribution, service, many, results):
+    (many / "4.jpg").write_bytes(b"\xff\xd8\xff")
+    with (many / "4.jpg").open("r+b") as file:
+        file.truncate(300_000_000)  # of which the disk holds three bytes
+    done = attribution("batch", many, "--out", results, "--url", service.url)
+    assert done.code == 1
+    rows = {row["path"]: row for row in lines(results)}
+    assert len(rows) == 9
+    assert rows[str(many / "4.jpg")]["problem"]["type"] == "/problems/image-too-large"
+
+
+def test_a_job_of_another_service_is_not_asked_for(service, encoder):
+    request = httpx.Request("POST", f"{service.url}/v1/jobs")
+    with connect(service.url, "attr_not_a_real_key") as client:
+        elsewhere = httpx.Response(
+            202, headers={"Location": "http://example.org/v1/jobs/job_1"}, request=request
+        )
+        with pytest.raises(RemoteFailed, match="another service"):
+            remote._own(client, elsewhere)
+        here = httpx.Response(202, headers={"Location": "/v1/jobs/job_1"}, request=request)
+        assert remote._own(client, here) == f"{service.url}/v1/jobs/job_1"

@@ -3,6 +3,8 @@
 import pytest
 from PIL import Image
 
+from attribution.catalog import Catalog
+
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
 
 
@@ -45,6 +47,7 @@ def test_json_has_the_regions(explain, tmp_path, held):
 
 
 def test_an_empty_catalog_still_has_a_picture(attribution, held, tmp_path):
+    Catalog.open(tmp_path / "empty").close()
     done = attribution(
         "explain", held.parent / "000.jpg", "--data", tmp_path / "empty",
         "--out", tmp_path / "where.png", "--json",

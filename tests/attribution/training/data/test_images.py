@@ -46,3 +46,16 @@ def test_a_damaged_tar_file_is_named(folder):
     (folder / "deep" / "shard.tar").write_bytes(b"no archive")
     with pytest.raises(NoImages, match=r"shard\.tar is no tar file, or damaged"):
         list(members(folder))
+
+
+def broken(path):
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+def test_one_file_that_cannot_be_read_ends_no_training(folder, monkeypatch, caplog):
+    read = Path.read_bytes
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path: broken(path) if path.name == "a.png" else read(path)
+    )
+    assert read_images([folder], side=8).names == ("b.png",)
+    assert "deep/a.png left out: Permission denied" in caplog.text
