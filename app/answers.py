@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import islice
@@ -11,11 +12,13 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from app.inference.batcher import Priority
 from app.inference.embedder import Embedded
+from app.inference.searches import Searched, Searches
 from app.inference.timings import Timings
 from app.telemetry.metrics import Metrics
 from attribution.answer import Attribution, better_of
-from attribution.attributor import Attributor
+from attribution.attributor import Attributor, Terms
 from attribution.explanation import Explanation
 from attribution.explanation.pictures import heat_picture, png, region_picture
 from models.images.decoding import DecodedImage
@@ -42,6 +45,11 @@ class Question:
     min_generation: int = 0
     reach: frozenset[str] | None = None
     explain: bool = False
+
+    @property
+    def terms(self) -> Terms:
+        """What of it decides the answer: images with the same are searched for together."""
+        return Terms(self.top_k, self.collections, self.alpha)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +116,29 @@ KeptAnswer = Answer[QueryImage]
 """One that is read from where it was kept."""
 
 
-def ask(
-    attributor: Attributor,
-    embedded: Sequence[Embedded],
+def begin_asking(
+    searches: Searches[Terms, Attribution],
+    embedded: Embedded,
     question: Question,
-    metrics: Metrics | None = None,
+    *,
+    priority: Priority = "interactive",
+) -> Future[Searched[Attribution]]:
+    """Queue one image for a search together with whatever else waits; see `Searches.submit`."""
+    return searches.submit(question.terms, np.stack(embedded.looks), priority=priority)
+
+
+def answered(embedded: Embedded, searched: Searched[Attribution], metrics: Metrics) -> FreshAnswer:
+    """What came of `begin_asking`, the better answer of all looks; the decision is counted."""
+    attribution = reduce(better_of, searched.found)
+    metrics.decided(attribution.decision)
+    timings = embedded.timings.searched(searched.search_seconds, waited=searched.queue_seconds)
+    return Answer(embedded.decoded, attribution, timings)
+
+
+def ask(
+    attributor: Attributor, embedded: Sequence[Embedded], question: Question
 ) -> list[FreshAnswer]:
-    """Search for some images together; how long it took and what was decided is measured.
+    """Search for some images together, here and now.
 
     A picture that a query frames is searched for as well, and the better answer of the two counts.
 
@@ -124,20 +148,10 @@ def ask(
     if not embedded:
         return []
     started = time.perf_counter()
-    found = iter(
-        attributor.attribute(
-            np.stack([row for item in embedded for row in item.looks]),
-            top_k=question.top_k,
-            collections=question.collections,
-            alpha=question.alpha,
-        )
-    )
+    rows = np.stack([row for item in embedded for row in item.looks])
+    found = iter(attributor.answer(question.terms, rows))
     attributions = [reduce(better_of, islice(found, len(item.looks))) for item in embedded]
     seconds = time.perf_counter() - started
-    if metrics is not None:
-        metrics.stage("search", seconds)
-        for attribution in attributions:
-            metrics.decided(attribution.decision)
     return [
         Answer(item.decoded, attribution, item.timings.searched(seconds))
         for item, attribution in zip(embedded, attributions, strict=True)
