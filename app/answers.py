@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+import numpy as np
+
+from app.inference.batcher import Priority
 from app.inference.embedder import Embedded
+from app.inference.searches import Searched, Searches
 from app.inference.timings import Timings
 from app.telemetry.metrics import Metrics
 from attribution.answer import Attribution
-from attribution.attributor import Attributor
+from attribution.attributor import Attributor, Terms
 from attribution.explanation import Explanation
 from attribution.explanation.pictures import heat_picture, png, region_picture
-from attribution.looks import attribute_looks
+from attribution.looks import attribute_looks, best_look
 from models.images.decoding import DecodedImage
 from models.images.notes import Note
 
@@ -39,6 +44,11 @@ class Question:
     min_generation: int = 0
     reach: frozenset[str] | None = None
     explain: bool = False
+
+    @property
+    def terms(self) -> Terms:
+        """What of it decides the answer: images with the same are searched for together."""
+        return Terms(self.top_k, self.collections, self.alpha)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +115,29 @@ KeptAnswer = Answer[QueryImage]
 """One that is read from where it was kept."""
 
 
-def ask(
-    attributor: Attributor,
-    embedded: Sequence[Embedded],
+def begin_asking(
+    searches: Searches[Terms, Attribution],
+    embedded: Embedded,
     question: Question,
-    metrics: Metrics | None = None,
+    *,
+    priority: Priority = "interactive",
+) -> Future[Searched[Attribution]]:
+    """Queue one image for a search together with whatever else waits; see `Searches.submit`."""
+    return searches.submit(question.terms, np.stack(embedded.looks), priority=priority)
+
+
+def answered(embedded: Embedded, searched: Searched[Attribution], metrics: Metrics) -> FreshAnswer:
+    """What came of `begin_asking`, the better answer of all looks; the decision is counted."""
+    attribution = best_look(searched.found)
+    metrics.decided(attribution.decision)
+    timings = embedded.timings.searched(searched.search_seconds, waited=searched.queue_seconds)
+    return Answer(embedded.decoded, attribution, timings)
+
+
+def ask(
+    attributor: Attributor, embedded: Sequence[Embedded], question: Question
 ) -> list[FreshAnswer]:
-    """Search for some images together; how long it took and what was decided is measured.
+    """Search for some images together, here and now.
 
     A picture that a query frames is searched for as well, and the better answer of the two counts.
 
@@ -121,18 +147,9 @@ def ask(
     if not embedded:
         return []
     started = time.perf_counter()
-    attributions = attribute_looks(
-        attributor,
-        [item.looks for item in embedded],
-        top_k=question.top_k,
-        collections=question.collections,
-        alpha=question.alpha,
-    )
+    looks = [item.looks for item in embedded]
+    attributions = attribute_looks(attributor, looks, question.terms)
     seconds = time.perf_counter() - started
-    if metrics is not None:
-        metrics.stage("search", seconds)
-        for attribution in attributions:
-            metrics.decided(attribution.decision)
     return [
         Answer(item.decoded, attribution, item.timings.searched(seconds))
         for item, attribution in zip(embedded, attributions, strict=True)

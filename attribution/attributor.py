@@ -33,6 +33,15 @@ _DEPTH = LARGEST_TOP_K + 28
 Divided = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What besides the query decides an answer; see `Attributor.attribute`."""
+
+    top_k: int = DEFAULT_TOP_K
+    collections: frozenset[str] | None = None
+    alpha: float = DEFAULT_ALPHA
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
     """Candidates of n queries, best first, -1 and -inf where there are fewer than k.
@@ -117,6 +126,16 @@ class Attributor:
             self._answer(ranking, sources, row, divided[row], state, top_k=top_k, alpha=alpha)
             for row in range(len(embeddings))
         ]
+
+    def answer(self, terms: Terms, embeddings: Rows) -> list[Attribution]:
+        """Answer each query; see `attribute`."""
+        return self.attribute(
+            embeddings, top_k=terms.top_k, collections=terms.collections, alpha=terms.alpha
+        )
+
+    def at_hand(self, terms: Terms) -> bool:
+        """Whether an answer waits for nothing: the null of the searched set is there."""
+        return terms.collections is None and self.calibration.state().state != "building"
 
     def rank(
         self,

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from attribution.answer import Attribution, decision_of
-from attribution.attributor import Attributor
+from attribution.attributor import Attributor, Terms
 from attribution.retrieval.fusion import Rows
 from models.heads.affine import Domain
 from models.images.borders import cut_out
@@ -40,21 +40,14 @@ def framed(image: Image.Image) -> tuple[Image.Image, ...]:
 
 
 def attribute_looks(
-    attributor: Attributor,
-    looks: Sequence[Sequence[Rows]],
-    *,
-    top_k: int,
-    collections: frozenset[str] | None,
-    alpha: float,
+    attributor: Attributor, looks: Sequence[Sequence[Rows]], terms: Terms
 ) -> list[Attribution]:
     """Answer each query by its looks, all searched together; the better answer of two counts.
 
     Args:
         attributor: asked.
         looks: for each query the `(query_dimension,)` row of each of its looks.
-        top_k: sources listed.
-        collections: searched set; None for all.
-        alpha: largest rate of false attribution to accept.
+        terms: what besides decides the answers.
 
     Raises:
         ValueError: as `Attributor.attribute`.
@@ -62,9 +55,13 @@ def attribute_looks(
     """
     if not looks:
         return []
-    rows = np.stack([row for each in looks for row in each])
-    found = iter(attributor.attribute(rows, top_k=top_k, collections=collections, alpha=alpha))
-    return [reduce(better_of, islice(found, len(each))) for each in looks]
+    found = iter(attributor.answer(terms, np.stack([row for each in looks for row in each])))
+    return [best_look(tuple(islice(found, len(each)))) for each in looks]
+
+
+def best_look(answers: Sequence[Attribution]) -> Attribution:
+    """The answer of one look at a query or of two."""
+    return reduce(better_of, answers)
 
 
 def better_of(first: Attribution, second: Attribution) -> Attribution:

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from app.encoders.gallery import gallery_of
 from app.encoders.load import Vision
 from app.inference.embedder import Embedder
+from app.inference.searches import Searches
 from app.settings import Settings
-from attribution.attributor import Attributor
+from attribution.answer import Attribution
+from attribution.attributor import Attributor, Terms
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog
 from attribution.index import EmbeddedIndex, Follower
@@ -34,6 +36,7 @@ class Serving:
     calibration: Calibration
     calibrating: threading.Thread
     attributor: Attributor
+    searches: Searches[Terms, Attribution]
     follower: Follower
 
     @property
@@ -47,7 +50,8 @@ class Serving:
         return self.encoder.model_id
 
     def stop(self) -> None:
-        """End following and calibrating. The embedder stays, which may work for others."""
+        """End searching, following and calibrating. The embedder stays: it may work for others."""
+        self.searches.close()
         self.calibrating.join()
         self.follower.stop()
 
@@ -84,6 +88,7 @@ def begin_serving(
         calibration=gallery.calibration,
         calibrating=_in_background(gallery.calibration.ensure),
         attributor=gallery.attributor,
+        searches=embedder.searches(gallery.attributor.answer, gallery.attributor.at_hand),
         follower=follower,
     )
 

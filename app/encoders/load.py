@@ -12,6 +12,7 @@ from attribution.catalog import Catalog, CatalogError, CatalogMissing, Registere
 from models.background import Background
 from models.encoder import Encoder
 from models.loading import encoder_folder, load_encoder
+from models.processor import size_pools
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ def load_registered(settings: Settings, encoder: RegisteredEncoder) -> Vision:
 
 def load_vision(settings: Settings) -> Vision:
     """The encoder that the settings name; the background that ships with it, and what was added."""
+    size_pools(settings.inference_threads)
     encoder = load_encoder(
         settings.encoder, weights=settings.encoder_weights, device=settings.device
     )

@@ -22,6 +22,7 @@ from app.encoders.live import Live, Serving, begin_serving
 from app.encoders.load import EncoderUnavailable, Vision, load_registered, settings_for
 from app.inference.activities import Activities
 from app.inference.embedder import Embedder
+from app.inference.turns import Turns
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from attribution.calibration import background_id
@@ -82,7 +83,7 @@ class Switch:
     ) -> None:
         """Begin to serve with this encoder; `start` begins to look for another."""
         self._settings, self._catalog = settings, catalog
-        self._metrics, self._activities = metrics, activities
+        self._metrics, self._activities, self._turns = metrics, activities, Turns()
         embedder = self._begin_embedding(vision.encoder)
         try:
             self._live = Live(self._begin_serving(embedder, vision.background))
@@ -196,7 +197,7 @@ class Switch:
         return self._begin_embedding(loaded.encoder)
 
     def _begin_embedding(self, encoder: Encoder) -> Embedder:
-        return Embedder(encoder, self._settings, self._metrics, self._activities)
+        return Embedder(encoder, self._settings, self._metrics, self._activities, self._turns)
 
     def _begin_serving(self, embedder: Embedder, background: Background | None) -> Serving:
         return begin_serving(self._settings, self._catalog, embedder, background)

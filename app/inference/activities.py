@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-Work = Literal["decode", "encode"]
+Work = Literal["decode", "encode", "search"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 One thread runs the encoder. When it is free it takes whatever waits, up to a limit, and starts at
 once: there is no timer, so a lone request waits for nothing and load makes its own batches.
 Embeddings go before the patch maps of explanations, and images of jobs have their turn when nothing
-interactive waits, few at a time.
+interactive waits, few at a time. Passes and searches take turns (`turns`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from app.inference.activities import Activities
 from app.inference.forward_pass import Embeds, ForwardPass, InferenceError
+from app.inference.turns import Turn, Turns
 from app.telemetry.watcher import Watcher
 from models.heads.affine import Domain
 
@@ -61,6 +62,7 @@ class _Waiting:
 class _Queue:
     waiting: deque[_Waiting]
     max_batch: int
+    turn: Turn
 
     def take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -87,13 +89,15 @@ class Batcher:
         max_job_batch: int = 1,
         watcher: Watcher | None = None,
         activities: Activities | None = None,
+        turns: Turns | None = None,
     ) -> None:
+        self._turns = turns or Turns()
         self._passes = ForwardPass(encoder, activities or Activities())
         self._watcher = watcher
-        self._interactive = _Queue(deque(), max_batch)
-        self._maps = _Queue(deque(), max_batch)
+        self._interactive = _Queue(deque(), max_batch, Turn.ENCODE)
+        self._maps = _Queue(deque(), max_batch, Turn.MAPS)
         # An interactive image waits for the pass under way: passes of jobs are kept short.
-        self._jobs = _Queue(deque(), max_job_batch)
+        self._jobs = _Queue(deque(), max_job_batch, Turn.JOB_ENCODE)
         self._queues = (self._interactive, self._maps, self._jobs)  # in the order of their turns
         self._changed = threading.Condition()
         self._closed = False
@@ -156,27 +160,39 @@ class Batcher:
         return item.result
 
     def _work(self) -> None:
-        while (batch := self._take()) is not None:
-            # Claiming a future fails when its request has gone away: that work is dropped.
-            claimed = [item for item in batch if item.result.set_running_or_notify_cancel()]
-            if claimed:
-                self._run(claimed)
-            elif self.failing:
-                self._passes.check()
+        while (turn := self._wait()) is not None:
+            with self._turns.take(turn):
+                # Taken only now: what came while others had their turn joins.
+                batch = self._take()
+                # Claiming a future fails when its request has gone away: that work is dropped.
+                claimed = [item for item in batch if item.result.set_running_or_notify_cancel()]
+                if claimed:
+                    self._run(claimed)
+                elif self.failing:
+                    self._passes.check()
 
-    def _take(self) -> list[_Waiting] | None:
-        """Wait for work; the longest-waiting items that fit one batch. None once closed.
+    def _wait(self) -> Turn | None:
+        """Wait for work, and say at whose turn it is done. None once closed.
 
-        Empty when it is time to look whether a failing encoder works again: a service that is not
+        Also when it is time to look whether a failing encoder works again: a service that is not
         ready is sent no image that could show it.
         """
         with self._changed:
-            while not (queue := next((each for each in self._queues if each.waiting), None)):
+            while not (queue := self._first()):
                 if self._closed:
                     return None
                 if not self._changed.wait(_CHECK_SECONDS if self.failing else None):
-                    return []
-            return queue.take()
+                    return Turn.JOB_ENCODE
+            return queue.turn
+
+    def _take(self) -> list[_Waiting]:
+        """The longest-waiting items that fit one batch."""
+        with self._changed:
+            queue = self._first()
+            return [] if queue is None else queue.take()
+
+    def _first(self) -> _Queue | None:
+        return next((queue for queue in self._queues if queue.waiting), None)
 
     def _run(self, batch: Sequence[_Waiting]) -> None:
         started = time.perf_counter()

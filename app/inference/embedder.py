@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,7 +16,9 @@ from PIL import Image
 from app.inference.activities import Activities
 from app.inference.batcher import Batcher, Encoded
 from app.inference.forward_pass import InferenceError
+from app.inference.searches import Asked, Found, Searches
 from app.inference.timings import Timings
+from app.inference.turns import Turns
 from app.inference.upload import Upload, decoding_limits
 from app.settings import Settings
 from app.telemetry.watcher import Watcher
@@ -67,9 +69,16 @@ class Embedder:
     """Decodes few images at a time, which bounds the pixels in memory, and encodes in batches."""
 
     def __init__(
-        self, encoder: Encoder, settings: Settings, watcher: Watcher, activities: Activities
+        self,
+        encoder: Encoder,
+        settings: Settings,
+        watcher: Watcher,
+        activities: Activities,
+        turns: Turns | None = None,
     ) -> None:
         self.encoder = encoder
+        self._settings = settings
+        self._turns = turns or Turns()
         self.limits = decoding_limits(settings)
         self._activities = activities
         self._watcher = watcher
@@ -82,6 +91,23 @@ class Embedder:
             max_job_batch=settings.max_job_batch,
             watcher=watcher,
             activities=activities,
+            turns=self._turns,
+        )
+
+    def searches(
+        self,
+        search: Callable[[Asked, NDArray[np.float32]], Sequence[Found]],
+        at_hand: Callable[[Asked], bool],
+    ) -> Searches[Asked, Found]:
+        """Joined searches, which take turns with the forward passes here; see `Searches`."""
+        return Searches(
+            search,
+            at_hand,
+            turns=self._turns,
+            activities=self._activities,
+            watcher=self._watcher,
+            most=self._settings.max_inference_batch,
+            most_of_jobs=self._settings.max_job_batch,
         )
 
     @property

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
-from app.answers import FreshAnswer, Question, ask
+from app.answers import FreshAnswer, Question, answered, begin_asking
 from app.encoders.live import Live
 from app.inference.embedder import Begun, Embedded, Embedder
+from app.inference.searches import Searches
 from app.inference.upload import Upload
-from app.jobs.results import answered, failed
+from app.jobs.results import answered as answer_record
+from app.jobs.results import failed
 from app.problems.problem import Problem
 from app.telemetry.metrics import Metrics
-from attribution.attributor import Attributor
+from attribution.answer import Attribution
+from attribution.attributor import Terms
 from attribution.calibration import AlphaTooSmall
 from attribution.catalog import Claimed, Ended, Job, JobItem, Jobs
 from models.images.errors import ImageError
@@ -67,21 +70,25 @@ def answer_live(
     """Answer a claim by what serves when it begins, which is held until the last item has ended."""
     held = live()
     serving = held.serving
-    answerer = JobAnswerer(jobs, serving.embedder, serving.attributor, metrics)
+    answerer = JobAnswerer(jobs, serving.embedder, serving.searches, metrics)
     outcome = answerer.answer(claimed, stopping)
     del held  # only now may it be closed
     return outcome
 
 
 class JobAnswerer:
-    """From claimed items to results. Encoding gives way to interactive requests."""
+    """From claimed items to results. Encoding and searching give way to interactive requests."""
 
     def __init__(
-        self, jobs: Jobs, embedder: Embedder, attributor: Attributor, metrics: Metrics
+        self,
+        jobs: Jobs,
+        embedder: Embedder,
+        searches: Searches[Terms, Attribution],
+        metrics: Metrics,
     ) -> None:
         self._jobs = jobs
         self._embedder = embedder
-        self._attributor = attributor
+        self._searches = searches
         self._metrics = metrics
 
     def answer(self, claimed: Claimed, stopping: Event) -> Outcome:
@@ -98,7 +105,8 @@ class JobAnswerer:
                 outcome.given_back += [item.position for item in items]
                 return outcome
             outcome.ended += [
-                answered(item.position, answer) for item, answer in zip(items, answers, strict=True)
+                answer_record(item.position, answer)
+                for item, answer in zip(items, answers, strict=True)
             ]
         return outcome
 
@@ -145,7 +153,9 @@ class JobAnswerer:
     ) -> list[FreshAnswer] | None:
         """One answer for each row; None when the service stops before they can be decided."""
         for attempt in range(1, _CALIBRATION_TRIES + 1):
-            answers = ask(self._attributor, rows, question, self._metrics)
+            answers = self._search(rows, question, stopping)
+            if answers is None:
+                return None
             undecided = any(each.attribution.calibration.state == "building" for each in answers)
             if not undecided or attempt == _CALIBRATION_TRIES:
                 return answers
@@ -153,15 +163,27 @@ class JobAnswerer:
                 return None
         raise AssertionError("the loop returns or raises")
 
+    def _search(
+        self, rows: Sequence[Embedded], question: Question, stopping: Event
+    ) -> list[FreshAnswer] | None:
+        searches = [begin_asking(self._searches, row, question, priority="job") for row in rows]
+        _wait(searches, stopping)
+        if any(search.cancelled() for search in searches):
+            return None
+        return [
+            answered(row, search.result(), self._metrics)
+            for row, search in zip(rows, searches, strict=True)
+        ]
 
-def _wait(encodings: Sequence[Any], stopping: Event) -> None:
-    """Until all have ended; when the service stops, those that have not begun are called off."""
-    waiting = set(encodings)
+
+def _wait(work: Sequence[Future[Any]], stopping: Event) -> None:
+    """Until all has ended; when the service stops, what has not begun is called off."""
+    waiting = set(work)
     while waiting:
         _, waiting = wait(waiting, timeout=_POLL_SECONDS)
         if stopping.is_set():
-            for encoding in waiting:
-                encoding.cancel()
+            for each in waiting:
+                each.cancel()
 
 
 @contextmanager

@@ -197,11 +197,12 @@ class Query(BaseModel):
 
 
 class Timings(BaseModel):
-    """Milliseconds of each stage; in a batch, `search` and `total` are those of all its images."""
+    """Milliseconds of each stage, those of all images that shared it; two of them are waiting."""
 
     decode: float
-    queue: float
+    queue: float = Field(description="Waiting for the encoder.")
     encode: float
+    search_queue: float = Field(default=0.0, description="Waiting for the search.")
     search: float
     explain: float | None = Field(default=None, description="null unless asked for.")
     total: float

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
 from app.access.caller import Caller
-from app.answers import Explained, FreshAnswer, Question, ask
+from app.answers import Explained, FreshAnswer, Question, answered, begin_asking
 from app.inference.batcher import BatcherClosedError
 from app.inference.embedder import Embedded
 from app.inference.forward_pass import InferenceError
@@ -78,17 +78,22 @@ async def _search(
 ) -> list[FreshAnswer]:
     if not embedded:
         return []
-    # Threads of their own: a request that has waited long enough leaves its search behind, and
-    # what is left behind must not take the threads that everything else runs in.
-    answers = await asyncio.get_running_loop().run_in_executor(
-        service.searching, ask, service.serving.attributor, embedded, question, service.metrics
-    )
+    searches = [begin_asking(service.serving.searches, each, question) for each in embedded]
+    try:
+        found = await asyncio.gather(*map(asyncio.wrap_future, searches))
+    finally:
+        for search in searches:  # one failed or nobody waits any more: drop what has not begun
+            search.cancel()
+    answers = [
+        answered(item, each, service.metrics) for item, each in zip(embedded, found, strict=True)
+    ]
     if question.reach is None:
         return answers
-    # The same of all of them: they were searched for together.
-    generation = answers[0].attribution.index_generation
-    seen = await run_in_threadpool(service.numbering.shown, generation, question.reach)
-    return [found.seen_as(seen) for found in answers]
+    seen = {
+        generation: await run_in_threadpool(service.numbering.shown, generation, question.reach)
+        for generation in {each.attribution.index_generation for each in answers}
+    }
+    return [each.seen_as(seen[each.attribution.index_generation]) for each in answers]
 
 
 async def _explained(service: Service, found: FreshAnswer) -> FreshAnswer | Exception:

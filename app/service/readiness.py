@@ -16,7 +16,10 @@ def require_ready(service: Service) -> None:
     serving = service.serving
     for broken, reason in (
         (not serving.embedder.alive, "The inference thread does not run."),
-        (service.watchdog.hung is not None, "The encoder or a decoder does not come back."),
+        (
+            service.watchdog.hung is not None,
+            "The encoder, a decoder or a search does not come back.",
+        ),
         (serving.embedder.failing, "The encoder fails on every image."),
         (not service.worker.alive, "The thread that works on jobs does not run."),
         (service.worker.failing, "Work on jobs fails again and again."),

@@ -12,7 +12,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, cast
 
-import torch
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -38,11 +37,9 @@ from app.telemetry.metrics import Metrics
 from attribution.catalog import Catalog
 from attribution.folder_lock import HeldFolder, Listening, folder_lock
 from attribution.maintenance import remove_leftovers
+from models.processor import size_pools
 
 logger = logging.getLogger(__name__)
-
-# Threads that search for requests: one that takes too long is not waited for, and not replaced.
-_SEARCHES = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +57,6 @@ class Service:
     live: Callable[[], Live]
     looking: CapacityLimiter
     watchdog: Watchdog
-    searching: ThreadPoolExecutor
     snapshots: SnapshotSaver
     compactor: Compactor
     storage: Storage
@@ -147,8 +143,7 @@ def open_service(
         Unguarded: other machines could reach it, and there are no keys.
     """
     metrics = metrics or Metrics()
-    if settings.inference_threads:
-        torch.set_num_threads(settings.inference_threads)
+    size_pools(settings.inference_threads)
     with ExitStack() as stack:
         folder = stack.enter_context(folder_lock(settings.data, "a service"))
         remove_leftovers(settings.data)
@@ -183,7 +178,6 @@ def open_service(
         )
         compactor.start()
         stack.callback(compactor.close)
-        searching = stack.enter_context(ThreadPoolExecutor(_SEARCHES, "searching"))
         worker = JobWorker(
             catalog.jobs,
             partial(answer_live, catalog.jobs, switch.live, metrics),
@@ -202,7 +196,6 @@ def open_service(
             live=switch.live,
             looking=CapacityLimiter(1),
             watchdog=watchdog,
-            searching=searching,
             snapshots=snapshots,
             compactor=compactor,
             storage=Storage(catalog, snapshots, compactor, settings.data),

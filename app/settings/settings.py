@@ -58,7 +58,8 @@ class Settings(Limits):
         default=0,
         ge=0,
         le=1024,
-        description="CPU threads of one forward pass; 0 leaves PyTorch's default.",
+        description="CPU threads that compute, of PyTorch, BLAS and FAISS alike; 0: as many as the "
+        "cores that affinity and container quotas leave.",
     )
     decoding_threads: int = Field(
         default=2, ge=1, le=64, description="Images that are decoded at the same time."

@@ -34,7 +34,7 @@ class Metrics(Watcher):
         )
         self._stages = Histogram(
             "attribution_stage_duration_seconds",
-            "Stages of an image's trip: decode, queue, encode; and search, once a request.",
+            "Stages of an image's trip: decode, queue, encode, search_queue, search.",
             ("stage",),
             buckets=_STAGE_SECONDS,
             registry=self._registry,
@@ -42,6 +42,12 @@ class Metrics(Watcher):
         self._batches = Histogram(
             "attribution_batch_size",
             "Images in a forward pass of the encoder.",
+            buckets=_BATCHES,
+            registry=self._registry,
+        )
+        self._searches = Histogram(
+            "attribution_search_size",
+            "Images that are searched for together.",
             buckets=_BATCHES,
             registry=self._registry,
         )
@@ -84,6 +90,10 @@ class Metrics(Watcher):
     def forward_pass(self, images: int) -> None:
         """The encoder has run on so many images."""
         self._batches.observe(images)
+
+    def search(self, images: int) -> None:
+        """So many images have been searched for together."""
+        self._searches.observe(images)
 
     def decided(self, decision: str | None) -> None:
         """An answer was given."""

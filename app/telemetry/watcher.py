@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-Stage = Literal["decode", "queue", "encode", "search"]
+Stage = Literal["decode", "queue", "encode", "search_queue", "search"]
 
 
 class Watcher(Protocol):
@@ -15,6 +15,9 @@ class Watcher(Protocol):
 
     def forward_pass(self, images: int) -> None:
         """The encoder has run on so many images."""
+
+    def search(self, images: int) -> None:
+        """So many images have been searched for together."""
 
     def job_images(self, *, answered: int, failed: int, retried: int) -> None:
         """Images of jobs have ended, or will be tried again."""

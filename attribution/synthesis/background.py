@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -23,6 +22,7 @@ from attribution.synthesis.laundering import launder
 from attribution.synthesis.patches import from_one
 from models.background import GENERATED, LAUNDERED, PHOTO, Background, thumbnail
 from models.encoder import Encoder
+from models.processor import size_pools
 
 GENERATED_SIDE = 112
 """Long side of what is generated; a little more, and it would take several times as long."""
@@ -156,7 +156,5 @@ def making(workers: int) -> Iterator[Callable[[Sequence[Planned]], list[Image.Im
         yield lambda items: [made(item) for item in items]
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, context, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=size_pools, initargs=(1,)) as pool:
         yield lambda items: list(pool.map(made, items))

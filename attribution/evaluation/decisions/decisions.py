@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, starmap
 
 from attribution.answer import Attribution
-from attribution.attributor import Attributor
+from attribution.attributor import Attributor, Terms
 from attribution.calibration import AlphaTooSmall
 from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark, Case
 from attribution.evaluation.benchmark.treatments import treated_queries
@@ -114,11 +114,10 @@ def _answers(
     collections: frozenset[str] | None,
     steps: Steps,
 ) -> Iterator[Attribution]:
+    terms = Terms(LISTED, collections, max(ALPHAS))
     for start in range(0, len(looks), _BATCH):
         block = looks[start : start + _BATCH]
-        yield from attribute_looks(
-            attributor, block, top_k=LISTED, collections=collections, alpha=max(ALPHAS)
-        )
+        yield from attribute_looks(attributor, block, terms)
         steps.add(len(block))
 
 

@@ -49,7 +49,7 @@ def test_a_variation_is_attributed_to_its_source(shared, gallery):
     shares = sum(source["share"] for source in answer["sources"])
     assert shares + answer["other_share"] + answer["unattributed_share"] == pytest.approx(1)
     assert answer["index_generation"] == shared.service.catalog.generation()
-    stages = {"decode", "queue", "encode", "search", "explain", "total"}
+    stages = {"decode", "queue", "encode", "search_queue", "search", "explain", "total"}
     assert set(answer["timings_ms"]) == stages
     thumbnail = shared.client.get(first["thumbnail_url"])
     assert thumbnail.headers["content-type"] == "image/jpeg"

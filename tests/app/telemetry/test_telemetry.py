@@ -65,7 +65,8 @@ def test_what_happens_is_counted(running):
     stages = "attribution_stage_duration_seconds_count"
     assert grown(stages, stage="encode") == grown(stages, stage="queue") == 4
     assert grown(stages, stage="decode") == 4
-    assert grown(stages, stage="search") == 2
+    assert grown(stages, stage="search") == grown(stages, stage="search_queue") == 2
+    assert grown("attribution_search_size_sum") == 2
     assert grown("attribution_batch_size_sum") == 4
     decisions = [
         grown("attribution_decisions_total", decision=decision)
