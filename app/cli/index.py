@@ -9,11 +9,11 @@ import typer
 
 from app.cli import options
 from app.cli.console import facts, show, warn
+from app.encoders.gallery import gallery_of
+from app.encoders.gallery import save as save_gallery
+from app.encoders.load import load_vision
 from attribution.catalog import Catalog
 from attribution.catalog.presence import require
-from attribution.index import open_index, rebuild, save_snapshot
-from attribution.maintenance import folder_lock
-from models.loading import load_encoder
 
 
 def index_command(
@@ -33,21 +33,16 @@ def index_command(
     """Show what the index holds: kind, vectors, generation and measured recall."""
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     require(settings.data, settings.database_url)
-    loaded = load_encoder(
-        settings.encoder, weights=settings.encoder_weights, device=settings.device
-    )
+    vision = load_vision(settings)
     with Catalog.existing(settings.data, url=settings.database_url) as catalog:
-        index = (
-            rebuild(catalog, loaded) if build else open_index(catalog, loaded, settings.snapshots)
-        )
-        stats = index.stats()
-        other = sorted(set(catalog.models()) - {loaded.model_id})
-    if save:
-        with folder_lock(settings.data, "a command that saves the index"):
-            save_snapshot(index, settings.snapshots)
+        gallery = gallery_of(settings, catalog, vision, anew=build)
+        if save:
+            save_gallery(settings, gallery)
+        stats = gallery.index.stats()
+        other = sorted(set(catalog.models()) - {stats.model_id})
     if other and not stats.vectors:
         warn(
-            f"The catalog holds embeddings of {', '.join(other)}, none of {loaded.model_id}: "
+            f"The catalog holds embeddings of {', '.join(other)}, none of {stats.model_id}: "
             "choose that encoder with --encoder, or ingest again with this one."
         )
     named = asdict(stats)

@@ -25,6 +25,7 @@ from attribution.index import (
     SnapshotRefused,
     load_companion,
     open_index,
+    rebuild,
     save_snapshot,
 )
 from attribution.retrieval.fusion import fusion_of
@@ -69,12 +70,21 @@ def open_gallery(settings: Settings, vision: Vision) -> Iterator[Gallery]:
         keep(settings, gallery)
 
 
-def gallery_of(settings: Settings, catalog: Catalog, vision: Vision) -> Gallery:
-    """What an open catalog holds, as this encoder sees it; others may be open beside it."""
+def gallery_of(
+    settings: Settings, catalog: Catalog, vision: Vision, *, anew: bool = False
+) -> Gallery:
+    """What an open catalog holds, as this encoder sees it; others may be open beside it.
+
+    Args:
+        settings: where snapshots are.
+        catalog: whose sources.
+        vision: encoder and background.
+        anew: build everything from the catalog, whatever is saved.
+    """
     encoder = vision.encoder
     # Before the index: so the index cannot be behind it.
-    kept = _kept(settings, catalog, vision)
-    index = open_index(catalog, encoder, settings.snapshots)
+    kept = None if anew else _kept(settings, catalog, vision)
+    index = rebuild(catalog, encoder) if anew else open_index(catalog, encoder, settings.snapshots)
     calibration = Calibration(index, fusion_of(encoder), vision.background, catalog)
     calibration.resume(kept)
     shares = NewestShares(catalog, encoder.model_id, default_shares(encoder.card))
@@ -83,24 +93,32 @@ def gallery_of(settings: Settings, catalog: Catalog, vision: Vision) -> Gallery:
 
 
 def keep(settings: Settings, gallery: Gallery) -> None:
-    """Save index and null for the next start, if it would save time and nobody holds the folder.
+    """Save index and null for the next start, if it would save time and nobody holds the folder."""
+    try:
+        if gallery.calibration.worth_keeping and settings.data.stat().st_uid == os.geteuid():
+            save(settings, gallery)
+    except (FolderInUse, CatalogError, OSError) as error:
+        logger.info("index and null were not saved for the next start: %s", error)
+
+
+def save(settings: Settings, gallery: Gallery) -> None:
+    """Save index and null.
 
     The catalog is caught up with while the folder is held: what is erased meanwhile waits, and
     what was erased before is not written again.
+
+    Raises:
+        FolderInUse: a service runs on the folder.
+        CatalogError, OSError: the catalog cannot be read, or the snapshot not written.
     """
     index, calibration, catalog = gallery.index, gallery.calibration, gallery.catalog
-    try:
-        if not calibration.worth_keeping or settings.data.stat().st_uid != os.geteuid():
-            return
-        with folder_lock(settings.data, "a command that saves the index", brief=True):
-            follower = Follower(catalog, index, index.model_id)
-            follower.on_change(calibration.apply)
-            follower.catch_up()
-            if index.clean_generation < catalog.compaction.wanted():
-                index.compact()
-            save_snapshot(index, settings.snapshots, calibration.kept())
-    except (FolderInUse, CatalogError, OSError) as error:
-        logger.info("index and null were not saved for the next start: %s", error)
+    with folder_lock(settings.data, "a command that saves the index", brief=True):
+        follower = Follower(catalog, index, index.model_id)
+        follower.on_change(calibration.apply)
+        follower.catch_up()
+        if index.clean_generation < catalog.compaction.wanted():
+            index.compact()
+        save_snapshot(index, settings.snapshots, calibration.kept())
 
 
 def _kept(settings: Settings, catalog: Catalog, vision: Vision) -> Companion | None:

@@ -34,6 +34,10 @@ def open_results(path: Path) -> Iterator[ResultsFile]:
             results.make_durable()
 
 
+_BEGINNING = b'{"path": '
+"""Of every line that is written here, by which one that was cut short is told from foreign text."""
+
+
 class ResultsFile:
     """JSON Lines, one an image, appended to. A line that a crash has cut short is taken off."""
 
@@ -61,17 +65,22 @@ class ResultsFile:
         whole = 0
         for number, line in enumerate(self._file, start=1):
             if not line.endswith(b"\n"):
+                if line[: len(_BEGINNING)] != _BEGINNING[: len(line)]:
+                    raise self._not_ours(number)
                 break
             whole += len(line)
             try:
                 row = json.loads(line)
                 self._count(row["path"], row)
             except (ValueError, TypeError, KeyError):
-                raise BadInvocation(
-                    f"{self.path}, line {number}, is not a result of `attribution batch`; name "
-                    "another file with --out"
-                ) from None
+                raise self._not_ours(number) from None
         self._file.truncate(whole)
+
+    def _not_ours(self, line: int) -> BadInvocation:
+        return BadInvocation(
+            f"{self.path}, line {line}, is not a result of `attribution batch`; name another file "
+            "with --out"
+        )
 
     def _count(self, path: str, row: Mapping[str, Any]) -> None:
         self.paths.add(path)

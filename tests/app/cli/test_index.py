@@ -4,6 +4,11 @@ import shutil
 
 import pytest
 
+from app.encoders.gallery import save
+from attribution.catalog import Catalog
+from attribution.index import holds_removed
+from tests.support.encoders import make_encoder
+
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
 
 
@@ -32,8 +37,28 @@ def test_a_saved_index_is_opened_and_a_damaged_one_is_built_again(attribution, d
         assert done.document == opened.document
 
 
-def test_the_embeddings_of_another_encoder_are_pointed_out(attribution, data, monkeypatch):
-    monkeypatch.setattr("models.encoder.Encoder._hash", lambda encoder: "another")
-    done = attribution("index", "--data", data, "--json")
+def test_the_embeddings_of_another_encoder_are_pointed_out(attribution, data, tmp_path):
+    make_encoder(tmp_path / "another", 2)
+    done = attribution("index", "--data", data, "--json", "--encoder", tmp_path / "another")
     assert done.document["vectors"] == 0
     assert "choose that encoder with --encoder" in done.err
+
+
+def test_what_is_to_be_erased_before_it_saves_is_not_in_what_it_saves(
+    attribution, data, monkeypatch
+):
+    """Deleted by somebody else between the reading of the index and its saving."""
+
+    def meanwhile(settings, gallery):
+        [source] = gallery.catalog.sources(limit=1).items
+        gallery.catalog.delete(source_ids=[source.source_id])
+        gallery.catalog.compaction.ask()
+        save(settings, gallery)
+
+    monkeypatch.setattr("app.cli.index.save_gallery", meanwhile)
+    done = attribution("index", "--data", data, "--save", "--json")
+    assert done.code == 0, done.err
+    assert done.document["vectors"] == 11
+    with Catalog.open(data) as catalog:
+        erased = catalog.generation()
+    assert not holds_removed(data / "index", erased)

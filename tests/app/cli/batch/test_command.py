@@ -57,13 +57,14 @@ def test_run_again_it_asks_only_for_what_is_missing(
     assert len(lines(results)) == 6
 
 
-def test_a_file_of_something_else_is_left_alone(attribution, held, pictures, results):
+@pytest.mark.parametrize("text", ['{"title": "my notes"}\n', "notes without an end", "x"])
+def test_a_file_of_something_else_is_left_alone(attribution, held, pictures, results, text):
     results.parent.mkdir()
-    results.write_text('{"title": "my notes"}\n')
+    results.write_text(text)
     done = attribution("batch", pictures, "--out", results, "--data", held)
     assert done.code == 2
     assert "--out" in done.err
-    assert results.read_text() == '{"title": "my notes"}\n'
+    assert results.read_text() == text
 
 
 @pytest.fixture
