@@ -180,7 +180,7 @@ def test_any_damage_to_any_file_is_refused_before_it_is_read(
     read = []
     monkeypatch.setattr("attribution.index.snapshot._read_view", lambda *_: read.append(True))
     names = [path.relative_to(sound) for path in sorted(sound.rglob("*")) if path.is_file()]
-    assert len(names) == 12  # eight arrays, a structure for each part, the manifest, CURRENT
+    assert len(names) == 14  # ten arrays, a structure for each part, the manifest, CURRENT
     for name in names:
         for damage in (truncated, flipped, emptied, Path.unlink):
             if (name.name, damage) == ("CURRENT", truncated):
@@ -216,10 +216,10 @@ def test_everything_is_on_disk_before_it_is_named(make_index, tmp_path, monkeypa
 
 
 def test_a_manifest_of_another_format_is_refused(make_index, owner, tmp_path, monkeypatch):
-    monkeypatch.setattr("attribution.index.snapshot.FORMAT", 2)
+    monkeypatch.setattr("attribution.index.snapshot.FORMAT", 3)
     save_snapshot(make_index(), tmp_path)
     monkeypatch.undo()
-    with pytest.raises(SnapshotRefused, match="format is 2, not 1"):
+    with pytest.raises(SnapshotRefused, match="format is 3, not 2"):
         load_snapshot(tmp_path, owner)
 
 
@@ -289,5 +289,5 @@ def test_a_process_killed_while_saving_leaves_the_old_or_the_new(make_index, own
         outcomes.append(survivor.generation)
         save_snapshot(survivor, folder)  # and the next save clears up what was left
         assert len(list(folder.iterdir())) == 2
-    flushes = 10 + 2 + 1 + 2  # files; manifest and folder; the rename; CURRENT and its rename
+    flushes = 12 + 2 + 1 + 2  # files; manifest and folder; the rename; CURRENT and its rename
     assert outcomes == [114] * (flushes - 1) + [200] * 2
