@@ -5,6 +5,7 @@ from __future__ import annotations
 from attribution.index.companion import Companion
 from attribution.index.embedded import EmbeddedIndex
 from attribution.index.follower import Follower, missed_changes
+from attribution.index.manifest import Owner, SnapshotAbsent, SnapshotRefused
 from attribution.index.opening import live_contents, open_index, rebuild
 from attribution.index.protocol import (
     ChangeBatch,
@@ -16,9 +17,6 @@ from attribution.index.protocol import (
 )
 from attribution.index.sizing import Sizing
 from attribution.index.snapshot import (
-    Owner,
-    SnapshotAbsent,
-    SnapshotRefused,
     holds_removed,
     load_companion,
     load_snapshot,

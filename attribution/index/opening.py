@@ -13,9 +13,10 @@ import numpy as np
 from attribution.catalog import Catalog
 from attribution.index.embedded import EmbeddedIndex
 from attribution.index.follower import Follower
+from attribution.index.manifest import Owner, SnapshotAbsent, SnapshotRefused
 from attribution.index.protocol import EmbeddingSpace
 from attribution.index.sizing import DEFAULT_SIZING, Sizing
-from attribution.index.snapshot import Owner, SnapshotAbsent, SnapshotRefused, load_snapshot
+from attribution.index.snapshot import load_snapshot
 from attribution.index.view import Contents
 
 log = logging.getLogger(__name__)

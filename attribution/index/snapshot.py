@@ -18,12 +18,10 @@ FAISS's reader, which trusts its input, unless it is the byte that was written.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import logging
 import os
 import shutil
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +33,16 @@ from attribution.index import companion as beside
 from attribution.index.companion import Companion
 from attribution.index.embedded import EmbeddedIndex
 from attribution.index.faiss_structure import Structure
+from attribution.index.manifest import (
+    FORMAT,
+    WHOLE_ROWS,
+    Owner,
+    SnapshotAbsent,
+    SnapshotRefused,
+    check_file,
+    current,
+    current_of,
+)
 from attribution.index.segment import Matrices, Segment, cut
 from attribution.index.sizing import DEFAULT_SIZING, Sizing
 from attribution.index.view import View
@@ -42,36 +50,8 @@ from models.parts import Part
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
-WHOLE_ROWS = 1  # an earlier format, whose rows lie whole in `*-rows.npy`; still read
 SEGMENTS = ("base", "tail")
 ARRAYS = ("ids", "codes", "live")
-
-
-class SnapshotRefused(Exception):
-    """A snapshot cannot be trusted or is of other vectors: rebuild."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the index snapshot was refused: {reason}")
-
-
-class SnapshotAbsent(SnapshotRefused):
-    """There is no snapshot yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose vectors a snapshot must hold: this encoder's, under this epoch of the catalog."""
-
-    model_id: str
-    dimension: int
-    parts: tuple[Part, ...]
-    epoch: str
-
-    def described(self) -> dict[str, Any]:
-        """The same as it stands in a manifest."""
-        parts = [[part.name, part.start, part.stop] for part in self.parts]
-        return {**asdict(self), "parts": parts}
 
 
 def save_snapshot(index: EmbeddedIndex, folder: Path, companion: Companion | None = None) -> int:
@@ -118,8 +98,8 @@ def save_snapshot(index: EmbeddedIndex, folder: Path, companion: Companion | Non
             raise OSError(errno.EIO, str(error), str(folder)) from error
         raise
     flush(folder)
-    with replacing(folder / "CURRENT", aside=folder / "CURRENT.partial") as current:
-        current.write(f"{name} {manifest}\n".encode("ascii"))
+    with replacing(folder / "CURRENT", aside=folder / "CURRENT.partial") as file:
+        file.write(f"{name} {manifest}\n".encode("ascii"))
     flush(folder)
     for old in (*_numbered(folder), *folder.glob("*.partial")):
         if old.name != name:
@@ -135,12 +115,12 @@ def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING
         SnapshotAbsent: nothing was saved here.
         SnapshotRefused: damaged, or of another encoder, epoch or format.
     """
-    current, manifest = _current_of(folder, owner)
+    named, manifest = current_of(folder, owner)
     for name, (size, sha256) in manifest["files"].items():
         if not beside.is_beside(name):
-            _check_file(current / name, size, sha256)
+            check_file(named / name, size, sha256)
     try:
-        view = _read_view(current, manifest, owner.parts)
+        view = _read_view(named, manifest, owner.parts)
     except (OSError, ValueError, RuntimeError) as error:
         raise SnapshotRefused(f"it cannot be read: {error}") from error
     return EmbeddedIndex(
@@ -154,24 +134,29 @@ def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING
     )
 
 
-def load_companion(folder: Path, owner: Owner, wanted: beside.Owner) -> Companion:
+def load_companion(folder: Path, owner: Owner, wanted: beside.Owner | None = None) -> Companion:
     """What `wanted` has saved beside the snapshot of `owner`, if every byte is as written.
+
+    Args:
+        folder: of the snapshots.
+        owner: of the snapshot.
+        wanted: whose it must be; None for anybody's.
 
     Raises:
         SnapshotAbsent: there is no snapshot, or nothing beside it.
         SnapshotRefused: damaged, or of another encoder, epoch or owner.
     """
-    current, manifest = _current_of(folder, owner)
+    named, manifest = current_of(folder, owner)
     described = manifest.get("companion")
     if described is None:
         raise SnapshotAbsent("there is nothing beside it")
-    if described["owner"] != dict(wanted):
+    if wanted is not None and described["owner"] != dict(wanted):
         raise SnapshotRefused("what is beside it was made by another background or rule")
     for name, (size, sha256) in manifest["files"].items():
         if beside.is_beside(name):
-            _check_file(current / name, size, sha256)
+            check_file(named / name, size, sha256)
     try:
-        return Companion.read(current, described)
+        return Companion.read(named, described)
     except (OSError, ValueError) as error:
         raise SnapshotRefused(f"what is beside it cannot be read: {error}") from error
 
@@ -184,10 +169,10 @@ def holds_removed(folder: Path, generation: int) -> bool:
     if len(present) != 1:
         return bool(present)
     try:
-        current, manifest = _current(folder)
+        named, manifest = current(folder)
     except SnapshotRefused:
         return True
-    return current != present[0] or manifest.get("clean", -1) < generation
+    return named != present[0] or manifest.get("clean", -1) < generation
 
 
 def remove_snapshots(folder: Path) -> None:
@@ -255,47 +240,6 @@ def _write_manifest(
     write_flushed(path, json.dumps(manifest, indent=1).encode())
     flush(folder)
     return sha256_of(path)
-
-
-def _current_of(folder: Path, owner: Owner) -> tuple[Path, dict[str, Any]]:
-    """`_current`, if it is of a format that we read and holds the owner's vectors."""
-    current, manifest = _current(folder)
-    if manifest.get("format") not in (WHOLE_ROWS, FORMAT):
-        raise SnapshotRefused(f"its format is {manifest.get('format')}, not {FORMAT}")
-    for key, expected in owner.described().items():
-        if manifest["owner"][key] != expected:
-            raise SnapshotRefused(f"its {key} is {manifest['owner'][key]!r}, not {expected!r}")
-    return current, manifest
-
-
-def _current(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """The folder of the snapshot that CURRENT names, and its manifest."""
-    try:
-        name, sha256 = (folder / "CURRENT").read_text(encoding="ascii").split()
-    except FileNotFoundError:
-        raise SnapshotAbsent("there is none") from None
-    except (OSError, ValueError) as error:
-        raise SnapshotRefused(f"CURRENT cannot be read: {error}") from error
-    if not name.isdecimal():
-        raise SnapshotRefused("CURRENT does not name a snapshot")
-    try:
-        written = (folder / name / "manifest.json").read_bytes()
-    except OSError as error:
-        raise SnapshotRefused(f"its manifest cannot be read: {error}") from error
-    if hashlib.sha256(written).hexdigest() != sha256:
-        raise SnapshotRefused("its manifest is not the one that CURRENT names")
-    return folder / name, json.loads(written)
-
-
-def _check_file(path: Path, size: int, sha256: str) -> None:
-    try:
-        found = path.stat().st_size
-        if found != size:
-            raise SnapshotRefused(f"{path.name} has {found} bytes, not {size}")
-        if sha256_of(path) != sha256:
-            raise SnapshotRefused(f"the bytes of {path.name} are not those written")
-    except OSError as error:
-        raise SnapshotRefused(f"{path.name} cannot be read: {error}") from error
 
 
 def _read_view(folder: Path, manifest: dict[str, Any], parts: tuple[Part, ...]) -> View:

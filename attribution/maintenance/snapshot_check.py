@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from attribution.index import (
     SnapshotAbsent,
     SnapshotRefused,
     live_contents,
+    load_companion,
     load_snapshot,
 )
 
@@ -32,6 +34,7 @@ def snapshot_trouble(catalog: Catalog, encoder: EmbeddingSpace, folder: Path) ->
         named = _current(folder)
         try:
             index = load_snapshot(folder, owner)
+            _check_companion(folder, owner)
         except SnapshotAbsent:
             return None
         except SnapshotRefused as refused:
@@ -41,6 +44,12 @@ def snapshot_trouble(catalog: Catalog, encoder: EmbeddingSpace, folder: Path) ->
         else:
             return _disagreement(catalog, encoder, index.contents(), index.generation)
     return reason
+
+
+def _check_companion(folder: Path, owner: Owner) -> None:
+    """Raise SnapshotRefused where what is kept beside the index is damaged; there need be none."""
+    with suppress(SnapshotAbsent):
+        load_companion(folder, owner)
 
 
 def _disagreement(

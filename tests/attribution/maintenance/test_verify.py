@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attribution.catalog import Catalog
-from attribution.index import open_index
+from attribution.index import Companion, open_index, save_snapshot
 from attribution.maintenance import fill_embeddings, folder_lock, verify
 from attribution.maintenance.write_ahead_log import lost_commits
 from tests.support.folders import PixelEncoder, fill, save_index
@@ -126,6 +126,17 @@ def test_a_damaged_snapshot_is_found_and_removed(folder):
         held = look(folder, repair=True)
         assert kinds(held) == {"snapshot-unusable": "beyond-repair"}
         assert "in use by a service" in held.findings[0].advice
+    mended(folder, "snapshot-unusable")
+
+
+def test_so_is_one_whose_null_is_damaged(folder):
+    with Catalog.open(folder) as catalog:
+        index = open_index(catalog, PixelEncoder(), folder / "index")
+        kept = Companion({"what": "a null"}, index.generation, {"scores": np.zeros(3)})
+        save_snapshot(index, folder / "index", kept)
+    assert look(folder).sound
+    [scores] = (folder / "index").glob("*/beside-scores.npy")
+    scores.write_bytes(scores.read_bytes()[:-4] + b"oops")
     mended(folder, "snapshot-unusable")
 
 
