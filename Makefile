@@ -31,7 +31,7 @@ serve: $(INSTALLED)  ## The service on http://127.0.0.1:8000
 # others read, whatever the environment says.
 WORKERS = $(shell $(PYTHON) -c 'import os; print(min(6, 3 * os.cpu_count() // 2))')
 
-test: $(INSTALLED)  ## The whole test suite, on every core up to four
+test: $(INSTALLED)  ## The whole test suite
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(INSTALLED)  ## Faults for hours; ARGS="--kills 50 --minutes 5 --seed 1" for less

@@ -7,7 +7,6 @@ import that no longer way replaces, and a table of what each room says of itself
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -108,7 +107,4 @@ def drawn(page: str) -> str:
 
 
 if __name__ == "__main__":
-    old = PAGE.read_text()
-    new = drawn(old)
-    PAGE.write_text(new)
-    sys.exit(f"{PAGE.name} has been drawn anew" if "--check" in sys.argv and new != old else 0)
+    PAGE.write_text(drawn(PAGE.read_text()))

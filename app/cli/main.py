@@ -116,7 +116,7 @@ def main() -> None:
         if stop.code == INTERRUPTED:
             from app.cli.console import warn  # noqa: PLC0415  # rich, which `--help` does without
 
-            warn("interrupted; what was written is kept, and running it again goes on from there")
+            warn("interrupted; what was written is kept")
         raise
     except Exception as error:
         if not is_expected(error):

@@ -105,7 +105,7 @@ class Switch:
         """What serves now. Ask once and keep it, for as long as one piece of work takes."""
         return self._live
 
-    def reach(self, generation: int, timeout: float) -> bool:
+    def bring_to(self, generation: int, timeout: float) -> bool:
         """Bring the present index to a generation; False where that takes too long."""
         return self._live.serving.follower.wait_for(generation, timeout)
 

@@ -1,6 +1,7 @@
 """What every response carries whatever happens inside: request id, security headers, a body.
 
-Only telemetry lies further out, so that it sees the status of the 500s that are made here.
+Telemetry lies further out, so that it sees the status of the 500s that are made here, and so does
+what hears of a proxy, which answers nothing.
 """
 
 from __future__ import annotations

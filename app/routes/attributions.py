@@ -63,7 +63,7 @@ async def attribute_image(
     patience = service.settings.answer_seconds
     with service.slots.take(1):
         async with single_image(request) as sent:
-            await service.reach(question.min_generation, within=question.reach)
+            await service.wait_for(question.min_generation, within=question.reach)
             work = answer(service, sent.uploads, question)
             [answered] = await unless_disconnected(request, work, within=patience)
             if isinstance(answered, Exception):
@@ -100,7 +100,7 @@ async def attribute_images(
     with service.slots.take(1) as slots:
         async with several_images(request, limit=settings.max_batch_images) as form:
             slots.grow(len(form.uploads))
-            await service.reach(question.min_generation, within=question.reach)
+            await service.wait_for(question.min_generation, within=question.reach)
             work = answer(service, form.uploads, question)
             answers = await unless_disconnected(request, work, within=settings.answer_seconds)
         names = [upload.filename for upload in form.uploads]

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from app.requests.negotiation import NO_PARAMETERS, TAKES_JSON
-from app.routes.openapi import json_problems, problems, write_problems
+from app.routes.openapi import json_problems, problems
 from app.schemas.collection import (
     CollectionDocument,
     CollectionPage,
@@ -61,7 +61,7 @@ def put_collection(
     summary="Delete a collection and its sources",
     responses={
         202: {"model": DeletedCollection, "description": "Deleted, and not off the disk yet"},
-        **write_problems("collection-not-found", "collection-protected"),
+        **problems("collection-not-found", "collection-protected"),
     },
 )
 def delete_collection(

@@ -23,7 +23,6 @@ from app.routes.openapi import (
     json_lines,
     many_images,
     problems,
-    write_problems,
 )
 from app.routes.streaming import streamed
 from app.schemas.attribution import AttributionParameters
@@ -95,7 +94,7 @@ async def create_job(
     """
     owner = holdings.owner
     question = await question_of(service, parameters, holdings.caller)
-    await service.reach(question.min_generation, within=question.reach)
+    await service.wait_for(question.min_generation, within=question.reach)
     await run_in_threadpool(_refuse_early, service, question, owner, idempotency_key)
     with service.receiving.take(1):
         async with folder_for(service.catalog.jobs) as incoming:
@@ -155,7 +154,7 @@ def get_job_results(
     "/{job_id}/cancel",
     summary="Cancel a job",
     dependencies=[NO_PARAMETERS],
-    responses=write_problems("job-not-found"),
+    responses=problems("job-not-found"),
 )
 def cancel_job(job: JobDependency, service: ServiceDependency) -> JobDocument:
     """End a job early: its results stay, its other images are erased. One that ended stays so."""
@@ -167,7 +166,7 @@ def cancel_job(job: JobDependency, service: ServiceDependency) -> JobDocument:
     summary="Purge a job",
     status_code=204,
     dependencies=[NO_PARAMETERS],
-    responses=write_problems("job-not-found"),
+    responses=problems("job-not-found"),
 )
 def delete_job(job: JobDependency, service: ServiceDependency) -> None:
     """Purge a job in whatever state, with its results and its images."""

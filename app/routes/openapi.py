@@ -24,8 +24,8 @@ _ANYWHERE = (
 _GUARDED_STATUSES = (401, 429)
 _JSON = ("malformed-body", "request-too-large", "unsupported-media-type")
 _IMAGE = (
-    "malformed-body", "not-ready", "request-too-large", "image-too-large", "too-many-pixels",
-    "unsupported-media-type", "unsupported-image", "empty-image", "corrupt-image", "overloaded",
+    "malformed-body", "request-too-large", "image-too-large", "too-many-pixels",
+    "unsupported-media-type", "unsupported-image", "empty-image", "corrupt-image",
     "inference-failed",
 )  # fmt: skip
 BINARY = {"type": "string", "format": "binary"}
@@ -57,14 +57,9 @@ def problems(*slugs: str) -> Responses:
     }
 
 
-def write_problems(*slugs: str) -> Responses:
-    """`problems` of an endpoint that writes to the catalog."""
-    return problems(*slugs, "catalog-unavailable", "storage-full")
-
-
 def json_problems(*slugs: str) -> Responses:
-    """`problems` of an endpoint that takes JSON and writes to the catalog."""
-    return write_problems(*_JSON, *slugs)
+    """`problems` of an endpoint that takes JSON."""
+    return problems(*_JSON, *slugs)
 
 
 def image_problems(*slugs: str) -> Responses:

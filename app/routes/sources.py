@@ -25,7 +25,6 @@ from app.routes.openapi import (
     json_problems,
     one_image,
     problems,
-    write_problems,
 )
 from app.schemas.source import (
     AddedSource,
@@ -158,7 +157,7 @@ def update_source(
     "/{source_id}",
     summary="Delete a source",
     dependencies=[NO_PARAMETERS],
-    responses={**NOT_OFF_THE_DISK, **write_problems("source-not-found")},
+    responses={**NOT_OFF_THE_DISK, **problems("source-not-found")},
 )
 def delete_source(
     source_id: SourceId, holdings: HoldingsDependency, response: Response

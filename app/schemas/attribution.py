@@ -181,7 +181,8 @@ class Query(BaseModel):
     notes: list[QueryNote] = Field(
         default=[],
         description="What had to be decided for it to be seen: the ground behind its transparency, "
-        "the depth of its levels, which of its frames, what was cut off around it.",
+        "the depth of its levels, which of its frames; and whether a picture that it frames was "
+        "looked at besides.",
     )
 
     @classmethod

@@ -88,7 +88,7 @@ class Service:
         live = self.switch.live()
         return replace(self, live=lambda: live)
 
-    async def reach(self, asked: int, *, within: frozenset[str] | None = None) -> None:
+    async def wait_for(self, asked: int, *, within: frozenset[str] | None = None) -> None:
         """Wait until the index has seen generation `asked`, counted in the changes `within`.
 
         Raises:
@@ -172,7 +172,7 @@ def open_service(
         switch.start()
         compactor = Compactor(
             catalog,
-            switch.reach,
+            switch.bring_to,
             snapshots.save_clean,
             settings.snapshots,
         )
