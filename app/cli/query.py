@@ -19,7 +19,6 @@ from app.cli.neighbour import Asked, Neighbour, neighbour_of
 from app.cli.wording import decision_in_words, source_name, warn_of_nothing_held
 from app.schemas.attribution import AttributionDocument
 from app.settings import Settings
-from attribution.catalog.presence import require
 
 _OF_THE_SERVICE: Any = {
     "request_id": True,
@@ -54,7 +53,6 @@ def query_command(
     is said on stderr.
     """
     settings = options.settings_from(data=data, encoder=encoder, weights=weights)
-    require(settings.data, settings.database_url)
     asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
     named = bool(encoder) or weights is not None
     failed = nothing_held = False
