@@ -25,12 +25,13 @@ from PIL import Image, ImageDraw
 from app.encoders.gallery import open_gallery
 from app.encoders.load import load_vision
 from app.settings import Settings
-from attribution.answer import Attribution, better_of
+from attribution.answer import Attribution
 from attribution.attributor import Attributor
 from attribution.catalog import Catalog
 from attribution.evaluation.benchmark.cases import open_image
 from attribution.evaluation.benchmark.formats import read_benchmark
 from attribution.evaluation.statistics.intervals import clopper_pearson
+from attribution.looks import better_of
 from attribution.synthesis.laundering import recompressed
 from models.images.borders import content_box, cut_out
 from models.images.decoding import decode

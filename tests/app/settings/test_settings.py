@@ -27,7 +27,7 @@ def test_a_misspelt_variable_is_refused_with_the_right_name(monkeypatch):
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("ALPHA", "0"), ("ALPHA", "0.6"), ("PORT", "70000"), ("QUEUE_LIMIT", "10"), ("HOST", "")],
+    [("ALPHA", "0"), ("ALPHA", "0.6"), ("PORT", "70000"), ("QUEUE_LIMIT", "10")],
 )
 def test_values_out_of_range_are_refused(monkeypatch, variable, value):
     monkeypatch.setenv(PREFIX + variable, value)
