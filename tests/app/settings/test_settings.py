@@ -25,6 +25,13 @@ def test_a_misspelt_variable_is_refused_with_the_right_name(monkeypatch):
         Settings()
 
 
+@pytest.mark.parametrize("variable", ["HOST", "DATA", "PORT", "DATABASE_URL"])
+def test_an_empty_variable_counts_as_unset(monkeypatch, variable):
+    unset = Settings()
+    monkeypatch.setenv(PREFIX + variable, "")
+    assert Settings() == unset
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [("ALPHA", "0"), ("ALPHA", "0.6"), ("PORT", "70000"), ("QUEUE_LIMIT", "10")],
