@@ -19,7 +19,6 @@ from app.cli.neighbour import Asked, Neighbour, neighbour_of
 from app.cli.wording import decision_in_words, source_name, warn_of_nothing_held
 from app.schemas.attribution import AttributionDocument
 from app.settings import Settings
-from attribution.catalog.presence import require
 
 _OF_THE_SERVICE: Any = {
     "request_id": True,
@@ -54,16 +53,17 @@ def query_command(
     is said on stderr.
     """
     settings = options.settings_from(data=data, encoder=encoder, weights=weights)
-    require(settings.data, settings.database_url)
     asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
     named = bool(encoder) or weights is not None
     failed = nothing_held = False
     with ExitStack() as opened:
         neighbour = opened.enter_context(neighbour_of(settings, key_file, named=named))
         here = _Here(settings, asked, opened, named=named)
-        answers = here.ask(images)
         if neighbour is not None:
             answers = _ask_next_door(neighbour, settings, asked, images, here.ask)
+        else:
+            here.require()
+            answers = here.ask(images)
         for path, answer in answers:
             if isinstance(answer, Exception):
                 fail(f"{path}: {answer}")
@@ -94,6 +94,16 @@ class _Here:
         self._settings, self._asked, self._opened = settings, asked, opened
         self._named = named
         self._asking: Any = None
+
+    def require(self) -> None:
+        """Find out before the images are read that there is a catalog.
+
+        Raises:
+            CatalogMissing, CatalogUnusable: see `attribution.catalog.presence`.
+        """
+        from attribution.catalog.presence import require  # noqa: PLC0415  # SQLAlchemy
+
+        require(self._settings.data, self._settings.database_url)
 
     def ask(self, images: Iterable[Path]) -> Answered:
         """See `Asking.ask`."""
