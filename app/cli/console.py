@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -23,6 +23,9 @@ from rich.text import Text
 
 WIDTH = 110
 """Columns where there is no terminal to ask, such as in a log."""
+
+SHOWN = 20
+"""Of many lines of one kind, how many are printed."""
 
 
 class _Printable(Console):
@@ -61,6 +64,14 @@ def note(message: str) -> None:
 def warn(message: str) -> None:
     """One line on stderr about something that does not stop the command."""
     err.print(message, style="yellow", soft_wrap=True, highlight=False)
+
+
+def warn_of_each(lines: Sequence[str], *, where: str = "") -> None:
+    """A line for each of the first, then how many more there are and `where` all are listed."""
+    for line in lines[:SHOWN]:
+        warn(line)
+    if len(lines) > SHOWN:
+        warn(f"and {len(lines) - SHOWN} more" + (f"; {where}" if where else ""))
 
 
 def fail(message: str) -> None:

@@ -11,7 +11,7 @@ import typer
 from PIL import Image
 
 from app.cli import options
-from app.cli.console import progress, show, warn
+from app.cli.console import progress, show, warn_of_each
 from attribution.files import regular_file
 from attribution.ingestion import ManifestRow, read_manifest
 from attribution.synthesis import generate
@@ -35,9 +35,9 @@ def generate_command(
 
     No weights and no network: about two seconds an image on one core. Writes the images to
     OUT/queries, their sources to OUT/sources, and OUT/manifest.jsonl, which says what came from
-    what.
+    what. Exits with 1 when a file was skipped.
     """
-    sources = _read(images, limit)
+    sources, skipped = _read(images, limit)
     with progress() as bar:
         task = bar.add_task("Generating", total=singles + pairs)
         manifest = generate(
@@ -54,24 +54,30 @@ def generate_command(
         f"{singles + pairs} images of {len(sources)} sources: {manifest}",
         as_json=as_json,
     )
+    if skipped:
+        warn_of_each([f"skipped {each}" for each in skipped])
+        raise typer.Exit(1)
 
 
-def _read(path: Path, limit: int) -> list[tuple[str, Image.Image]]:
+def _read(path: Path, limit: int) -> tuple[list[tuple[str, Image.Image]], list[str]]:
+    """Pictures by name, and a line for each that was skipped."""
+    skipped: list[str] = []
     sources: list[tuple[str, Image.Image]] = []
     taken: Counter[str] = Counter()
     for row in read_manifest(path):
         if len(sources) == limit:
             break
         if not isinstance(row, ManifestRow):
-            warn(f"skipped {row.path}, line {row.line}: {row.reason}")
+            line = "" if row.line is None else f", line {row.line}"
+            skipped.append(f"{row.path}{line}: {row.reason}")
             continue
         try:
             image = decode(regular_file(row.path).read_bytes()).image
         except (ImageError, OSError) as error:
-            warn(f"skipped {row.path}: {error}")
+            skipped.append(f"{row.path}: {error}")
             continue
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", row.path.stem).strip("-") or "image"
         taken[stem] += 1
         name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
         sources.append((name, image))
-    return sources
+    return sources, skipped

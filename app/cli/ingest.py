@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.cli import options
-from app.cli.console import facts, progress, show, warn
+from app.cli.console import facts, progress, show, warn, warn_of_each
 from app.encoders.load import load_registered
 from app.inference.upload import decoding_limits
 from attribution.catalog import Catalog
 from attribution.ingestion import IngestReport, Missing, Names, ingest, read_manifest
 from models.loading import load_encoder
-
-SHOWN = 20
 
 
 def ingest_command(
@@ -108,24 +107,18 @@ def _show(
     show(named, facts(counts), as_json=as_json)
     if as_json:
         return
-    _warn_of_each([f"skipped {each.path}: {each.reason}" for each in report.skipped])
+    tell_each = partial(warn_of_each, where="--json lists them all")
+    tell_each([f"skipped {each.path}: {each.reason}" for each in report.skipped])
     if others:
         kinds = ", ".join(f"{kind} {count}" for kind, count in others.most_common(5))
         warn(f"{others.total()} other files are no pictures: {kinds}")
     done = "was taken out" if update else "is held besides; --update takes it out"
-    _warn_of_each(
+    tell_each(
         [
             f"{each.path} holds another picture now: the one before, {each.source_id}, {done}"
             for each in report.replaced
         ]
     )
-    _warn_of_each([f"missing {each.uri}: {each.source_id} is held still" for each in gone or ()])
+    tell_each([f"missing {each.uri}: {each.source_id} is held still" for each in gone or ()])
     if not (report.added or report.unchanged or report.updated or report.skipped):
         warn("There were no images to add.")
-
-
-def _warn_of_each(lines: Sequence[str]) -> None:
-    for line in lines[:SHOWN]:
-        warn(line)
-    if len(lines) > SHOWN:
-        warn(f"and {len(lines) - SHOWN} more; --json lists them all")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from models.images.formats import HEAD_BYTES, IMAGE_SUFFIXES, PICTURE_SUFFIXES, picture_format
 
@@ -69,6 +69,19 @@ def is_picture(path: Path) -> bool:
     if not path.is_file():
         return False
     return path.suffix.lower() in PICTURE_SUFFIXES or picture_format(_head(path)) is not None
+
+
+def is_picture_in_archive(name: str, head: Callable[[], bytes]) -> bool:
+    """Whether a file of an archive is to be read as a picture, by the same rule.
+
+    Args:
+        name: of the file in the archive.
+        head: gives its first bytes; asked only where the ending says nothing.
+    """
+    path = PurePosixPath(name)
+    if path.name.startswith("."):
+        return False
+    return path.suffix.lower() in PICTURE_SUFFIXES or picture_format(head()) is not None
 
 
 def walk(folder: Path) -> Iterator[Entry]:

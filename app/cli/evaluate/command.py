@@ -6,13 +6,17 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from app.cli.console import out
+import typer
+
+from app.cli.console import out, progress, warn_of_each
 from app.cli.evaluate import options
 from app.cli.evaluate.methods import fitting_images, wanted_baselines
 from app.cli.evaluate.ranks import evaluate_ranks
 from app.cli.failures import BadInvocation
 from app.cli.train.recipes import refuse_device
+from attribution.evaluation.benchmark.cases import Benchmark
 from attribution.evaluation.benchmark.formats import read_benchmark
+from attribution.evaluation.benchmark.screening import LeftOut, readable
 from attribution.evaluation.benchmark.treatments import CONDITIONS
 
 
@@ -43,6 +47,9 @@ def evaluate_command(
     with a 95 % interval, for each set and role, and the paired differences between methods. With
     --decisions it asks the whole service instead, and measures how far its p-values, decisions and
     shares can be trusted. See docs/evaluation.md for what the figures mean.
+
+    Images that cannot be read are left out of every figure, listed and counted. Exits with 1 when
+    there were any.
     """
     started = time.perf_counter()
     conditions = _conditions(condition)
@@ -69,8 +76,10 @@ def evaluate_command(
                 "more than one --encoder": len(encoder or ()) > 1,
             }
         )
+        benchmark, left_out = _readable(read())
         evaluate_decisions(
-            read(),
+            benchmark,
+            left_out,
             encoder=(encoder or ["bundled"])[0],
             device=device,
             conditions=conditions,
@@ -80,8 +89,10 @@ def evaluate_command(
     else:
         wanted = wanted_baselines(baseline, everything=baselines)
         fitting = fitting_images(wanted, fit_images, background, head_images)
+        benchmark, left_out = _readable(read())
         evaluate_ranks(
-            read(),
+            benchmark,
+            left_out,
             conditions=conditions,
             protocol=protocol,
             encoder_names=encoder or ["bundled"],
@@ -94,6 +105,23 @@ def evaluate_command(
             out_folder=out_folder,
         )
     out.print(f"{time.perf_counter() - started:.0f} s")
+    if left_out:
+        raise typer.Exit(1)
+
+
+def _readable(benchmark: Benchmark) -> tuple[Benchmark, tuple[LeftOut, ...]]:
+    """What can be measured, with progress; what cannot has a line each."""
+    with progress() as bar:
+        task = bar.add_task("Looking through images", total=None)
+        left, left_out = readable(
+            benchmark,
+            on_images=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    warn_of_each(
+        [f"left out {each.kind} {each.place}: {each.reason}" for each in left_out],
+        where="--out writes them all",
+    )
+    return left, left_out
 
 
 def _refuse_with_decisions(given: Mapping[str, bool]) -> None:

@@ -6,10 +6,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from app.cli.console import out, progress, warn
 from app.cli.evaluate.decision_tables import decision_tables
+from app.cli.evaluate.tables import left_out_words
 from app.cli.failures import BadInvocation
 from app.cli.options import settings_from
 from app.encoders.gallery import open_gallery
@@ -17,6 +20,7 @@ from app.encoders.load import Vision, load_vision
 from app.settings import Settings
 from attribution.catalog import Catalog
 from attribution.evaluation.benchmark.cases import Benchmark
+from attribution.evaluation.benchmark.screening import LeftOut
 from attribution.evaluation.decisions.answers import Decisions
 from attribution.evaluation.decisions.decisions import ALPHAS, decide
 from attribution.evaluation.decisions.gallery import GalleryPlan, fill_gallery, plan_gallery
@@ -31,6 +35,7 @@ RESULT = "decisions.json"
 
 def evaluate_decisions(
     benchmark: Benchmark,
+    left_out: Sequence[LeftOut],
     *,
     encoder: str,
     device: str,
@@ -56,11 +61,13 @@ def evaluate_decisions(
     for table in decision_tables(report):
         out.print(table)
     out.print(
-        f"{report.queries} queries, {report.sources} sources, {report.distractors} distractors; "
+        f"{report.queries} queries, {report.sources} sources, {report.distractors} distractors"
+        f"{left_out_words(left_out)}; "
         f"encoder {vision.encoder.model_id}, calibration {calibration_id}"
     )
     if out_folder is not None:
         extra = {
+            "left_out": [asdict(each) for each in left_out],
             "command": " ".join(["attribution", *sys.argv[1:]]),
             "model_id": vision.encoder.model_id,
             "calibration_id": calibration_id,
@@ -117,7 +124,7 @@ def _ask(
 
 
 def _write(
-    folder: Path, report: DecisionReport, decisions: Decisions, extra: dict[str, str | None]
+    folder: Path, report: DecisionReport, decisions: Decisions, extra: dict[str, Any]
 ) -> None:
     from attribution.evaluation.pictures.decision_pictures import (  # noqa: PLC0415 - only for --out
         write_decision_pictures,

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from app.cli.console import out, progress, warn
 from app.cli.evaluate.methods import Fitting, load_encoders, methods_of
-from app.cli.evaluate.tables import difference_table, pairs_table, summary_table
+from app.cli.evaluate.tables import difference_table, left_out_words, pairs_table, summary_table
 from app.cli.failures import BadInvocation
 from attribution.evaluation.benchmark.cases import Benchmark
+from attribution.evaluation.benchmark.screening import LeftOut
 from attribution.evaluation.ranks.diagnostics import CrossCovariance, cross_covariance
 from attribution.evaluation.ranks.figures import (
     Difference,
@@ -31,6 +32,7 @@ RESULT = "evaluation.json"
 
 def evaluate_ranks(
     benchmark: Benchmark,
+    left_out: Sequence[LeftOut],
     *,
     conditions: Sequence[str],
     protocol: Protocol,
@@ -73,12 +75,13 @@ def evaluate_ranks(
         for method in result.methods
         if method != reference
     ]
-    _show(result, reference, summaries, differences, pairs.found)
+    _show(result, left_out, reference, summaries, differences, pairs.found)
     if out_folder is None:
         return
     from attribution.evaluation.pictures.rank_pictures import write_pictures  # noqa: PLC0415 - only for --out
 
     extra = {
+        "left_out": [asdict(each) for each in left_out],
         "command": " ".join(["attribution", *sys.argv[1:]]),
         "encoders": {name: encoder.model_id for name, encoder in encoders.items()},
         "true_pairs": {name: asdict(found) for name, found in pairs.found.items()},
@@ -116,6 +119,7 @@ def _reference(against: str | None, methods: Sequence[Method]) -> str:
 
 def _show(
     result: Evaluation,
+    left_out: Sequence[LeftOut],
     reference: str,
     summaries: Sequence[Summary],
     differences: Sequence[Difference],
@@ -129,6 +133,7 @@ def _show(
         out.print(pairs_table(pairs))
     cut = "not cut" if result.cut is None else f"cut at rank {result.cut}"
     out.print(
-        f"{len(result.cases)} queries, {result.sources} sources, {result.distractors} distractors; "
+        f"{len(result.cases)} queries, {result.sources} sources, {result.distractors} distractors"
+        f"{left_out_words(left_out)}; "
         f"protocol {result.protocol}, average precision {cut}"
     )

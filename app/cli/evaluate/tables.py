@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
 from app.cli.console import flush_right
+from attribution.evaluation.benchmark.screening import LeftOut
 from attribution.evaluation.ranks.diagnostics import CrossCovariance
 from attribution.evaluation.ranks.figures import DEPTHS, Difference, Figures, Summary
 from attribution.evaluation.statistics.bootstrap import Interval
@@ -27,6 +29,20 @@ def titled_table(
         caption=caption,
         caption_justify="left",
     )
+
+
+def left_out_words(left_out: Sequence[LeftOut]) -> str:
+    """How many of what was left out, to follow the counts of what was measured; "" for none."""
+    counts = Counter(each.kind for each in left_out)
+    named = [
+        f"{counts[kind]} {plural if counts[kind] > 1 else kind}"
+        for kind, plural in _KINDS.items()
+        if counts[kind]
+    ]
+    return f"; left out, as they cannot be read: {', '.join(named)}" if named else ""
+
+
+_KINDS = {"query": "queries", "source": "sources", "distractor": "distractors"}
 
 
 def summary_table(condition: str, summaries: Sequence[Summary]) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typer
+
 from app.cli.train import options
 from app.cli.train.head_only import IMAGES, train_head_only
 from app.cli.train.network import FITTED, train_network
@@ -17,6 +19,7 @@ from app.cli.train.recipes import (
 )
 from app.cli.train.run import TrainingRun
 from attribution.synthesis.background import GENERATED_IMAGES, LAUNDERED_IMAGES, StrataSizes
+from attribution.training.distributed import rank
 
 
 def train_command(
@@ -55,6 +58,9 @@ def train_command(
 
     An option left out keeps what --config says. On several processes, with the result of one:
     `torchrun --no-python --nproc-per-node 2 attribution train ...`
+
+    Images that cannot be read are left out and listed; the encoder is made without them. Exits
+    with 1 when there were any.
     """
     refuse_beside_head_kind(head, components=components, head_images=head_images)
     refuse_own_replacement(initial, out_folder)
@@ -90,9 +96,12 @@ def train_command(
             synthetic=synthetic or [],
             options={**learning, "seed": seed, "components": components},
         )
-        return
-    start = network_to_start_from(initial)
-    held_out = images_to_hold_out(held_out, config, out_folder)
-    given = {**learning, **network, "seed": seed, "scope": scope, "held_out": held_out}
-    recipe = choose_recipe(config, start, steps, given)
-    train_network(run, recipe, start, components or options.COMPONENTS)
+    else:
+        start = network_to_start_from(initial)
+        held_out = images_to_hold_out(held_out, config, out_folder)
+        given = {**learning, **network, "seed": seed, "scope": scope, "held_out": held_out}
+        recipe = choose_recipe(config, start, steps, given)
+        train_network(run, recipe, start, components or options.COMPONENTS)
+    if run.left_out and rank() == 0:
+        run.tell_left_out()
+        raise typer.Exit(1)

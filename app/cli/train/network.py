@@ -70,5 +70,11 @@ def _begin(run: TrainingRun, recipe: TrainingConfig, trainer: Trainer) -> None:
 def _read(run: TrainingRun, side: int) -> ImageSet:
     """The images, squashed to a square."""
     return read_with_bar(
-        lambda show: read_images(run.images, side=side, exclude=run.kept_out, on_read=show)
+        lambda show: read_images(
+            run.images,
+            side=side,
+            exclude=run.kept_out,
+            on_read=show,
+            on_left_out=run.leave_out,
+        )
     )

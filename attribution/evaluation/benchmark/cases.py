@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from attribution.files import regular_file
 from models.images.decoding import decode
 from models.images.errors import ImageError
 
@@ -41,6 +42,7 @@ class Case:
         method: what made the query; empty when unknown.
         gallery: name of the case's own exemplars in `Benchmark.groups`; None where there are none.
         excluded: gallery keys that must not be ranked for this case (leave-one-out: itself).
+        number: seeds what is done to the query; None: its position among the cases.
     """
 
     query: Path
@@ -49,6 +51,7 @@ class Case:
     method: str = ""
     gallery: str | None = None
     excluded: frozenset[str] = frozenset()
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,9 @@ class Picture:
             return decode(self.read()).image
         except FileNotFoundError as error:
             raise BadBenchmark(f"{self.place}: no such image") from error
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror or error})"
+            raise BadBenchmark(f"{self.place}: {reason}") from error
         except ImageError as error:
             raise BadBenchmark(f"{self.place}: {error}") from error
 
@@ -90,6 +96,7 @@ class Benchmark:
         distractors: images that are the source of no case.
         groups: exemplar group -> gallery keys, for the protocol of own exemplars.
         cut: average precision counts ranks up to this; None: the full ranking.
+        alike: the sources of a case are pictures of one thing, any of which may be missing.
     """
 
     name: str
@@ -98,6 +105,7 @@ class Benchmark:
     distractors: tuple[Picture, ...] = ()
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     cut: int | None = None
+    alike: bool = False
 
     @property
     def ranked(self) -> tuple[Case, ...]:
@@ -117,4 +125,4 @@ def open_image(path: Path) -> Image.Image:
 
 def file_picture(key: str, path: Path) -> Picture:
     """A gallery image that is a file of its own."""
-    return Picture(key, str(path), path.read_bytes)
+    return Picture(key, str(path), lambda: regular_file(path).read_bytes())

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from attribution.evaluation.benchmark.cases import BadBenchmark, Picture, file_picture
-from models.images.formats import IMAGE_SUFFIXES
+from attribution.ingestion.folders import Found, LeftOut, is_picture_in_archive, walk
+from models.images.formats import HEAD_BYTES
 
 INDEX = "index.jsonl"
 _PREFIX = "distractor:"  # keeps their keys apart from those of sources
@@ -42,12 +43,18 @@ def read_distractors(path: Path) -> tuple[Picture, ...]:
 
 
 def _files(folder: Path) -> list[Picture]:
-    images = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    return [
-        file_picture(_PREFIX + path.relative_to(folder).as_posix(), path)
-        for path in sorted(images)
-        if path.is_file()
-    ]
+    pictures = []
+    for entry in walk(folder):
+        key = _PREFIX + entry.path.relative_to(folder).as_posix()
+        if isinstance(entry, Found):
+            pictures.append(file_picture(key, entry.path))
+        elif isinstance(entry, LeftOut):
+            pictures.append(Picture(key, str(entry.path), partial(_refuse, entry)))
+    return pictures
+
+
+def _refuse(entry: LeftOut) -> bytes:
+    raise BadBenchmark(f"{entry.path}: {entry.reason}")
 
 
 def _marked(index: Path) -> frozenset[str]:
@@ -77,8 +84,11 @@ def _members(shard: Path, marked: frozenset[str] | None) -> list[Picture]:
                 )
                 for member in archive
                 if member.isfile()
-                and Path(member.name).suffix.lower() in IMAGE_SUFFIXES
                 and (marked is None or member.name in marked)
+                and is_picture_in_archive(
+                    member.name,
+                    partial(_read_member, shard, member.offset_data, min(member.size, HEAD_BYTES)),
+                )
             ]
     except FileNotFoundError as error:
         raise BadBenchmark(f"{shard}: no such file") from error

@@ -16,7 +16,7 @@ from attribution.evaluation.benchmark.cases import (
     Truth,
     file_picture,
 )
-from models.images.formats import IMAGE_SUFFIXES
+from attribution.ingestion.folders import is_picture
 
 SET = "instances"
 
@@ -41,7 +41,7 @@ def read_instances(folder: Path) -> Benchmark:
         for file, key in keys.items():
             truths = tuple(Truth(other) for other in keys.values() if other != key)
             cases.append(Case(file, truths, SET, excluded=frozenset({key})))
-    return Benchmark(folder.resolve().name, tuple(cases), tuple(sources))
+    return Benchmark(folder.resolve().name, tuple(cases), tuple(sources), alike=True)
 
 
 def subject_folders(folder: Path) -> list[Path]:
@@ -51,6 +51,13 @@ def subject_folders(folder: Path) -> list[Path]:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Images directly in a folder, by name."""
-    images = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    return sorted(path for path in images if path.is_file())
+    """Images directly in a folder, by name; their content decides, as on ingest."""
+    shown = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in shown if _may_be_picture(path))
+
+
+def _may_be_picture(path: Path) -> bool:
+    try:
+        return is_picture(path)
+    except OSError:  # said of the image when it is to be read
+        return True

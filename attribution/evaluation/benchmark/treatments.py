@@ -57,8 +57,9 @@ CONDITIONS: Mapping[str, Treatment] = {
 
 
 def treated_query(case: Case, number: int, condition: str) -> Image.Image:
-    """The pixels that every method sees of a query, seeded by its case's number."""
-    return CONDITIONS[condition](open_image(case.query), np.random.default_rng(number))
+    """The pixels that every method sees of a query, seeded by its number, or its case's own."""
+    seed = number if case.number is None else case.number
+    return CONDITIONS[condition](open_image(case.query), np.random.default_rng(seed))
 
 
 def treated_queries(

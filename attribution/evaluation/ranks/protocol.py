@@ -7,14 +7,12 @@ of its own model only, the protocol of AbC (Wang et al., ICCV 2023, arXiv 2306.0
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark
 from attribution.evaluation.benchmark.treatments import CONDITIONS, treated_queries
@@ -23,12 +21,10 @@ from attribution.evaluation.ranks.methods import Describer, Method, Rows
 from attribution.evaluation.ranks.rankings import Evaluation, Ranking
 from attribution.measures import best_columns, truth_ranks
 
-logger = logging.getLogger(__name__)
 Protocol = Literal["open", "own-exemplars"]
 OnPairs = Callable[[str, Rows, Rows], None]
 BEST = 10
 """Gallery keys kept of each query, for pictures."""
-BLANK = (16, 16)
 _SCORES_AT_ONCE = 2**24  # bounds memory: 64 MB of scores, and as much again for temporaries
 _PAIRS_AT_MOST = 10_000
 
@@ -59,8 +55,6 @@ class _Described:
     gallery: Rows
     queries: Rows
     mirror: Rows | None
-    unreadable: NDArray[np.intp]
-    """Columns of distractors that could not be read, and do not compete."""
 
     def pairs(self, tasks: Sequence[_Task]) -> tuple[Rows, Rows]:
         """Rows of each query beside each of its sources; of many pairs, some spread evenly."""
@@ -81,8 +75,7 @@ def evaluate(
     """Rank the sources of every case by every method under every condition.
 
     The gallery is described once for each describer and is never treated; only one describer's
-    rows are held at a time. A distractor that cannot be read is left out with a warning, for one
-    in a million must not end a night's run; a query or a source that cannot be read ends it.
+    rows are held at a time. What cannot be read has been left out before (`benchmark.screening`).
 
     Args:
         benchmark: what to rank.
@@ -95,18 +88,17 @@ def evaluate(
             and the rows of true pairs: each query beside each of its sources, for diagnostics.
 
     Raises:
-        BadBenchmark: nothing to rank, a query or a source that cannot be read, or the protocol
-            makes no sense of the data.
+        BadBenchmark: nothing to rank, an image that cannot be read, or the protocol makes no
+            sense of the data.
         ValueError: unknown conditions, or methods that share a name.
     """
     _check(benchmark, methods, conditions)
     tasks = _tasks(benchmark, protocol)
     counted = Steps(_images_to_describe(benchmark, methods, conditions), on_images)
     found: dict[tuple[str, str], Ranking] = {}
-    unreadable: set[int] = set()
     for describer in {method.describer.name: method.describer for method in methods}.values():
         sharing = [method for method in methods if method.describer.name == describer.name]
-        for views in _described(benchmark, describer, sharing, conditions, counted, unreadable):
+        for views in _described(benchmark, describer, sharing, conditions, counted):
             if on_pairs is not None and views.condition == "clean":
                 on_pairs(describer.name, *views.pairs(tasks))
             for method in sharing:
@@ -117,7 +109,7 @@ def evaluate(
         protocol=protocol,
         cut=benchmark.cut,
         sources=len(benchmark.sources),
-        distractors=len(benchmark.distractors) - len(unreadable),
+        distractors=len(benchmark.distractors),
         cases=benchmark.ranked,
         rankings=tuple(
             found[method.name, condition] for method in methods for condition in conditions
@@ -179,32 +171,16 @@ def _described(
     methods: Sequence[Method],
     conditions: Sequence[str],
     counted: Steps,
-    unreadable: set[int],
 ) -> Iterator[_Described]:
     """The gallery once, then the queries under each condition; mirrored where a method asks."""
-    gallery = describer(counted.each(_gallery(benchmark, unreadable)))
-    hidden = np.array(sorted(unreadable), np.intp)
+    gallery = describer(counted.each(picture.load() for picture in benchmark.gallery))
     cases = benchmark.ranked
     for condition in conditions:
         queries = describer(counted.each(treated_queries(cases, condition)))
         mirror = None
         if any(method.mirrored for method in methods):
             mirror = describer(counted.each(treated_queries(cases, condition, mirrored=True)))
-        yield _Described(condition, gallery, queries, mirror, hidden)
-
-
-def _gallery(benchmark: Benchmark, unreadable: set[int]) -> Iterator[Image.Image]:
-    """Sources, then distractors; a blank for one that cannot be read, whose column is noted."""
-    for picture in benchmark.sources:
-        yield picture.load()
-    for column, picture in enumerate(benchmark.distractors, start=len(benchmark.sources)):
-        try:
-            yield picture.load()
-        except BadBenchmark as error:
-            if column not in unreadable:  # else another describer has met it before
-                logger.warning("distractor left out: %s", error)
-            unreadable.add(column)
-            yield Image.new("RGB", BLANK)
+        yield _Described(condition, gallery, queries, mirror)
 
 
 def _rank(
@@ -226,7 +202,6 @@ def _rank(
         scores = _scores(method, described, block, slice(start, start + step))
         for row, task in zip(scores, block, strict=True):
             task.hide(row, sources)
-            row[described.unreadable] = -np.inf
             shuffled = row[order]
             ranks.append(truth_ranks(shuffled, place[list(task.truths)].tolist()))
             first = order[best_columns(shuffled, BEST)]

@@ -10,7 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attribution.training.data.images import ImageSet, member_names, read_set
+from attribution.training.data.images import (
+    ImageSet,
+    OnLeftOut,
+    log_left_out,
+    member_names,
+    read_set,
+)
 from models.images.decoding import decode
 from models.images.preprocessing import Preprocessing
 
@@ -23,6 +29,7 @@ def read_framed(
     limit: int | None = None,
     seed: int = 0,
     on_read: Callable[[int], None] | None = None,
+    on_left_out: OnLeftOut = log_left_out,
 ) -> ImageSet:
     """Read images of folders and tar files, resized and cropped as an encoder does it.
 
@@ -38,6 +45,7 @@ def read_framed(
             of 224 pixels.
         seed: of that draw.
         on_read: called with the number of images read so far.
+        on_left_out: called with the name of an image that cannot be read, and why.
 
     Raises:
         NoImages: nothing readable was found.
@@ -49,6 +57,7 @@ def read_framed(
         wanted=lambda name: name in chosen,
         convert=lambda data: _framed(data, frame),
         on_read=on_read,
+        on_left_out=on_left_out,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -17,12 +18,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from attribution.ingestion.folders import Found, LeftOut, is_picture, is_picture_in_archive, walk
 from models.images.decoding import decode
 from models.images.errors import ImageError
-from models.images.formats import IMAGE_SUFFIXES
+from models.images.formats import HEAD_BYTES
 
 logger = logging.getLogger(__name__)
 _BLOCK = 256
+OnLeftOut = Callable[[str, str], object]
+
+
+def log_left_out(name: str, reason: str) -> None:
+    """What is done about an image that is left out, where nothing else is said."""
+    logger.warning("%s left out: %s", name, reason)
 
 
 class NoImages(ValueError):
@@ -57,6 +65,7 @@ def read_images(
     side: int,
     exclude: frozenset[str] = frozenset(),
     on_read: Callable[[int], None] | None = None,
+    on_left_out: OnLeftOut = log_left_out,
 ) -> ImageSet:
     """Read every image of the given folders and tar files, in the order of their names.
 
@@ -65,6 +74,7 @@ def read_images(
         side: each image is squashed to `side x side` pixels.
         exclude: names (within its folder or tar) that are left out, to hold images out.
         on_read: called with the number of images read so far.
+        on_left_out: called with the name of an image that cannot be read, and why.
 
     Raises:
         NoImages: nothing readable was found.
@@ -74,6 +84,7 @@ def read_images(
         wanted=lambda name: name not in exclude,
         convert=lambda data: _squashed(data, side),
         on_read=on_read,
+        on_left_out=on_left_out,
     )
 
 
@@ -83,6 +94,7 @@ def read_set(
     wanted: Callable[[str], bool],
     convert: Callable[[bytes], Tensor],
     on_read: Callable[[int], None] | None = None,
+    on_left_out: OnLeftOut = log_left_out,
 ) -> ImageSet:
     """Read the wanted images of folders and tar files; those that cannot be read are left out.
 
@@ -91,27 +103,28 @@ def read_set(
         wanted: by name within its folder or tar.
         convert: a file's bytes to `(3, height, width)` uint8; raises ImageError.
         on_read: called with the number of images read so far.
+        on_left_out: called with the name of an image that cannot be read, and why.
 
     Raises:
         NoImages: nothing readable was found.
     """
 
-    def read(item: tuple[str, bytes]) -> tuple[str, Tensor] | None:
+    def read(item: tuple[str, bytes]) -> tuple[str, Tensor | ImageError]:
         name, data = item
         try:
             return name, convert(data)
         except ImageError as error:
-            logger.warning("%s left out: %s", name, error)
-            return None
+            return name, error
 
     found: list[tuple[str, Tensor]] = []
-    waiting = (item for path in paths for item in members(path) if wanted(item[0]))
+    waiting = (item for path in paths for item in members(path, on_left_out) if wanted(item[0]))
     with ThreadPoolExecutor(max_workers=2) as pool:
         while block := list(islice(waiting, _BLOCK)):  # the pool would drain the whole iterator
-            for item in pool.map(read, block):
-                if item is None:
+            for name, pixels in pool.map(read, block):
+                if isinstance(pixels, ImageError):
+                    on_left_out(name, str(pixels))
                     continue
-                found.append(item)
+                found.append((name, pixels))
                 if on_read is not None:
                     on_read(len(found))
     if not found:
@@ -126,72 +139,80 @@ def member_names(paths: Sequence[Path]) -> frozenset[str]:
     for path in paths:
         if path.suffix == ".tar" and path.is_file():
             with _archive(path) as archive:
-                names.update(member.name for member in archive if member.isfile())
+                names.update(member.name for member in _pictures(archive))
         elif path.is_dir():
-            names.update(file.relative_to(path).as_posix() for file in _files(path))
-            names.update(member_names(_archives_of(path)))
-        else:
+            files, archives = _contents(path, lambda *_: None)
+            names.update(file.relative_to(path).as_posix() for file in files)
+            names.update(member_names(archives))
+        elif is_picture(path):
             names.add(path.name)
-    return frozenset(name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES)
+    return frozenset(names)
 
 
-def read_pictures(paths: Sequence[Path], only: frozenset[str]) -> Iterator[Image.Image]:
+def read_pictures(
+    paths: Sequence[Path], only: frozenset[str], on_left_out: OnLeftOut = log_left_out
+) -> Iterator[Image.Image]:
     """The images of these names as pictures, decoded as a query is."""
     for path in paths:
-        for name, data in members(path):
+        for name, data in members(path, on_left_out):
             if name not in only:
                 continue
             try:
                 yield decode(data).image
             except ImageError as error:
-                logger.warning("%s left out: %s", name, error)
+                on_left_out(name, str(error))
 
 
-def members(path: Path) -> Iterator[tuple[str, bytes]]:
+def members(path: Path, on_left_out: OnLeftOut = log_left_out) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of the image files in a folder or tar file, in the order they are read.
 
-    Those of a folder's tar files follow its own.
+    Content decides what is one, as on ingest. Those of a folder's tar files follow its own.
     """
     if path.is_dir():
-        for file in _files(path):
+        files, archives = _contents(path, on_left_out)
+        for file in files:
             name = file.relative_to(path).as_posix()
             try:
                 data = file.read_bytes()
             except OSError as error:
-                logger.warning("%s left out: %s", name, error.strerror)
+                on_left_out(name, f"cannot be read ({error.strerror})")
                 continue
             yield name, data
-        for archive in _archives_of(path):
-            yield from members(archive)
+        for archive in archives:
+            yield from members(archive, on_left_out)
     elif path.suffix == ".tar":
         with _archive(path) as opened:
-            files = sorted((m for m in opened if m.isfile()), key=lambda member: member.name)
-            for member in files:
-                stream = opened.extractfile(member)
-                if stream is not None and Path(member.name).suffix.lower() in IMAGE_SUFFIXES:
-                    yield member.name, stream.read()
+            for member in sorted(_pictures(opened), key=lambda member: member.name):
+                yield member.name, _bytes_of(opened, member)
     elif path.is_file():
         yield path.name, path.read_bytes()
     else:
         raise NoImages(f"{path}: no such folder, tar file or image")
 
 
-def _files(folder: Path) -> list[Path]:
-    """By name; a folder called `a.png` is none, nor is a link that leads nowhere."""
-    images = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    return sorted(path for path in images if _is_file(path))
+def _contents(folder: Path, on_left_out: OnLeftOut) -> tuple[list[Path], list[Path]]:
+    """Pictures and tar files in a folder and in the folders in it, each sorted."""
+    pictures, archives = [], []
+    for entry in walk(folder):
+        if isinstance(entry, Found):
+            pictures.append(entry.path)
+        elif isinstance(entry, LeftOut):
+            on_left_out(entry.path.relative_to(folder).as_posix(), entry.reason)
+        elif entry.path.suffix == ".tar" and entry.path.is_file():
+            archives.append(entry.path)
+    return pictures, archives
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:  # a link into a folder that is closed
-        logger.warning("%s left out: %s", path, error.strerror)
-        return False
+def _pictures(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    for member in archive:
+        head = partial(_bytes_of, archive, member, HEAD_BYTES)
+        if member.isfile() and is_picture_in_archive(member.name, head):
+            yield member
 
 
-def _archives_of(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*.tar") if path.is_file())
+def _bytes_of(archive: tarfile.TarFile, member: tarfile.TarInfo, most: int = -1) -> bytes:
+    stream = archive.extractfile(member)
+    return b"" if stream is None else stream.read(most)
 
 
 @contextmanager

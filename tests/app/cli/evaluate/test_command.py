@@ -1,6 +1,7 @@
 """`attribution evaluate`: tables, JSON and pictures from a small folder, and what is refused."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -229,3 +230,44 @@ def test_names_of_the_background_are_kept_out_of_fitting(evaluate, data, draw_pi
     done = evaluate(data, *asked)
     assert done.code == 2
     assert "give a text file of image names" in done.err
+
+
+@pytest.fixture
+def damaged(data, tmp_path):
+    """The same benchmark with a query, a source and a distractor that cannot be read."""
+    folder = tmp_path / "damaged"
+    shutil.copytree(data, folder)
+    for name in ("queries/000.jpg", "sources/001.jpg", "distractors/020.jpg"):
+        (folder / name).write_bytes(b"\xff\xd8\xff\xe0 and then nothing")
+    return folder
+
+
+def test_what_cannot_be_read_is_left_out_told_and_counted(evaluate, damaged, tmp_path):
+    done = evaluate(damaged, "--distractors", damaged / "distractors", "--out", tmp_path / "out")
+    assert done.code == 1, done.err
+    told = [line for line in done.err.splitlines() if line.startswith("left out ")]
+    assert [line.split(": ")[0] for line in told] == [
+        f"left out source {damaged / 'sources/001.jpg'}",
+        f"left out query {damaged / 'queries/000.jpg'}",
+        f"left out query {damaged / 'queries/001.jpg'}",
+        f"left out distractor {damaged / 'distractors/020.jpg'}",
+    ]
+    assert "of its sources, sources/001.jpg cannot be read" in told[2]
+    text = " ".join(done.out.split())
+    assert "4 queries, 5 sources, 7 distractors; left out, as they cannot be read: " in text
+    assert "2 queries, 1 source, 1 distractor; protocol open" in text
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert [each["kind"] for each in document["left_out"]] == [
+        *("source", "query", "query", "distractor")
+    ]
+    assert len(document["cases"]) == 4
+
+
+def test_a_benchmark_of_which_nothing_is_left_is_refused_in_one_line(evaluate, damaged):
+    for n in range(6):
+        (damaged / "queries" / f"{n:03d}.jpg").unlink()
+    done = evaluate(damaged)
+    assert done.code == 1
+    [line] = done.err.splitlines()
+    assert "none of its queries is left" in line
+    assert done.out == ""

@@ -158,3 +158,18 @@ def test_a_run_does_not_replace_where_it_starts_from(attribution, trained, folde
     assert done.code == 2
     assert "another --out" in done.err
     assert (start / "card.json").read_bytes() == before
+
+
+def test_images_that_cannot_be_read_are_listed_and_the_encoder_is_made_all_the_same(
+    attribution, trained, folder, draw_pictures, tmp_path
+):
+    images = draw_pictures(tmp_path / "images", range(30))
+    (images / "003.jpg").write_text("no picture")
+    done = attribution(
+        *("train", images, "--out", tmp_path / "run", "--scope", "head", "--components", 8),
+        *("--from", folder / "run" / "encoder"),
+    )
+    assert done.code == 1, done.err
+    assert any(line.startswith("left out 003.jpg: ") for line in done.err.splitlines())
+    assert done.err.splitlines()[-1].startswith("1 image was left out")
+    assert (tmp_path / "run" / "encoder" / "card.json").is_file()

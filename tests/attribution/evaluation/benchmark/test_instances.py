@@ -10,13 +10,15 @@ def test_each_image_looks_for_the_others_of_its_subject(tmp_path, draw):
     for seed, name in enumerate(["cat/0.jpg", "cat/1.png", "cat/2.jpg", "dog/0.jpg"]):
         draw(tmp_path / name, seed)
     (tmp_path / "cat" / "notes.txt").write_text("no image")
+    (tmp_path / "cat" / "2.jpg").rename(tmp_path / "cat" / "2")  # its content says what it is
+    (tmp_path / "cat" / "._0.jpg").write_bytes(b"\0\5\x16\7")
     found = read_instances(tmp_path)
     assert [source.key for source in found.sources] == [
-        *("cat/0.jpg", "cat/1.png", "cat/2.jpg", "dog/0.jpg")
+        *("cat/0.jpg", "cat/1.png", "cat/2", "dog/0.jpg")
     ]
     second = found.cases[1]
     assert second.query == tmp_path / "cat/1.png"
-    assert [truth.key for truth in second.truths] == ["cat/0.jpg", "cat/2.jpg"]
+    assert [truth.key for truth in second.truths] == ["cat/0.jpg", "cat/2"]
     assert second.excluded == {"cat/1.png"}
     assert len(found.ranked) == 3  # the dog is alone: in the gallery, not ranked
 

@@ -62,8 +62,6 @@ def test_rows_become_cases_and_their_sources_the_gallery(folder):
         ('{"query": "images/q0.jpg"}', '"sources", a list'),
         ('{"query": "images/q0.jpg", "sources": [{"role": "style"}]}', 'needs "image"'),
         ('{"query": "images/q0.jpg", "sources": ["images/s0.jpg"]}', 'needs "image"'),
-        ('{"query": "images/none.jpg", "sources": []}', "none.jpg is missing"),
-        ('{"query": "images/q0.jpg", "sources": [{"image": "gone.jpg"}]}', "gone.jpg is missing"),
     ],
 )
 def test_a_bad_row_is_named_by_file_and_line(folder, line, says):

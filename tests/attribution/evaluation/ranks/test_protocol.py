@@ -193,18 +193,16 @@ def test_a_method_that_sees_no_difference_ranks_by_chance(benchmark, describer):
     assert all(key.startswith("d") for key in ranking.best[0][:2])
 
 
-def test_a_distractor_that_cannot_be_read_does_not_compete(
-    benchmark, describer, scorer, tmp_path, caplog
+def test_a_case_keeps_the_pixels_of_its_number_where_others_are_left_out(
+    benchmark, describer, scorer
 ):
-    (tmp_path / "broken.png").write_bytes((tmp_path / "d0.png").read_bytes()[:60])
-    broken = file_picture("d5", tmp_path / "broken.png")
-    damaged = replace(benchmark, distractors=(broken, *benchmark.distractors))
-    methods = [Method("m", describer, scorer), Method("again", describer, scorer)]
-    found = evaluate(damaged, methods, conditions=["clean", "laundered"])
-    assert found == evaluate(benchmark, methods, conditions=["clean", "laundered"])
-    assert [record.getMessage().count("broken.png") for record in caplog.records] == [1]
-    with pytest.raises(BadBenchmark, match=r"broken\.png"):
-        evaluate(replace(benchmark, sources=(broken, *benchmark.sources)), methods)
+    numbered = [replace(case, number=number) for number, case in enumerate(benchmark.ranked)]
+    method = Method("m", describer, scorer)
+    [whole] = evaluate(benchmark, [method], conditions=["laundered"]).rankings
+    fewer = replace(benchmark, cases=tuple(numbered[1:]))
+    [left] = evaluate(fewer, [method], conditions=["laundered"]).rankings
+    assert left.ranks == whole.ranks[1:]
+    assert left.best == whole.best[1:]
 
 
 def test_what_makes_no_sense_is_refused(benchmark, describer, scorer):

@@ -58,4 +58,22 @@ def test_one_file_that_cannot_be_read_ends_no_training(folder, monkeypatch, capl
         Path, "read_bytes", lambda path: broken(path) if path.name == "a.png" else read(path)
     )
     assert read_images([folder], side=8).names == ("b.png",)
-    assert "deep/a.png left out: Permission denied" in caplog.text
+    assert "deep/a.png left out: cannot be read (Permission denied)" in caplog.text
+
+
+def test_content_decides_what_is_an_image_and_what_is_left_out_is_told(folder):
+    (folder / "deep" / "a.png").rename(folder / "deep" / "a")
+    (folder / "deep" / "@eaDir").mkdir()
+    Image.new("RGB", (9, 9)).save(folder / "deep" / "@eaDir" / "thumb.jpg")
+    (folder / "text.jpg").write_text("no image")
+    with tarfile.open(folder / "deep" / "shard.tar", "w") as archive:
+        archive.add(folder / "deep" / "a", "b")
+        archive.add(folder / "deep" / "a", "._b.png")
+        archive.add(folder / "notes.txt", "notes")
+    told = {}
+    found = read_images([folder], side=8, on_left_out=told.__setitem__)
+    assert found.names == ("deep/a", "b")
+    assert member_names([folder]) == {"deep/a", "b", "text.jpg"}
+    assert member_names([folder / "deep" / "a", folder / "notes.txt"]) == {"a"}
+    assert told.keys() == {"deep/@eaDir", "text.jpg"}
+    assert "Synology" in told["deep/@eaDir"]
