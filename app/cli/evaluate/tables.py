@@ -33,7 +33,7 @@ def titled_table(
 
 def left_out_words(left_out: Sequence[LeftOut]) -> str:
     """How many of what was left out, to follow the counts of what was measured; "" for none."""
-    counts = Counter(each.kind for each in left_out)
+    counts = Counter[str](each.kind for each in left_out)
     named = [
         f"{counts[kind]} {plural if counts[kind] > 1 else kind}"
         for kind, plural in _KINDS.items()
