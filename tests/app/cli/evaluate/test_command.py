@@ -197,7 +197,7 @@ def test_bad_data_is_named(evaluate, data, tmp_path):
     done = evaluate(tmp_path)
     assert done.code == 1
     assert "neither a folder with manifest.jsonl" in done.err
-    (tmp_path / "manifest.jsonl").write_text('{"query": "gone.jpg", "sources": []}\n')
+    (tmp_path / "manifest.jsonl").write_text('{"query": "gone.jpg"}\n')
     done = evaluate(tmp_path)
     assert done.code == 1
     assert "manifest.jsonl, line 1: " in done.err
