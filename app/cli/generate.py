@@ -68,7 +68,7 @@ def _read(path: Path, limit: int) -> tuple[list[tuple[str, Image.Image]], list[s
         if len(sources) == limit:
             break
         if not isinstance(row, ManifestRow):
-            line = "" if row.line is None else f", line {row.line}"
+            line = f", line {row.line}" if row.line else ""
             skipped.append(f"{row.path}{line}: {row.reason}")
             continue
         try:
