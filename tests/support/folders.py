@@ -1,6 +1,7 @@
 """Data folders with real previews, by an encoder of pixels; and what sources leave in files."""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,9 +79,13 @@ def fill(catalog, numbers, collection="default"):
 
 
 def files_with(folder, needle):
-    """Every file below a folder that holds these bytes."""
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return [path for path in paths if needle in path.read_bytes()]
+    """Every file below a folder that holds these bytes; one that a service removes has none."""
+    found = []
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file() and needle in path.read_bytes():
+                found.append(path)
+    return found
 
 
 def save_index(folder):
