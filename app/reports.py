@@ -70,26 +70,7 @@ class Reporter:
         request_id: str | None = None,
         explanation: Explanation | None = None,
     ) -> Report:
-        """The report of an answer, signed where there is a key; reads previews from the disk."""
-        report = self.unsigned(
-            attribution,
-            query,
-            collections=collections,
-            request_id=request_id,
-            explanation=explanation,
-        )
-        return report if self.signing_key is None else self.signing_key.sign(report)
-
-    def unsigned(
-        self,
-        attribution: Attribution,
-        query: DecodedImage,
-        *,
-        collections: frozenset[str] | None,
-        request_id: str | None = None,
-        explanation: Explanation | None = None,
-    ) -> Report:
-        """`report`, whether there is a key or not."""
+        """The report of an answer, not signed yet; reads previews from the disk."""
         ids = [ranked.source.source_id for ranked in attribution.sources]
         return compose(
             attribution,
@@ -110,6 +91,10 @@ class Reporter:
             ),
             replace(reported_maps(explanation), thumbnails=self._thumbnails(ids)),
         )
+
+    def sign(self, report: Report) -> Report:
+        """The report with a signature, where there is a key."""
+        return report if self.signing_key is None else self.signing_key.sign(report)
 
     def render(self, report: Report, media_type: str) -> bytes:
         """See `render`."""

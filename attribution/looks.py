@@ -16,6 +16,7 @@ from PIL import Image
 from attribution.answer import Attribution, decision_of
 from attribution.attributor import Attributor, Terms
 from attribution.retrieval.fusion import Rows
+from models.encoder import Encoder
 from models.heads.affine import Domain
 from models.images.borders import cut_out
 from models.images.decoding import DecodedImage
@@ -37,6 +38,12 @@ def framed(image: Image.Image) -> tuple[Image.Image, ...]:
     """The pictures of `looks_at` for a query whose file does not matter."""
     cut = cut_out(image)
     return (image,) if cut is None else (image, cut[0])
+
+
+def encode_looks(encoder: Encoder, looks: Sequence[Sequence[Image.Image]]) -> list[list[Rows]]:
+    """For each query the `(query_dimension,)` row of each of its looks, all encoded together."""
+    rows = iter(encoder.encode([picture for each in looks for picture in each], domain="query"))
+    return [list(islice(rows, len(each))) for each in looks]
 
 
 def attribute_looks(

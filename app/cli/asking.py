@@ -31,7 +31,7 @@ from attribution.explanation import (
     views_of_query,
 )
 from attribution.files import regular_file
-from attribution.looks import looks_at
+from attribution.looks import encode_looks, looks_at
 from models.images.decoding import DecodedImage, decode
 from models.images.errors import ImageError
 
@@ -140,12 +140,10 @@ class Asking:
             return []
         gallery = self.gallery
         started = time.perf_counter()
-        looks = [image for each in read for image in each.looks]
-        rows = iter(self.vision.encoder.encode(looks, domain="query"))
+        rows = encode_looks(self.vision.encoder, [each.looks for each in read])
         encoding = time.perf_counter() - started
         embedded = []
-        for each in read:
-            whole, *framed = islice(rows, len(each.looks))
+        for each, (whole, *framed) in zip(read, rows, strict=True):
             timings = Timings(each.seconds, 0.0, encoding)
             embedded.append(Embedded(each.decoded, whole, timings, *framed))
         return ask(gallery.attributor, embedded, self._question)

@@ -75,6 +75,7 @@ async def report_response(
             request_id=request_id,
             explanation=maps,
         )
+        report = reporter.sign(report)
         return report, reporter.render(report, form)
 
     loop = asyncio.get_running_loop()

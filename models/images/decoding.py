@@ -14,15 +14,13 @@ that shows something, the end that is missing.
 from __future__ import annotations
 
 import hashlib
-import struct
-import zlib
 from dataclasses import dataclass
 
 from PIL import Image
 
 from models.images.animations import frames_of
 from models.images.containers import Container, Still
-from models.images.errors import DecodingLimits, TooManyPixels, corrupt
+from models.images.errors import DECODER_ERRORS, DecodingLimits, TooManyPixels, corrupt
 from models.images.formats import container_of
 from models.images.ground import has_content
 from models.images.notes import Note
@@ -82,7 +80,7 @@ def decode(
             seen = _later_frame(container, data, still, limits, target_side) or seen
     except _BOMBS as error:
         raise TooManyPixels(f"{error} Send the image scaled down.") from error
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         raise corrupt(container.format, str(error)) from error
     return DecodedImage(
         image=_upright(seen.image, still.orientation),
@@ -105,7 +103,7 @@ def _later_frame(
     try:
         frames = frames_of(container.format, data)
         return frame_with_content(frames, still, container.opener, limits, target_side)
-    except _DECODER_ERRORS:  # its first picture is whole, and that is what was asked for
+    except DECODER_ERRORS:  # its first picture is whole, and that is what was asked for
         return None
 
 
@@ -116,23 +114,6 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
 
 
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-# What Pillow's readers may raise on damaged files; a list, so that no mistake of ours hides in it.
-_DECODER_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

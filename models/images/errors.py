@@ -1,9 +1,28 @@
-"""Errors of images, which say what to do, and the bounds that are checked before decoding."""
+"""Errors of images, which say what to do; what decoders raise; bounds checked before decoding."""
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass
 from typing import ClassVar
+
+# What Pillow's readers may raise on damaged files; a list, so that no mistake of ours hides in it.
+DECODER_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 
 
 class ImageError(ValueError):

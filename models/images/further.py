@@ -7,8 +7,6 @@ same way as every other picture from then on.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -22,7 +20,7 @@ from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from models.images.containers import Container, Still
-from models.images.errors import DecodingLimits, ImageError, TooManyPixels, corrupt
+from models.images.errors import DECODER_ERRORS, DecodingLimits, ImageError, TooManyPixels, corrupt
 
 EXTRA = "formats"
 _REDUCED = 254  # TIFF tag NewSubfileType: 1 for a small copy of the picture that matters
@@ -104,21 +102,5 @@ def _tiff(file: BytesIO) -> ImageFile:
 
 
 _OPENERS: dict[str, Callable[[BytesIO], ImageFile]] = {"heic": _heic, "avif": _avif, "tiff": _tiff}
-# What these readers may raise on damaged files, as in `decoding`.
-_TROUBLE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    Warning,  # where they are errors
-    struct.error,
-    zlib.error,
-)
+# What these readers may raise besides; warnings where they are errors.
+_TROUBLE = (*DECODER_ERRORS, RuntimeError, Warning)

@@ -8,22 +8,11 @@ import contextlib
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.errors import FlakyStrategyDefinition
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from tests.fault.service_process import ServiceProcess
+from tests.support.conformance import CHECKS
 from tests.support.pictures import small_jpeg
 
-CHECKS = [
-    not_a_server_error,
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-]
 QUIET = {"query_rate": 0, "curate_rate": 0, "admin_rate": 0, "job_retention_hours": 0.01}
 
 

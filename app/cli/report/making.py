@@ -72,7 +72,7 @@ def _found_here(settings: Settings, asked: Asked, image: Path) -> Report:
     with open_for_asking(settings, question) as asking:
         answered = asking.ask_one(image)
         maps, _ = asking.explain(answered)
-        return Reporter.of(settings, asking.gallery.catalog, asking.vision.encoder).unsigned(
+        return Reporter.of(settings, asking.gallery.catalog, asking.vision.encoder).report(
             answered.attribution,
             answered.query,
             collections=question.collections,

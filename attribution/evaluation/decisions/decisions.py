@@ -17,7 +17,7 @@ from attribution.evaluation.benchmark.treatments import treated_queries
 from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
 from attribution.evaluation.decisions.gallery import GalleryPlan
 from attribution.evaluation.progress import OnSteps, Steps
-from attribution.looks import attribute_looks, framed
+from attribution.looks import attribute_looks, encode_looks, framed
 from attribution.retrieval.fusion import Rows
 from models.encoder import Encoder
 
@@ -102,8 +102,7 @@ def _described(
     images = treated_queries(cases, condition)
     described: list[list[Rows]] = []
     while block := [framed(image) for image in islice(images, _BATCH)]:
-        rows = iter(encoder.encode([look for looks in block for look in looks], domain="query"))
-        described += [list(islice(rows, len(looks))) for looks in block]
+        described += encode_looks(encoder, block)
         steps.add(len(block))
     return described
 
