@@ -135,6 +135,25 @@ def test_any_address_of_ipv6_hears_ipv4_as_well(settings, encoder):
                 assert "/images/web/index.js" in page.text, "a neighbour in either family"
 
 
+@pytest.mark.parametrize("proto", [0, socket.IPPROTO_TCP])
+def test_a_body_does_not_wait_for_the_acknowledgement_of_its_head(settings, encoder, proto):
+    """asyncio sees to it by itself only where a listener was made with the protocol TCP."""
+    with (
+        socket.socket(proto=proto) as listener,
+        open_app(settings, Vision(encoder, None)) as app,
+    ):
+        listener.bind(("127.0.0.1", 0))
+        with (
+            run_beside(app, settings, listener, log_level="warning") as server,
+            socket.create_connection(listener.getsockname()) as client,
+        ):
+            wait_for(lambda: server.server_state.connections)
+            [connection] = server.server_state.connections
+            held = connection.transport.get_extra_info("socket")
+            assert held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            client.close()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "localhost", "images.example"])
 def test_other_addresses_are_the_servers_own_business(settings, host):
     with _listeners(settings.model_copy(update={"host": host})) as listeners:

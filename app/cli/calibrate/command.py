@@ -16,11 +16,11 @@ from app.cli.console import flush_right, out, print_json, progress
 from app.encoders.background import extended
 from app.encoders.gallery import Gallery, open_gallery
 from app.encoders.load import Vision, load_vision
+from app.settings import Settings
 from attribution.calibration.shares.fitting import Examples, FitFigures, cross_validated, fit, score
 from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.calibration.shares.newest import default_shares
-from attribution.catalog import Catalog
-from attribution.catalog.presence import require
+from attribution.catalog import Catalog, CatalogMissing
 from attribution.rehearsal.examples import NO_SOURCE, Known, examples
 from attribution.rehearsal.labelled import labelled
 from attribution.rehearsal.rehearsal import QUERIES, rehearsal
@@ -86,8 +86,7 @@ def calibrate_command(
     background, which --background extends.
     """
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
-    if background is None:
-        require(settings.data, settings.database_url)
+    _require_writable(settings, or_missing=background is not None)
     vision, added = load_vision(settings), None
     if background is not None:
         added = make_addition(vision, background)
@@ -95,7 +94,6 @@ def calibrate_command(
         shipped = load_encoder_background(settings.encoder, vision.encoder)
         vision = Vision(vision.encoder, extended(shipped, added))
     with open_gallery(settings, vision) as gallery, progress() as bar:
-        gallery.catalog.require_writable()
         _build(gallery, bar)
         if added is not None and background is not None:
             keep_addition(settings, added, gallery.calibration.report().strata, background)
@@ -129,6 +127,16 @@ def calibrate_command(
         )
         return
     _show(chosen, len(known))
+
+
+def _require_writable(settings: Settings, *, or_missing: bool) -> None:
+    """Refuse what could not be kept before it is worked out, which may take hours."""
+    try:
+        with Catalog.existing(settings.data, url=settings.database_url) as catalog:
+            catalog.require_writable()
+    except CatalogMissing:
+        if not or_missing:
+            raise
 
 
 def _build(gallery: Gallery, bar: Progress) -> None:

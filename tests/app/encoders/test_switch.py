@@ -293,7 +293,7 @@ def test_an_encoder_that_cannot_be_loaded_delays_activation_and_nothing_else(
     elsewhere = shutil.move(pair.new.name, f"{pair.new.name}-elsewhere")
     moved = RegisteredEncoder(pair.new.model_id, f"{pair.new.name}-nowhere", None)
     catalog.encoders.drop(pair.new.model_id)
-    wait_for(lambda: not served.client.get("/v1/index").json()["encoders"][1:])
+    wait_for(lambda: pair.new.model_id not in served.service.live().companions)
     catalog.encoders.register(moved)
     wait_for(lambda: served.service.live().failures)
     assert "cannot be loaded" in served.service.live().failures[pair.new.model_id]
