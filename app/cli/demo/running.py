@@ -46,7 +46,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _wait(address: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    while not httpx.get(f"{address}/readyz", timeout=5, trust_env=False).is_success:
-        if time.monotonic() > deadline:
-            raise ServiceNotReady(f"the service at {address} did not become ready")
-        time.sleep(0.05)
+    with httpx.Client(base_url=address, timeout=5, trust_env=False) as client:
+        while not client.get("/readyz").is_success:
+            if time.monotonic() > deadline:
+                raise ServiceNotReady(f"the service at {address} did not become ready")
+            time.sleep(0.05)

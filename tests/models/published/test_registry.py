@@ -1,5 +1,6 @@
 """Names against timm's own facts, loading by name, and what a machine without internet is told."""
 
+import importlib
 import logging
 import socket
 import threading
@@ -11,7 +12,6 @@ from typing import ClassVar
 
 import huggingface_hub.constants
 import pytest
-import timm
 import torch
 from safetensors.torch import save_file
 
@@ -32,13 +32,19 @@ SPECS = [registry.spec(name) for name in PUBLISHED]
 ON_HUB = [spec for spec in SPECS if spec.timm_name is not None]
 
 
+@pytest.fixture(scope="module")
+def timm():
+    """Takes seconds to import, which every process that collects tests would spend."""
+    return importlib.import_module("timm")
+
+
 def test_the_names():
     assert set(PUBLISHED) == NAMES
     assert len(PUBLISHED) == len(NAMES)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
-def test_facts_are_complete(spec):
+def test_facts_are_complete(timm, spec):
     assert timm.is_model(spec.architecture)
     assert spec.official_file in spec.how_to()
     assert spec.repository in spec.how_to()
@@ -46,7 +52,7 @@ def test_facts_are_complete(spec):
 
 
 @pytest.mark.parametrize("spec", ON_HUB, ids=lambda spec: spec.name)
-def test_timm_publishes_what_the_names_say(spec):
+def test_timm_publishes_what_the_names_say(timm, spec):
     assert spec.timm_name in timm.list_pretrained()
     published = timm.get_pretrained_cfg(spec.timm_name)
     assert published.hf_hub_id == f"timm/{spec.timm_name}"
@@ -56,7 +62,7 @@ def test_timm_publishes_what_the_names_say(spec):
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
-def test_networks_have_the_declared_dimension_and_take_the_declared_size(spec):
+def test_networks_have_the_declared_dimension_and_take_the_declared_size(timm, spec):
     with torch.device("meta"):
         network = timm.create_model(spec.architecture, num_classes=0, **spec.options)
     assert network.num_features == spec.dimension
