@@ -18,8 +18,15 @@ def state(served: Running, job: dict) -> dict:
     return served.client.get(f"/v1/jobs/{job['job_id']}").json()
 
 
-def finished(served: Running, job: dict) -> dict:
+def ended(served: Running, job: dict) -> dict:
     wait_for(lambda: state(served, job)["ended_at"] is not None)
+    return state(served, job)
+
+
+def finished(served: Running, job: dict) -> dict:
+    """Its state once it has ended and its images are erased, which follows its last result."""
+    ended(served, job)
+    wait_for(lambda: not (served.service.settings.data / "jobs" / job["job_id"]).exists())
     return state(served, job)
 
 

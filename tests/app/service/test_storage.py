@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from app.service.storage import KINDS
 from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import erase, verify
-from tests.support.jobs import finished, inputs
+from tests.support.jobs import ended, finished, inputs
 from tests.support.pictures import jpeg, picture, png, variation
 from tests.support.waiting import wait_for
 
@@ -216,7 +216,7 @@ def test_inputs_of_an_ended_job_that_stay_are_told_and_removed_later(running, mo
     with monkeypatch.context() as broken:
         stuck(broken, running.service.settings.data / "jobs")
         job = running.client.post("/v1/jobs", files={"files": variation(1)}).json()
-        assert finished(running, job)["completed"] == 1
+        assert ended(running, job)["completed"] == 1
         running.service.compactor.wake()
         wait_for(lambda: "erasure" in told(running))
         folder = running.service.settings.data / "jobs" / job["job_id"]
