@@ -46,6 +46,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if skipped:
         reporter.write_line(
             f"{len(skipped)} browser tests were skipped, for want of Chromium: install it "
-            "(Debian and Ubuntu: apt-get install chromium) or put Chrome on the PATH.",
+            "(Debian: apt-get install chromium-headless-shell) or put Chrome on the PATH.",
             yellow=True,
         )

@@ -24,7 +24,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
         yield opened
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_source() -> Callable[..., NewSource]:
     def make(number: int, row: np.ndarray, collection: str = "default") -> NewSource:
         return NewSource(

@@ -5,6 +5,7 @@ import pytest
 
 from attribution.attributor import Attributor
 from attribution.calibration import AlphaTooSmall, Calibration
+from attribution.catalog import Catalog
 from attribution.index import EmbeddedIndex, Follower
 from attribution.retrieval.fusion import Fusion
 from models.background import Background
@@ -57,9 +58,12 @@ class World:
         return unit(row[None], self.space.parts)
 
 
-@pytest.fixture
-def world(catalog, small_space, new_source):
-    return World(catalog, small_space, new_source)
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, new_source):
+    """One that all may ask; whoever changes it makes its own."""
+    with Catalog.open(tmp_path_factory.mktemp("world") / "data") as catalog:
+        catalog.put_collection("other")
+        yield World(catalog, SmallSpace(), new_source)
 
 
 def total(answer):
@@ -135,8 +139,11 @@ def test_a_batch_gives_the_answers_of_single_queries(world):
         )
 
 
-def test_a_source_the_catalog_has_deleted_is_gone_before_the_index_knows(world):
-    world.catalog.delete(source_ids=[world.sources[7].source_id])
+def test_a_source_the_catalog_has_deleted_is_gone_before_the_index_knows(
+    catalog, small_space, new_source
+):
+    world = World(catalog, small_space, new_source)
+    catalog.delete(source_ids=[world.sources[7].source_id])
     [answer] = world.attributor.attribute(world.near(7))
     assert world.sources[7].source_id not in {r.source.source_id for r in answer.sources}
     assert len(answer.sources) == 10

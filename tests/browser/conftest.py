@@ -14,7 +14,9 @@ from tests.support.encoders import background_of, thumbnail_encoder
 from tests.support.service import Running, serving
 from tests.support.waiting import PATIENCE
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+# The shell has no windows to draw and takes half the time.
+_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome",
+          "google-chrome-stable", "chrome")  # fmt: skip
 _ARGUMENTS = (
     "--disable-gpu",
     "--disable-background-networking",

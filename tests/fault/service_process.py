@@ -13,6 +13,7 @@ import uvicorn
 
 from app.encoders.load import Vision
 from app.factory import open_app
+from app.server import server_config
 from app.settings import Settings
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
 from tests.support.forks import Fork, write_to
@@ -44,14 +45,7 @@ def serve(folder, pause, settings):
         write_to(folder.parent / "service.log")
         options = Settings(data=folder, inference_threads=1, **settings)
         with open_app(options, Vision(encoder, None)) as app:
-            config = uvicorn.Config(
-                app,
-                log_level="error",
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=30,
-            )
-            uvicorn.Server(config).run([listener])
+            uvicorn.Server(server_config(app, options, log_level="error")).run([listener])
 
 
 class ServiceProcess:

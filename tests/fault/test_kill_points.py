@@ -104,7 +104,6 @@ def _snapshot(catalog: Catalog, folder: Path) -> None:
 
 Action = Callable[[Catalog, Held, Path], Any]
 ACTIONS: dict[str, Action] = {
-    "add": lambda catalog, *_: fill(catalog, [10]),
     "add several": lambda catalog, *_: _several(catalog),
     "add the same bytes elsewhere": lambda catalog, *_: fill(catalog, [0], collection="other"),
     "add rows of a second encoder": lambda catalog, *_: _second_encoder(catalog),

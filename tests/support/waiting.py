@@ -9,7 +9,8 @@ PATIENCE = 120.0
 
 def wait_for(condition: Callable[[], object], timeout: float = PATIENCE) -> None:
     """Ask until it is so; an AssertionError where that takes more seconds."""
-    deadline = time.monotonic() + timeout
+    deadline, pause = time.monotonic() + timeout, 0.005
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(1.5 * pause, 0.05)  # asking is work for the one that is asked
