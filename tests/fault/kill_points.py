@@ -1,11 +1,15 @@
-"""Ends a process at a chosen moment of those at which what is on disk changes.
+"""The moments of a piece of work at which what is on disk changes, and what each leaves there.
 
 The moments find themselves: every statement that writes, every commit, every file made, flushed,
 renamed or removed below the data folder is one, named after what is about to happen. Code under
 test needs no hooks for it, and what is written differently tomorrow is met all the same.
+
+A process that is killed loses its memory and its locks, and nothing that it has written: what
+`kill -9` leaves is the folder as it is at that moment. So one run is enough for all of them.
 """
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -22,53 +26,54 @@ _READS = ("SELECT", "PRAGMA", "BEGIN", "VACUUM INTO")
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a process went: killed before the point that is last in `points`, or done."""
+class Left:
+    """What a kill at one moment leaves: before what, and a copy of the folder."""
 
-    killed: bool
-    points: tuple[str, ...]
+    point: str
+    folder: Path
 
 
-def run_until(number: int, folder: Path, prepare: Callable[[], Callable[[], Any]]) -> Ended:
-    """Run in a fork what ``prepare`` returns, and kill -9 it before its point number ``number``.
+def left_at_every_point(
+    folder: Path, copies: Path, prepare: Callable[[], Callable[[], Any]]
+) -> list[Left]:
+    """Run in a fork what ``prepare`` returns; copy the folder to `copies` before every point.
 
-    Only what it returns is counted. The last point is "acknowledge": all is done, nobody told.
+    Only what it returns is counted. The last point is "acknowledge": all is done, nobody told, and
+    the process is killed there.
     """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        code = 1
         try:
             os.close(reading)
             action = prepare()
-            points = _Points(number, folder, writing)
+            points = _Points(folder, copies, writing)
             points.install()
             action()
             points.reach("acknowledge")
-            code = 0
+            os.kill(os.getpid(), signal.SIGKILL)
         finally:
-            if code:
-                sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
-            os._exit(code)
+            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            os._exit(1)
     os.close(writing)
     with os.fdopen(reading, encoding="utf-8") as told:
-        names = tuple(told.read().splitlines())
+        names = told.read().splitlines()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, -signal.SIGKILL), f"it failed by itself after {names}"
-    return Ended(code != 0, names)
+    assert code == -signal.SIGKILL, f"it failed by itself after {names}"
+    return [Left(name, copies / f"{number}") for number, name in enumerate(names)]
 
 
 class _Points:
-    def __init__(self, last: int, folder: Path, told: int) -> None:
-        self._left = last
+    def __init__(self, folder: Path, copies: Path, told: int) -> None:
+        self._reached = 0
         self._folder = str(folder)
+        self._copies = copies
         self._told = told
 
     def reach(self, name: str) -> None:
         os.write(self._told, f"{name}\n".encode())
-        if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self._left -= 1
+        shutil.copytree(self._folder, self._copies / f"{self._reached}")
+        self._reached += 1
 
     def install(self) -> None:
         sys.addaudithook(self._audit)

@@ -18,7 +18,7 @@ import pytest
 from attribution.catalog import Catalog, Ended, NewItem, NewJob, NewSource, RegisteredEncoder
 from attribution.index import open_index, save_snapshot
 from attribution.maintenance import erase, verify
-from tests.fault.kill_points import run_until
+from tests.fault.kill_points import left_at_every_point
 from tests.support.folders import (
     PixelEncoder,
     fill,
@@ -170,40 +170,32 @@ def state_of(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ACTIONS)
 def test_killed_at_every_point_it_has_happened_or_not(held, tmp_path, name):
     action = ACTIONS[name]
+    whole = tmp_path / "whole"
+    shutil.copytree(held.folder, whole)
 
-    def killed(number: int):
-        folder = tmp_path / f"{number}"
-        shutil.copytree(held.folder, folder)
+    def prepare():
+        catalog = Catalog.open(whole)
+        return lambda: action(catalog, held, whole)
 
-        def prepare():
-            catalog = Catalog.open(folder)
-            return lambda: action(catalog, held, folder)
-
-        return folder, run_until(number, folder, prepare)
-
-    whole, ended = killed(10_000)
-    assert not ended.killed
-    points = ended.points
+    killed = left_at_every_point(whole, tmp_path / "killed", prepare)
+    points = [left.point for left in killed]
     assert points[-1] == "acknowledge"
     before, after = state_of(held.folder), state_of(whole)
     outcomes = []
-    for number, point in enumerate(points):
-        folder, ended = killed(number)
-        assert ended.killed
-        told = f"killed before {point!r}, number {number} of {points}"
-        with Catalog.open(folder) as catalog:
-            seen = state(catalog, folder)
+    for number, left in enumerate(killed):
+        told = f"killed before {left.point!r}, number {number} of {points}"
+        with Catalog.open(left.folder) as catalog:
+            seen = state(catalog, left.folder)
             assert seen in (before, after), told
             outcomes.append(seen == after)
             if seen == before:  # doing it again comes to the same end
-                action(catalog, held, folder)
-                assert state(catalog, folder) == after, told
-            erase(catalog, folder, folder / "index")
-        assert (
-            verify(folder, lambda _: PixelEncoder(), snapshots=folder / "index").findings == ()
-        ), told
-        assert left_over(folder, whole) == [], told
-        shutil.rmtree(folder)
+                action(catalog, held, left.folder)
+                assert state(catalog, left.folder) == after, told
+            erase(catalog, left.folder, left.folder / "index")
+        found = verify(left.folder, lambda _: PixelEncoder(), snapshots=left.folder / "index")
+        assert found.findings == (), told
+        assert left_over(left.folder, whole) == [], told
+        shutil.rmtree(left.folder)
     assert outcomes == sorted(outcomes), "what has happened stays so"
     assert outcomes[-1], "what is about to be acknowledged has happened"
 
