@@ -7,6 +7,7 @@ same way as every other picture from then on.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -23,6 +24,8 @@ from models.images.containers import Container, Still
 from models.images.errors import DECODER_ERRORS, DecodingLimits, ImageError, TooManyPixels, corrupt
 
 EXTRA = "formats"
+# What Pillow says of the tags of a damaged TIFF, beside the pixels or the error that it gives.
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
 _REDUCED = 254  # TIFF tag NewSubfileType: 1 for a small copy of the picture that matters
 _STORED = ("L", "LA", "RGB", "RGBA", "I;16")
 

@@ -9,23 +9,24 @@ import numpy as np
 
 from app.cli.console import out, progress, warn
 from app.cli.failures import BadInvocation
-from app.cli.train.progress import background_progress
+from app.cli.images import background_progress
 from app.encoders.background import FEWEST_APART, save_extension
 from app.encoders.load import Vision
 from app.settings import Settings
 from attribution.calibration import SMALLEST_STRATUM, StratumNull
 from attribution.synthesis.background import StrataSizes, expected, make_background
-from attribution.training.data.images import member_names, read_pictures
+from attribution.training.data.images import OnLeftOut, member_names, read_pictures
 from models.background import PHOTO, Background
 
 FEWEST = 20
 """Images below which a folder is taken for a mistake."""
 
 
-def make_addition(vision: Vision, folder: Path) -> Background:
+def make_addition(vision: Vision, folder: Path, on_left_out: OnLeftOut) -> Background:
     """Embed the images of a folder or tar file in all strata, each picture once.
 
     Each stratum takes as many of them as there are, up to the sizes that ship with an encoder.
+    What cannot be read is left out, and told to `on_left_out`.
 
     Raises:
         BadInvocation: nothing there, or too few different images that can be read.
@@ -38,7 +39,7 @@ def make_addition(vision: Vision, folder: Path) -> Background:
     with progress() as bar:
         added = make_background(
             vision.encoder,
-            read_pictures([folder], names),
+            read_pictures([folder], names, on_left_out),
             len(names),
             sizes=sizes,
             on_picture=background_progress(bar, expected(len(names), sizes)),

@@ -13,6 +13,7 @@ from rich.table import Table
 from app.cli import options
 from app.cli.calibrate.background import keep_addition, make_addition
 from app.cli.console import flush_right, out, print_json, progress
+from app.cli.images import ImagesLeftOut
 from app.encoders.background import extended
 from app.encoders.gallery import Gallery, open_gallery
 from app.encoders.load import Vision, load_vision
@@ -83,13 +84,14 @@ def calibrate_command(
     from, once as things are and once as if its sources were not held, and fits the shares to
     what is true. Nothing has to be labelled. Takes a few minutes; may run beside a service, which
     takes the result up within seconds. p-values and decisions do not depend on it, but on the
-    background, which --background extends.
+    background, which --background extends. Images of it that cannot be read are left out and
+    listed; exits with 1 when there were any.
     """
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     _require_writable(settings, or_missing=background is not None)
-    vision, added = load_vision(settings), None
+    vision, added, left_out = load_vision(settings), None, ImagesLeftOut()
     if background is not None:
-        added = make_addition(vision, background)
+        added = make_addition(vision, background, left_out)
         Catalog.open(settings.data, url=settings.database_url).close()  # may be added beforehand
         shipped = load_encoder_background(settings.encoder, vision.encoder)
         vision = Vision(vision.encoder, extended(shipped, added))
@@ -125,8 +127,11 @@ def calibrate_command(
                 "figures": stored.figures,
             }
         )
-        return
-    _show(chosen, len(known))
+    else:
+        _show(chosen, len(known))
+    if left_out:
+        left_out.tell("the background was extended without")
+        raise typer.Exit(1)
 
 
 def _require_writable(settings: Settings, *, or_missing: bool) -> None:

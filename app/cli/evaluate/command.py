@@ -13,6 +13,7 @@ from app.cli.evaluate import options
 from app.cli.evaluate.methods import fitting_images, wanted_baselines
 from app.cli.evaluate.ranks import evaluate_ranks
 from app.cli.failures import BadInvocation
+from app.cli.images import ImagesLeftOut
 from app.cli.train.recipes import refuse_device
 from attribution.evaluation.benchmark.cases import Benchmark
 from attribution.evaluation.benchmark.formats import read_benchmark
@@ -60,6 +61,7 @@ def evaluate_command(
         out_folder.mkdir(parents=True, exist_ok=True)
     if gallery is not None and not decisions:
         raise BadInvocation("--gallery holds what is searched with --decisions: give both")
+    unfitted = ImagesLeftOut()
     read = partial(read_benchmark, data, kind=kind, root=root, distractors=distractors)
     if decisions:
         from app.cli.evaluate.decisions import evaluate_decisions  # noqa: PLC0415 - needs an extra
@@ -88,7 +90,7 @@ def evaluate_command(
         )
     else:
         wanted = wanted_baselines(baseline, everything=baselines)
-        fitting = fitting_images(wanted, fit_images, background, head_images)
+        fitting = fitting_images(wanted, fit_images, background, head_images, unfitted)
         benchmark, left_out = _readable(read())
         evaluate_ranks(
             benchmark,
@@ -105,7 +107,9 @@ def evaluate_command(
             out_folder=out_folder,
         )
     out.print(f"{time.perf_counter() - started:.0f} s")
-    if left_out:
+    if unfitted:
+        unfitted.tell("baselines were fitted without")
+    if left_out or unfitted:
         raise typer.Exit(1)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from app.cli.failures import BadInvocation
-from app.cli.train.progress import names_in
+from app.cli.images import ImagesLeftOut, names_in
 from attribution.evaluation.ranks.baselines import FITTED, NAMES, make
 from attribution.evaluation.ranks.methods import Method, PooledDescriber, encoder_method
 from attribution.training.data.images import member_names, read_pictures
@@ -24,9 +24,10 @@ class Fitting:
 
     paths: tuple[Path, ...]
     names: frozenset[str]
+    left_out: ImagesLeftOut
 
     def __iter__(self) -> Iterator[Image.Image]:
-        return read_pictures(self.paths, self.names)
+        return read_pictures(self.paths, self.names, self.left_out)
 
 
 def wanted_baselines(chosen: list[str] | None, *, everything: bool) -> tuple[str, ...]:
@@ -44,7 +45,11 @@ def wanted_baselines(chosen: list[str] | None, *, everything: bool) -> tuple[str
 
 
 def fitting_images(
-    wanted: Iterable[str], paths: list[Path] | None, background: Path | None, limit: int
+    wanted: Iterable[str],
+    paths: list[Path] | None,
+    background: Path | None,
+    limit: int,
+    left_out: ImagesLeftOut,
 ) -> Fitting | None:
     """A random sample of the images given, so that the order of names decides nothing."""
     needed = [name for name in wanted if name in FITTED]
@@ -56,7 +61,7 @@ def fitting_images(
     if not names:
         raise BadInvocation(f"--fit-images: no images in {', '.join(map(str, paths))}")
     chosen = np.random.default_rng(0).permutation(len(names))[:limit]
-    return Fitting(tuple(paths), frozenset(names[place] for place in chosen))
+    return Fitting(tuple(paths), frozenset(names[place] for place in chosen), left_out)
 
 
 def load_encoders(names: Sequence[str], device: str) -> dict[str, Encoder]:

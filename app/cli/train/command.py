@@ -103,5 +103,5 @@ def train_command(
         recipe = choose_recipe(config, start, steps, given)
         train_network(run, recipe, start, components or options.COMPONENTS)
     if run.left_out and rank() == 0:
-        run.tell_left_out()
+        run.left_out.tell("the encoder was made without")
         raise typer.Exit(1)

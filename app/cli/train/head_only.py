@@ -59,7 +59,7 @@ def train_head_only(
     def read(paths: Sequence[Path], kept_out: frozenset[str] = frozenset()) -> ImageSet:
         framed = partial(read_framed, paths, shape, limit=run.head_images, seed=recipe.seed)
         return read_with_bar(
-            lambda show: framed(exclude=kept_out, on_read=show, on_left_out=run.leave_out)
+            lambda show: framed(exclude=kept_out, on_read=show, on_left_out=run.left_out)
         )
 
     fitting = read(run.images, run.kept_out)

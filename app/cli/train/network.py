@@ -75,6 +75,6 @@ def _read(run: TrainingRun, side: int) -> ImageSet:
             side=side,
             exclude=run.kept_out,
             on_read=show,
-            on_left_out=run.leave_out,
+            on_left_out=run.left_out,
         )
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
 from app.cli.console import out, progress, warn
 from app.cli.failures import BadInvocation
+from app.cli.images import names_in
 from attribution.calibration import SMALLEST_STRATUM
 from attribution.training.data.images import ImageSet, member_names
 from attribution.training.distributed import rank
@@ -16,21 +17,6 @@ from attribution.training.recipe.config import TrainingConfig
 from attribution.training.run.monitor import HeldOutMetrics
 from attribution.training.run.trainer import StepReport, Trainer
 from models.backbones.residual import ResidualNet
-
-
-def names_in(path: Path | None) -> frozenset[str]:
-    """The image names of a text file, one a line; none without a file.
-
-    Raises:
-        BadInvocation: it is no text.
-    """
-    if path is None:
-        return frozenset()
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise BadInvocation(f"{path}: give a text file of image names, one a line") from error
-    return frozenset(line.strip() for line in lines if line.strip())
 
 
 def names_kept_out(background: Path | None, images: Sequence[Path]) -> frozenset[str]:
@@ -97,18 +83,6 @@ def run_trainer(trainer: Trainer, recipe: TrainingConfig) -> ResidualNet:
             f"{last.mean_average_precision:.3f}, one at once {last.hit_at_1:.3f}"
         )
     return net
-
-
-def background_progress(bar: Progress, total: int) -> Callable[[int], None]:
-    """Shows a task for the background once its first rows are made."""
-    tasks: list[TaskID] = []
-
-    def show(done: int) -> None:
-        if not tasks:
-            tasks.append(bar.add_task("Making the background", total=total))
-        bar.update(tasks[0], completed=done)
-
-    return show
 
 
 def first_process_bar(**columns: str) -> Progress:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.cli.console import out, progress, warn, warn_of_each
-from app.cli.train.progress import background_progress
+from app.cli.console import out, progress
+from app.cli.images import ImagesLeftOut, background_progress
 from attribution.synthesis.background import StrataSizes, expected
 from attribution.training.data.images import ImageSet, read_pictures
 from attribution.training.recipe.plans import HeadKind
@@ -22,8 +22,7 @@ class TrainingRun:
     """What the command line says, whether a network learns or only a head is made.
 
     `kept_out` are names of images that become the background, `strata` how many of them also pass
-    through the generator and through laundering. `left_out` collects why images were, by name:
-    they are read several times.
+    through the generator and through laundering.
     """
 
     images: Sequence[Path]
@@ -35,18 +34,7 @@ class TrainingRun:
     device: str
     name: str | None
     data_note: str
-    left_out: dict[str, str] = field(default_factory=dict)
-
-    def leave_out(self, name: str, reason: str) -> None:
-        """Note an image that cannot be read; whatever is made is made without it."""
-        self.left_out.setdefault(name, reason)
-
-    def tell_left_out(self) -> None:
-        """A line for each image that was left out, and one that counts them."""
-        warn_of_each([f"left out {name}: {reason}" for name, reason in self.left_out.items()])
-        count = len(self.left_out)
-        were = "1 image was" if count == 1 else f"{count} images were"
-        warn(f"{were} left out: the encoder was made without")
+    left_out: ImagesLeftOut = field(default_factory=ImagesLeftOut)
 
     def leave_encoder(
         self, net: Backbone, fitting: ImageSet | None, *, learnt: int, **others: Any
@@ -75,7 +63,7 @@ class TrainingRun:
                 fitting,
                 description=description,
                 background=(
-                    read_pictures(self.images, self.kept_out, self.leave_out) if count else None
+                    read_pictures(self.images, self.kept_out, self.left_out) if count else None
                 ),
                 background_count=count,
                 strata=self.strata,

@@ -1,5 +1,6 @@
 """What a file is, by its first bytes; what reads HEIC, AVIF and TIFF where the extra is there."""
 
+import contextlib
 import io
 
 import numpy as np
@@ -10,7 +11,9 @@ from models.images import further
 from models.images.decoding import decode
 from models.images.errors import CorruptImage, DecodingLimits, TooManyPixels, UnsupportedImage
 from models.images.formats import HEAD_BYTES, picture_format
+from tests.support.forks import Fork
 from tests.support.pictures import picture
+from tests.support.waiting import PATIENCE
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 AVIF = b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf"
@@ -70,6 +73,20 @@ def test_without_the_extra_it_is_named(monkeypatch, data, name):
 @pytest.fixture
 def extra(monkeypatch):
     monkeypatch.setattr(further, "installed", lambda: True)
+
+
+def cut_everywhere(data):
+    further.installed = lambda: True
+    for end in range(8, 60):
+        with contextlib.suppress(CorruptImage):
+            decode(data[:end])
+
+
+def test_a_tiff_cut_in_its_tags_is_an_error_and_nothing_is_printed_beside():
+    """In a process of its own: here every warning is an error."""
+    with Fork(cut_everywhere, saved(picture(1), "TIFF")) as process:
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors) == (0, "")
 
 
 def alike(decoded, original):

@@ -83,10 +83,14 @@ def test_too_few_sources_store_nothing(attribution, held):
 
 def test_a_background_is_added_and_serves_from_then_on(attribution, data, draw_pictures, tmp_path):
     folder = draw_pictures(tmp_path / "unrelated", range(100, 120))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and then nothing")
     asked = ("query", tmp_path / "unrelated" / "100.jpg", "--data", data, "--json")
     before = attribution(*asked).document["calibration"]["id"]
     done = attribution("calibrate", "--data", data, "--queries", 40, "--background", folder)
-    assert done.code == 0, done.err
+    assert done.code == 1, "one could not be read, which is told and does not stop the others"
+    told = done.err.replace("\n", " ")
+    assert "left out broken.jpg: " in told
+    assert "1 image was left out: the background was extended without" in told
     assert "background rows of 20 images added" in done.out.replace("\n", " ")
     [kept] = (data / "background").iterdir()
     assert len(read_background(kept)) >= 40

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from app.cli.evaluate.methods import fitting_images
+from app.cli.images import ImagesLeftOut
 from models.backbones.residual import ResidualNet
 from models.card import BackboneCard, Card, PartCard
 from models.checkpoints import save_encoder
@@ -271,3 +273,11 @@ def test_a_benchmark_of_which_nothing_is_left_is_refused_in_one_line(evaluate, d
     [line] = done.err.splitlines()
     assert "none of its queries is left" in line
     assert done.out == ""
+
+
+def test_what_baselines_cannot_be_fitted_on_is_told(damaged):
+    unread = ImagesLeftOut()
+    fitting = fitting_images(["whiten"], [damaged / "distractors"], None, 100, unread)
+    for _ in range(2):
+        assert len(list(fitting)) == 7
+    assert len(unread) == 1
