@@ -14,10 +14,7 @@ element("again").addEventListener("click", () => ask(asked));
 element("where").addEventListener("change", () => askWhere());
 element("chosen").addEventListener("error", (event) => { event.target.hidden = true; });
 
-element("file").addEventListener("change", ({ target }) => {
-  ask(target.files[0]);
-  target.value = ""; // else choosing the same file again would be no change
-});
+element("file").addEventListener("change", askAboutChosen);
 
 element("file").addEventListener("keydown", (event) => {
   if (event.key !== "Enter") return; // the space bar alone opens the chooser by itself
@@ -42,6 +39,12 @@ document.addEventListener("drop", (event) => {
   latest += 1; // what is still being compared is no longer what was asked last
   showProblem("That was not a file", "Save the image first, then choose or drop the saved file.");
 });
+
+function askAboutChosen() {
+  const chosen = element("file");
+  ask(chosen.files[0]);
+  chosen.value = ""; // else choosing the same file again would be no change
+}
 
 async function ask(file) {
   if (!file) return;
@@ -132,3 +135,5 @@ function showProblem(title, advice, { retry = false, requestId = null } = {}) {
 function seconds(wait) {
   return wait === "1" ? "a second" : `${wait} seconds`;
 }
+
+askAboutChosen(); // who was quicker than this script

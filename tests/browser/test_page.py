@@ -4,13 +4,14 @@ import base64
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from app.problems.types import PROBLEM_TYPES
 from app.settings import Settings
 from tests.support.pages import choose, upload
 from tests.support.pictures import jpeg, picture, variation
 from tests.support.service import Running, serving
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -227,3 +228,17 @@ def drop(page: Page, data: bytes | None) -> None:
         None if data is None else base64.b64encode(data).decode(),
     )
     page.dispatch_event("h1", "drop", {"dataTransfer": dropped})
+
+
+def test_an_image_chosen_before_the_script_has_come_is_asked_about(page: Page, served: Running):
+    late: list[Route] = []
+
+    def hold(route: Route) -> None:
+        late.append(route)
+
+    page.route("**/index.js", hold)
+    page.goto(served.url, wait_until="commit")
+    page.locator("#file").set_input_files(upload(variation(4)))
+    wait_for(lambda: page.evaluate("1") and late)
+    late[0].continue_()
+    expect(page.locator("#attributed .name").first).to_have_text("4.jpg")
