@@ -1,8 +1,10 @@
 """Data folders with real previews, by an encoder of pixels; and what sources leave in files."""
 
 import hashlib
+import os
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -78,12 +80,17 @@ def fill(catalog, numbers, collection="default"):
     return known
 
 
+def files_below(folder):
+    """Every file below a folder in which a service may remove files and folders meanwhile."""
+    return [Path(place) / name for place, _, names in os.walk(folder) for name in names]
+
+
 def files_with(folder, needle):
     """Every file below a folder that holds these bytes; one that a service removes has none."""
     found = []
-    for path in folder.rglob("*"):
+    for path in files_below(folder):
         with suppress(FileNotFoundError):
-            if path.is_file() and needle in path.read_bytes():
+            if needle in path.read_bytes():
                 found.append(path)
     return found
 

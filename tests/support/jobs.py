@@ -3,6 +3,7 @@
 import json
 
 from app.settings import Settings
+from tests.support.folders import files_below
 from tests.support.service import Running
 from tests.support.waiting import wait_for
 
@@ -31,7 +32,5 @@ def finished(served: Running, job: dict) -> dict:
 
 
 def inputs(settings: Settings) -> list[str]:
-    folder = settings.data / "jobs"
-    return sorted(
-        path.name for path in folder.rglob("*") if path.is_file() and path.name != ".lock"
-    )
+    names = (path.name for path in files_below(settings.data / "jobs"))
+    return sorted(name for name in names if name != ".lock")

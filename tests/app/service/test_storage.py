@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from app.service.storage import KINDS
 from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import erase, verify
+from tests.support.folders import files_below
 from tests.support.jobs import ended, finished, inputs
 from tests.support.pictures import jpeg, picture, png, variation
 from tests.support.waiting import wait_for
@@ -202,7 +203,7 @@ def test_so_is_a_deletion(running, monkeypatch, what):
         assert (response.status_code, len(response.json()["remaining"])) == (202, 1)
         wait_for(lambda: "erasure" in told(running))
     running.service.compactor.wake()
-    wait_for(lambda: not list((running.service.settings.data / "previews").rglob("*.jpg")))
+    wait_for(lambda: not files_below(running.service.settings.data / "previews"))
 
 
 def test_a_deletion_that_is_done_says_so(running):
