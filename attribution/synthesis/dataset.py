@@ -1,7 +1,8 @@
 """A folder of synthetic images whose true sources are known, with a manifest that says so.
 
 The manifest has the form that `attribution.evaluation` reads: one JSON row a query, paths relative
-to the manifest. Knows the generator, no catalog and no encoder.
+to the manifest. Composites have a mask beside them, which their row names. Knows the generator, no
+catalog and no encoder.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from attribution.synthesis.composites.pictures import Kind, composed, sources_of
+from attribution.synthesis.composites.storing import mask_file, write_mask
 from attribution.synthesis.patches import from_one, from_two
 
 _log = logging.getLogger(__name__)
@@ -31,6 +35,14 @@ class UnusableSources(ValueError):
     """The sources given cannot make what is asked; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """An image to make: of which sources, and how; by the patch generator where no kind is said."""
+
+    sources: tuple[str, ...]
+    kind: Kind | None = None
+
+
 def generate(
     sources: Sequence[tuple[str, Image.Image]],
     out: Path,
@@ -39,9 +51,10 @@ def generate(
     pairs: int,
     seed: int,
     size: int = 192,
+    composites: Mapping[Kind, int] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write `singles` one-source and `pairs` two-source images, their sources and a manifest.
+    """Write one-source and two-source images, composites with masks, their sources and a manifest.
 
     Every source is used once before any is used twice. The same arguments write the same files on
     the same machine. The manifest grows with the images, so an interrupted run can be read.
@@ -54,6 +67,8 @@ def generate(
         pairs: images made by `from_two`.
         seed: of everything random.
         size: long side of the synthetic images in pixels. Sources keep their own.
+        composites: how many of each kind; each has its mask beside it (`composites.storing`), and
+            the role of a source says whether its pixels are `inside` the mask or `outside`.
         on_progress: called with (done, total) after each image.
 
     Returns:
@@ -62,22 +77,30 @@ def generate(
     Raises:
         UnusableSources: a bad or repeated name, a negative count, or too few sources.
     """
-    _require_usable(sources, singles, pairs)
+    composites = composites or {}
+    _require_usable(sources, singles, pairs, composites)
     images = dict(sources)
     for folder in ("sources", "queries"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     for name, image in images.items():
         image.convert("RGB").save(out / _source_file(name))
     rng = np.random.default_rng(seed)
+    # Composites are drawn apart, so that the other images are those of a folder without any.
     plan = _plan(list(images), singles, pairs, rng)
+    plan += _plan_composites(list(images), composites, np.random.default_rng([seed, 1]))
     manifest = out / MANIFEST_NAME
     with manifest.open("w", encoding="utf-8") as rows:
-        for number, names in enumerate(plan):
+        for number, planned in enumerate(plan):
             drawn = int(rng.integers(_LARGEST_SEED))
-            picture = _made([images[name] for name in names], drawn, size)
             query = f"queries/{number:05d}.png"
-            picture.save(out / query)
-            rows.write(json.dumps(_row(query, names)) + "\n")
+            own = [images[name] for name in planned.sources]
+            if planned.kind is None:
+                _made(own, drawn, size).save(out / query)
+            else:
+                made = composed(planned.kind, own, seed=drawn, size=size)
+                made.image.save(out / query)
+                write_mask(made.mask, out / mask_file(query))
+            rows.write(json.dumps(_row(query, planned)) + "\n")
             rows.flush()
             if on_progress is not None:
                 on_progress(number + 1, len(plan))
@@ -85,7 +108,12 @@ def generate(
     return manifest
 
 
-def _require_usable(sources: Sequence[tuple[str, Image.Image]], singles: int, pairs: int) -> None:
+def _require_usable(
+    sources: Sequence[tuple[str, Image.Image]],
+    singles: int,
+    pairs: int,
+    composites: Mapping[Kind, int],
+) -> None:
     names = [name for name, _ in sources]
     bad = sorted(name for name in names if not _SAFE_NAME.fullmatch(name))
     if bad:
@@ -97,22 +125,41 @@ def _require_usable(sources: Sequence[tuple[str, Image.Image]], singles: int, pa
         raise UnusableSources(f"two sources are called {repeated!r}; give each a name of its own")
     if singles < 0 or pairs < 0:
         raise UnusableSources(f"singles and pairs are counts, not {singles} and {pairs}")
-    needed = 2 if pairs else min(singles, 1)
+    asked = [count for count in composites.values() if count < 0]
+    if asked:
+        raise UnusableSources(f"composites have counts, not {asked[0]}")
+    each = [1] * (singles > 0) + [2] * (pairs > 0)
+    each += [sources_of(kind) for kind, count in composites.items() if count]
+    needed = max(each, default=0)
     if len(sources) < needed:
         raise UnusableSources(f"{needed} sources or more are needed for this, not {len(sources)}")
 
 
 def _plan(
     names: Sequence[str], singles: int, pairs: int, rng: np.random.Generator
-) -> list[tuple[str, ...]]:
+) -> list[_Planned]:
     """The sources of each image to make: one name, or a structure and an appearance."""
-    ones = [(name,) for name in _in_turns(names, singles, rng)]
-    structures = _in_turns(names, pairs, rng)
-    twos = [
-        (structure, str(rng.choice([name for name in names if name != structure])))
-        for structure in structures
-    ]
-    return [*ones, *twos]
+    plan = [_Planned((name,)) for name in _in_turns(names, singles, rng)]
+    return plan + [_Planned(both) for both in _in_pairs(names, pairs, rng)]
+
+
+def _plan_composites(
+    names: Sequence[str], composites: Mapping[Kind, int], rng: np.random.Generator
+) -> list[_Planned]:
+    """The sources of each composite to make, kind after kind."""
+    plan: list[_Planned] = []
+    for kind, count in composites.items():
+        if sources_of(kind) == 1:
+            plan += [_Planned((name,), kind) for name in _in_turns(names, count, rng)]
+        else:
+            plan += [_Planned(both, kind) for both in _in_pairs(names, count, rng)]
+    return plan
+
+
+def _in_pairs(names: Sequence[str], count: int, rng: np.random.Generator) -> list[tuple[str, str]]:
+    """`count` pairs of unlike names, the first of them in turns."""
+    firsts = _in_turns(names, count, rng)
+    return [(first, str(rng.choice([name for name in names if name != first]))) for first in firsts]
 
 
 def _in_turns(names: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:
@@ -130,19 +177,23 @@ def _made(sources: Sequence[Image.Image], seed: int, size: int) -> Image.Image:
     return from_two(structure, appearance, seed=seed, size=size)
 
 
-def _row(query: str, names: Sequence[str]) -> dict[str, Any]:
+def _row(query: str, planned: _Planned) -> dict[str, Any]:
     """One line of the manifest: a query and its true sources, each by its part."""
-    single = len(names) == 1
-    roles = ("exemplar",) if single else ("structure", "appearance")
-    return {
+    single, kind = len(planned.sources) == 1, planned.kind
+    if kind is None:
+        roles = ("exemplar",) if single else ("structure", "appearance")
+    else:
+        roles = ("inside",) if single else ("inside", "outside")
+    row = {
         "query": query,
         "sources": [
             {"image": _source_file(name), "role": role}
-            for name, role in zip(names, roles, strict=True)
+            for name, role in zip(planned.sources, roles, strict=True)
         ],
-        "set": "patch_single" if single else "patch_pair",
-        "method": METHOD,
     }
+    if kind is None:
+        return row | {"set": "patch_single" if single else "patch_pair", "method": METHOD}
+    return row | {"set": f"composite_{kind}", "method": kind, "mask": mask_file(query)}
 
 
 def _source_file(name: str) -> str:

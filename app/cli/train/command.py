@@ -41,6 +41,8 @@ def train_command(
     alignment: options.Alignment = None,
     disentanglement: options.Disentanglement = None,
     disentanglement_weight: options.DisentanglementWeight = None,
+    provenance_weight: options.ProvenanceWeight = None,
+    provenance_mask: options.ProvenanceMask = None,
     views: options.Views = None,
     scope: options.Scope = None,
     precision: options.Precision = None,
@@ -69,7 +71,13 @@ def train_command(
         "disentanglement": disentanglement,
         "disentanglement_weight": disentanglement_weight,
     }
-    network = {"alignment": alignment, "views": views, "precision": precision}
+    network = {
+        "alignment": alignment,
+        "views": views,
+        "precision": precision,
+        "provenance_weight": provenance_weight,
+        "provenance_mask": provenance_mask,
+    }
     only_head = scope == "head"
     if only_head:
         refuse_beside_head(

@@ -102,6 +102,21 @@ Disentanglement = Annotated[
 DisentanglementWeight = Annotated[
     float | None, typer.Option(min=0, help="Its weight; 0.1 for `logdet` is a good start.")
 ]
+ProvenanceWeight = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="Weight of a term by which the source of a part of a composite is found by that part "
+        "alone.  [default: 0]",
+    ),
+]
+ProvenanceMask = Annotated[
+    Literal["true", "random", "full"] | None,
+    typer.Option(
+        help="What it goes by: the `true` mask of a composite, or, to see its worth, a `random` "
+        "one or the `full` picture.  [default: true]"
+    ),
+]
 Views = Annotated[
     Literal["plain", "synthesis-aware"] | None,
     typer.Option(help="`plain` leaves out pictures that mix two images, to see their worth."),

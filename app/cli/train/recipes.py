@@ -50,6 +50,8 @@ def choose_recipe(
         recipe = TrainingConfig.model_validate(stated.model_dump() | changes)
     if changes.get("disentanglement_weight") and recipe.disentanglement == "none":
         raise BadInvocation("--disentanglement-weight is of nothing: give --disentanglement too")
+    if changes.get("provenance_mask") and recipe.provenance_weight == 0:
+        raise BadInvocation("--provenance-mask is of nothing: give --provenance-weight too")
     return recipe if steps is None else recipe.scaled(steps)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from attribution.synthesis.composites.regions import rectangles
 from attribution.training.data.views import YIQ
 
 _LUMA = YIQ[0]
@@ -80,17 +81,7 @@ def resample_patches(structure: Tensor, appearance: Tensor, patch: int) -> Tenso
 def collage(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
     """Paste a rectangle of one image over the other (Yun et al., ICCV 2019), 25 to 75 % of it."""
     n, _, size, _ = structure.shape
-    device = structure.device
-    share = 0.25 + 0.5 * torch.rand(n, generator=generator, device=device)
-    stretch = 0.7 + 0.6 * torch.rand(n, generator=generator, device=device)
-    width = (share.sqrt() * stretch).clamp(max=1.0)
-    height = (share / width).clamp(max=1.0)
-    left = (1 - width) * torch.rand(n, generator=generator, device=device)
-    top = (1 - height) * torch.rand(n, generator=generator, device=device)
-    position = (torch.arange(size, device=device) + 0.5) / size
-    across = (position >= left[:, None]) & (position < (left + width)[:, None])
-    down = (position >= top[:, None]) & (position < (top + height)[:, None])
-    inside = (down[:, :, None] & across[:, None, :])[:, None]
+    inside = rectangles(n, (size, size), generator)
     return torch.where(inside, appearance, structure)
 
 

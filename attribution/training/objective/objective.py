@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 from attribution.training.objective.alignment import Alignment, Describe
 from attribution.training.objective.dino import DINO
+from attribution.training.objective.guidance import Guided, make_guidance
 from attribution.training.objective.infomax import make_infomax
 from attribution.training.objective.moco import MoCo
 from attribution.training.objective.pairing import Views, rows_of_batch
 from attribution.training.objective.projection import Columns
 from attribution.training.objective.simclr import SimCLR
 from attribution.training.recipe.config import TrainingConfig
+from attribution.training.recipe.precision import describe_as_weighed
 from models.backbones.residual import ResidualNet
 
 ALIGNMENTS: Mapping[str, Callable[[ResidualNet, Columns, TrainingConfig], Alignment]] = {
@@ -27,7 +29,7 @@ ALIGNMENTS: Mapping[str, Callable[[ResidualNet, Columns, TrainingConfig], Alignm
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The total and its terms, unweighted, for the log."""
+    """The total, its terms, unweighted, for the log, and what else of a step is worth a look."""
 
     total: Tensor
     terms: dict[str, float]
@@ -55,8 +57,16 @@ class Objective(nn.Module):
         }
         self.alignment: Alignment = ALIGNMENTS[config.alignment](net, self.columns, config)
         self.infomax = make_infomax(config, config.widths[-1])
+        self.guidance = make_guidance(config)
 
-    def forward(self, views: Views, net: ResidualNet, describe: Describe, step: int) -> Loss:
+    def forward(
+        self,
+        views: Views,
+        net: ResidualNet,
+        describe: Describe,
+        step: int,
+        guided: Guided | None = None,
+    ) -> Loss:
         """The loss of a step.
 
         Args:
@@ -64,6 +74,7 @@ class Objective(nn.Module):
             net: the network that learns.
             describe: how to apply it, and a teacher, to images.
             step: from 0.
+            guided: what `guidance` has drawn, where the recipe has that term.
         """
         n = len(views.mild)
         pooled = describe(net, torch.cat([views.mild, views.strong, views.mixed]))
@@ -74,11 +85,22 @@ class Objective(nn.Module):
             name = self.config.disentanglement
             terms[name], factor = self.infomax(semantics.mild, semantics.strong)
             weights[name] = self.config.disentanglement_weight * factor
+        watched: dict[str, float] = {}
+        if self.guidance is not None and guided is not None:
+            term = self.guidance(net, self._row(net), guided, semantics.mild)
+            terms["provenance"] = term.penalty
+            weights["provenance"] = self.config.provenance_weight
+            watched["gradient off target"] = term.off_target
         total = sum(
-            (weights[name] * term for name, term in terms.items()), start=pooled.new_zeros(())
+            (weights[name] * value for name, value in terms.items()), start=pooled.new_zeros(())
         )
-        logged = {name: float(term.detach()) for name, term in terms.items()}
+        logged = {name: float(value.detach()) for name, value in terms.items()} | watched
         return Loss(total, logged, semantics.mild.detach())
+
+    def _row(self, net: ResidualNet) -> Callable[[Tensor], Tensor]:
+        """What of a composite is compared: a pasted region has both structure and appearance."""
+        columns = self.columns["semantics"]
+        return lambda pixels: describe_as_weighed(net, pixels)[:, columns]
 
     def _weights(self) -> dict[str, float]:
         config = self.config

@@ -113,6 +113,17 @@ class TrainingConfig(BaseModel):
     disentanglement_batches: int = Field(
         5, ge=1, description="logdet, ica: batches it is estimated on; was `logdet_batches`."
     )
+    provenance_weight: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of what the score of a composite's source owes to the other source's "
+        "pixels; 0 leaves composites for it undrawn.",
+    )
+    provenance_mask: Literal["true", "random", "full"] = Field(
+        "true",
+        description="Which pixels those are: by the `true` mask, or for control by a `random` one, "
+        "that of another composite, or everywhere, `full`.",
+    )
     scope: str = Field(
         "full",
         pattern=r"^(full|last-[1-9][0-9]*)$",

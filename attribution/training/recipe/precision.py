@@ -28,8 +28,12 @@ class Precision:
 
     def describe(self, net: ResidualNet, images: Tensor) -> Tensor:
         """Learnt descriptors of `(n, 3, s, s)` images in [0, 1], in no less than float32."""
-        wide = next(net.parameters()).dtype
-        scaled = images.sub(0.5).div_(0.25).to(wide, memory_format=torch.channels_last)
         with torch.autocast(self._kind, self._half, enabled=self._mixed):
-            pooled = net.learnt(scaled).pooled
-        return pooled.to(wide)
+            return describe_as_weighed(net, images)
+
+
+def describe_as_weighed(net: ResidualNet, images: Tensor) -> Tensor:
+    """Learnt descriptors of `(n, 3, s, s)` images in [0, 1], in the precision of the weights."""
+    wide = next(net.parameters()).dtype
+    scaled = images.sub(0.5).div_(0.25).to(wide, memory_format=torch.channels_last)
+    return net.learnt(scaled).pooled.to(wide)

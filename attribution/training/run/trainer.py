@@ -133,7 +133,10 @@ class Trainer:
         generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + step)
         images = self.images.batch(rows, self.device)
         views = make_views(images, size, generator, with_mixed=config.draws_mixed).shared()
-        loss = self.objective(views, self.net, self._run.precision.describe, step)
+        # Drawn last, so that the views are those of a run without this term.
+        guidance = self.objective.guidance
+        guided = None if guidance is None else guidance.draw(images, size, generator)
+        loss = self.objective(views, self.net, self._run.precision.describe, step, guided)
         self._update(loss.total)
         value = float(loss.total.detach())
         self._refuse_divergence(value)
@@ -186,7 +189,7 @@ class Trainer:
         if not math.isfinite(loss):
             raise TrainingCollapsed(
                 f"the loss is {loss} at step {self.step}: lower learning_rate in "
-                "the recipe, or --disentanglement-weight"
+                "the recipe, --disentanglement-weight or --provenance-weight"
             )
 
     def _refuse_collapse(self, spread: float | None) -> None:

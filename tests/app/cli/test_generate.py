@@ -19,6 +19,26 @@ def test_images_and_manifest_are_written_and_broken_sources_named(attribution, p
                 image.load()
 
 
+def test_composites_lie_beside_their_masks_and_replace_the_other_images(
+    attribution, pictures, tmp_path
+):
+    made = tmp_path / "made"
+    done = attribution(
+        *("generate", pictures, "--out", made, "--size", 32, "--limit", 3, "--composites", 2),
+        *("--composite", "paste", "--composite", "recolour", "--json"),
+    )
+    assert done.code == 0, done.err
+    assert done.document["images"] == 4
+    rows = [json.loads(line) for line in (made / "manifest.jsonl").read_text().splitlines()]
+    assert [row["method"] for row in rows] == ["paste", "paste", "recolour", "recolour"]
+    for row in rows:
+        with Image.open(made / row["query"]) as query, Image.open(made / row["mask"]) as mask:
+            assert (mask.mode, mask.size) == ("L", query.size)
+    odd = attribution("generate", pictures, "--out", made, "--composite", "smear")
+    assert odd.code == 2
+    assert "smear" in odd.err
+
+
 def test_a_source_that_cannot_be_read_is_named_and_the_exit_code_tells(
     attribution, pictures, tmp_path
 ):

@@ -26,6 +26,8 @@ TINY = TrainingConfig(
 VARIANTS = {
     "simclr": {},
     "simclr-plain": {"views": "plain", "disentanglement": "none"},
+    "guided": {"disentanglement": "none", "provenance_weight": 0.5},
+    "guided-random": {"provenance_weight": 0.5, "provenance_mask": "random", "views": "plain"},
     "moco": {"alignment": "moco", "disentanglement": "ica"},
     "dino": {"alignment": "dino", "disentanglement": "koleo"},
 }

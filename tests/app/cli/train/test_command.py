@@ -134,6 +134,8 @@ def test_options_of_the_wrong_scope_are_refused(attribution, folder, tmp_path):
         "--precision": "float32",
         "--held-out": 0,
         "--alignment": "moco",
+        "--provenance-weight": 0.1,
+        "--provenance-mask": "random",
         "--steps": 5,
         "--config": folder / "recipe.json",
         "--batch": 16,

@@ -123,6 +123,16 @@ def test_a_device_that_there_is_not_is_named(device):
         refuse_device(device)
 
 
+def test_a_mask_without_a_weight_is_of_nothing(tmp_path):
+    with pytest.raises(BadInvocation, match="give --provenance-weight too"):
+        choose_recipe(None, None, None, {"provenance_mask": "random"})
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps({"provenance_weight": 0.1}))
+    assert choose_recipe(path, None, None, {"provenance_mask": "full"}).provenance_mask == "full"
+    with pytest.raises(BadInvocation, match="--provenance-weight: "):
+        choose_recipe(None, None, None, {"provenance_weight": -1.0})
+
+
 def test_contradictions_are_refused_whatever_the_recipe():
     assert given({"seed": 0, "batch": None}) == {"seed": 0}
     with pytest.raises(BadInvocation, match="give one"):

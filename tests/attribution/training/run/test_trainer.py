@@ -59,6 +59,7 @@ VARIANTS = {
     "koleo": {"disentanglement": "koleo"},
     "ica": {"disentanglement": "ica"},
     "nothing": {"disentanglement": "none", "views": "plain"},
+    "guided": {"provenance_weight": 0.5, "provenance_mask": "random"},
     "moco": {"alignment": "moco"},
     "moco ica": {"alignment": "moco", "disentanglement": "ica"},
     "dino": {"alignment": "dino"},
@@ -84,6 +85,25 @@ def test_a_run_killed_and_resumed_ends_with_equal_weights(tmp_path, variant):
             (resumed.objective.alignment, whole.objective.alignment),
         ):
             assert torch.equal(parameters(kept), parameters(same))
+
+
+def test_a_guided_run_sees_the_same_views_and_writes_what_it_is_guided_by(tmp_path):
+    reports = {}
+    for weight in (0.0, 1e-30, 0.5):
+        config = TINY.model_copy(update={"provenance_weight": weight, "monitor_every": 7})
+        own = reports[weight] = []
+        Trainer(config, image_set(), tmp_path / str(weight)).run(own.append)
+    plain, weightless, guided = reports.values()
+    for before, after in zip(plain, weightless, strict=True):
+        assert after.terms["provenance"] > 0
+        assert 0 < after.terms["gradient off target"] < 1
+        assert {name: after.terms[name] for name in before.terms} == before.terms
+        assert after.loss == before.loss
+    assert guided[0].loss == pytest.approx(plain[0].loss + 0.5 * guided[0].terms["provenance"])
+    assert guided[-1].terms["semantics"] != plain[-1].terms["semantics"]
+    [line] = (tmp_path / "0.5" / "metrics.jsonl").read_text().splitlines()
+    assert {"train/provenance", "train/gradient off target"} <= json.loads(line).keys()
+    assert "provenance" not in (tmp_path / "0.0" / "metrics.jsonl").read_text()
 
 
 def test_a_checkpoint_from_before_there_was_a_choice_is_resumed(tmp_path):
