@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ def generate(
     pairs: int,
     seed: int,
     size: int = 192,
+    source_ids: Mapping[str, str] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write `singles` one-source and `pairs` two-source images, their sources and a manifest.
@@ -54,6 +55,8 @@ def generate(
         pairs: images made by `from_two`.
         seed: of everything random.
         size: long side of the synthetic images in pixels. Sources keep their own.
+        source_ids: of the catalog's sources among them, by name; the manifest says them, so that
+            calibration knows which sources they are.
         on_progress: called with (done, total) after each image.
 
     Returns:
@@ -77,7 +80,7 @@ def generate(
             picture = _made([images[name] for name in names], drawn, size)
             query = f"queries/{number:05d}.png"
             picture.save(out / query)
-            rows.write(json.dumps(_row(query, names)) + "\n")
+            rows.write(json.dumps(_row(query, names, source_ids or {})) + "\n")
             rows.flush()
             if on_progress is not None:
                 on_progress(number + 1, len(plan))
@@ -130,14 +133,14 @@ def _made(sources: Sequence[Image.Image], seed: int, size: int) -> Image.Image:
     return from_two(structure, appearance, seed=seed, size=size)
 
 
-def _row(query: str, names: Sequence[str]) -> dict[str, Any]:
+def _row(query: str, names: Sequence[str], source_ids: Mapping[str, str]) -> dict[str, Any]:
     """One line of the manifest: a query and its true sources, each by its part."""
     single = len(names) == 1
     roles = ("exemplar",) if single else ("structure", "appearance")
     return {
         "query": query,
         "sources": [
-            {"image": _source_file(name), "role": role}
+            {"image": _source_file(name), "role": role, **_known(name, source_ids)}
             for name, role in zip(names, roles, strict=True)
         ],
         "set": "patch_single" if single else "patch_pair",
@@ -147,3 +150,7 @@ def _row(query: str, names: Sequence[str]) -> dict[str, Any]:
 
 def _source_file(name: str) -> str:
     return f"sources/{name}.png"
+
+
+def _known(name: str, source_ids: Mapping[str, str]) -> dict[str, str]:
+    return {"source_id": source_ids[name]} if name in source_ids else {}
