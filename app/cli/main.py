@@ -38,7 +38,7 @@ COMMANDS = {
     "restore": "Bring a backup back into an empty data folder, or over what is there.",
     "reembed": "Give every source an embedding of another encoder, and change to it while serving.",
     "keys": "Say who may call the service: make, list and revoke API keys.",
-    "generate": "Make synthetic images from the patches of real ones.",
+    "generate": "Make synthetic images of which it is known what they came from.",
     "train": "Train an encoder, from scratch or further, without labels, and fit its head.",
     "evaluate": "Measure how well encoders and baselines rank true sources.",
 }

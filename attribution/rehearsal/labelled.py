@@ -1,7 +1,8 @@
 """Queries that somebody has labelled: a manifest of images and sources, matched to what is held.
 
 The format is that of `attribution generate`: JSON Lines, a row a query with `query` and
-`sources: [{image}]`, paths relative to the manifest; no sources, where it came from none held.
+`sources: [{image}]`, paths relative to the manifest; no sources, where it came from none held. A
+source that was taken from the catalog says its `source_id` besides.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 
-from attribution.catalog import Catalog, SourceFilter
+from attribution.catalog import Catalog, SourceFilter, SourceNotFound
 from attribution.evaluation.benchmark.cases import BadBenchmark
 from attribution.evaluation.benchmark.manifest import manifest_rows
 from attribution.evaluation.statistics.folds import leaders
@@ -32,7 +33,7 @@ class TooFewLabels(ValueError):
 
 
 def labelled(catalog: Catalog, manifest: Path) -> list[Known]:
-    """Read a manifest; sources are found by the bytes of their file, else by `uri`.
+    """Read a manifest; sources are found by `source_id`, the bytes of their file, or `uri`.
 
     Queries that share a source, directly or through others, are of one fold.
 
@@ -77,8 +78,21 @@ def _truths(
         name = source.get("image") if isinstance(source, dict) else None
         if not isinstance(name, str):
             raise BadBenchmark(f'{place}: each of "sources" needs "image", a path or a uri')
-        truths.append(_held(catalog, manifest.parent / name, name))
+        known = _known(catalog, source.get("source_id"))
+        truths.append(known or _held(catalog, manifest.parent / name, name))
     return tuple(truths)
+
+
+def _known(catalog: Catalog, source_id: Any) -> frozenset[int]:
+    """Vector ids of all sources with the bytes of this one; none where it is not held."""
+    if not isinstance(source_id, str):
+        return frozenset()
+    try:
+        digest = catalog.source(source_id).sha256
+    except SourceNotFound:
+        return frozenset()
+    found = catalog.sources(SourceFilter(sha256=digest), limit=_SOME).items
+    return frozenset(source.vector_id for source in found)
 
 
 def _held(catalog: Catalog, path: Path, uri: str) -> frozenset[int]:

@@ -1,4 +1,4 @@
-"""Synthetic images whose sources are known, made on a CPU without weights or downloads.
+"""Synthetic images whose sources are known; only `diffusion` needs weights and an extra.
 
 For training, calibration, evaluation and the demo; the serving path never imports it.
 """

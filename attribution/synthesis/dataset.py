@@ -52,6 +52,7 @@ def generate(
     seed: int,
     size: int = 192,
     composites: Mapping[Kind, int] | None = None,
+    source_ids: Mapping[str, str] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write one-source and two-source images, composites with masks, their sources and a manifest.
@@ -69,6 +70,8 @@ def generate(
         size: long side of the synthetic images in pixels. Sources keep their own.
         composites: how many of each kind; each has its mask beside it (`composites.storing`), and
             the role of a source says whether its pixels are `inside` the mask or `outside`.
+        source_ids: of the catalog's sources among them, by name; the manifest says them, so that
+            calibration knows which sources they are.
         on_progress: called with (done, total) after each image.
 
     Returns:
@@ -100,7 +103,7 @@ def generate(
                 made = composed(planned.kind, own, seed=drawn, size=size)
                 made.image.save(out / query)
                 write_mask(made.mask, out / mask_file(query))
-            rows.write(json.dumps(_row(query, planned)) + "\n")
+            rows.write(json.dumps(_row(query, planned, source_ids or {})) + "\n")
             rows.flush()
             if on_progress is not None:
                 on_progress(number + 1, len(plan))
@@ -177,7 +180,7 @@ def _made(sources: Sequence[Image.Image], seed: int, size: int) -> Image.Image:
     return from_two(structure, appearance, seed=seed, size=size)
 
 
-def _row(query: str, planned: _Planned) -> dict[str, Any]:
+def _row(query: str, planned: _Planned, source_ids: Mapping[str, str]) -> dict[str, Any]:
     """One line of the manifest: a query and its true sources, each by its part."""
     single, kind = len(planned.sources) == 1, planned.kind
     if kind is None:
@@ -187,7 +190,7 @@ def _row(query: str, planned: _Planned) -> dict[str, Any]:
     row = {
         "query": query,
         "sources": [
-            {"image": _source_file(name), "role": role}
+            {"image": _source_file(name), "role": role, **_known(name, source_ids)}
             for name, role in zip(planned.sources, roles, strict=True)
         ],
     }
@@ -198,3 +201,7 @@ def _row(query: str, planned: _Planned) -> dict[str, Any]:
 
 def _source_file(name: str) -> str:
     return f"sources/{name}.png"
+
+
+def _known(name: str, source_ids: Mapping[str, str]) -> dict[str, str]:
+    return {"source_id": source_ids[name]} if name in source_ids else {}

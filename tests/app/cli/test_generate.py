@@ -1,8 +1,18 @@
 """`attribution generate`: images and a manifest that says what came from what."""
 
 import json
+from importlib.util import find_spec
 
+import pytest
 from PIL import Image
+
+from attribution.catalog import Catalog
+from attribution.evaluation.benchmark.manifest import read_manifest_folder
+from attribution.synthesis.context.plain import PlainCaptioner
+from attribution.synthesis.context.tables import read_tables
+from attribution.synthesis.diffusion import networks
+from models.images.decoding import decode
+from tests.support.tiny_diffusion import SIDE, write_checkpoint
 
 
 def test_images_and_manifest_are_written_and_broken_sources_named(attribution, pictures, tmp_path):
@@ -59,3 +69,85 @@ def test_a_folder_without_pictures_says_so(attribution, tmp_path):
     assert done.code == 1
     assert "Traceback" not in done.err
     assert done.err.strip()
+
+
+def test_sources_of_a_collection_are_named_by_their_id(attribution, held, tmp_path):
+    made = tmp_path / "made"
+    done = attribution(
+        *("generate", "--collection", "odd", "--data", held, "--out", made),
+        *("--singles", 6, "--pairs", 0, "--size", 32, "--json"),
+    )
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in (made / "manifest.jsonl").read_text().splitlines()]
+    found = {source["source_id"]: source["image"] for row in rows for source in row["sources"]}
+    with Catalog.existing(held) as catalog:
+        assert {catalog.source(each).collection for each in found} == {"odd"}
+        assert len(found) == 6
+        for source_id, path in found.items():
+            with Image.open(made / path) as image:
+                preview = decode(catalog.preview(source_id)).image
+                assert image.tobytes() == preview.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "either IMAGES"),
+        (("PICTURES", "--collection", "odd"), "either IMAGES"),
+        (("--collection", "none"), "--collection none"),
+        (("PICTURES", "--generator", "diffusion"), "needs --model"),
+        (("PICTURES", "--generator", "diffusion", "--model", "x", "--size", 100), "multiple of 8"),
+    ],
+)
+def test_what_cannot_be_generated_is_said_before_it_begins(
+    attribution, held, pictures, tmp_path, arguments, message
+):
+    (pictures / "broken.jpg").unlink()
+    given = (pictures if each == "PICTURES" else each for each in arguments)
+    done = attribution("generate", *given, "--data", held, "--out", tmp_path / "made")
+    assert done.code == 2
+    assert message in done.err
+    assert not (tmp_path / "made").exists()
+
+
+def test_diffusion_without_its_extra_says_what_to_install(
+    attribution, pictures, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(networks, "find_spec", lambda name: None)
+    done = attribution(
+        *("generate", pictures, "--out", tmp_path / "made", "--generator", "diffusion"),
+        *("--model", tmp_path),
+    )
+    assert done.code == 1
+    assert "attribution[generation]" in done.err
+
+
+@pytest.mark.skipif(
+    not all(map(find_spec, ("diffusers", "peft", "transformers"))),
+    reason="the extra `generation` is not installed",
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_diffusion_describes_tunes_and_makes_images_that_evaluation_reads(
+    attribution, held, tmp_path
+):
+    model, made = write_checkpoint(tmp_path / "tiny"), tmp_path / "made"
+    command = (
+        *("generate", "--collection", "odd", "--data", held, "--out", made, "--limit", 3),
+        *("--generator", "diffusion", "--model", model, "--size", SIDE, "--epochs", 1),
+        *("--each", 2, "--sampler-steps", 2, "--json"),
+    )
+    done = attribution(*command)
+    assert done.code == 0, done.err
+    assert "1 steps: about" in done.err
+    assert done.document["images"] + done.document["left_out"] == 6
+    benchmark = read_manifest_folder(made)
+    assert len(benchmark.cases) == done.document["images"]
+    captions = read_tables(made / "captions")
+    with Catalog.existing(held) as catalog:
+        for row in captions:
+            preview = decode(catalog.preview(row.class_name)).image
+            assert row.context == PlainCaptioner().describe(preview)
+    before = (made / "manifest.jsonl").read_bytes()
+    again = attribution(*command)
+    assert again.document == done.document
+    assert (made / "manifest.jsonl").read_bytes() == before

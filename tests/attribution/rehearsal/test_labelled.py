@@ -1,4 +1,4 @@
-"""Labelled queries: sources by bytes or by uri, folds without a common source, bad lines named."""
+"""Labelled queries: sources by id, bytes or uri, folds without a common source, bad lines named."""
 
 import json
 
@@ -40,6 +40,18 @@ def test_sources_are_recognised_by_uri_or_by_bytes(hold, catalog, write, tmp_pat
     assert known[21].truths == (frozenset(),), "not held"
     assert known[22].truths == ()
     assert known[7].load().size == (96, 72)
+
+
+def test_sources_that_came_from_the_catalog_are_recognised_by_their_id(hold, catalog, write):
+    sources = hold(range(21))
+    rows = [
+        {"sources": [{"image": "sources/x.png", "source_id": source.source_id}]}
+        for source in sources[:20]
+    ]
+    rows += [{"sources": [{"image": "picture:20", "source_id": "gone"}]}]
+    known = labelled(catalog, write(rows))
+    for query, source in zip(known, sources, strict=True):
+        assert query.truths == (frozenset({source.vector_id}),)
 
 
 def test_queries_that_share_a_source_are_of_one_fold(hold, catalog, write):

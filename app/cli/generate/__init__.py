@@ -1,0 +1,1 @@
+"""`attribution generate`: synthetic images with known sources, from pictures of your own."""

@@ -1,0 +1,94 @@
+"""The pictures that synthetic images are made from: files, or sources of a collection."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from app.cli.failures import BadInvocation
+from app.settings import Settings
+from attribution.catalog import Catalog
+from attribution.files import regular_file
+from attribution.ingestion import ManifestRow, read_manifest
+from attribution.rehearsal.examples import UnreadablePicture
+from attribution.rehearsal.held import choose, picture_of
+from models.images.decoding import decode
+from models.images.errors import ImageError
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture to make images from.
+
+    Attributes:
+        name: of letters, digits, `_` and `-`, unique.
+        group: the folder that it lies in, or its collection.
+        image: RGB.
+        source_id: of the source whose preview it is; None for a file.
+    """
+
+    name: str
+    group: str
+    image: Image.Image
+    source_id: str | None = None
+
+
+def from_files(path: Path, limit: int) -> tuple[list[Picture], list[str]]:
+    """Pictures of a folder or manifest, and a line for each that was skipped."""
+    skipped: list[str] = []
+    pictures: list[Picture] = []
+    taken: Counter[str] = Counter()
+    for row in read_manifest(path):
+        if len(pictures) == limit:
+            break
+        if not isinstance(row, ManifestRow):
+            line = f", line {row.line}" if row.line else ""
+            skipped.append(f"{row.path}{line}: {row.reason}")
+            continue
+        try:
+            image = decode(regular_file(row.path).read_bytes()).image
+        except (ImageError, OSError) as error:
+            skipped.append(f"{row.path}: {error}")
+            continue
+        name = _unique(row.path.stem, taken)
+        pictures.append(Picture(name, _plain(row.path.parent.name), image))
+    return pictures, skipped
+
+
+def from_collection(
+    settings: Settings, collection: str, limit: int, *, seed: int
+) -> tuple[list[Picture], list[str]]:
+    """Previews of sources of a collection, drawn at random where there are more than `limit`.
+
+    Raises:
+        BadInvocation: the collection holds nothing.
+    """
+    pictures: list[Picture] = []
+    skipped: list[str] = []
+    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
+        chosen = choose(catalog, limit, seed=seed, collections=frozenset({collection}))
+        if not chosen:
+            raise BadInvocation(f"--collection {collection}: there is no source in it")
+        for source in chosen:
+            try:
+                image = picture_of(catalog, source)
+            except UnreadablePicture as error:
+                skipped.append(str(error))
+                continue
+            name = _plain(source.source_id)
+            pictures.append(Picture(name, _plain(collection), image, source.source_id))
+    return pictures, skipped
+
+
+def _unique(stem: str, taken: Counter[str]) -> str:
+    name = _plain(stem)
+    taken[name] += 1
+    return name if taken[name] == 1 else f"{name}-{taken[name]}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-") or "image"
