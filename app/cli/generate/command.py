@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,28 +18,6 @@ from attribution.synthesis.composites.pictures import KINDS, Kind
 Generator = Literal["patch", "diffusion"]
 SINGLES, PAIRS = 20, 10
 """Made by default where no composites are asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """How many images of each sort are made of patches, and composites of each kind."""
-
-    singles: int
-    pairs: int
-    composites: Mapping[Kind, int]
-
-    @classmethod
-    def of(cls, singles: int | None, pairs: int | None, composites: Mapping[Kind, int]) -> Self:
-        """What was asked for; of what was not said the default, or none beside composites."""
-        rest = (0, 0) if composites else (SINGLES, PAIRS)
-        return cls(
-            rest[0] if singles is None else singles, rest[1] if pairs is None else pairs, composites
-        )
-
-    @property
-    def all(self) -> int:
-        """Of every sort together."""
-        return self.singles + self.pairs + sum(self.composites.values())
 
 
 def generate_command(
@@ -76,8 +53,8 @@ def generate_command(
     composite: Annotated[
         list[str] | None,
         typer.Option(
-            help="patch: composites of two images, or edits of one (`recolour`, `inpaint`), with a "
-            "mask that says which pixels are whose. Repeatable.",
+            help="patch: composites of two images, or edits of one (`recolour`, `inpaint`), with "
+            "a mask that says which pixels are whose. Repeatable.",
             metavar="|".join(KINDS),
         ),
     ] = None,
@@ -160,15 +137,15 @@ def generate_command(
     a pixel is from the source whose role is `inside`, black where it is from the other or edited.
     Exits with 1 when a file was skipped.
     """
+    wanted = dict.fromkeys(_kinds(composite or []), composites)
+    if singles is None:
+        singles = 0 if wanted else SINGLES
+    if pairs is None:
+        pairs = 0 if wanted else PAIRS
     pictures, skipped = _pictures(images, collection, data, limit, seed)
     if generator == "patch":
         _by_patches(
-            pictures,
-            out_folder,
-            _Counts.of(singles, pairs, dict.fromkeys(_kinds(composite or []), composites)),
-            size or 192,
-            seed,
-            as_json=as_json,
+            pictures, out_folder, singles, pairs, wanted, size or 192, seed, as_json=as_json
         )
     else:
         from app.cli.generate.diffusion import (  # noqa: PLC0415  # an extra
@@ -207,19 +184,6 @@ def generate_command(
         raise typer.Exit(1)
 
 
-def _kinds(names: Sequence[str]) -> list[Kind]:
-    """The kinds of composite of these names.
-
-    Raises:
-        BadInvocation: there is none of some name.
-    """
-    known = {str(kind): kind for kind in KINDS}
-    for name in names:
-        if name not in known:
-            raise BadInvocation(f"--composite {name}: choose among {', '.join(KINDS)}")
-    return [known[name] for name in names]
-
-
 def _pictures(
     images: Path | None, collection: str | None, data: Path | None, limit: int, seed: int
 ) -> tuple[list[Picture], list[str]]:
@@ -234,27 +198,43 @@ def _pictures(
 def _by_patches(
     pictures: list[Picture],
     out: Path,
-    counts: _Counts,
+    singles: int,
+    pairs: int,
+    composites: Mapping[Kind, int],
     size: int,
     seed: int,
     *,
     as_json: bool,
 ) -> None:
+    count = singles + pairs + sum(composites.values())
     with progress() as bar:
-        task = bar.add_task("Generating", total=counts.all)
+        task = bar.add_task("Generating", total=count)
         manifest = generate(
             [(picture.name, picture.image) for picture in pictures],
             out,
-            singles=counts.singles,
-            pairs=counts.pairs,
-            composites=counts.composites,
+            singles=singles,
+            pairs=pairs,
             seed=seed,
             size=size,
+            composites=composites,
             source_ids={one.name: one.source_id for one in pictures if one.source_id},
             on_progress=lambda done, _: bar.update(task, completed=done),
         )
     show(
-        {"manifest": str(manifest), "images": counts.all},
-        f"{counts.all} images of {len(pictures)} sources: {manifest}",
+        {"manifest": str(manifest), "images": count},
+        f"{count} images of {len(pictures)} sources: {manifest}",
         as_json=as_json,
     )
+
+
+def _kinds(names: Sequence[str]) -> list[Kind]:
+    """The kinds of composite of these names.
+
+    Raises:
+        BadInvocation: there is none of some name.
+    """
+    known = {str(kind): kind for kind in KINDS}
+    for name in names:
+        if name not in known:
+            raise BadInvocation(f"--composite {name}: choose among {', '.join(KINDS)}")
+    return [known[name] for name in names]
