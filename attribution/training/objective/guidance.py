@@ -103,7 +103,7 @@ class Guidance:
             return attribution_scores(rows, first), attribution_scores(rows, second)
 
         with still_batch_norm(net):
-            ours, theirs = input_gradients(score, composites.images)
+            ours, theirs = input_gradients(score, composites.images.to(sources.dtype))
         if self.mask == "full":
             penalty = squared_length(ours) + squared_length(theirs)
         else:
