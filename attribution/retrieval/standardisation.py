@@ -48,7 +48,7 @@ class Moments:
     def level(self, queries: Rows, *, calibrated: bool) -> Level:
         """What standardises the cosines of `(n, k)` queries; `calibrated` to p-values too."""
         expected = queries @ self.mean
-        variance = np.einsum("ni,ij,nj->n", queries, self.covariance, queries, optimize=True)
+        variance = np.einsum("ni,ni->n", queries @ self.covariance, queries)
         deviation = np.sqrt(np.maximum(variance, 1e-12))
         if not calibrated:
             return Level(expected, deviation)
