@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Threads of OpenBLAS that have nothing to do look for work without a pause for 2 to the power of
+# this many cycles: 26 where nothing is said, longer than a search, on cores that the encoder needs.
+_IDLE = ("OPENBLAS_THREAD_TIMEOUT", "4")
 _CONTROL = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
 
@@ -29,13 +32,14 @@ def usable_cores(control: Path = _CONTROL, own: Path = _OWN) -> int:
 
 
 def size_pools_to_come() -> None:
-    """Have libraries that are not imported yet size their pools by `usable_cores`.
+    """Have libraries that come later size their pools by `usable_cores`, and idle without spinning.
 
     They read the environment when they are loaded, and so do processes that are started later.
     What an operator has set stays.
     """
     if not any(name in os.environ for name in _POOLS):
         os.environ.update(dict.fromkeys(_POOLS, str(usable_cores())))
+    os.environ.setdefault(*_IDLE)
 
 
 def size_pools(threads: int = 0) -> int:

@@ -67,13 +67,17 @@ def test_where_there_is_no_affinity_all_cores_count(tmp_path, monkeypatch):
 
 def test_pools_to_come_are_sized_unless_the_operator_has(monkeypatch):
     monkeypatch.setattr(processor, "usable_cores", lambda: 3)
-    for name in processor._POOLS:
-        monkeypatch.delenv(name, raising=False)
+    for name in (*processor._POOLS, "OPENBLAS_THREAD_TIMEOUT"):
+        monkeypatch.setenv(name, "20")
+        monkeypatch.delenv(name)
     size_pools_to_come()
     assert {os.environ[name] for name in processor._POOLS} == {"3"}
+    assert os.environ["OPENBLAS_THREAD_TIMEOUT"] == "4"
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    monkeypatch.setenv("OPENBLAS_THREAD_TIMEOUT", "26")
     size_pools_to_come()
     assert os.environ["OMP_NUM_THREADS"] == "5"
+    assert os.environ["OPENBLAS_THREAD_TIMEOUT"] == "26"
 
 
 def test_every_pool_that_is_loaded_is_sized(monkeypatch):
