@@ -190,7 +190,7 @@ def _row(query: str, planned: _Planned, source_ids: Mapping[str, str]) -> dict[s
     row = {
         "query": query,
         "sources": [
-            {"image": _source_file(name), "role": role, **_known(name, source_ids)}
+            {"image": _source_file(name), "role": role, **known_source(name, source_ids)}
             for name, role in zip(planned.sources, roles, strict=True)
         ],
     }
@@ -203,5 +203,6 @@ def _source_file(name: str) -> str:
     return f"sources/{name}.png"
 
 
-def _known(name: str, source_ids: Mapping[str, str]) -> dict[str, str]:
+def known_source(name: str, source_ids: Mapping[str, str]) -> dict[str, str]:
+    """What a manifest's row says of a source that is in a catalog; nothing of another."""
     return {"source_id": source_ids[name]} if name in source_ids else {}

@@ -15,6 +15,7 @@ from huggingface_hub import constants, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from models.published.specs import HUB_FILE
+from models.published.untrusted import first_line
 
 _PROBE_SECONDS: Final = 4.0
 
@@ -40,7 +41,7 @@ def fetch(timm_name: str) -> Path:
     try:
         return Path(hf_hub_download(repository, HUB_FILE))
     except (OSError, httpx.HTTPError) as error:
-        raise HubUnavailable(f"the download failed ({_first_line(error)})") from error
+        raise HubUnavailable(f"the download failed ({first_line(error)})") from error
 
 
 def _require_answer(url: str) -> None:
@@ -53,7 +54,7 @@ def _require_answer(url: str) -> None:
         try:
             httpx.head(url, timeout=_PROBE_SECONDS)
         except httpx.HTTPError as error:
-            outcome.append(_first_line(error))
+            outcome.append(first_line(error))
         else:
             outcome.append("")
 
@@ -64,7 +65,3 @@ def _require_answer(url: str) -> None:
     reason = outcome[0] if outcome else f"no answer in {_PROBE_SECONDS:g} s"
     if reason:
         raise HubUnavailable(f"timm's hub cannot be reached ({reason})")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__

@@ -53,7 +53,7 @@ def _read_safetensors(path: Path) -> object:
     try:
         return load_file(path, device="cpu")
     except (SafetensorError, OSError) as error:
-        raise UnreadableCheckpoint(_damaged(path, _first_line(error))) from error
+        raise UnreadableCheckpoint(_damaged(path, first_line(error))) from error
 
 
 def _read_pickle(path: Path) -> object:
@@ -69,12 +69,13 @@ def _read_pickle(path: Path) -> object:
         ) from None
     except (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError) as error:
         # torch's readers have no common error for a file that is cut short or is something else
-        raise UnreadableCheckpoint(_damaged(path, _first_line(error))) from error
+        raise UnreadableCheckpoint(_damaged(path, first_line(error))) from error
 
 
 def _damaged(path: Path, reason: str) -> str:
     return f"{path.name} is damaged or no weights file ({reason}): download it again"
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
+def first_line(error: Exception) -> str:
+    """What a library says was wrong, without the advice and listings that follow it."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -75,6 +75,7 @@ def generate_by_diffusion(pictures: Sequence[Picture], order: Order, out: Path) 
         for picture, row in zip(pictures, described, strict=True)
     ]
     updates = _tuned(Tuning(networks, shots, order.recipe, out / "tuning"))
+    del networks  # before another of its size is loaded, without updates
     painter = Painter(
         load_networks(order.model, device=order.device),
         updates,

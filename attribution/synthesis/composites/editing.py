@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from attribution.synthesis.composites.composite import Composites
 from attribution.synthesis.composites.regions import ellipses, rectangles
 from attribution.synthesis.nearest_neighbours import nearest, patches_of, vote
+from attribution.synthesis.otsu import otsu
 
 _LUMA = (0.299, 0.587, 0.114)
 _EDITED = (0.1, 0.3)  # share of the frame
@@ -20,7 +21,6 @@ _HOLE = (0.05, 0.15)
 _PATCH_SIDE = 7
 _FILLING_ROUNDS = 3
 _PLAIN = 1.0  # makes `nearest` as good as the plain nearest neighbour
-_BINS = 256
 
 
 def recolour(images: Tensor, sources: Tensor, generator: Generator) -> Composites:
@@ -77,28 +77,7 @@ def unedited(before: Tensor, after: Tensor) -> Tensor:
         after: the same shape.
     """
     difference = (before - after).abs().mean(dim=1, keepdim=True)
-    return torch.stack([(each <= otsu(each)).float() for each in difference])
-
-
-def otsu(values: Tensor) -> float:
-    r"""The threshold that divides values into two classes as unlike as can be.
-
-    It maximises the variance between the classes, :math:`w_0 w_1 (\mu_0 - \mu_1)^2`, over a
-    histogram of 256 bins (Otsu, "A Threshold Selection Method from Gray-Level Histograms", 1979).
-    Values above it are the upper class; equal values are their own threshold.
-    """
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        return low
-    counts = torch.histc(values.float().cpu(), _BINS, low, high).double()
-    centres = low + (torch.arange(_BINS, dtype=torch.float64) + 0.5) * (high - low) / _BINS
-    below = counts.cumsum(0)[:-1]
-    above = counts.sum() - below
-    total = (counts * centres).cumsum(0)
-    mean_below = total[:-1] / below.clamp(min=1)
-    mean_above = (total[-1] - total[:-1]) / above.clamp(min=1)
-    best = int((below * above * (mean_below - mean_above).square()).argmax())
-    return low + (best + 1) * (high - low) / _BINS
+    return torch.stack([(each <= otsu(each.cpu().numpy())).float() for each in difference])
 
 
 def _edited_rows(images: Tensor, sources: Tensor) -> Tensor:

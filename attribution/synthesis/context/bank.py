@@ -19,6 +19,8 @@ import numpy as np
 
 from attribution.synthesis.context.captioner import Context, Described
 
+LARGEST_SEED = 2**62
+"""Of the noise of an image."""
 Source = Literal["dataset", "same-class", "list", "none"]
 SOURCES: tuple[Source, ...] = ("dataset", "same-class", "list", "none")
 

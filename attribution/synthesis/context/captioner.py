@@ -24,6 +24,10 @@ class Context:
     pose: str
 
 
+NOTHING = Context("plain", "as it is")
+"""Said where there is nothing to say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Described:
     """A picture of a few-shot set and its context.

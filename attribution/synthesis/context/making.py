@@ -19,15 +19,15 @@ from PIL import Image
 
 from attribution.calibration.picture_copies import is_copy
 from attribution.files import replacing
-from attribution.synthesis.context.bank import generator_of
+from attribution.synthesis.context.bank import LARGEST_SEED, generator_of
 from attribution.synthesis.context.plan import BadPlan, PlannedImage
+from attribution.synthesis.dataset import MANIFEST_NAME, known_source
 from models.background import thumbnail
 
 _log = logging.getLogger(__name__)
 
-PLAN, MANIFEST, LEFT_OUT = "plan.jsonl", "manifest.jsonl", "left_out.jsonl"
+PLAN, LEFT_OUT = "plan.jsonl", "left_out.jsonl"
 ATTEMPTS = 3
-_LARGEST_SEED = 2**62
 
 Draw = Callable[[str, int], Image.Image]
 """An image from a prompt and a seed; the same two give the same pixels."""
@@ -80,27 +80,28 @@ def make_images(
     _keep_plan(plan, out / PLAN)
     files = _keep_exemplars(plan, pictures, out)
     marks = {name: thumbnail(pictures[name]) for name in files}
-    done = _whole_rows(out / MANIFEST)
-    gone = _whole_rows(out / LEFT_OUT)
+    manifest = out / MANIFEST_NAME
+    done, gone = _whole_rows(manifest), _whole_rows(out / LEFT_OUT)
     finished = {row["number"] for row in [*done, *gone]}
+    made, left_out = len(done), len(gone)
     for image in plan:
         if image.number in finished:
             continue
         found = _first_of_its_own(image, draw, [marks[name] for name in image.exemplars])
         if found is None:
             _append(out / LEFT_OUT, {"number": image.number, "reason": "copies of an exemplar"})
-            gone.append({})
+            left_out += 1
         else:
             picture, seed = found
             query = f"queries/{image.number:05d}.png"
             with replacing(out / query, aside=out / ".image.tmp") as file:
                 picture.save(file, "PNG")
-            _append(out / MANIFEST, _row(image, query, files, source_ids or {}, seed))
-            done.append({})
+            _append(manifest, _row(image, query, files, source_ids or {}, seed))
+            made += 1
         if on_progress is not None:
-            on_progress(len(done) + len(gone), len(plan))
-    _log.info("made %d images in %s, left out %d", len(done), out, len(gone))
-    return Made(out / MANIFEST, len(done), len(gone))
+            on_progress(made + left_out, len(plan))
+    _log.info("made %d images in %s, left out %d", made, out, left_out)
+    return Made(manifest, made, left_out)
 
 
 def _first_of_its_own(
@@ -108,7 +109,7 @@ def _first_of_its_own(
 ) -> tuple[Image.Image, int] | None:
     """The first attempt that copies no exemplar, and its seed."""
     again = generator_of(image.seed, "again")
-    seeds = [image.seed, *again.integers(_LARGEST_SEED, size=ATTEMPTS - 1).tolist()]
+    seeds = [image.seed, *again.integers(LARGEST_SEED, size=ATTEMPTS - 1).tolist()]
     for seed in seeds:
         picture = draw(image.prompt, seed)
         if not any(is_copy(thumbnail(picture), each) for each in exemplars):
@@ -151,8 +152,7 @@ def _row(
     seed: int,
 ) -> dict[str, Any]:
     sources = [
-        {"image": files[name], "role": "exemplar"}
-        | ({"source_id": source_ids[name]} if name in source_ids else {})
+        {"image": files[name], "role": "exemplar", **known_source(name, source_ids)}
         for name in image.exemplars
     ]
     kind = "diffusion_one" if len(sources) == 1 else "diffusion_class"

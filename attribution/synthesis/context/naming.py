@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from attribution.synthesis.context.captioner import Context, Described
+from attribution.synthesis.context.captioner import NOTHING, Context, Described
 
 # Of a class's name, words that say something of any picture; taken out only as part of the whole
 # name. Without them "Red_winged_Blackbird" would take the red out of every background.
@@ -20,7 +20,6 @@ _WORDS = (
     "narrow left right upper lower middle centre front back old new"
 )
 GENERAL = frozenset(_WORDS.split())
-_NOTHING = Context("plain", "as it is")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,8 @@ def without_classes(described: Sequence[Described]) -> tuple[tuple[Described, ..
             own += bool(named.search(caption))
             others += bool(found) and not named.search(caption)
         context = Context(
-            _taken_out(every, row.context.background) or _NOTHING.background,
-            _taken_out(every, row.context.pose) or _NOTHING.pose,
+            _taken_out(every, row.context.background) or NOTHING.background,
+            _taken_out(every, row.context.pose) or NOTHING.pose,
         )
         cleaned.append(replace(row, context=context))
     return tuple(cleaned), Leakage(2 * len(described), own, others, dict(words))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attribution.synthesis.context.bank import (
+    LARGEST_SEED,
     ContextBank,
     Drawn,
     Source,
@@ -20,8 +21,6 @@ from attribution.synthesis.context.bank import (
 from attribution.synthesis.context.captioner import Context
 from attribution.synthesis.context.independence import Independence, independence
 from attribution.synthesis.context.prompts import prompt
-
-_LARGEST_SEED = 2**62
 
 
 class BadPlan(ValueError):
@@ -114,7 +113,7 @@ def plan_images(
         stream = generator_of(seed, *([] if same_draws else [name]), "noise")
         for context in drawn:
             words = prompt(name, context.context, descriptor=descriptor)
-            noise = int(stream.integers(_LARGEST_SEED))
+            noise = int(stream.integers(LARGEST_SEED))
             planned.append(
                 PlannedImage(len(planned), words, name, exemplars, context, source, noise, model)
             )

@@ -11,7 +11,8 @@ from typing import Any
 
 from PIL import Image
 
-from attribution.synthesis.context.captioner import Context
+from attribution.synthesis.context.captioner import NOTHING, Context
+from models.published.untrusted import first_line
 
 MODEL = "Qwen/Qwen2.5-VL-7B-Instruct"
 _PROMPT = (
@@ -59,14 +60,15 @@ class QwenCaptioner:
             raise NoCaptioner(
                 f"{weights}: no captioner could be loaded from there. Give a local folder with "
                 "config.json, tokenizer and *.safetensors of Qwen2.5-VL, or a name that this "
-                f"machine can download; or caption with `plain`. ({_first_line(error)})"
+                f"machine can download; or caption with `plain`. ({first_line(error)[:200]})"
             ) from error
         self._model: Any = model.to(device).eval()
 
     def describe(self, image: Image.Image) -> Context:
         """Two greedy answers, as one context."""
         picture = image.convert("RGB")
-        return Context(self._asked("background", picture), self._asked("pose", picture))
+        background, pose = (self._asked(what, picture) for what in ("background", "pose"))
+        return Context(background or NOTHING.background, pose or NOTHING.pose)
 
     def _asked(self, what: str, picture: Image.Image) -> str:
         import torch  # noqa: PLC0415  # with transformers
@@ -87,9 +89,4 @@ class QwenCaptioner:
         answer = self._processor.batch_decode(
             tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
         )[0]
-        words = " ".join(answer.split()).rstrip(".")
-        return words or ("plain" if what == "background" else "as it is")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200]
+        return " ".join(answer.split()).rstrip(".")

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.synthesis.context.colours import Floats
+from attribution.synthesis.otsu import otsu
 
 # Added to the border's covariance, in squared CIELAB units: a border of one colour has none.
 _NOISE = 9.0
+_BINS = 128  # of the threshold: a small picture has few pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def subject_mask(colours: Floats) -> NDArray[np.bool_]:
     """Pixels whose colour is foreign to the border of the picture.
 
     The squared Mahalanobis distance from the colours of the border, parted by Otsu's threshold of
-    its logarithm (Otsu, 1979). Where all is foreign or nothing is, the middle ninth is taken.
+    its logarithm. Where all is foreign or nothing is, the middle ninth is taken.
 
     Args:
         colours: `(h, w, 3)` CIELAB.
@@ -53,7 +55,8 @@ def subject_mask(colours: Floats) -> NDArray[np.bool_]:
     covariance = np.cov(border.T, bias=True) + _NOISE * np.eye(3)
     off = colours - border.mean(axis=0)
     distance = np.einsum("hwi,ij,hwj->hw", off, np.linalg.inv(covariance), off)
-    mask: NDArray[np.bool_] = np.log1p(distance) > _otsu(np.log1p(distance))
+    foreign = np.log1p(distance)
+    mask: NDArray[np.bool_] = foreign > otsu(foreign, _BINS)
     if not 0.005 < mask.mean() < 0.95:
         mask = np.zeros((height, width), dtype=bool)
         mask[height // 3 : -(height // 3) or None, width // 3 : -(width // 3) or None] = True
@@ -76,15 +79,3 @@ def placement(mask: NDArray[np.bool_]) -> Placement:
         elongation=float(np.sqrt(values[1] / values[0])),
         angle=float(np.degrees(np.arctan2(along[1], along[0])) % 180),
     )
-
-
-def _otsu(values: Floats, bins: int = 128) -> float:
-    """The threshold with the largest variance between what lies below it and above."""
-    counts, edges = np.histogram(values, bins=bins)
-    middles = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)[:-1].astype(float)
-    above = below[-1] + counts[-1] - below
-    sums = np.cumsum(counts * middles)
-    low = sums[:-1] / np.maximum(below, 1)
-    high = (sums[-1] - sums[:-1]) / np.maximum(above, 1)
-    return float(edges[1:-1][int((below * above * (low - high) ** 2).argmax())])

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.published.untrusted import first_line
+
 _KINDS = {"StableDiffusionPipeline": False, "StableDiffusionXLPipeline": True}
 _PATTERNS = ["*.json", "*.txt", "*/*.json", "*/*.txt", "*/*.safetensors", "*/*.model"]
 
@@ -102,7 +104,7 @@ def load_networks(weights: str | Path, *, device: str = "cpu") -> Networks:
         )
         noise = diffusers.DDPMScheduler.from_pretrained(folder, subfolder="scheduler")
     except (OSError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = first_line(error)
         raise NoModel(f"{folder}: not a whole text-to-image model ({reason})") from error
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(device)

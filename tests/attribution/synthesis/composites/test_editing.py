@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from skimage.filters import threshold_otsu
 
-from attribution.synthesis.composites.editing import inpaint, otsu, recolour, unedited
+from attribution.synthesis.composites.editing import inpaint, recolour, unedited
 from attribution.synthesis.nearest_neighbours import patches_of
 
 
@@ -48,21 +47,6 @@ def test_a_hole_is_filled_with_what_the_picture_has(photographs):
         )
 
     assert distance(made.images) < 0.6 * distance(noise)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_otsu_is_that_of_a_slow_search_and_of_scikit_image(seed):
-    rng = np.random.default_rng(seed)
-    values = np.concatenate([rng.normal(0, 1, 300), rng.normal(4 + seed, 1, 100)])
-    found = otsu(torch.from_numpy(values))
-    step = (values.max() - values.min()) / 256
-    assert found == pytest.approx(threshold_otsu(values, nbins=256), abs=1.01 * step)
-    best = max(
-        np.linspace(values.min(), values.max(), 400)[1:-1],
-        key=lambda t: (values <= t).mean() * (values > t).mean()
-        * (values[values > t].mean() - values[values <= t].mean()) ** 2,
-    )  # fmt: skip
-    assert (values > found).mean() == pytest.approx((values > best).mean(), abs=0.01)
 
 
 def test_where_nothing_was_edited_all_is_unedited():
