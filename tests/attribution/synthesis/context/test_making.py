@@ -14,7 +14,9 @@ from attribution.synthesis.context.plan import (
     class_and_context,
     planned_from,
 )
+from tests.support.forks import Fork
 from tests.support.planned import CLASSES, PICTURES, noise, plan
+from tests.support.waiting import PATIENCE
 
 
 def contents(folder):
@@ -94,21 +96,15 @@ def _make_until_killed(folder, images):
             os.kill(os.getpid(), signal.SIGKILL)
         return noise(prompt, seed)
 
-    try:
-        make_images(plan(), PICTURES, draw, folder)
-    finally:
-        os._exit(1)
+    make_images(plan(), PICTURES, draw, folder)
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_run_that_is_killed_anywhere_goes_on_to_the_same_files(tmp_path):
     whole = tmp_path / "whole"
     make_images(plan(), PICTURES, noise, whole)
     folder = tmp_path / "killed"
-    child = os.fork()
-    if not child:
-        _make_until_killed(folder, 3)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    with Fork(_make_until_killed, folder, 3) as process:
+        assert process.wait(PATIENCE) == -signal.SIGKILL
     assert len(list((folder / "queries").glob("*.png"))) == 3
     # As if it had died while a row was written, after its image was in place.
     rows = (folder / "manifest.jsonl").read_bytes()

@@ -22,8 +22,10 @@ from attribution.synthesis.diffusion.tuning import (
     Tuning,
 )
 from attribution.synthesis.diffusion.updates import FILE
+from tests.support.forks import Fork
 from tests.support.planned import DESCRIBED, PICTURES, plan
 from tests.support.tiny_diffusion import SIDE, write_checkpoint
+from tests.support.waiting import PATIENCE
 
 EXTRA = ("diffusers", "peft", "transformers")
 pytestmark = [
@@ -91,22 +93,22 @@ def test_the_loss_on_one_batch_falls_and_only_updates_learn(tmp_path, kind):
     assert np.abs(np.asarray(image, int) - np.asarray(fresh(SHOTS[0].prompt, 1))).max() <= 1
 
 
-def test_a_run_that_is_killed_goes_on_to_the_same_updates(folder, tuned, tmp_path):
-    whole, losses = tuned
-    networks = load_networks(folder)
+def tune_until_killed(model, folder, threads):
+    """Sums have the same order in as many threads."""
+    torch.set_num_threads(threads)
 
     def kill(step, loss):
         if step == 3:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    child = os.fork()
-    if not child:
-        try:
-            Tuning(networks, SHOTS, RECIPE, tmp_path).run(kill)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    again, later = Tuning(networks, SHOTS, RECIPE, tmp_path), []
+    Tuning(load_networks(model), SHOTS, RECIPE, folder).run(kill)
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_updates(folder, tuned, tmp_path):
+    whole, losses = tuned
+    with Fork(tune_until_killed, folder, tmp_path, torch.get_num_threads()) as process:
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+    again, later = Tuning(load_networks(folder), SHOTS, RECIPE, tmp_path), []
     assert again.step == 2  # of the last checkpoint
     again.run(lambda step, loss: later.append((step, loss)))
     assert later == losses[2:]
