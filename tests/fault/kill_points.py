@@ -14,6 +14,8 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,9 @@ _READS = ("SELECT", "PRAGMA", "BEGIN", "VACUUM INTO")
 
 @dataclass(frozen=True)
 class Left:
-    """What a kill at one moment leaves: before what, and a copy of the folder."""
+    """What a kill leaves: a copy of the folder, and before which points it looks so."""
 
-    point: str
+    points: tuple[str, ...]
     folder: Path
 
 
@@ -39,7 +41,7 @@ def left_at_every_point(
     """Run in a fork what ``prepare`` returns; copy the folder to `copies` before every point.
 
     Only what it returns is counted. The last point is "acknowledge": all is done, nobody told, and
-    the process is killed there.
+    the process is killed there. Points in a row at which all files have the same bytes share one.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -57,23 +59,34 @@ def left_at_every_point(
             os._exit(1)
     os.close(writing)
     with os.fdopen(reading, encoding="utf-8") as told:
-        names = told.read().splitlines()
+        reached = [tuple(line.rstrip("\n").split("\t")) for line in told]
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code == -signal.SIGKILL, f"it failed by itself after {names}"
-    return [Left(name, copies / f"{number}") for number, name in enumerate(names)]
+    assert code == -signal.SIGKILL, f"it failed by itself after {reached}"
+    return [
+        Left(tuple(name for _, name in same), copies / copy)
+        for copy, same in groupby(reached, key=itemgetter(0))
+    ]
+
+
+def _content(folder: Path) -> dict[str, bytes | None]:
+    return {str(at): at.read_bytes() if at.is_file() else None for at in folder.rglob("*")}
 
 
 class _Points:
     def __init__(self, folder: Path, copies: Path, told: int) -> None:
-        self._reached = 0
+        self._copied = 0
+        self._last: dict[str, bytes | None] = {}
         self._folder = str(folder)
         self._copies = copies
         self._told = told
 
     def reach(self, name: str) -> None:
-        os.write(self._told, f"{name}\n".encode())
-        shutil.copytree(self._folder, self._copies / f"{self._reached}")
-        self._reached += 1
+        content = _content(Path(self._folder))
+        if content != self._last:
+            self._last = content
+            self._copied += 1
+            shutil.copytree(self._folder, self._copies / f"{self._copied}")
+        os.write(self._told, f"{self._copied}\t{name}\n".encode())
 
     def install(self) -> None:
         sys.addaudithook(self._audit)

@@ -178,12 +178,12 @@ def test_killed_at_every_point_it_has_happened_or_not(held, tmp_path, name):
         return lambda: action(catalog, held, whole)
 
     killed = left_at_every_point(whole, tmp_path / "killed", prepare)
-    points = [left.point for left in killed]
+    points = [point for left in killed for point in left.points]
     assert points[-1] == "acknowledge"
     before, after = state_of(held.folder), state_of(whole)
     outcomes = []
-    for number, left in enumerate(killed):
-        told = f"killed before {left.point!r}, number {number} of {points}"
+    for left in killed:
+        told = f"killed before {left.points} of {points}"
         with Catalog.open(left.folder) as catalog:
             seen = state(catalog, left.folder)
             assert seen in (before, after), told
