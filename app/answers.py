@@ -19,7 +19,7 @@ from attribution.answer import Attribution
 from attribution.attributor import Attributor, Terms
 from attribution.explanation import Explanation
 from attribution.explanation.pictures import heat_picture, png, region_picture
-from attribution.looks import attribute_looks, best_look
+from attribution.looks import answer_of, attribute_looks
 from models.images.decoding import DecodedImage
 from models.images.notes import Note
 
@@ -123,12 +123,12 @@ def begin_asking(
     priority: Priority = "interactive",
 ) -> Future[Searched[Attribution]]:
     """Queue one image for a search together with whatever else waits; see `Searches.submit`."""
-    return searches.submit(question.terms, np.stack(embedded.looks), priority=priority)
+    return searches.submit(question.terms, np.stack(embedded.described.rows), priority=priority)
 
 
 def answered(embedded: Embedded, searched: Searched[Attribution], metrics: Metrics) -> FreshAnswer:
     """What came of `begin_asking`, the better answer of all looks; the decision is counted."""
-    attribution = best_look(searched.found)
+    attribution = answer_of(embedded.described, searched.found)
     metrics.decided(attribution.decision)
     timings = embedded.timings.searched(searched.search_seconds, waited=searched.queue_seconds)
     return Answer(embedded.decoded, attribution, timings)
@@ -147,8 +147,8 @@ def ask(
     if not embedded:
         return []
     started = time.perf_counter()
-    looks = [item.looks for item in embedded]
-    attributions = attribute_looks(attributor, looks, question.terms)
+    described = [item.described for item in embedded]
+    attributions = attribute_looks(attributor, described, question.terms)
     seconds = time.perf_counter() - started
     return [
         Answer(item.decoded, attribution, item.timings.searched(seconds))

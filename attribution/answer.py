@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from attribution.catalog import Source
 
 Decision = Literal["attributed", "no_source_found"]
-Reason = Literal["nothing-held"]
+Reason = Literal["nothing-held", "no-content"]
 
 
 def decision_of(p_value: float | None, alpha: float) -> Decision | None:
@@ -60,7 +60,8 @@ class Attribution:
     """The answer for one query.
 
     `decision` and `p_value` are None without calibration. Shares of `sources`, `other_share`
-    (candidates beyond `top_k`) and `unattributed_share` add up to 1.
+    (candidates beyond `top_k`) and `unattributed_share` add up to 1. `content` is whether the image
+    shows anything to compare; where it does not, no source is claimed.
     """
 
     model_id: str
@@ -72,8 +73,26 @@ class Attribution:
     sources: tuple[RankedSource, ...]
     other_share: float
     unattributed_share: float
+    content: bool = True
 
     @property
     def reason(self) -> Reason | None:
-        """Why there is nothing to find: what was searched holds no source. None where it does."""
-        return None if self.sources else "nothing-held"
+        """Why nothing could be found: nothing is held, or nothing is shown. None where it could."""
+        if not self.sources:
+            return "nothing-held"
+        return None if self.content else "no-content"
+
+    def without_content(self) -> Attribution:
+        """The same about an image that shows nothing: ranked still, and no source is claimed."""
+        p_value = None if self.p_value is None else 1.0
+        return replace(
+            self,
+            decision=decision_of(p_value, self.alpha),
+            p_value=p_value,
+            sources=tuple(
+                replace(each, p_value=p_value, share=0.0, attributed=False) for each in self.sources
+            ),
+            other_share=0.0,
+            unattributed_share=1.0,
+            content=False,
+        )

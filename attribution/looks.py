@@ -6,7 +6,7 @@ Whoever asks about images asks here, so that what is measured is what is served.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import islice
 
@@ -19,56 +19,85 @@ from attribution.retrieval.fusion import Rows
 from models.encoder import Encoder
 from models.heads.affine import Domain
 from models.images.borders import cut_out
+from models.images.content import NO_CONTENT, has_nothing_to_compare
 from models.images.decoding import DecodedImage
+from models.images.notes import Note
 
 
-def looks_at(decoded: DecodedImage, domain: Domain) -> tuple[DecodedImage, tuple[Image.Image, ...]]:
-    """One or two pictures to encode, the whole one first, and the image with a note of that.
+@dataclass(frozen=True, slots=True, eq=False)
+class Looks:
+    """One or two pictures to encode, the whole one first; `content`: whether it shows anything."""
+
+    pictures: tuple[Image.Image, ...]
+    content: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """The `(query_dimension,)` row of each look at a query; `content` as in `Looks`."""
+
+    rows: tuple[Rows, ...]
+    content: bool = True
+
+
+def looks_at(decoded: DecodedImage, domain: Domain) -> tuple[DecodedImage, Looks]:
+    """What to encode of an image, and the image with a note of what that is.
 
     A source is looked at whole: it is what is held, frame included.
     """
-    cut = cut_out(decoded.image) if domain == "query" else None
-    if cut is None:
-        return decoded, (decoded.image,)
-    picture, note = cut
-    return replace(decoded, notes=(*decoded.notes, note)), (decoded.image, picture)
+    if domain == "source":
+        return decoded, Looks((decoded.image,))
+    looks, note = _looks(decoded.image)
+    return decoded if note is None else replace(decoded, notes=(*decoded.notes, note)), looks
 
 
-def framed(image: Image.Image) -> tuple[Image.Image, ...]:
-    """The pictures of `looks_at` for a query whose file does not matter."""
+def looks_at_picture(image: Image.Image) -> Looks:
+    """What to encode of a query whose file does not matter."""
+    return _looks(image)[0]
+
+
+def _looks(image: Image.Image) -> tuple[Looks, Note | None]:
+    if has_nothing_to_compare(image):
+        return Looks((image,), content=False), NO_CONTENT
     cut = cut_out(image)
-    return (image,) if cut is None else (image, cut[0])
+    if cut is None:
+        return Looks((image,)), None
+    picture, note = cut
+    return Looks((image, picture)), note
 
 
-def encode_looks(encoder: Encoder, looks: Sequence[Sequence[Image.Image]]) -> list[list[Rows]]:
-    """For each query the `(query_dimension,)` row of each of its looks, all encoded together."""
-    rows = iter(encoder.encode([picture for each in looks for picture in each], domain="query"))
-    return [list(islice(rows, len(each))) for each in looks]
+def encode_looks(encoder: Encoder, looks: Sequence[Looks]) -> list[Described]:
+    """Describe each query, all encoded together."""
+    pictures = [picture for each in looks for picture in each.pictures]
+    rows = iter(encoder.encode(pictures, domain="query"))
+    return [Described(tuple(islice(rows, len(each.pictures))), each.content) for each in looks]
 
 
 def attribute_looks(
-    attributor: Attributor, looks: Sequence[Sequence[Rows]], terms: Terms
+    attributor: Attributor, described: Sequence[Described], terms: Terms
 ) -> list[Attribution]:
-    """Answer each query by its looks, all searched together; the better answer of two counts.
+    """Answer each query by its looks, all searched together; see `answer_of`.
 
     Args:
         attributor: asked.
-        looks: for each query the `(query_dimension,)` row of each of its looks.
+        described: the queries.
         terms: what besides decides the answers.
 
     Raises:
         ValueError: as `Attributor.attribute`.
         AlphaTooSmall: the background cannot bear out this alpha.
     """
-    if not looks:
+    if not described:
         return []
-    found = iter(attributor.answer(terms, np.stack([row for each in looks for row in each])))
-    return [best_look(tuple(islice(found, len(each)))) for each in looks]
+    rows = np.stack([row for each in described for row in each.rows])
+    found = iter(attributor.answer(terms, rows))
+    return [answer_of(each, tuple(islice(found, len(each.rows)))) for each in described]
 
 
-def best_look(answers: Sequence[Attribution]) -> Attribution:
-    """The answer of one look at a query or of two."""
-    return reduce(better_of, answers)
+def answer_of(described: Described, answers: Sequence[Attribution]) -> Attribution:
+    """The answer to a query from those to its looks; no source is claimed without content."""
+    best = reduce(better_of, answers)
+    return best if described.content else best.without_content()
 
 
 def better_of(first: Attribution, second: Attribution) -> Attribution:

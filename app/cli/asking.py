@@ -11,8 +11,6 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from PIL import Image
-
 from app.answers import FreshAnswer, Question, ask
 from app.cli.neighbour import Asked
 from app.encoders.gallery import Gallery, open_gallery
@@ -31,7 +29,7 @@ from attribution.explanation import (
     views_of_query,
 )
 from attribution.files import regular_file
-from attribution.looks import encode_looks, looks_at
+from attribution.looks import Looks, encode_looks, looks_at
 from models.images.decoding import DecodedImage, decode
 from models.images.errors import ImageError
 
@@ -140,11 +138,12 @@ class Asking:
             return []
         gallery = self.gallery
         started = time.perf_counter()
-        rows = encode_looks(self.vision.encoder, [each.looks for each in read])
+        described = encode_looks(self.vision.encoder, [each.looks for each in read])
         encoding = time.perf_counter() - started
         embedded = []
-        for each, (whole, *framed) in zip(read, rows, strict=True):
+        for each, found in zip(read, described, strict=True):
             timings = Timings(each.seconds, 0.0, encoding)
+            whole, *framed = found.rows
             embedded.append(Embedded(each.decoded, whole, timings, *framed))
         return ask(gallery.attributor, embedded, self._question)
 
@@ -152,5 +151,5 @@ class Asking:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Read:
     decoded: DecodedImage
-    looks: tuple[Image.Image, ...]
+    looks: Looks
     seconds: float

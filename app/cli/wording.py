@@ -22,7 +22,7 @@ class Decided(Protocol):
 
     @property
     def reason(self) -> str | None:
-        """`nothing-held`, or None."""
+        """`nothing-held`, `no-content`, or None."""
 
     @property
     def p_value(self) -> float | None:
@@ -53,6 +53,8 @@ def decision_in_words(answer: Decided) -> str:
     """What was decided, and by which comparison."""
     if answer.reason == "nothing-held":
         return "nothing to compare with: 0 sources are held in what was searched"
+    if answer.reason == "no-content":
+        return "no source found: the image is of one colour, or nearly, with nothing to compare"
     if answer.decision is None:
         return "ranked only: this encoder has no background, so nothing is decided"
     decision = answer.decision.replace("_", " ")

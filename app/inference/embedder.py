@@ -22,9 +22,10 @@ from app.inference.turns import Turns
 from app.inference.upload import Upload, decoding_limits
 from app.settings import Settings
 from app.telemetry.watcher import Watcher
-from attribution.looks import looks_at
+from attribution.looks import Described, looks_at
 from models.encoder import Encoder
 from models.heads.affine import Domain
+from models.images.content import NO_CONTENT
 from models.images.decoding import DecodedImage, decode
 
 
@@ -41,9 +42,10 @@ class Embedded:
     framed: NDArray[np.float32] | None = None
 
     @property
-    def looks(self) -> tuple[NDArray[np.float32], ...]:
+    def described(self) -> Described:
         """The row of the whole, and that of what it frames."""
-        return (self.embedding,) if self.framed is None else (self.embedding, self.framed)
+        rows = (self.embedding,) if self.framed is None else (self.embedding, self.framed)
+        return Described(rows, NO_CONTENT not in self.decoded.notes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,7 +201,7 @@ class Embedder:
         with self._activities.doing("decode"):
             data = upload.read(max_bytes=self.limits.max_bytes)
             decoded, looks = looks_at(decode(data, limits=self.limits), domain)
-        pixels = [self._pixels(image) for image in looks]
+        pixels = [self._pixels(image) for image in looks.pictures]
         seconds = time.perf_counter() - started
         self._watcher.stage("decode", seconds)
         return decoded, pixels, seconds

@@ -230,10 +230,11 @@ class AttributionDocument(
     decision: Literal["attributed", "no_source_found"] | None = Field(
         description="null while no calibration exists: then nothing is decided."
     )
-    reason: Literal["nothing-held"] | None = Field(
+    reason: Literal["nothing-held", "no-content"] | None = Field(
         default=None,
         description="`nothing-held`: what was searched holds no source, so that none could be "
-        "found, whatever the image is.",
+        "found, whatever the image is. `no-content`: the image is of one colour, or nearly, so "
+        "that there is nothing to compare and no source is claimed.",
     )
     p_value: float | None
     alpha: float

@@ -39,6 +39,13 @@ function inWords(answer, attributed) {
       caution: "",
     };
   }
+  if (answer.reason === "no-content") {
+    return {
+      decision: "Nothing to compare",
+      meaning: "This image is of one colour, or nearly. No source is claimed for it.",
+      caution: "",
+    };
+  }
   if (answer.decision === null) {
     return {
       decision: "Compared, but not decided",

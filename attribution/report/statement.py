@@ -29,6 +29,10 @@ _DECISION = {
         "There was nothing to compare with: no source is held in what was searched. That says "
         "nothing about the image."
     ),
+    "no-content": (
+        "The image is of one colour, or nearly: there is nothing in it that could be compared. No "
+        "source is claimed; the ranked list below is by chance."
+    ),
     None: (
         "Nothing was decided, because no comparison with background images was available. The "
         "ranked list is by similarity alone, which on its own means nothing."

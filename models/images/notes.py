@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 Code = Literal[
-    "ground-black", "ground-white", "levels", "later-frame", "no-end-marker", "framed-picture"
+    "ground-black",
+    "ground-white",
+    "levels",
+    "later-frame",
+    "no-end-marker",
+    "framed-picture",
+    "no-content",
 ]
 
 

@@ -17,7 +17,7 @@ from attribution.evaluation.benchmark.treatments import treated_queries
 from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
 from attribution.evaluation.decisions.gallery import GalleryPlan
 from attribution.evaluation.progress import OnSteps, Steps
-from attribution.looks import attribute_looks, encode_looks, framed
+from attribution.looks import Described, attribute_looks, encode_looks, looks_at_picture
 from attribution.retrieval.fusion import Rows
 from models.encoder import Encoder
 
@@ -68,7 +68,7 @@ def decide(
     alphas: tuple[float, ...] = ()
     for condition in conditions:
         looks = _described(attributor.encoder, cases, condition, steps)
-        alphas = alphas or _supported(attributor, looks[0][0])
+        alphas = alphas or _supported(attributor, looks[0].rows[0])
         for name, collections in galleries.items():
             chosen = tuple(cases[n] for n in inside[name])
             truths = [
@@ -97,11 +97,11 @@ def _supported(attributor: Attributor, row: Rows) -> tuple[float, ...]:
 
 def _described(
     encoder: Encoder, cases: Sequence[Case], condition: str, steps: Steps
-) -> list[list[Rows]]:
-    """The row of each look at each query."""
+) -> list[Described]:
+    """Every query under a condition, as it is searched for."""
     images = treated_queries(cases, condition)
-    described: list[list[Rows]] = []
-    while block := [framed(image) for image in islice(images, _BATCH)]:
+    described: list[Described] = []
+    while block := [looks_at_picture(image) for image in islice(images, _BATCH)]:
         described += encode_looks(encoder, block)
         steps.add(len(block))
     return described
@@ -109,7 +109,7 @@ def _described(
 
 def _answers(
     attributor: Attributor,
-    looks: Sequence[Sequence[Rows]],
+    looks: Sequence[Described],
     collections: frozenset[str] | None,
     steps: Steps,
 ) -> Iterator[Attribution]:

@@ -114,6 +114,13 @@ def test_a_picture_within_a_picture_is_found_and_it_is_said(query, image, tmp_pa
     assert noted == [[], ["framed-picture"], []]
 
 
+def test_a_picture_of_one_colour_is_told_as_such(query, image, tmp_path):
+    Image.new("RGB", (80, 80), "black").save(tmp_path / "black.png")
+    done = query(tmp_path / "black.png")
+    assert "no source found: the image is of one colour" in done.out
+    assert "picture:" not in done.out
+
+
 def test_one_file_that_cannot_be_read_stops_no_other(query, image, tmp_path):
     pipe, gone = tmp_path / "pipe.jpg", tmp_path / "gone.jpg"
     os.mkfifo(pipe)

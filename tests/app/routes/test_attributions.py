@@ -265,6 +265,23 @@ def test_a_job_looks_twice_too(shared, gallery):
     assert line["attribution"]["sources"] == answer["sources"]
 
 
+def test_a_picture_of_one_colour_is_attributed_to_nothing_wherever_it_is_asked_about(shared):
+    blank = png(Image.new("RGB", (96, 64), (128, 129, 128)))
+    answer = shared.ask(blank, alpha=0.5)
+    assert (answer["decision"], answer["reason"]) == ("no_source_found", "no-content")
+    assert [note["code"] for note in answer["query"]["notes"]] == ["no-content"]
+    assert answer["p_value"] == answer["unattributed_share"] == 1
+    assert answer["sources"]
+    for source in answer["sources"]:
+        assert (source["p_value"], source["share"], source["attributed"]) == (1, 0, False)
+
+    posted = shared.client.post("/v1/jobs", files=[("files", ("a.png", blank))])
+    finished(shared, posted.json())
+    [line] = read(shared, posted.json())
+    assert line["attribution"]["reason"] == "no-content"
+    assert line["attribution"]["sources"][0]["source_id"] == answer["sources"][0]["source_id"]
+
+
 def test_a_screenshot_that_is_held_as_one_is_found_as_one(shared, gallery):
     posted = shared.client.post("/v1/sources", files={"file": ("post.jpg", screenshot(123))})
     answer = shared.ask(screenshot(123), collection="default")
