@@ -17,9 +17,11 @@ from app.inference.timings import Timings
 from app.telemetry.metrics import Metrics
 from attribution.answer import Attribution
 from attribution.attributor import Attributor, Terms
+from attribution.catalog import Catalog
 from attribution.explanation import Explanation
 from attribution.explanation.pictures import heat_picture, png, region_picture
 from attribution.looks import answer_of, attribute_looks
+from attribution.recognition import recognised
 from models.images.decoding import DecodedImage
 from models.images.notes import Note
 
@@ -150,7 +152,16 @@ def ask(
     described = [item.described for item in embedded]
     attributions = attribute_looks(attributor, described, question.terms)
     seconds = time.perf_counter() - started
-    return [
+    answers = [
         Answer(item.decoded, attribution, item.timings.searched(seconds))
         for item, attribution in zip(embedded, attributions, strict=True)
+    ]
+    return recognise(attributor.catalog, answers)
+
+
+def recognise(catalog: Catalog, answers: Sequence[FreshAnswer]) -> list[FreshAnswer]:
+    """The same, saying of which sources each image is a copy. Reads previews: not on a loop."""
+    return [
+        replace(each, attribution=recognised(catalog, each.attribution, each.query))
+        for each in answers
     ]

@@ -8,6 +8,7 @@ from typing import Literal
 from attribution.catalog import Source
 
 Decision = Literal["attributed", "no_source_found"]
+Match = Literal["identical", "copy"]
 Reason = Literal["nothing-held", "no-content"]
 
 
@@ -45,6 +46,7 @@ class RankedSource:
         share: how the credit divides: an estimate of the probability that a true source drawn
             uniformly from the query's is this one.
         attributed: `p_value <= alpha`.
+        match: whether the query is this very picture, by its bytes or by its pixels.
     """
 
     rank: int
@@ -53,6 +55,7 @@ class RankedSource:
     p_value: float | None
     share: float
     attributed: bool
+    match: Match | None = None
 
 
 @dataclass(frozen=True, slots=True)

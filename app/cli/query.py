@@ -20,6 +20,7 @@ from app.cli.wording import decision_in_words, source_name, warn_of_nothing_held
 from app.schemas.attribution import AttributionDocument
 from app.settings import Settings
 
+_MATCHES = {None: "", "identical": " (this very file)", "copy": " (this very picture)"}
 _OF_THE_SERVICE: Any = {
     "request_id": True,
     "timings_ms": True,
@@ -146,7 +147,7 @@ def _show(path: Path, answer: AttributionDocument) -> None:
     for ranked in answer.sources:
         table.add_row(
             str(ranked.rank),
-            source_name(ranked),
+            source_name(ranked) + _MATCHES[ranked.match],
             f"{ranked.score:.3f}",
             "-" if ranked.p_value is None else f"{ranked.p_value:.2g}",
             f"{ranked.share:.1%}",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
-from app.answers import FreshAnswer, Question, answered, begin_asking
+from app.answers import FreshAnswer, Question, answered, begin_asking, recognise
 from app.encoders.live import Live
 from app.inference.embedder import Begun, Embedded, Embedder
 from app.inference.searches import Searches
@@ -22,7 +22,7 @@ from app.telemetry.metrics import Metrics
 from attribution.answer import Attribution
 from attribution.attributor import Terms
 from attribution.calibration import AlphaTooSmall
-from attribution.catalog import Claimed, Ended, Job, JobItem, Jobs
+from attribution.catalog import Catalog, Claimed, Ended, Job, JobItem, Jobs
 from models.images.errors import ImageError
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,9 @@ def answer_live(
     """Answer a claim by what serves when it begins, which is held until the last item has ended."""
     held = live()
     serving = held.serving
-    answerer = JobAnswerer(jobs, serving.embedder, serving.searches, metrics)
+    answerer = JobAnswerer(
+        jobs, serving.attributor.catalog, serving.embedder, serving.searches, metrics
+    )
     outcome = answerer.answer(claimed, stopping)
     del held  # only now may it be closed
     return outcome
@@ -82,11 +84,13 @@ class JobAnswerer:
     def __init__(
         self,
         jobs: Jobs,
+        catalog: Catalog,
         embedder: Embedder,
         searches: Searches[Terms, Attribution],
         metrics: Metrics,
     ) -> None:
         self._jobs = jobs
+        self._catalog = catalog
         self._embedder = embedder
         self._searches = searches
         self._metrics = metrics
@@ -170,10 +174,11 @@ class JobAnswerer:
         _wait(searches, stopping)
         if any(search.cancelled() for search in searches):
             return None
-        return [
+        answers = [
             answered(row, search.result(), self._metrics)
             for row, search in zip(rows, searches, strict=True)
         ]
+        return recognise(self._catalog, answers)
 
 
 def _wait(work: Sequence[Future[Any]], stopping: Event) -> None:

@@ -36,6 +36,7 @@ def answered(position: int, answer: FreshAnswer) -> Ended:
             "p_value": ranked.p_value,
             "share": ranked.share,
             "attributed": ranked.attributed,
+            "match": ranked.match,
         }
         for ranked in attribution.sources
     ]

@@ -27,6 +27,7 @@ EXAMPLE_SOURCE: dict[str, Any] = {
     "p_value": 0.0017,
     "share": 0.87,
     "attributed": True,
+    "match": None,
     "uri": "photos/lighthouse.jpg",
     "title": "Lighthouse at dusk",
     "creator": "A. Photographer",
@@ -129,6 +130,11 @@ class RankedSource(BaseModel):
         "is this one."
     )
     attributed: bool = Field(description="Whether the query is attributed to this source.")
+    match: Literal["identical", "copy"] | None = Field(
+        default=None,
+        description="`identical`: the query is the very file. `copy`: an attributed source shows "
+        "the same picture in another file. null: neither was seen.",
+    )
     uri: str | None
     title: str | None
     creator: str | None
@@ -150,6 +156,7 @@ class RankedSource(BaseModel):
             p_value=ranked.p_value,
             share=ranked.share,
             attributed=ranked.attributed,
+            match=ranked.match,
             uri=source.uri,
             title=source.title,
             creator=source.creator,

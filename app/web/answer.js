@@ -7,6 +7,7 @@ import { drawMaps } from "./where.js";
 
 const NO_BREAK = "\u00a0";
 const element = (id) => document.getElementById(id);
+const MATCHES = { identical: "the very same file", copy: "the same picture" };
 const named = (source) => source.title || source.uri || source.source_id;
 
 // `draw` puts the picture at an address into an image element.
@@ -113,6 +114,7 @@ function sourceItem(source, draw) {
   share.querySelector("meter").setAttribute("aria-label", `Estimated share of ${named(source)}`);
   share.querySelector("span").textContent = percent(source.share);
   item.querySelector(".numbers").textContent = [
+    MATCHES[source.match],
     `rank ${source.rank}`,
     `similarity ${source.score.toFixed(2)}`,
     source.p_value === null ? null : `p = ${significant(source.p_value)}`,

@@ -100,6 +100,7 @@ def _reported(ranked: RankedSource, pictures: Pictures) -> ReportedSource:
         p_value=ranked.p_value,
         share=ranked.share,
         attributed=ranked.attributed,
+        match=ranked.match,
         thumbnail=pictures.thumbnails.get(source.source_id),
         maps=pictures.maps.get(source.source_id),
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from attribution.answer import Decision
+from attribution.answer import Decision, Match
 
 Base64 = Annotated[
     str,
@@ -127,6 +127,7 @@ class ReportedSource(_Frozen):
     p_value: float | None
     share: float
     attributed: bool
+    match: Match | None = None
     thumbnail: Picture | None
     maps: ReportedMaps | None = None
 

@@ -8,6 +8,10 @@ from attribution.report.document import Report, ReportedSource
 
 TITLE = "Attribution report"
 UNSIGNED = "This report is not signed."
+_MATCH = {
+    "identical": "the image is this very file",
+    "copy": "the image shows this very picture, in another file",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ def source_figures(source: ReportedSource) -> list[Fact]:
     p_value = "none" if source.p_value is None else probability(source.p_value)
     return [
         Fact("Attributed", "yes" if source.attributed else "no"),
+        *([Fact("The picture itself", _MATCH[source.match])] if source.match else []),
         Fact("p-value", p_value),
         Fact("Share", percentage(source.share)),
         Fact("Score", f"{source.score:.2f}"),

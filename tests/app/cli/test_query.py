@@ -34,7 +34,7 @@ def test_the_table_names_the_source_first(query, image):
     assert done.code == 0
     assert "000.jpg: attributed (p = " in done.out
     [first] = [line for line in done.out.splitlines() if line.split()[1:2] == ["1"]]
-    assert "plain" in first
+    assert "plain (this very file)" in first
     assert first.split()[-2] == "yes"
     assert not done.err
 

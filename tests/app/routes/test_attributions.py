@@ -237,6 +237,19 @@ def test_an_alpha_channel_and_a_palette_are_fine(shared):
     assert shared.ask(written.getvalue())["query"]["format"] == "gif"
 
 
+def test_who_asks_about_a_held_picture_is_told_that_it_is_this_one(shared, gallery):
+    again = jpeg(picture(5), quality=50)
+    answers = [shared.ask(data, collection="default") for data in (jpeg(picture(5)), again)]
+    assert [answer["sources"][0]["source_id"] for answer in answers] == [gallery[5]] * 2
+    assert [answer["sources"][0]["match"] for answer in answers] == ["identical", "copy"]
+    assert {each["match"] for answer in answers for each in answer["sources"][1:]} == {None}
+
+    posted = shared.client.post("/v1/jobs", files=[("files", ("a.jpg", again))])
+    finished(shared, posted.json())
+    [line] = read(shared, posted.json())
+    assert line["attribution"]["sources"][0]["match"] == "copy"
+
+
 def screenshot(seed: int) -> bytes:
     whole = Image.new("RGB", (150, 170), "white")
     whole.paste(Image.open(io.BytesIO(variation(seed))), (30, 20))
