@@ -15,7 +15,7 @@ from app.inference.embedder import Embedded
 from app.inference.searches import Searched, Searches
 from app.inference.timings import Timings
 from app.telemetry.metrics import Metrics
-from attribution.answer import Attribution
+from attribution.answer import Attribution, Guarantee
 from attribution.attributor import Attributor, Terms
 from attribution.catalog import Catalog
 from attribution.explanation import Explanation
@@ -34,6 +34,7 @@ class Question:
         top_k: sources to list.
         alpha: rate of false attributions to accept.
         collections: the searched set; None for all.
+        guarantee: what the rate is promised of.
         min_generation: as the caller counts.
         reach: the collections that the caller is limited to, by whose changes generations are
             counted; None where there is no limit.
@@ -43,6 +44,7 @@ class Question:
     top_k: int
     alpha: float
     collections: frozenset[str] | None
+    guarantee: Guarantee = "average"
     min_generation: int = 0
     reach: frozenset[str] | None = None
     explain: bool = False
@@ -50,7 +52,7 @@ class Question:
     @property
     def terms(self) -> Terms:
         """What of it decides the answer: images with the same are searched for together."""
-        return Terms(self.top_k, self.collections, self.alpha)
+        return Terms(self.top_k, self.collections, self.alpha, self.guarantee)
 
 
 @dataclass(frozen=True, slots=True)

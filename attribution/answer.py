@@ -8,6 +8,9 @@ from typing import Literal
 from attribution.catalog import Source
 
 Decision = Literal["attributed", "no_source_found"]
+Guarantee = Literal["average", "background"]
+"""What a p-value promises: alpha on average over draws of the background, or with 95 % confidence
+for the one that is there."""
 Match = Literal["identical", "copy"]
 Reason = Literal["nothing-held", "no-content"]
 
@@ -64,7 +67,8 @@ class Attribution:
 
     `decision` and `p_value` are None without calibration. Shares of `sources`, `other_share`
     (candidates beyond `top_k`) and `unattributed_share` add up to 1. `content` is whether the image
-    shows anything to compare; where it does not, no source is claimed.
+    shows anything to compare; where it does not, no source is claimed. `guarantee` is what the
+    p-values promise.
     """
 
     model_id: str
@@ -77,6 +81,7 @@ class Attribution:
     other_share: float
     unattributed_share: float
     content: bool = True
+    guarantee: Guarantee = "average"
 
     @property
     def reason(self) -> Reason | None:

@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.answer import Attribution, CalibrationState, RankedSource, decision_of
+from attribution.answer import (
+    Attribution,
+    CalibrationState,
+    Guarantee,
+    RankedSource,
+    decision_of,
+)
 from attribution.calibration import AlphaTooSmall, Calibrated, Calibration
 from attribution.calibration.groups import groups_of
 from attribution.calibration.shares.model import LEVEL_ALPHA
@@ -40,6 +46,7 @@ class Terms:
     top_k: int = DEFAULT_TOP_K
     collections: frozenset[str] | None = None
     alpha: float = DEFAULT_ALPHA
+    guarantee: Guarantee = "average"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +105,7 @@ class Attributor:
         top_k: int = DEFAULT_TOP_K,
         collections: frozenset[str] | None = None,
         alpha: float = DEFAULT_ALPHA,
+        guarantee: Guarantee = "average",
     ) -> list[Attribution]:
         """Answer each query, independently of the others.
 
@@ -106,6 +114,7 @@ class Attributor:
             top_k: sources listed, 1 to 100.
             collections: searched set; None for all.
             alpha: largest rate of false attribution to accept, in (0, 1).
+            guarantee: what that rate is promised of.
 
         Raises:
             ValueError: `top_k` or `alpha` out of range, or rows of another width.
@@ -117,20 +126,25 @@ class Attributor:
             raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
         ranking, sources = self._ranked_and_joined(embeddings, top_k, collections)
         null = ranking.calibrated.null
-        if null is not None and alpha < null.smallest_alpha:
-            raise AlphaTooSmall(alpha, null.smallest_alpha)
+        if null is not None and alpha < null.smallest_alpha(guarantee):
+            raise AlphaTooSmall(alpha, null.smallest_alpha(guarantee))
         shares = self.shares.current()
         divided = shares.model.divide(ranking.statistics, ranking.level)
         state = replace(ranking.calibrated.state, id=shares.name(ranking.calibrated.state))
+        terms = Terms(top_k, collections, alpha, guarantee)
         return [
-            self._answer(ranking, sources, row, divided[row], state, top_k=top_k, alpha=alpha)
+            self._answer(ranking, sources, row, divided[row], state, terms)
             for row in range(len(embeddings))
         ]
 
     def answer(self, terms: Terms, embeddings: Rows) -> list[Attribution]:
         """Answer each query; see `attribute`."""
         return self.attribute(
-            embeddings, top_k=terms.top_k, collections=terms.collections, alpha=terms.alpha
+            embeddings,
+            top_k=terms.top_k,
+            collections=terms.collections,
+            alpha=terms.alpha,
+            guarantee=terms.guarantee,
         )
 
     def at_hand(self, terms: Terms) -> bool:
@@ -201,14 +215,14 @@ class Attributor:
         row: int,
         shares: Divided,
         state: CalibrationState,
-        *,
-        top_k: int,
-        alpha: float,
+        terms: Terms,
     ) -> Attribution:
         """The answer of one query; `shares` as `ShareModel.divide` gives them."""
+        top_k, alpha = terms.top_k, terms.alpha
         ids, null = ranking.hits.ids[row], ranking.calibrated.null
         found = [place for place in range(len(ids)) if ids[place] >= 0]
-        p_values = null.p_values(ranking.statistics[row]) if null is not None else None
+        statistics = ranking.statistics[row]
+        p_values = null.p_values(statistics, terms.guarantee) if null is not None else None
         ranked = tuple(
             RankedSource(
                 rank=rank,
@@ -231,6 +245,7 @@ class Attributor:
             sources=ranked,
             other_share=float(max(0.0, shares[:-1].sum() - shares[found[:top_k]].sum())),
             unattributed_share=float(shares[-1]),
+            guarantee=terms.guarantee,
         )
 
 

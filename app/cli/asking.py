@@ -45,6 +45,7 @@ def question_of(asked: Asked) -> Question:
         top_k=asked.top_k,
         alpha=asked.alpha,
         collections=frozenset(asked.collections) or None,
+        guarantee=asked.guarantee,
     )
 
 

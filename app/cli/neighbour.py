@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import ValidationError
 
 from app.cli.console import note
-from app.settings import Settings
+from app.settings import Guarantee, Settings
 from attribution.folder_lock import Listening, listening_on
 
 _ANSWER_SECONDS = 60.0
@@ -55,6 +55,7 @@ class Asked:
     top_k: int
     alpha: float
     collections: tuple[str, ...]
+    guarantee: Guarantee = "average"
 
     @classmethod
     def of(
@@ -64,16 +65,25 @@ class Asked:
         top_k: int,
         alpha: float | None,
         collections: Sequence[str] | None,
+        guarantee: Guarantee | None,
     ) -> Asked:
-        """As the command line says; the settings' alpha where it names none."""
+        """As the command line says; what it does not name, as the settings say."""
         return cls(
-            top_k, settings.alpha if alpha is None else alpha, tuple(sorted(set(collections or ())))
+            top_k,
+            settings.alpha if alpha is None else alpha,
+            tuple(sorted(set(collections or ()))),
+            guarantee or settings.guarantee,
         )
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The same as the HTTP API's query."""
-        return {"top_k": self.top_k, "alpha": self.alpha, "collection": self.collections}
+        return {
+            "top_k": self.top_k,
+            "alpha": self.alpha,
+            "guarantee": self.guarantee,
+            "collection": self.collections,
+        }
 
 
 class _Unusable(Exception):

@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from app.cli.failures import BadInvocation
+from app.settings import Guarantee as GuaranteeName
 from app.settings import Settings
 from app.settings.limits import PREFIX
 
@@ -55,6 +56,14 @@ Collections = Annotated[
 Alpha = Annotated[
     float | None,
     typer.Option("--alpha", min=1e-9, max=0.5, help="Rate of false attributions to accept."),
+]
+Guarantee = Annotated[
+    GuaranteeName | None,
+    typer.Option(
+        "--guarantee",
+        help="What that rate is promised of: the average over draws of the background, or with "
+        "95 % confidence the background that is there.",
+    ),
 ]
 KeyFile = Annotated[
     Path | None,

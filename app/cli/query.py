@@ -38,6 +38,7 @@ def query_command(
     top_k: options.TopK = 5,
     collection: options.Collections = None,
     alpha: options.Alpha = None,
+    guarantee: options.Guarantee = None,
     key_file: options.KeyFile = None,
     data: options.Data = None,
     encoder: options.Encoder = None,
@@ -54,7 +55,9 @@ def query_command(
     is said on stderr.
     """
     settings = options.settings_from(data=data, encoder=encoder, weights=weights)
-    asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
+    asked = Asked.of(
+        settings, top_k=top_k, alpha=alpha, collections=collection, guarantee=guarantee
+    )
     named = bool(encoder) or weights is not None
     failed = nothing_held = False
     with ExitStack() as opened:

@@ -50,6 +50,7 @@ def question_document(question: Question) -> dict[str, Any]:
     return {
         "top_k": question.top_k,
         "alpha": question.alpha,
+        "guarantee": question.guarantee,
         "collection": None if collections is None else sorted(collections),
     }
 
@@ -60,6 +61,7 @@ def _question_of(parameters: Mapping[str, Any]) -> Question:
     return Question(
         top_k=parameters["top_k"],
         alpha=parameters["alpha"],
+        guarantee=parameters.get("guarantee", "average"),  # older jobs name none
         collections=None if collections is None else frozenset(collections),
     )
 

@@ -178,8 +178,8 @@ def _refuse_early(
 ) -> None:
     """Refuse what could not be accepted before its body is read; all is checked again later."""
     null = service.serving.calibration.current(question.collections).null
-    if null is not None and question.alpha < null.smallest_alpha:
-        raise AlphaTooSmall(question.alpha, null.smallest_alpha)
+    if null is not None and question.alpha < null.smallest_alpha(question.guarantee):
+        raise AlphaTooSmall(question.alpha, null.smallest_alpha(question.guarantee))
     jobs = service.catalog.jobs
     if idempotency_key is not None and jobs.is_key_used(owner, idempotency_key):
         return

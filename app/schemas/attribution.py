@@ -11,6 +11,7 @@ from app.schemas.explanation import HeatMap, RegionMap
 from app.schemas.problem import ProblemDocument
 from app.schemas.text import CollectionName
 from app.schemas.thumbnail import thumbnail_url
+from app.settings import Guarantee
 from models.images.notes import Code, Note
 
 if TYPE_CHECKING:  # whoever only reads documents needs no network and no catalog
@@ -42,6 +43,7 @@ EXAMPLE: dict[str, Any] = {
     "reason": None,
     "p_value": 0.0017,
     "alpha": 0.01,
+    "guarantee": "average",
     "calibration": {"id": "2b7e51c09d3f-5c1d07aa", "state": "fresh"},
     "other_share": 0.08,
     "unattributed_share": 0.05,
@@ -85,6 +87,12 @@ class AttributionParameters(BaseModel, extra="forbid"):
         gt=0,
         le=0.5,
         description="Rate of false attributions to accept; unset: the service's own.",
+    )
+    guarantee: Guarantee | None = Field(
+        default=None,
+        description="What the rate is promised of: `average` over draws of the background, or with "
+        "95 % confidence the `background` that is there, which takes stronger evidence; unset: the "
+        "service's own.",
     )
     min_generation: int = Field(
         default=0,
@@ -245,6 +253,9 @@ class AttributionDocument(
     )
     p_value: float | None
     alpha: float
+    guarantee: Guarantee = Field(
+        default="average", description="What the p-values promise; see the parameter."
+    )
     calibration: Calibration
     other_share: float = Field(
         description="Probability that a true source drawn at random is held but not listed here."
@@ -270,6 +281,7 @@ class AttributionDocument(
             reason=found.reason,
             p_value=found.p_value,
             alpha=found.alpha,
+            guarantee=found.guarantee,
             calibration=Calibration(id=found.calibration.id, state=found.calibration.state),
             other_share=found.other_share,
             unattributed_share=found.unattributed_share,

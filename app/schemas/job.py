@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from app.addresses import address
 from app.schemas.text import CollectionName
+from app.settings import Guarantee
 from attribution.catalog import Job
 
 EXAMPLE: dict[str, Any] = {
@@ -18,7 +19,12 @@ EXAMPLE: dict[str, Any] = {
     "total": 5000,
     "completed": 5000,
     "failed": 3,
-    "parameters": {"top_k": 10, "alpha": 0.01, "collection": ["default"]},
+    "parameters": {
+        "top_k": 10,
+        "alpha": 0.01,
+        "guarantee": "average",
+        "collection": ["default"],
+    },
     "created_at": "2026-01-01T12:00:00Z",
     "started_at": "2026-01-01T12:00:01Z",
     "ended_at": "2026-01-01T12:09:30Z",
@@ -32,6 +38,7 @@ class JobQuestion(BaseModel):
 
     top_k: int
     alpha: float
+    guarantee: Guarantee = "average"
     collection: list[CollectionName] | None = Field(description="null: all collections.")
 
 

@@ -44,6 +44,7 @@ async def question_of(
         top_k=parameters.top_k,
         alpha=parameters.alpha if parameters.alpha is not None else service.settings.alpha,
         collections=searched,
+        guarantee=parameters.guarantee or service.settings.guarantee,
         min_generation=parameters.min_generation,
         reach=caller.collections,
         explain=isinstance(parameters, ExplainableParameters) and parameters.explain,

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from app.settings.limits import PREFIX
-from app.settings.settings import LogFormat, Settings
+from app.settings.settings import Guarantee, LogFormat, Settings
 
-__all__ = ["PREFIX", "LogFormat", "Settings"]
+__all__ = ["PREFIX", "Guarantee", "LogFormat", "Settings"]

@@ -23,6 +23,7 @@ from app.settings.limits import PREFIX, Limits
 _LINK = re.compile(r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
 _LINKED_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
+Guarantee = Literal["average", "background"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LogFormat = Literal["text", "json"]
 
@@ -119,6 +120,11 @@ class Settings(Limits):
         gt=0,
         le=0.5,
         description="Rate of false attributions that a query without its own `alpha` accepts.",
+    )
+    guarantee: Guarantee = Field(
+        default="average",
+        description="What `alpha` is promised of where a query names nothing: `average` over draws "
+        "of the background, or, with 95 % confidence, the `background` that is there.",
     )
     generation_wait_seconds: float = Field(
         default=5.0,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.answer import Guarantee
+from attribution.calibration.guarantee import conditional_levels
 from models.background import STRATA, Stratum
 
 logger = logging.getLogger(__name__)
@@ -30,16 +32,21 @@ class StratumNull:
     statistics: NDArray[np.float32]
     copies: int = 0
 
-    def p_values(self, statistics: NDArray[np.float32]) -> NDArray[np.float64]:
+    def p_values(
+        self, statistics: NDArray[np.float32], guarantee: Guarantee = "average"
+    ) -> NDArray[np.float64]:
         r"""Conformal p-value of each statistic among this stratum.
 
         .. math:: p = \frac{1 + \#\{i : T_i \ge t\}}{n + 1}
 
         For a query exchangeable with the stratum, :math:`P(p \le \alpha) \le \alpha` (Vovk et
-        al., 2005).
+        al., 2005), on average over draws of the stratum. Under the guarantee `background` it is
+        raised to hold for the one that is there; see `conditional_levels`.
         """
         n = len(self.statistics)
         larger = n - np.searchsorted(self.statistics, statistics, side="left")
+        if guarantee == "background":
+            return np.asarray(conditional_levels(n)[larger], dtype=np.float64)
         return np.asarray((1.0 + larger) / (n + 1.0), dtype=np.float64)
 
 
@@ -55,12 +62,13 @@ class Null:
     strata: tuple[StratumNull, ...]
     generation: int
 
-    @property
-    def smallest_alpha(self) -> float:
-        """No p-value is smaller than `1 / (n + 1)` of the smallest stratum."""
-        return max(1.0 / (len(stratum.statistics) + 1) for stratum in self.strata)
+    def smallest_alpha(self, guarantee: Guarantee = "average") -> float:
+        """No p-value is smaller than that of no larger statistic in the smallest stratum."""
+        return float(self.p_values(np.array([np.inf], np.float32), guarantee)[0])
 
-    def p_values(self, statistics: NDArray[np.float32]) -> NDArray[np.float64]:
+    def p_values(
+        self, statistics: NDArray[np.float32], guarantee: Guarantee = "average"
+    ) -> NDArray[np.float64]:
         r"""The largest of the strata's p-values, of each statistic.
 
         .. math:: p = \max_s p_s
@@ -76,7 +84,7 @@ class Null:
         Westfall and Young, 1993).
         """
         largest: NDArray[np.float64] = np.max(
-            [stratum.p_values(statistics) for stratum in self.strata], axis=0
+            [stratum.p_values(statistics, guarantee) for stratum in self.strata], axis=0
         )
         return largest
 

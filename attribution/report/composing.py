@@ -74,6 +74,7 @@ def compose(
         decision=attribution.decision,
         p_value=attribution.p_value,
         alpha=attribution.alpha,
+        guarantee=attribution.guarantee,
         calibration=ReportedCalibration(
             id=attribution.calibration.id, state=attribution.calibration.state
         ),

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from attribution.answer import Decision, Match
+from attribution.answer import Decision, Guarantee, Match
 
 Base64 = Annotated[
     str,
@@ -159,6 +159,7 @@ class Report(_Frozen):
     decision: Decision | None
     p_value: float | None
     alpha: float
+    guarantee: Guarantee = "average"
     calibration: ReportedCalibration
     other_share: float
     unattributed_share: float

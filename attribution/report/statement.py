@@ -44,6 +44,13 @@ _PROMISE = (
     "an image which has no source among those searched. Images of another kind than the background "
     "images are not covered."
 )
+_PROMISE_FOR_THIS_BACKGROUND = (
+    "What is promised: with 95 % confidence over draws of the background images, the rate of false "
+    "attribution with the background images that were used is at most alpha, whatever alpha is "
+    "chosen, among queries exchangeable with them. A false attribution is that of an image which "
+    "has no source among those searched. Images of another kind than the background images are not "
+    "covered."
+)
 _NOT_PROMISED = (
     "What is not promised: that the named image is the right one when a source exists, nor what "
     "share of all attributions is wrong, which depends on how common images with a source are."
@@ -53,6 +60,12 @@ _P_VALUE = (
     "searched is at least as strong as the one found, the image itself counted among them; of "
     "several kinds of background images, the largest proportion. It is not the probability that "
     "the attribution is wrong."
+)
+_P_VALUE_FOR_THIS_BACKGROUND = (
+    "The p-value is an upper bound, holding with 95 % confidence for all p-values of this "
+    "background at once, of the proportion of images like the background images whose best match "
+    "among the sources searched would be at least as strong as the one found; of several kinds of "
+    "background images, the largest. It is not the probability that the attribution is wrong."
 )
 _SHARES = (
     "A share estimates the probability that a true source of the image, drawn at random from all "
@@ -72,7 +85,13 @@ def statement(attribution: Attribution) -> tuple[str, ...]:
         return (_DECISION[attribution.reason],)
     return (
         _DECISION[attribution.decision],
-        *((_PROMISE, _NOT_PROMISED, _P_VALUE) if attribution.decision is not None else ()),
+        *(_promised(attribution) if attribution.decision is not None else ()),
         _SHARES,
         _SIMILARITY,
     )
+
+
+def _promised(attribution: Attribution) -> tuple[str, ...]:
+    if attribution.guarantee == "background":
+        return (_PROMISE_FOR_THIS_BACKGROUND, _NOT_PROMISED, _P_VALUE_FOR_THIS_BACKGROUND)
+    return (_PROMISE, _NOT_PROMISED, _P_VALUE)

@@ -8,6 +8,10 @@ from attribution.report.document import Report, ReportedSource
 
 TITLE = "Attribution report"
 UNSIGNED = "This report is not signed."
+_GUARANTEE = {
+    "average": "on average over draws of the background",
+    "background": "for this background, with 95 % confidence",
+}
 _MATCH = {
     "identical": "the image is this very file",
     "copy": "the image shows this very picture, in another file",
@@ -64,6 +68,7 @@ def circumstance_facts(report: Report) -> list[Fact]:
         Fact("Encoder", f"{report.method.encoder}, model_id {report.method.model_id}"),
         Fact("Calibration", f"{report.calibration.id or 'none'} ({report.calibration.state})"),
         Fact("Alpha", probability(report.alpha)),
+        Fact("Guarantee", _GUARANTEE[report.guarantee]),
         Fact("Service", f"{report.service.name} {report.service.version}"),
         *([Fact("Request", report.request_id)] if report.request_id else []),
     ]

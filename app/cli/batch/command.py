@@ -36,6 +36,7 @@ def batch_command(
     top_k: options.TopK = 10,
     collection: options.Collections = None,
     alpha: options.Alpha = None,
+    guarantee: options.Guarantee = None,
     data: options.Data = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
@@ -67,9 +68,13 @@ def batch_command(
             }
             if alpha is not None:  # else the service decides by its own
                 parameters["alpha"] = alpha
+            if guarantee is not None:
+                parameters["guarantee"] = guarantee
             answers = answer_remotely(url, _key(key_file), images, parameters, written)
         elif waiting:
-            asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
+            asked = Asked.of(
+                settings, top_k=top_k, alpha=alpha, collections=collection, guarantee=guarantee
+            )
             answers = _answer_here(settings, asked, waiting)
         for path, result in answers:
             if result is None:

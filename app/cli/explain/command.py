@@ -27,6 +27,7 @@ def explain_command(
     ] = Path("explanation.png"),
     collection: options.Collections = None,
     alpha: options.Alpha = None,
+    guarantee: options.Guarantee = None,
     key_file: options.KeyFile = None,
     data: options.Data = None,
     encoder: options.Encoder = None,
@@ -47,7 +48,9 @@ def explain_command(
     from app.cli.explain.picture import explanation_picture  # noqa: PLC0415
 
     settings = options.settings_from(data=data, encoder=encoder, weights=weights)
-    asked = Asked.of(settings, top_k=_TOP_K, alpha=alpha, collections=collection)
+    asked = Asked.of(
+        settings, top_k=_TOP_K, alpha=alpha, collections=collection, guarantee=guarantee
+    )
     named = bool(encoder) or weights is not None
     found = None
     with neighbour_of(settings, key_file, named=named) as neighbour:

@@ -38,6 +38,7 @@ def report_command(
     top_k: options.TopK = 10,
     collection: options.Collections = None,
     alpha: options.Alpha = None,
+    guarantee: options.Guarantee = None,
     signing_key: Annotated[
         Path | None,
         typer.Option(help="Key to sign with.  [default: $ATTRIBUTION_SIGNING_KEY, or unsigned]"),
@@ -61,7 +62,9 @@ def report_command(
     settings = options.settings_from(
         data=data, encoder=encoder, weights=weights, signing_key=signing_key
     )
-    asked = Asked.of(settings, top_k=top_k, alpha=alpha, collections=collection)
+    asked = Asked.of(
+        settings, top_k=top_k, alpha=alpha, collections=collection, guarantee=guarantee
+    )
     named = bool(encoder) or weights is not None
     with neighbour_of(settings, key_file, named=named) as neighbour:
         report = make_report(settings, asked, image, outputs, neighbour, named=named)

@@ -86,6 +86,13 @@ def test_an_unknown_collection_is_named(query, image):
     assert done.err.count("\n") == 1
 
 
+def test_a_promise_for_this_background_takes_more(query, image):
+    plain = query(image(0), "--json").document
+    strict = query(image(0), "--json", "--guarantee", "background", "--alpha", "0.05").document
+    assert (plain["guarantee"], strict["guarantee"]) == ("average", "background")
+    assert plain["p_value"] < strict["p_value"]
+
+
 def test_an_alpha_that_the_background_cannot_bear_out_is_refused(query, image):
     done = query(image(4), "--alpha", "0.000001")
     assert done.code == 1

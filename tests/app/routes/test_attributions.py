@@ -114,6 +114,8 @@ def test_bad_images_get_their_problem_and_the_service_goes_on(shared, data, stat
         ({"alpha": 0.51}, 422, "query.alpha"),
         ({"alpha": "nan"}, 422, "query.alpha"),
         ({"alpha": 0.0001}, 422, "query.alpha"),
+        ({"alpha": 0.002, "guarantee": "background"}, 422, "query.alpha"),
+        ({"guarantee": "none"}, 422, "query.guarantee"),
         ({"explain": "perhaps"}, 422, "query.explain"),
         ({"collection": "No Such Name"}, 422, "query.collection.0"),
         ({"min_generation": -1}, 422, "query.min_generation"),
@@ -235,6 +237,24 @@ def test_an_alpha_channel_and_a_palette_are_fine(shared):
     written = io.BytesIO()
     picture(1).convert("P").save(written, "GIF")
     assert shared.ask(written.getvalue())["query"]["format"] == "gif"
+
+
+def test_a_promise_for_this_background_takes_more_and_is_kept_by_jobs(shared, gallery):
+    plain, strict = (
+        shared.ask(variation(7), alpha=0.02, **asked) for asked in ({}, {"guarantee": "background"})
+    )
+    assert (plain["guarantee"], strict["guarantee"]) == ("average", "background")
+    assert plain["p_value"] < strict["p_value"] <= 0.02
+    assert strict["decision"] == "attributed"
+    assert strict["sources"][0]["p_value"] == strict["p_value"]
+
+    asked = {"alpha": 0.02, "guarantee": "background"}
+    files = [("files", ("a.jpg", variation(7)))]
+    posted = shared.client.post("/v1/jobs", params=asked, files=files).json()
+    assert posted["parameters"]["guarantee"] == "background"
+    finished(shared, posted)
+    [line] = read(shared, posted)
+    assert line["attribution"]["p_value"] == strict["p_value"]
 
 
 def test_who_asks_about_a_held_picture_is_told_that_it_is_this_one(shared, gallery):

@@ -1,5 +1,7 @@
 """Words and figures: the promise as it is, and numbers that do not round to a lie."""
 
+from dataclasses import replace
+
 import pytest
 
 from attribution.report import wording
@@ -18,6 +20,15 @@ def test_a_decision_comes_with_its_promise_and_with_what_is_not_promised(decisio
     assert "not promised" in text
     assert "not the probability that the attribution is wrong" in text
     assert "Similarity is not proof of training" in text
+
+
+def test_the_promise_is_the_one_that_was_asked_for():
+    report = report_of(replace(attribution("attributed"), guarantee="background"))
+    text = " ".join(report.statement)
+    assert "with 95 % confidence over draws of the background images" in text
+    assert PROMISE not in text
+    said = [fact.value for fact in wording.circumstance_facts(report) if fact.label == "Guarantee"]
+    assert said == ["for this background, with 95 % confidence"]
 
 
 def test_without_a_decision_nothing_is_promised():
