@@ -21,6 +21,7 @@ from models.images.preprocessing import Preprocessing
 from models.parts import Part
 
 _JSON = TypeAdapter(Preprocessing)
+_TOGETHER = 16  # images of both views in one pass: few fill it better together
 
 
 class Encoder:
@@ -57,6 +58,7 @@ class Encoder:
         self.device = torch.device(device)
         self.backbone = backbone.to(self.device).to(memory_format=torch.channels_last).eval()
         self.head = head.to(self.device).eval()
+        self._network = self.backbone.folded()
         self.parts: tuple[Part, ...] = head.parts
         self.dimension: int = head.dimension
         self.patch_blocks: tuple[Part, ...] = self.backbone.blocks_of_patches
@@ -96,16 +98,22 @@ class Encoder:
         Returns:
             float32, `(n, dimension)` of sources and `(n, query_dimension)` of queries.
         """
+        views = self.views if domain == "query" else 1
         with torch.inference_mode():
             images = batch.to(self.device, memory_format=torch.channels_last)
-            views = [images]
-            if domain == "query" and self.views == 2:
-                views.append(images.flip(-1))
-            # One view after the other, so that a batch of queries takes no more memory at its
-            # peak than one of sources.
-            rows = torch.cat([self.head(self.backbone(view).pooled, domain) for view in views], 1)
-        result: NDArray[np.float32] = rows.float().cpu().numpy()
+            rows = self.head(self._descriptors(images, views), domain)
+            side_by_side = torch.cat(rows.chunk(views), 1)
+        result: NDArray[np.float32] = side_by_side.float().cpu().numpy()
         return result
+
+    def _descriptors(self, images: Tensor, views: int) -> Tensor:
+        """`(views * n, d)`: of the images, then of their mirror images."""
+        passes = [images] if views == 1 else [images, images.flip(-1)]
+        # Many, one view after the other: then queries take no more memory than as many sources.
+        if views * len(images) <= _TOGETHER:
+            passes = [torch.cat(passes)]
+        learnt = torch.cat([self._network.learnt(each).pooled for each in passes])
+        return torch.cat([learnt, self._network.measured(images, views)], 1)
 
     def encode(
         self,
@@ -141,7 +149,7 @@ class Encoder:
         """
         with torch.inference_mode():
             images = batch.to(self.device, memory_format=torch.channels_last)
-            maps = functional.normalize(self.backbone.patch_map(images), dim=1)
+            maps = functional.normalize(self._network.patch_map(images), dim=1)
         result: NDArray[np.float32] = maps.permute(0, 2, 3, 1).float().cpu().numpy()
         return result
 

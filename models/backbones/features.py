@@ -42,6 +42,22 @@ class Backbone(nn.Module):
         """Describe the images."""
         raise NotImplementedError(f"{type(self).__name__} must implement forward")
 
+    def learnt(self, images: Tensor) -> Features:
+        """`forward` without those last columns of the descriptor that `measured` gives."""
+        features: Features = self(images)
+        return features
+
+    def measured(self, images: Tensor, views: int = 1) -> Tensor:
+        """Columns of the descriptor that a formula takes from the pixels, no weights: none here.
+
+        `(views * n, k)`: rows of the `n` images and, with two views, of their mirror images.
+        """
+        return images.new_zeros((views * len(images), 0))
+
+    def folded(self) -> Backbone:
+        """The same network in fewer operations, for inference alone; itself unless replaced."""
+        return self
+
     def patch_map(self, images: Tensor) -> Tensor:
         """`(n, patch_dimension, h, w)`: what an explanation compares, place by place.
 

@@ -9,14 +9,17 @@ picture itself, which find an unchanged layout better than anything learnt here.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.backbones.features import Backbone, Features
-from models.backbones.gradients import COLUMNS, oriented_gradients
+from models.backbones.gradients import COLUMNS, mirrored, oriented_gradients
 from models.parts import Part, consecutive_parts
 
 GRID = 4
@@ -27,16 +30,22 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(width)
-        nn.init.zeros_(self.norm2.weight)
+        self.conv1: nn.Module = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm1: nn.Module = nn.BatchNorm2d(width)
+        self.conv2: nn.Module = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        last = nn.BatchNorm2d(width)
+        nn.init.zeros_(last.weight)
+        self.norm2: nn.Module = last
 
     def forward(self, x: Tensor) -> Tensor:
         """`(n, c, h, w)` to the same shape."""
         y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
         return functional.relu(x + self.norm2(self.conv2(y)), inplace=True)
+
+    def fold(self) -> None:
+        """Make the normalisations part of the convolutions before them."""
+        self.conv1, self.norm1 = _folded(self.conv1, self.norm1)
+        self.conv2, self.norm2 = _folded(self.conv2, self.norm2)
 
 
 class ResidualNet(Backbone):
@@ -82,8 +91,8 @@ class ResidualNet(Backbone):
     def forward(self, images: Tensor) -> Features:
         """`(n, 3, H, W)`, H and W at least 32, to a descriptor and the last stage's map."""
         learnt = self.learnt(images)
-        gradients = _unit(oriented_gradients(images))
-        return Features(torch.cat([learnt.pooled, gradients], dim=1), learnt.patches)
+        joined = torch.cat([learnt.pooled, self.measured(images)], dim=1)
+        return Features(joined, learnt.patches)
 
     def patch_map(self, images: Tensor) -> Tensor:
         """Every stage but the last, each of unit length, on the grid of the second stage.
@@ -101,6 +110,21 @@ class ResidualNet(Backbone):
         blocks = [maps[-1].mean(dim=(2, 3)), layout]
         blocks += [stage_statistics(each) for each in maps[:-1]]
         return Features(torch.cat([_unit(block) for block in blocks], dim=1), maps[-1])
+
+    def measured(self, images: Tensor, views: int = 1) -> Tensor:
+        """The last block of the descriptor: oriented gradients."""
+        gradients = _unit(oriented_gradients(images))
+        return gradients if views == 1 else torch.cat([gradients, mirrored(gradients)])
+
+    def folded(self) -> ResidualNet:
+        """A copy whose normalisations are part of the convolutions before them."""
+        net = copy.deepcopy(self).eval()
+        for stage in cast("Sequence[nn.Sequential]", net.stages):
+            stage[0], stage[1] = _folded(stage[0], stage[1])
+            for block in stage:
+                if isinstance(block, ResidualBlock):
+                    block.fold()
+        return net.requires_grad_(requires_grad=False)
 
     def _maps(self, images: Tensor, stages: int) -> list[Tensor]:
         """What the first stages see, one after the other."""
@@ -136,6 +160,12 @@ def _on_grid(x: Tensor, grid: tuple[int, int]) -> Tensor:
     if x.shape[-2] > grid[0]:
         return functional.adaptive_avg_pool2d(x, grid)
     return functional.interpolate(x, size=grid, mode="bilinear", align_corners=False)
+
+
+def _folded(convolution: nn.Module, norm: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """A convolution that normalises too, and nothing to do after it."""
+    pair = cast("nn.Conv2d", convolution), cast("nn.BatchNorm2d", norm)
+    return fuse_conv_bn_eval(*pair), nn.Identity()
 
 
 def _unit(x: Tensor) -> Tensor:

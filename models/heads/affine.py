@@ -39,7 +39,8 @@ class AffineMap(nn.Module):
         if columns is not None and columns.shape != mean.shape:
             raise ValueError(f"{len(columns)} columns chosen for a map of {len(mean)}")
         self.register_buffer("mean", mean)
-        self.register_buffer("weight", weight)
+        # Each column in one piece, which a product with few rows reads in half the time.
+        self.register_buffer("weight", weight.T.contiguous().T)
         self.register_buffer("columns", columns)
 
     def forward(self, descriptors: Tensor) -> Tensor:

@@ -71,7 +71,8 @@ def _grounds(pixels: NDArray[np.uint8]) -> list[NDArray[np.int16]]:
     found: list[NDArray[np.int16]] = []
     for outermost in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
         line = outermost.astype(np.int16)
-        colour = np.median(line, axis=0).astype(np.int16)
+        ordered = np.sort(line, axis=0)
+        colour = (ordered[(len(line) - 1) // 2] + ordered[len(line) // 2]) // 2  # the median
         if (np.abs(line - colour) <= _PLAIN).all(axis=1).mean() < _FLAT:
             continue
         if all(np.abs(other - colour).max() > 2 for other in found):

@@ -34,9 +34,11 @@ class Preprocessing:
     def __call__(self, image: Image.Image) -> Tensor:
         """Turn an RGB picture into a `(3, height, width)` float32 tensor."""
         resized = self._squash(image) if self.resize == "squash" else self._centre_crop(image)
-        pixels = torch.from_numpy(np.array(resized, dtype=np.float32)).permute(2, 0, 1) / 255.0
-        mean, std = torch.tensor(self.mean)[:, None, None], torch.tensor(self.std)[:, None, None]
-        return ((pixels - mean) / std).contiguous()
+        pixels = np.asarray(resized).transpose(2, 0, 1).astype(np.float32, order="C")
+        pixels /= np.float32(255)
+        pixels -= np.array(self.mean, np.float32)[:, None, None]
+        pixels /= np.array(self.std, np.float32)[:, None, None]
+        return torch.from_numpy(pixels)
 
     def _squash(self, image: Image.Image) -> Image.Image:
         return image.resize((self.width, self.height), _RESAMPLING[self.interpolation])

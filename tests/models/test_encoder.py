@@ -159,6 +159,24 @@ def test_the_blocks_of_a_descriptor_have_unit_length_and_the_last_needs_no_weigh
     assert torch.equal(learnt, whole[:, : layout["gradients"].start])
 
 
+def test_rows_and_maps_are_those_of_the_network_as_it_was_trained(tmp_path):
+    save_small(tmp_path)
+    encoder = load_encoder_folder(tmp_path)
+    for buffer in encoder.backbone.buffers():
+        if buffer.is_floating_point():
+            buffer.uniform_(0.5, 1.5)
+    for weight in encoder.backbone.parameters():
+        weight.data.uniform_(-0.5, 0.5)
+    trained = Encoder(encoder.card, encoder.backbone, encoder.head, reference=encoder.reference)
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = trained.head(trained.backbone(images).pooled, "source")
+        maps = torch.nn.functional.normalize(trained.backbone.patch_map(images), dim=1)
+    assert np.abs(trained.embed(images) - expected.numpy()).max() < 1e-5
+    assert np.abs(trained.embed_patches(images) - maps.permute(0, 2, 3, 1).numpy()).max() < 1e-5
+    assert any(isinstance(each, torch.nn.BatchNorm2d) for each in trained.backbone.modules())
+
+
 def test_a_map_that_reads_some_columns_comes_back_nearly_equal(tmp_path):
     torch.manual_seed(0)
     net = ResidualNet((8, 8, 16, 16), (1, 0, 1, 0)).eval()
@@ -178,6 +196,17 @@ def test_a_map_that_reads_some_columns_comes_back_nearly_equal(tmp_path):
     found = load_encoder_folder(tmp_path).head(descriptors)
     assert torch.allclose(found, expected, atol=0.02)
     assert not torch.allclose(found, expected, atol=1e-7)  # int8 on disk
+
+
+def test_pixels_are_scaled_to_the_mean_and_deviation_of_each_channel():
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    image = picture(0, size=(64, 48))
+    found = Preprocessing(48, 64, mean=mean, std=std)(image)
+    levels = torch.tensor(np.array(image)).double().permute(2, 0, 1) / 255
+    expected = (levels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    assert found.dtype == torch.float32
+    assert found.is_contiguous()
+    assert torch.allclose(found.double(), expected, atol=1e-6)
 
 
 def test_squashing_keeps_the_border_and_cropping_does_not():

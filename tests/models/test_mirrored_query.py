@@ -69,6 +69,24 @@ def test_a_query_has_the_row_of_the_image_and_then_that_of_its_mirror_image():
     assert np.abs(rows[:, :10] - rows[:, 10:]).max() > 0.5  # the layout is seen
 
 
+def residual_encoder(*, mirrored):
+    torch.manual_seed(0)
+    net = ResidualNet((8, 8, 16, 16), (1, 0, 1, 0)).eval()
+    for buffer in net.buffers():  # as if training had made them
+        if buffer.is_floating_point():
+            buffer.uniform_(0.5, 1.5)
+    return Encoder(card_of(mirrored=mirrored, parts=("whole",)), net, Head(net.dimension))
+
+
+@pytest.mark.parametrize("images", [1, 3, 9])
+def test_both_views_of_the_residual_network_are_what_each_would_be_alone(images):
+    pixels = torch.randn(images, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    encoder, plain = residual_encoder(mirrored=True), residual_encoder(mirrored=False)
+    apart = [plain.embed(view, domain="query") for view in (pixels, pixels.flip(-1))]
+    rows = encoder.embed(pixels, domain="query")
+    assert np.abs(rows - np.concatenate(apart, 1)).max() < 1e-5
+
+
 def test_a_source_has_one_row_as_ever():
     images = [picture(seed) for seed in range(5)]
     plain = encoder_of(mirrored=False).encode(images)

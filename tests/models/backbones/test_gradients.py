@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from models.backbones.gradients import CELLS, COLUMNS, ORIENTATIONS, oriented_gradients
+from models.backbones.gradients import (
+    CELLS,
+    COLUMNS,
+    ORIENTATIONS,
+    mirrored,
+    oriented_gradients,
+    votes_of_maps,
+    votes_of_pixels,
+)
 
 
 def picture(seed=0, side=40):
@@ -48,6 +56,32 @@ def test_they_equal_the_definition(seed):
     found = oriented_gradients(image)[0]
     assert found.shape == (COLUMNS,)
     assert np.allclose(found.numpy(), slow(image[0].double().numpy()), atol=2e-4)
+
+
+@pytest.mark.parametrize("size", [(40, 40), (32, 64)])
+def test_a_vote_a_pixel_is_what_a_map_an_orientation_gives(size):
+    draw = torch.Generator().manual_seed(0)
+    length = torch.rand(3, *size, generator=draw)
+    angle = 9 * torch.rand(3, *size, generator=draw)
+    angle[0, 0, :4] = torch.tensor([0.0, 8.0, 8.5, 9.0])  # what rounding can make of just below 0
+    found = votes_of_pixels(angle, length)
+    assert found.shape == (3, ORIENTATIONS, CELLS, CELLS)
+    assert torch.allclose(found, votes_of_maps(angle, length), atol=1e-6)
+
+
+def test_cells_that_share_pixels_are_means_of_all_of_theirs():
+    small = oriented_gradients(torch.nn.functional.interpolate(picture(), size=44, mode="bilinear"))
+    cosine = torch.nn.functional.cosine_similarity
+    assert cosine(small, oriented_gradients(picture(side=80))) > 0.97
+
+
+@pytest.mark.parametrize("size", [(40, 40), (44, 36)])
+def test_those_of_a_mirror_image_are_had_without_looking_at_it(size):
+    images = torch.nn.functional.interpolate(picture(), size=size, mode="bilinear")
+    images[..., :9, :11] = 0.25  # edges that are exactly upright and level
+    found = mirrored(oriented_gradients(images))
+    assert torch.allclose(found, oriented_gradients(images.flip(-1)), atol=2e-4)
+    assert not torch.allclose(found, oriented_gradients(images), atol=0.1)
 
 
 def test_contrast_brightness_and_hue_leave_them_almost_alone():
