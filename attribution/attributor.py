@@ -17,7 +17,7 @@ from attribution.answer import (
 )
 from attribution.calibration import AlphaTooSmall, Calibrated, Calibration
 from attribution.calibration.groups import groups_of
-from attribution.calibration.shares.model import LEVEL_ALPHA
+from attribution.calibration.reference import Statistics
 from attribution.calibration.shares.newest import NewestShares
 from attribution.calibration.statistic import (
     DEPTH,
@@ -27,7 +27,7 @@ from attribution.calibration.statistic import (
 from attribution.catalog import Catalog, Source
 from attribution.index import Hits, Index
 from attribution.retrieval.fusion import Queries, Rows
-from attribution.retrieval.retrieval import retrieve
+from attribution.retrieval.retrieval import part_scores_of, retrieve
 from models.encoder import Encoder
 
 DEFAULT_ALPHA = 0.01
@@ -55,21 +55,23 @@ class Ranking:
 
     Attributes:
         hits: `(n, k)` vector ids and scores.
-        statistics: `(n, k)` of the same.
+        statistics: `(n, k)` of the same, which p-values are of.
+        heights: `(n, k)` of the same, which shares are of.
         calibrated: the null of the searched set.
         generation: of the index when it was asked.
     """
 
     hits: Hits
     statistics: Scores
+    heights: Scores
     calibrated: Calibrated
     generation: int
 
     @property
     def level(self) -> float:
-        """The statistic that one in a hundred images without source exceeds."""
+        """The height that one in a hundred images without source exceeds."""
         null = self.calibrated.null
-        return -float("inf") if null is None else null.quantile(LEVEL_ALPHA)
+        return -float("inf") if null is None else null.share_level
 
 
 class Attributor:
@@ -129,7 +131,7 @@ class Attributor:
         if null is not None and alpha < null.smallest_alpha(guarantee):
             raise AlphaTooSmall(alpha, null.smallest_alpha(guarantee))
         shares = self.shares.current()
-        divided = shares.model.divide(ranking.statistics, ranking.level)
+        divided = shares.model.divide(ranking.heights, ranking.level)
         state = replace(ranking.calibrated.state, id=shares.name(ranking.calibrated.state))
         terms = Terms(top_k, collections, alpha, guarantee)
         return [
@@ -177,8 +179,8 @@ class Attributor:
         statistics = self._statistics(asked, hits)
         if statistics is None:  # nothing to standardise by: ranks only
             calibrated = Calibrated(None, replace(calibrated.state, state="missing"))
-            statistics = hits.scores
-        return Ranking(hits, statistics, calibrated, generation)
+            statistics = Statistics(hits.scores, hits.scores)
+        return Ranking(hits, statistics.deciding, statistics.joined, calibrated, generation)
 
     def _ranked_and_joined(
         self, embeddings: Rows, top_k: int, collections: frozenset[str] | None
@@ -198,13 +200,14 @@ class Attributor:
                 return ranking, sources
             gone |= set(wanted) - sources.keys()
 
-    def _statistics(self, asked: Queries, hits: Hits) -> Scores | None:
-        """`(n, k)` standardised scores; None where there is nothing to compare with."""
+    def _statistics(self, asked: Queries, hits: Hits) -> Statistics | None:
+        """Standardised scores; None where there is nothing to compare with."""
         reference = self.calibration.reference
         outside = reference.nearest_scores(asked)
         groups = groups_of(self.index, hits.ids[:, :DEPTH])
+        parts = part_scores_of(self.index, asked, hits.ids)
         try:
-            return reference.statistics(hits.scores, groups, outside)
+            return reference.statistics(hits.scores, parts, groups, outside)
         except TooFewNeighbours:
             return None
 

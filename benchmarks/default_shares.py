@@ -125,9 +125,9 @@ def areas(attributor: Recording, found: Examples, candidates: Candidates) -> dic
         true.append(float(made.mask.mean()))
     rows = attributor.encoder.encode(pictures, domain="query")
     ranking = attributor.rank(rows)
-    above = np.asarray(ranking.statistics, np.float64) - ranking.level
+    above = np.asarray(ranking.heights, np.float64) - ranking.level
     asked = Candidates(above, coefficients(attributor, rows, ranking.hits.ids))
-    divided = {"ours": fit(found).divide(ranking.statistics, ranking.level)}
+    divided = {"ours": fit(found).divide(ranking.heights, ranking.level)}
     for rival in RIVALS:
         divided[rival.name] = rival.divide(asked, fitted_rival(rival, candidates, found))
     both = [np.isin(pair, ranking.hits.ids[row]).all() for row, pair in enumerate(pairs)]

@@ -25,7 +25,7 @@ from app.inference.embedder import Embedder
 from app.inference.turns import Turns
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
-from attribution.calibration import background_id
+from attribution.calibration import null_id
 from attribution.catalog import Catalog, RegisteredEncoder, Registry
 from models.background import Background
 from models.checkpoints import BadCheckpoint
@@ -177,7 +177,7 @@ class Switch:
             logger.warning("the background stays as it is: %s", error)
             self._backgrounds[model_id] = _Taken(taken.background, stamp)
             return
-        unchanged = serving.calibration.id == (background and background_id(background))
+        unchanged = serving.calibration.id == (background and null_id(background))
         if unchanged or self._change_to(serving.embedder, background):
             self._backgrounds[model_id] = _Taken(background, stamp)
 

@@ -87,7 +87,7 @@ class IndexDocument(BaseModel):
                     "model_id": "21f5492dd484ee14",
                     "dimension": 256,
                     "calibration": {
-                        "id": "2b7e51c09d3f-5c1d07aa",
+                        "id": "2b7e51c09d3f.parts1-5c1d07aa",
                         "state": "fresh",
                         "generation": 5120,
                         "background": [

@@ -8,7 +8,7 @@ from attribution.calibration.calibration import (
     Calibration,
     CalibrationReport,
 )
-from attribution.calibration.kept import background_id
+from attribution.calibration.kept import null_id
 from attribution.calibration.null import SMALLEST_STRATUM, Null, StratumNull
 
 __all__ = [
@@ -19,5 +19,5 @@ __all__ = [
     "CalibrationReport",
     "Null",
     "StratumNull",
-    "background_id",
+    "null_id",
 ]

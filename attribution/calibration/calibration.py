@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from attribution.answer import CalibrationState
-from attribution.calibration.kept import background_id, kept_null, null_owner, resumed_null
+from attribution.calibration.kept import kept_null, null_id, null_owner, resumed_null
 from attribution.calibration.null import Null, StratumNull, warn_of_small_strata
 from attribution.calibration.nulls import FilteredNulls, FollowedNull, ScoredBackground
 from attribution.calibration.reference import Reference
@@ -86,7 +86,7 @@ class Calibration:
         self.owner: Mapping[str, str | int | float] = {}
         self._scored: ScoredBackground | None = None
         if background is not None:
-            self.id = background_id(background)
+            self.id = null_id(background)
             self.owner = null_owner(background)
             warn_of_small_strata(background.strata)
             self._scored = ScoredBackground(background, self.reference, catalog)

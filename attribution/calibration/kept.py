@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.calibration import groups, picture_copies
+from attribution.calibration.by_parts import STATISTIC, Tail
 from attribution.calibration.neighbours import Found
 from attribution.calibration.nulls import FollowedNull, KeptNull, ScoredBackground
+from attribution.calibration.reference import NearestReference, Typical
 from attribution.calibration.statistic import DEPTH, NEIGHBOURS
 from attribution.catalog import Catalog
 from attribution.index import Companion, Hits, Index, missed_changes
@@ -26,8 +28,9 @@ from models.background import Background
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1
-_SHAPES = {"ids": DEPTH, "scores": DEPTH, "groups": DEPTH, "nearest": None, "copies": None}
+_FORMAT = 2
+_SHAPES = {"ids": DEPTH, "scores": DEPTH, "parts": DEPTH, "groups": DEPTH,
+           "nearest": None, "nearest_parts": None, "copies": None}  # fmt: skip
 _FEWEST, _MOST, _SHARE = 1_000, 20_000, 4
 """Changes that are followed whatever is held, at most, and as a part of what is held. Up to about
 half of the sources following is quicker than building; rows of what is followed are in memory."""
@@ -38,7 +41,7 @@ def null_owner(background: Background) -> Mapping[str, str | int | float]:
     return {
         "what": "null",
         "format": _FORMAT,
-        "background": background_id(background),
+        "background": null_id(background),
         "thumbnails": hashlib.sha256(background.thumbnails.tobytes()).hexdigest()[:12],
         "depth": DEPTH,
         "neighbours": NEIGHBOURS,
@@ -53,14 +56,17 @@ def kept_null(
     owner: Mapping[str, str | int | float],
 ) -> Companion:
     """A settled null, as arrays that do not change any more."""
-    neighbours = followed.neighbours
+    neighbours, typical = followed.neighbours, scored.reference.typical
     arrays: dict[str, NDArray[Any]] = {
         "ids": neighbours.hits.ids,
         "scores": neighbours.hits.scores,
+        "parts": neighbours.parts,
         "groups": neighbours.groups,
         "copies": followed.copies.found,
-        "nearest": scored.nearest,
-        "typical": np.array([scored.reference.typical]),
+        "nearest": scored.nearest.joined,
+        "nearest_parts": scored.nearest.parts,
+        "typical": np.array([typical.deviation, *(tail.typical for tail in typical.tails)]),
+        "tails": np.array([tail.best for tail in typical.tails]),
     }
     return Companion(owner, followed.generation, arrays)
 
@@ -81,9 +87,11 @@ def resumed_null(
     if missed is None:
         logger.info("more than %d changes since the null was kept; it is built anew", most)
         return None
-    scored.nearest = arrays["nearest"]
-    scored.reference.typical = float(arrays["typical"][0])
-    found = Found(Hits(arrays["ids"], arrays["scores"]), arrays["groups"], kept.generation)
+    scored.nearest = NearestReference(arrays["nearest"], arrays["nearest_parts"])
+    deviation, *of_parts = arrays["typical"].tolist()
+    scored.reference.typical = Typical(deviation, tuple(map(Tail, of_parts, arrays["tails"])))
+    hits = Hits(arrays["ids"], arrays["scores"])
+    found = Found(hits, arrays["parts"], arrays["groups"], kept.generation)
     followed = FollowedNull(scored, index, kept=KeptNull(found, arrays["copies"]))
     followed.apply(missed)
     return followed
@@ -93,11 +101,11 @@ def _fits(kept: Companion, images: int) -> bool:
     return all(
         name in kept.arrays
         and len(kept.arrays[name]) == images
-        and (width is None or kept.arrays[name].shape[1:] == (width,))
+        and (width is None or kept.arrays[name].shape[1:2] == (width,))
         for name, width in _SHAPES.items()
     )
 
 
-def background_id(background: Background) -> str:
-    """Short digest of what a null is made of; equal backgrounds have equal ids."""
-    return background.digest[:12]
+def null_id(background: Background) -> str:
+    """What a null is made of: a short digest of the background, and the name of the statistic."""
+    return f"{background.digest[:12]}.{STATISTIC}"

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.calibration.groups import groups_of
-from attribution.calibration.statistic import DEPTH, Groups
+from attribution.calibration.statistic import DEPTH, Groups, Scores
 from attribution.index import ChangeBatch, Hits, Index
 from attribution.index.scan import rank
 from attribution.retrieval.fusion import Queries, Rows
-from attribution.retrieval.retrieval import pair_scores, retrieve
+from attribution.retrieval.retrieval import pair_scores, part_scores_of, retrieve
 
 _BLOCK = 256  # sources that the whole background is scored against at once
 
@@ -29,6 +29,7 @@ class Found:
     """What a background has found in an index at a generation; see `BackgroundNeighbours`."""
 
     hits: Hits
+    parts: Scores
     groups: Groups
     generation: int
 
@@ -44,6 +45,7 @@ class BackgroundNeighbours:
 
     Attributes:
         hits: `(n, DEPTH)`, as of `generation`.
+        parts: `(n, DEPTH, parts)` what each part says of them, see `part_scores_of`.
         groups: `(n, DEPTH)`, see `groups_of`.
     """
 
@@ -60,8 +62,10 @@ class BackgroundNeighbours:
         if found is None:
             generation = index.generation
             hits = retrieve(index, asked(), DEPTH, collections=collections)
-            found = Found(hits, groups_of(index, hits.ids), generation)
+            parts = part_scores_of(index, asked(), hits.ids)
+            found = Found(hits, parts, groups_of(index, hits.ids), generation)
         self.hits: Hits = found.hits
+        self.parts: Scores = found.parts
         self.groups: Groups = found.groups
         self.generation = found.generation
 
@@ -91,9 +95,11 @@ class BackgroundNeighbours:
             found = retrieve(self._index, asked, DEPTH, collections=self._collections)
             self._put(places, found)
         if changed.any():
-            groups = self.groups.copy()
-            groups[changed] = groups_of(self._index, self.hits.ids[changed])
-            self.groups = groups
+            groups, parts = self.groups.copy(), self.parts.copy()
+            ids, asked = self.hits.ids[changed], self._asked.take(np.flatnonzero(changed))
+            groups[changed] = groups_of(self._index, ids)
+            parts[changed] = part_scores_of(self._index, asked, ids)
+            self.groups, self.parts = groups, parts
         self.generation = batch.generation
 
     def _merge(

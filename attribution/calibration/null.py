@@ -57,10 +57,13 @@ class Null:
     Attributes:
         strata: at least one.
         generation: the index generation they were taken at.
+        share_level: the joined score's statistic that one in a hundred exceeds in every stratum;
+            shares are measured from it.
     """
 
     strata: tuple[StratumNull, ...]
     generation: int
+    share_level: float = -float("inf")
 
     def smallest_alpha(self, guarantee: Guarantee = "average") -> float:
         """No p-value is smaller than that of no larger statistic in the smallest stratum."""

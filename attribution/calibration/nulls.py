@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from attribution.calibration.neighbours import BackgroundNeighbours, Found
 from attribution.calibration.null import Null, null_of
 from attribution.calibration.picture_copies import CopyTest, thumbnails_of
-from attribution.calibration.reference import Reference
+from attribution.calibration.reference import NearestReference, Reference, Statistics
+from attribution.calibration.shares.model import LEVEL_ALPHA
 from attribution.calibration.statistic import Groups, Scores, TooFewNeighbours
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
@@ -55,17 +56,17 @@ class ScoredBackground:
         return self.reference.fusion.prepare(self._rows)
 
     @cached_property
-    def nearest(self) -> Scores:
+    def nearest(self) -> NearestReference:
         """See `Reference.nearest_scores`; seconds, so it is kept with the null."""
         return self.reference.nearest_scores(self.asked)
 
-    def statistics(self, ranked: Scores, groups: Groups) -> Scores:
-        """`(n, k)` of every image's ranks in a searched set.
+    def statistics(self, ranked: Scores, parts: Scores, groups: Groups) -> Statistics:
+        """Of every image's ranks in a searched set; see `Reference.statistics`.
 
         Raises:
             TooFewNeighbours: nothing to standardise by.
         """
-        return self.reference.statistics(ranked, groups, self.nearest)
+        return self.reference.statistics(ranked, parts, groups, self.nearest)
 
     def copy_test(self) -> CopyTest:
         """A new test for copies of sources."""
@@ -129,17 +130,21 @@ class FollowedNull:
         There is none where nothing standardises a score: no reference images, and too small a
         searched set.
         """
-        hits, scored = self.neighbours.hits, self._scored
+        scored, neighbours = self._scored, self.neighbours
+        hits = neighbours.hits
         try:
-            statistics = scored.statistics(hits.scores, self.neighbours.groups)
+            statistics = scored.statistics(hits.scores, neighbours.parts, neighbours.groups)
         except TooFewNeighbours:
             self.null = None
             return
         copies = self.copies(hits.ids[:, 0])
         if copies.any():
             logger.info("%d background images are copies of sources: left out", copies.sum())
-        best = np.ascontiguousarray(statistics[:, 0])
-        self.null = null_of(best, scored.strata, copies, self.generation)
+        deciding, joined = (
+            null_of(np.ascontiguousarray(each[:, 0]), scored.strata, copies, self.generation)
+            for each in (statistics.deciding, statistics.joined)
+        )
+        self.null = replace(deciding, share_level=joined.quantile(LEVEL_ALPHA))
 
 
 class FilteredNulls:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from attribution.calibration.by_parts import Tail, joined_statistics
 from attribution.calibration.statistic import (
     Groups,
     Scores,
@@ -14,6 +16,47 @@ from attribution.calibration.statistic import (
     typical_deviation,
 )
 from attribution.retrieval.fusion import Fusion, Queries
+
+_BLOCK = 256  # queries compared with all reference rows at once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NearestReference:
+    """The largest scores that queries have with a reference row, as many as a statistic reads.
+
+    Attributes:
+        joined: `(n, m)`.
+        parts: `(n, parts, m)`, each part's own largest.
+    """
+
+    joined: Scores
+    parts: Scores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Typical:
+    """What reference images have among each other, fixed by the encoder.
+
+    Attributes:
+        deviation: of joined scores; see `statistics_of`.
+        tails: of each part.
+    """
+
+    deviation: float
+    tails: tuple[Tail, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statistics:
+    """`(n, k)` of ranked sources, -inf where a score is missing.
+
+    Attributes:
+        deciding: what p-values are of; see `joined_statistics`.
+        joined: the joined score, standardised; what shares are of.
+    """
+
+    deciding: Scores
+    joined: Scores
 
 
 class Reference:
@@ -27,22 +70,42 @@ class Reference:
         self.fusion = fusion
 
     @cached_property
-    def typical(self) -> float:
-        """Deviation that every query's own is softened by; see `statistics_of`.
-
-        Half a second for a thousand reference rows, so it is kept with the null.
-        """
+    def typical(self) -> Typical:
+        """Half a second for a thousand reference rows, so it is kept with the null."""
         queries = np.tile(self.fusion.reference_queries, (1, self.fusion.views))  # one view, twice
-        return typical_deviation(self.fusion.scores(queries, self.fusion.reference))
+        asked = self.fusion.prepare(queries)
+        joined, parts = asked.scores_by_part(self.fusion.reference)
+        return Typical(
+            typical_deviation(joined),
+            tuple(Tail.of(parts[:, place]) for place in range(parts.shape[1])),
+        )
 
-    def nearest_scores(self, asked: Queries) -> Scores:
+    def nearest_scores(self, asked: Queries) -> NearestReference:
         """The largest scores that each query has with a reference row, for `statistics`."""
-        return nearest(asked.scores(self.fusion.reference))
+        joined, parts = [], []
+        for start in range(0, max(1, len(asked)), _BLOCK):
+            some = asked.take(slice(start, start + _BLOCK))
+            scores, by_part = some.scores_by_part(self.fusion.reference)
+            joined.append(nearest(scores))
+            parts.append(nearest(by_part))
+        return NearestReference(np.concatenate(joined), np.concatenate(parts))
 
-    def statistics(self, ranked: Scores, groups: Groups, reference: Scores) -> Scores:
-        """`statistics_of` with this encoder's constant.
+    def statistics(
+        self, ranked: Scores, parts: Scores, groups: Groups, nearest_reference: NearestReference
+    ) -> Statistics:
+        """Both statistics of ranked sources, with this encoder's constants.
+
+        Args:
+            ranked: `(n, k)` joined scores, descending.
+            parts: `(n, k, parts)` of the same.
+            groups: see `statistics_of`.
+            nearest_reference: of the same queries.
 
         Raises:
             TooFewNeighbours: nothing to standardise by.
         """
-        return statistics_of(ranked, groups, reference, typical=self.typical)
+        typical = self.typical
+        return Statistics(
+            joined_statistics(parts, groups, nearest_reference.parts, typical.tails),
+            statistics_of(ranked, groups, nearest_reference.joined, typical=typical.deviation),
+        )

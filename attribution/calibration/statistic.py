@@ -1,8 +1,9 @@
-"""The statistic that a decision rests on: a score standardised by the query's own neighbourhood.
+"""How far a score stands out of the query's own neighbourhood. Knows scores, no rows.
 
 Raw scores of photographs and of generated images are not exchangeable; how far the best match
 stands above the query's next ones nearly is. The same function is applied to queries and to the
-background, from the same figures, or p-values would mean nothing. Knows scores, no rows.
+background, from the same figures, or p-values would mean nothing. Decisions rest on the parts
+standardised one by one (`by_parts`), shares on the joined score.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 Scores = NDArray[np.float32]
 Groups = NDArray[np.uint8]
 NEIGHBOURS = 48  # ranks 3 to 50
-DEPTH = 64  # ranks that are looked at, of a query and of the background alike
+DEPTH = 100  # ranks that are looked at, of a query and of the background alike
 FEWEST_NEIGHBOURS = 8
 _SMALLEST_DEVIATION = 1e-6
 
@@ -41,7 +42,7 @@ def statistics_of(
     whose deviation happens to be small. It is fixed by the encoder, see `typical_deviation`.
 
     Args:
-        ranked: `(n, k)` scores of the searched set, descending, -inf where there are fewer; ranks
+        ranked: `(n, k)` scores of the searched set in any order, -inf where there are fewer; those
             beyond `DEPTH` are standardised, but are nobody's neighbours.
         groups: `(n, min(k, DEPTH))` of each rank, the place of the first rank that shows the same
             picture; its own place where none before it does.
@@ -55,10 +56,33 @@ def statistics_of(
     Raises:
         TooFewNeighbours: fewer than `FEWEST_NEIGHBOURS` scores to standardise by.
     """
-    doubles = groups == 0
-    second = np.argmax(~doubles, axis=1)[:, None]  # place of the second picture; 0 if there is none
-    doubles |= (groups == second) & (np.arange(groups.shape[1]) != second)
-    below = np.where(doubles, -np.inf, ranked[:, :DEPTH]).astype(np.float32)
+    mean, deviation = neighbourhood(ranked[:, :DEPTH], groups, reference)
+    softened = np.maximum(deviation + typical, _SMALLEST_DEVIATION)
+    standardised = (ranked - mean[:, None]) / softened[:, None]
+    return np.asarray(standardised, np.float32)
+
+
+def neighbourhood(
+    scores: Scores, groups: Groups, reference: Scores
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation, `(n,)` each, of the scores below the two best pictures.
+
+    Args:
+        scores: `(n, d)` of the searched set in any order, -inf where there are fewer.
+        groups: `(n, d)`; equal ones are one picture.
+        reference: as for `statistics_of`.
+
+    Raises:
+        TooFewNeighbours: fewer than `FEWEST_NEIGHBOURS` scores to standardise by.
+    """
+    below = scores.astype(np.float32)
+    if below.shape[1]:
+        own = np.arange(below.shape[1])
+        best = below.argmax(axis=1)[:, None]
+        below[groups == np.take_along_axis(groups, best, axis=1)] = -np.inf
+        second = below.argmax(axis=1)[:, None]
+        doubles = groups == np.take_along_axis(groups, second, axis=1)
+        below[doubles & (own != second)] = -np.inf
     chosen = nearest(np.concatenate([below, reference], axis=1))[:, 1:]
     present = np.isfinite(chosen)
     if present.sum(axis=1).min(initial=NEIGHBOURS) < FEWEST_NEIGHBOURS:
@@ -67,32 +91,42 @@ def statistics_of(
             "reference images and the searched set is too small"
         )
     values = np.where(present, chosen, np.nan).astype(np.float64)
-    deviation = np.maximum(np.nanstd(values, axis=1) + typical, _SMALLEST_DEVIATION)
-    standardised: Scores = (ranked - np.nanmean(values, axis=1)[:, None]) / deviation[:, None]
-    return standardised.astype(np.float32)
+    return np.nanmean(values, axis=1), np.nanstd(values, axis=1)
 
 
 def nearest(scores: Scores) -> Scores:
     """The `NEIGHBOURS + 1` largest scores of each row, descending; all if there are fewer."""
     kept = NEIGHBOURS + 1
-    if scores.shape[1] > kept:
-        scores = -np.partition(-scores, kept - 1, axis=1)[:, :kept]
-    return -np.sort(-scores, axis=1)
+    if scores.shape[-1] > kept:
+        scores = -np.partition(-scores, kept - 1, axis=-1)[..., :kept]
+    return -np.sort(-scores, axis=-1)
 
 
-def typical_deviation(scores: Scores) -> float:
+def typical_deviation(among: Scores) -> float:
     """Median over images outside any gallery of the deviation of their own neighbourhood.
 
     Args:
-        scores: `(m, m)` of such images among each other; the diagonal is not looked at.
+        among: `(m, m)` scores of such images among each other; the diagonal is not looked at.
 
     Returns:
         In units of scores; 0 where there are too few images to tell.
     """
-    if len(scores) < NEIGHBOURS:
-        return 0.0
-    others = scores.copy()
+    found = nearest_others(among)
+    return float(np.median(found[:, 2:].std(axis=1))) if len(found) else 0.0
+
+
+def nearest_others(among: Scores) -> NDArray[np.float64]:
+    """`nearest` of images outside any gallery among each other, of those that have so many.
+
+    Args:
+        among: `(m, m)`; the diagonal is not looked at.
+
+    Returns:
+        `(m', NEIGHBOURS + 1)`; none where there are fewer than `NEIGHBOURS` images.
+    """
+    if len(among) < NEIGHBOURS:
+        return np.empty((0, NEIGHBOURS + 1))
+    others = among.copy()
     np.fill_diagonal(others, -np.inf)
-    neighbourhoods = nearest(others)[:, 2 : NEIGHBOURS + 1].astype(np.float64)
-    neighbourhoods = neighbourhoods[np.isfinite(neighbourhoods).all(axis=1)]
-    return float(np.median(neighbourhoods.std(axis=1))) if len(neighbourhoods) else 0.0
+    found = nearest(others).astype(np.float64)
+    return np.asarray(found[np.isfinite(found).all(axis=1)])

@@ -109,7 +109,7 @@ def _asked(ranking: Ranking, queries: Sequence[Known], *, held: bool) -> Example
             "without a null nothing says what chance reaches, and shares cannot be fitted: this "
             "encoder has no background images, or nothing is held"
         )
-    n, k = ranking.statistics.shape
+    n, k = ranking.heights.shape
     credit = np.zeros((n, k + 2))
     for row, query in enumerate(queries):
         if held:
@@ -117,7 +117,7 @@ def _asked(ranking: Ranking, queries: Sequence[Known], *, held: bool) -> Example
         else:
             credit[row, -1] = 1.0
     return Examples(
-        np.asarray(ranking.statistics, np.float64),
+        np.asarray(ranking.heights, np.float64),
         np.full(n, ranking.level),
         credit,
         np.ones(n),

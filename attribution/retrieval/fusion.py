@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -100,7 +100,7 @@ class Fusion:
         return math.log(len(self.parts)) if self.rule == "harmonic-mean-p" else 0.0
 
     def joined(self, scores: Rows) -> Rows:
-        """`(parts, views, m)` standardised scores of m pairs made one score each, `(m,)`."""
+        """`(parts, views, ...)` standardised scores of pairs made one score each, `(...)`."""
         by_view: Rows = reduce(self.join, list(scores))
         largest: Rows = by_view.max(axis=0)
         return largest
@@ -208,7 +208,7 @@ class Queries:
             q, r = view[:, columns], rows[..., columns]
             return q @ r.T if rows.ndim == 2 else np.matmul(r, q[:, :, None])[..., 0]
 
-        return self._fused(cosines, (slice(None), None))
+        return self.fusion.joined(self._standardised_all(cosines, (slice(None), None)))
 
     def products(self) -> Products:
         """The queries made ready for products with any number of rows."""
@@ -223,6 +223,31 @@ class Queries:
             positions: `(m,)` which row.
         """
         scores = np.empty(len(places), np.float32)
+        for pairs, standardised in self._paired(places, parts, positions):
+            scores[pairs] = self.fusion.joined(standardised)
+        return scores
+
+    def part_scores(self, places: Places, parts: Sequence[Rows], positions: Places) -> Rows:
+        """`(m, parts)` of the same pairs before they are joined, the larger of the views'."""
+        scores = np.empty((len(places), len(self.fusion.parts)), np.float32)
+        for pairs, standardised in self._paired(places, parts, positions):
+            scores[pairs] = standardised.max(axis=1).T
+        return scores
+
+    def scores_by_part(self, rows: Rows) -> tuple[Rows, Rows]:
+        """`scores` of `(m, d)` shared rows, and `(n, parts, m)` before they are joined."""
+        parts = [rows[:, part.columns] for part in self.fusion.parts]
+        standardised = self._standardised_all(
+            lambda view, number: view[:, self.fusion.parts[number].columns] @ parts[number].T,
+            (slice(None), None),
+        )
+        by_part: Rows = standardised.max(axis=1).swapaxes(0, 1)
+        return self.fusion.joined(standardised), by_part
+
+    def _paired(
+        self, places: Places, parts: Sequence[Rows], positions: Places
+    ) -> Iterator[tuple[slice, Rows]]:
+        """`(parts, views, m)` of pairs, some at a time, so that rows stay in the cache."""
         starts = np.flatnonzero(np.diff(places, prepend=-1))
         if len(starts) * _LONG > len(places):
             starts = np.arange(0, len(places), _PAIRS)
@@ -230,10 +255,9 @@ class Queries:
             for begin in range(start, stop, _PAIRS):
                 pairs = slice(begin, min(begin + _PAIRS, stop))
                 rows = [part[positions[pairs]] for part in parts]
-                scores[pairs] = self._paired(places[pairs], rows)
-        return scores
+                yield pairs, self._in_fixed_order(places[pairs], rows)
 
-    def _paired(self, places: Places, parts: Sequence[Rows]) -> Rows:
+    def _in_fixed_order(self, places: Places, parts: Sequence[Rows]) -> Rows:
         """Scores of pairs, summed up in an order that only depends on how long a row is."""
         one = len(places) > 1 and bool((places == places[0]).all())
 
@@ -246,7 +270,7 @@ class Queries:
             )
             return products
 
-        return self._fused(cosines, slice(places[0], places[0] + 1) if one else places)
+        return self._standardised_all(cosines, slice(places[0], places[0] + 1) if one else places)
 
     def bound(self, cosines: list[list[Rows]]) -> Rows:
         """`(n,)` largest score of a row that has at most these cosines, by view and part."""
@@ -262,18 +286,19 @@ class Queries:
         ]
         return reduce(np.maximum, joined)
 
-    def _fused(self, cosines: Callable[[Rows, int], Rows], pick: Pick) -> Rows:
-        views = (
-            reduce(
-                self.fusion.join,
-                (
-                    self._standardised(cosines(view, number), level, pick)
-                    for number, level in enumerate(levels)
-                ),
-            )
-            for view, levels in zip(self.fusion.views_of(self.rows), self.levels, strict=True)
+    def _standardised_all(self, cosines: Callable[[Rows, int], Rows], pick: Pick) -> Rows:
+        """`(parts, views, ...)` standardised scores."""
+        views = self.fusion.views_of(self.rows)
+        return np.array(
+            [
+                [
+                    self._standardised(cosines(view, number), levels[number], pick)
+                    for view, levels in zip(views, self.levels, strict=True)
+                ]
+                for number in range(len(self.fusion.parts))
+            ],
+            np.float32,
         )
-        return reduce(np.maximum, views).astype(np.float32, copy=False)
 
     def _standardised(self, cosines: Rows, level: Level, pick: Pick) -> Rows:
         if self.fusion.rule == "single":

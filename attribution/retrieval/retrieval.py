@@ -135,6 +135,37 @@ def pair_scores(
     return asked.pair_scores(query, parts, places)
 
 
+def part_scores_of(index: Index, asked: Queries, ids: NDArray[np.int64]) -> Rows:
+    """`(n, k, parts)` what each part says of each query's candidates, `Queries.part_scores`.
+
+    Args:
+        index: where the rows are.
+        asked: n queries.
+        ids: `(n, k)` vector ids; -inf is said of one that the index does not hold (any more).
+    """
+    scores = np.full((*ids.shape, len(asked.fusion.parts)), -np.inf, np.float32)
+    for start in range(0, len(ids), BLOCK):
+        some = slice(start, start + BLOCK)
+        held, rows = _held(index, np.unique(ids[some]))
+        if not len(held):
+            continue
+        places = np.searchsorted(held, ids[some]).clip(max=len(held) - 1)
+        query, column = np.nonzero(held[places] == ids[some])
+        exact = asked.take(some).part_scores(query, rows, places[query, column])
+        scores[start + query, column] = exact
+    return scores
+
+
+def _held(index: Index, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[Rows]]:
+    """Those of the ids that the index holds, and their rows of each part."""
+    ids = ids[ids >= 0]
+    while True:
+        try:
+            return ids, [index.vectors(ids, part=part.name) for part in index.parts]
+        except VectorsMissing as missing:
+            ids = np.setdiff1d(ids, np.array(missing.vector_ids, np.int64))
+
+
 def unique_per_row(ids: NDArray[np.int64]) -> NDArray[np.int64]:
     """Sort each row and replace repeats by -1."""
     ordered = np.sort(ids, axis=1)

@@ -13,6 +13,7 @@ from attribution.retrieval.fusion import Fusion
 from models.background import Background, thumbnail
 from tests.support.changes import change_batch
 from tests.support.spaces import SmallSpace, rows_of
+from tests.support.statistics import slow_joined, slow_reference
 
 
 @pytest.fixture
@@ -45,23 +46,30 @@ def add(catalog, new_source, space, numbers, collection="default"):
     )
 
 
+def slow_parts(space, rows, others):
+    """`(n, parts, m)`: cosines by mean and deviation of those with the reference, best view."""
+    found = []
+    for part in space.parts:
+        views = []
+        for view in np.split(rows, rows.shape[1] // space.dimension, axis=1):
+            own = view[:, part.columns]
+            known = own @ space.reference[:, part.columns].T
+            raw = own @ others[:, part.columns].T - known.mean(axis=1)[:, None]
+            views.append(raw / known.std(axis=1, ddof=1)[:, None])
+        found.append(np.max(views, axis=0))
+    return np.stack(found, axis=1)
+
+
 def slow_null(index, space):
-    """The statistic in words, from all rows: the best over ranks 3 to 50, or the reference."""
-    rows, queries = index.contents().vectors, space.query_rows(5, 120)
-    single = Fusion(space.parts, space.reference)
-    views = np.split(queries, space.views, axis=1)
-    among = single.scores(space.reference, space.reference)
-    np.fill_diagonal(among, -np.inf)
-    typical = np.median(np.sort(among, axis=1)[:, ::-1][:, 2:49].std(axis=1))
+    """The statistic in words, from all rows."""
+    held, rows = index.contents().vectors, space.query_rows(5, 120)
+    among = slow_parts(space, space.reference, space.reference)
+    tails = [slow_reference(among[:, place]) for place in range(len(space.parts))]
+    scores, outside = slow_parts(space, rows, held), slow_parts(space, rows, space.reference)
     best = []
-    for place in range(len(queries)):
-        against = [
-            np.max([single.scores(view[place : place + 1], each)[0] for view in views], axis=0)
-            for each in (rows, space.reference)
-        ]
-        found = np.sort(against[0])[::-1]
-        pool = np.sort(np.concatenate([found[1:64], against[1]]))[::-1][1:49]
-        best.append((found[0] - pool.mean()) / (pool.std() + typical))
+    for own, reference in zip(scores, outside, strict=True):
+        ranked = own[:, np.argsort(-own.max(axis=0))[:100]].T
+        best.append(slow_joined(ranked, range(len(ranked)), reference, tails)[0])
     return np.sort(best)
 
 

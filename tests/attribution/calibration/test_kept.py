@@ -70,7 +70,7 @@ class World:
 @pytest.fixture
 def world(catalog, new_source, tmp_path):
     made = World(catalog, new_source, tmp_path / "index")
-    made.ids = made.add(range(100))
+    made.ids = made.add(range(180))
     return made
 
 
@@ -103,7 +103,7 @@ def test_a_start_goes_on_from_the_null_that_was_kept_without_scoring_anything(
     assert scored == []
     assert calibration.state().state == "fresh"
     assert np.array_equal(statistics(calibration), statistics(saved))
-    monkeypatch.setattr("attribution.calibration.calibration._BUILT_SOON", 99)
+    monkeypatch.setattr("attribution.calibration.calibration._BUILT_SOON", 179)
     assert saved.worth_keeping
     assert not calibration.worth_keeping, "it is kept already"
     calibration.ensure()
@@ -141,7 +141,7 @@ def test_and_followed_further_by_the_changes_to_come(world):
 
 def test_after_too_many_changes_it_is_built_anew(world, monkeypatch):
     world.save()
-    world.add(range(400, 450))
+    world.add(range(400, 470))
     monkeypatch.setattr(kept, "_FEWEST", 10)
     _, calibration = world.opened()
     assert calibration.state().state == "building"
@@ -181,14 +181,14 @@ def test_a_snapshot_without_a_null_has_none(world):
 def test_any_damage_to_it_is_found_before_it_is_read_and_spares_the_index(world):
     world.save()
     files = sorted(world.folder.glob("*/beside-*"))
-    assert len(files) == 6
+    assert len(files) == 9
     for path in files:
         whole = path.read_bytes()
         for damaged in (whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1]), b""):
             path.write_bytes(damaged)
             with pytest.raises(SnapshotRefused, match=path.name):
                 world.opened()
-            assert load_snapshot(world.folder, world.owner).generation == 100
+            assert load_snapshot(world.folder, world.owner).generation == 180
         path.write_bytes(whole)
     world.opened()
 
@@ -215,5 +215,5 @@ def test_nothing_in_it_is_of_a_source_that_was_removed_before(world):
 def test_while_the_first_null_is_made_a_query_is_not_kept_waiting(world, monkeypatch):
     _, calibration = world.opened(resume=False)
     monkeypatch.setattr("attribution.calibration.calibration._PATIENCE", 600.0)
-    monkeypatch.setattr("attribution.calibration.calibration._BUILT_SOON", 99)
+    monkeypatch.setattr("attribution.calibration.calibration._BUILT_SOON", 179)
     assert calibration.current().state.state == "building"  # else this takes ten minutes

@@ -35,7 +35,7 @@ def test_without_its_source_a_query_is_ranked_as_if_it_were_not_held(
     left_out = examples(attributor, [known(5, {held[5]})]).statistics[1]
     catalog.delete(source_ids=[source.source_id])
     ranking = open_attributor().rank(attributor.encoder.encode([picture(5)], domain="query"))
-    assert left_out[:39] == pytest.approx(ranking.statistics[0, :39], abs=1e-4)
+    assert left_out[:39] == pytest.approx(ranking.heights[0, :39], abs=1e-4)
 
 
 def test_credit_is_divided_among_sources_and_among_copies(held, hold, open_attributor):

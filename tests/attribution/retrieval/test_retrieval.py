@@ -8,7 +8,7 @@ from scipy.stats import gumbel_r
 
 from attribution.index import EmbeddedIndex
 from attribution.retrieval.fusion import Fusion
-from attribution.retrieval.retrieval import pair_scores, retrieve, unique_per_row
+from attribution.retrieval.retrieval import pair_scores, part_scores_of, retrieve, unique_per_row
 from models.parts import consecutive_parts
 from tests.support.changes import change_batch
 from tests.support.spaces import rows_of
@@ -211,6 +211,42 @@ def test_prepared_queries_have_bitwise_the_same_scores_in_whatever_company(rule,
             shared = [(i, s) for i, s in zip(ids.tolist(), scores, strict=True) if i in known]
             assert len(shared) > 10
             assert all(known[i] == s for i, s in shared)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_part_scores_of_one_view_make_the_score_bit_by_bit(rule):
+    rows, queries = unit_rows(400, 1), query_rows(70, 2, PARTS, 1)
+    index = filled_index(rows, np.arange(400), ["a"] * 400)
+    asked = Fusion(PARTS, unit_rows(30, 9), 1, rule).prepare(queries)
+    hits = retrieve(index, asked, 40)
+    found = part_scores_of(index, asked, hits.ids)
+    assert found.shape == (70, 40, len(PARTS))
+    assert np.array_equal(asked.fusion.joined(found.transpose(2, 0, 1)[:, None]), hits.scores)
+    for places in (np.array([7]), np.arange(3, 40)):
+        apart = part_scores_of(index, asked.take(places), hits.ids[places][:, ::2])
+        assert np.array_equal(apart, found[places][:, ::2])
+
+
+def test_a_part_has_the_larger_score_of_its_views_and_what_is_gone_has_none():
+    rows, queries, reference = unit_rows(50, 1), query_rows(9, 2, PARTS, 2), unit_rows(30, 9)
+    fusion = Fusion(PARTS, reference, 2)
+    index = filled_index(rows, np.arange(50), ["a"] * 50)
+    ids = np.tile(np.array([7, 49, -1, 1000]), (9, 1))
+    found = part_scores_of(index, fusion.prepare(queries), ids)
+    assert np.isneginf(found[:, 2:]).all()
+    _, whole = fusion.prepare(queries).scores_by_part(rows)
+    for place, part in enumerate(PARTS):
+        views = []
+        for view in fusion.views_of(queries):
+            beside = view[:, part.columns] @ reference[:, part.columns].T
+            level, unit = beside.mean(axis=1), beside.std(axis=1, ddof=1)
+            cosines = view[:, part.columns] @ rows[:, part.columns].T
+            views.append((cosines - level[:, None]) / unit[:, None])
+        slow = np.maximum(*views)
+        assert np.allclose(found[:, :2, place], slow[:, [7, 49]], atol=1e-4)
+        assert np.allclose(whole[:, place], slow, atol=1e-4)
+    nothing = filled_index(rows[:0], [], [])
+    assert np.isneginf(part_scores_of(nothing, fusion.prepare(queries), ids)).all()
 
 
 def test_pairs_score_as_the_whole_does_within_the_slack():
