@@ -9,26 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch.nn import functional
 
-# Distances held at once: 4 MB of float32 stay in the cache of one core, which doubles the speed.
-_BLOCK_ELEMENTS = 1_000_000
-# Distances kept from the first look at them to the second: 32 MB. Where there are more, computing
-# them again is quicker than reading them from memory.
-_KEPT_ELEMENTS = 8_000_000
+# Distances held at once: 1 MB of float32 stays in the cache of one core, and a block of all queries
+# and a few keys is read from there for everything that is to be known of these keys.
+_BLOCK_ELEMENTS = 250_000
 
 
-def patches_of(image: torch.Tensor, side: int) -> torch.Tensor:
-    """Every `side` x `side` patch that lies wholly inside `image`.
+def patches_of(
+    image: torch.Tensor, side: int, positions: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Every `side` x `side` patch that lies wholly inside `image`, or those at some positions.
 
     Args:
         image: (c, h, w) float32.
         side: pixels, at most the shorter side of the image.
+        positions: (n,) int64, row by row from the top left; all where nothing is said.
 
     Returns:
-        ((h - side + 1) * (w - side + 1), c * side * side), row by row from the top left.
+        ((h - side + 1) * (w - side + 1), c * side * side), or (n, c * side * side).
 
     Raises:
         ValueError: the patch is larger than the image.
@@ -39,7 +39,11 @@ def patches_of(image: torch.Tensor, side: int) -> torch.Tensor:
             f"a patch of {side} pixels does not fit an image of {width}x{height}; "
             f"choose a side from 1 to {min(height, width)}"
         )
-    return functional.unfold(image.unsqueeze(0), side)[0].T.contiguous()
+    windows = image.unfold(1, side, 1).unfold(2, side, 1).permute(1, 2, 0, 3, 4)
+    if positions is None:
+        return windows.flatten(2).flatten(0, 1)
+    across = width - side + 1
+    return windows[positions // across, positions % across].flatten(1)
 
 
 def grid(height: int, width: int, *, stride: int) -> torch.Tensor:
@@ -74,18 +78,18 @@ def nearest(queries: torch.Tensor, keys: torch.Tensor, *, alpha: float) -> torch
     Returns:
         (n,) int64 into `keys`.
     """
-    kept = len(queries) * len(keys) <= _KEPT_ELEMENTS
-    blocks = list(_distance_blocks(queries, keys, kept=True)) if kept else None
-    closest = torch.full((len(keys),), float("inf"))
-    for block in blocks or _distance_blocks(queries, keys):
-        closest = torch.minimum(closest, block.amin(dim=0))
-    weights = 1.0 / (alpha + closest.clamp(min=0))
-    # NumPy's argmin, which takes the first of equals, is several times faster than torch's.
-    found = [
-        block.mul_(weights).numpy().argmin(axis=1)
-        for block in blocks or _distance_blocks(queries, keys)
-    ]
-    return torch.from_numpy(np.concatenate(found))
+    best = torch.full((len(queries),), float("inf"))
+    found = torch.zeros(len(queries), dtype=torch.int64)
+    for start, block in _distance_blocks(queries, keys):
+        closest = block.amin(dim=1, keepdim=True).clamp(min=0)
+        scores = block.mul_(1.0 / (alpha + closest))
+        reached = scores.amin(dim=0)
+        better = (reached < best).nonzero()[:, 0]  # few, but for the first blocks
+        best[better] = reached[better]
+        # NumPy's argmin, which takes the first of equals, is several times faster than torch's.
+        places = scores.T[better].contiguous().numpy().argmin(axis=1)
+        found[better] = torch.from_numpy(places) + start
+    return found
 
 
 def principal_axes(vectors: torch.Tensor, *, dimension: int) -> torch.Tensor:
@@ -124,31 +128,39 @@ def vote(
     bell = torch.exp(-((offsets / (side / 4)) ** 2) / 2)
     window = torch.outer(bell, bell).flatten()
     channels = patches.shape[1] // (side * side)
-    slots = (height - side + 1) * (width - side + 1)
-
-    weighted = patches.new_zeros((slots, channels + 1, side * side))
-    weighted[positions, :channels] = patches.reshape(-1, channels, side * side) * window
-    weighted[positions, channels] = window
-    folded = functional.fold(weighted.flatten(1).T.unsqueeze(0), size, side)[0]
+    weighted = window * functional.pad(
+        patches.view(-1, channels, side * side), (0, 0, 0, 1), value=1.0
+    )
+    across = width - side + 1
+    corners = positions // across * width + positions % across
+    steps = (torch.arange(side)[:, None] * width + torch.arange(side)).flatten()
+    planes = torch.arange(channels + 1)[:, None, None] * (height * width)
+    # A sum has its terms in the order of their places in the patches, on every machine.
+    pixels = (planes + steps[:, None] + corners).flatten()
+    folded = patches.new_zeros((channels + 1) * height * width)
+    folded.index_add_(0, pixels, weighted.permute(1, 2, 0).flatten())
+    folded = folded.view(channels + 1, height, width)
     return folded[:channels] / folded[channels:]
 
 
 def _distance_blocks(
-    queries: torch.Tensor, keys: torch.Tensor, *, kept: bool = False
-) -> Iterator[torch.Tensor]:
-    """Mean squared differences of successive queries (rows) to all keys (columns).
+    queries: torch.Tensor, keys: torch.Tensor
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Mean squared differences of successive keys (rows) to all queries (columns).
 
-    |q|^2 - 2 q.k + |k|^2 is one product of vectors with two more components. Cancellation may
-    leave a tiny negative number where patches are equal. Each block lies in the same memory and is
-    overwritten by the next, unless they are `kept`.
+    |k|^2 - 2 k.q + |q|^2 is one product of vectors with two more components. Cancellation may
+    leave a tiny negative number where patches are equal.
+
+    Yields:
+        The number of the block's first key, and the block: it lies in the same memory as the one
+        before, which it overwrites.
     """
     dimension = queries.shape[1]
-    left = functional.pad(queries, (0, 2), value=1.0)
-    left[:, -1] = queries.square().mean(dim=1)
-    right = functional.pad(keys.T * (-2 / dimension), (0, 0, 0, 2), value=1.0)
-    right[-2] = keys.square().mean(dim=1)
-    rows = max(1, _BLOCK_ELEMENTS // len(keys))
-    memory = torch.empty((len(left) if kept else rows, len(keys)))
+    left = functional.pad(keys * (-2 / dimension), (0, 2), value=1.0)
+    left[:, -2] = keys.square().mean(dim=1)
+    right = functional.pad(queries.T, (0, 0, 0, 2), value=1.0)
+    right[-1] = queries.square().mean(dim=1)
+    rows = max(1, _BLOCK_ELEMENTS // len(queries))
+    memory = torch.empty((min(rows, len(keys)), len(queries)))
     for part, start in zip(torch.split(left, rows), range(0, len(left), rows), strict=True):
-        place = start if kept else 0
-        yield torch.mm(part, right, out=memory[place : place + len(part)])
+        yield start, torch.mm(part, right, out=memory[: len(part)])

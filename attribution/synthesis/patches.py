@@ -154,16 +154,15 @@ def _replaced(
     """`guess` with each patch replaced by the one of `values` where `keys` matches it."""
     side = _patch_side(guess, values)
     height, width = (pixels - side + 1 for pixels in _size(guess))
-    queries, key_patches = patches_of(guess, side), patches_of(keys, side)
     positions = grid(height, width, stride=min(side, _FINE_STRIDE) if _is_fine(guess) else 1)
-    queries = queries[positions]
+    queries, key_patches = patches_of(guess, side, positions), patches_of(keys, side)
     if _is_fine(guess):
         axes = principal_axes(key_patches, dimension=_REDUCED_DIMENSION)
         # Distances are means over the dimension, and alpha is meant for those of whole patches.
         scale = (axes.shape[1] / axes.shape[0]) ** 0.5
         queries, key_patches = queries @ axes * scale, key_patches @ axes * scale
     found = nearest(queries, key_patches, alpha=alpha)
-    return vote(patches_of(values, side)[found], positions, size=_size(guess), side=side)
+    return vote(patches_of(values, side, found), positions, size=_size(guess), side=side)
 
 
 def _is_fine(image: torch.Tensor) -> bool:

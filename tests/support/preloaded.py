@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 
@@ -15,3 +16,4 @@ for _name in (
     "tests.support.service",
 ):
     importlib.import_module(_name)
+gc.freeze()  # no process forked from here looks for garbage in what all of them share
