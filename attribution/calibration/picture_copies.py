@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from models.background import thumbnail
 
 logger = logging.getLogger(__name__)
 Thumbnail = NDArray[np.uint8]
+OfSources = Callable[[Sequence[int]], Mapping[int, Thumbnail]]
+"""Vector ids to the thumbnails of their sources; those that are gone are left out."""
 SAME = 0.95  # correlation of 16x16 thumbnails above which two pictures count as one
 
 
@@ -33,16 +35,12 @@ class CopyTest:
 
     Args:
         thumbnails: `(n, 16, 16)` of the background.
-        source_thumbnail: vector id to the thumbnail of its source, None where it is gone.
+        of_sources: gives the thumbnails of sources.
     """
 
-    def __init__(
-        self,
-        thumbnails: NDArray[np.uint8],
-        source_thumbnail: Callable[[int], Thumbnail | None],
-    ) -> None:
+    def __init__(self, thumbnails: NDArray[np.uint8], of_sources: OfSources) -> None:
         self._thumbnails = thumbnails
-        self._source_thumbnail = source_thumbnail
+        self._of_sources = of_sources
         self._tested_against = np.full(len(thumbnails), -1, np.int64)
         self._copies = np.zeros(len(thumbnails), dtype=bool)
 
@@ -64,11 +62,8 @@ class CopyTest:
             best: `(n,)` vector id of each image's best match, -1 where there is none.
         """
         new = np.flatnonzero(best != self._tested_against)
-        sources = {
-            vector_id: self._source_thumbnail(vector_id)
-            for vector_id in np.unique(best[new]).tolist()
-            if vector_id >= 0
-        }
+        matched = np.unique(best[new])
+        sources = self._of_sources(matched[matched >= 0].tolist())
         for place in new.tolist():
             other = sources.get(int(best[place]))
             self._copies[place] = other is not None and is_copy(self._thumbnails[place], other)
@@ -88,18 +83,22 @@ def preview_thumbnail(catalog: Catalog, source: Source) -> Thumbnail:
         return thumbnail(image)
 
 
-def thumbnails_of(catalog: Catalog) -> Callable[[int], Thumbnail | None]:
+def thumbnails_of(catalog: Catalog) -> OfSources:
     """Thumbnails of sources, made from their previews."""
 
-    def read(vector_id: int) -> Thumbnail | None:
+    def read(vector_ids: Sequence[int]) -> dict[int, Thumbnail]:
+        found: dict[int, Thumbnail] = {}
         try:
-            source = catalog.by_vector_ids([vector_id]).get(vector_id)
-            if source is None:
-                return None
-            return preview_thumbnail(catalog, source)
-        except (CatalogError, OSError) as error:
-            logger.warning("no thumbnail of vector %d: %s", vector_id, error)
-            return None
+            sources = catalog.by_vector_ids(vector_ids) if vector_ids else {}
+        except CatalogError as error:
+            logger.warning("no thumbnails of %d vectors: %s", len(vector_ids), error)
+            return found
+        for vector_id, source in sources.items():
+            try:
+                found[vector_id] = preview_thumbnail(catalog, source)
+            except (CatalogError, OSError) as error:
+                logger.warning("no thumbnail of vector %d: %s", vector_id, error)
+        return found
 
     return read
 

@@ -42,9 +42,11 @@ def find(connection: Connection, source_id: str, *, within: frozenset[str] | Non
 
 def preview_name(connection: Connection, source_id: str) -> str:
     """The name of a source's preview file; SourceNotFound where there is no such source."""
-    vector_id = find(connection, source_id).vector_id
-    name = sa.select(sources.c.preview).where(sources.c.vector_id == vector_id)
-    return str(connection.execute(name).scalar_one())
+    wanted = sa.select(sources.c.preview).where(sources.c.source_id == source_id)
+    name = connection.execute(wanted).scalar() if is_source_id(source_id) else None
+    if name is None:
+        raise SourceNotFound(source_id)
+    return str(name)
 
 
 def page(

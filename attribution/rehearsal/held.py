@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from attribution.attributor import Attributor
-from attribution.calibration.picture_copies import is_copy, preview_thumbnail
+from attribution.calibration.picture_copies import Thumbnail, is_copy, preview_thumbnail
 from attribution.catalog import Catalog, CatalogError, Source, SourceFilter
 from attribution.rehearsal.examples import UnreadablePicture
 from models.background import thumbnail
@@ -81,11 +81,12 @@ def with_copies(
     Its own preview is put as a query; what is found near it is compared by bytes and by pixels.
     """
     found: list[HeldSource] = []
+    seen: dict[int, Thumbnail | None] = {}
     for start in range(0, len(sources), _BLOCK):
         read = [(source, _read(attributor.catalog, source)) for source in sources[start:][:_BLOCK]]
         block = [(source, picture) for source, picture in read if picture is not None]
         if block:
-            found += _block_with_copies(attributor, block)
+            found += _block_with_copies(attributor, block, seen)
         if on_progress is not None:
             on_progress(min(start + _BLOCK, len(sources)))
     return found
@@ -100,27 +101,36 @@ def _read(catalog: Catalog, source: Source) -> Image.Image | None:
 
 
 def _block_with_copies(
-    attributor: Attributor, block: Sequence[tuple[Source, Image.Image]]
+    attributor: Attributor,
+    block: Sequence[tuple[Source, Image.Image]],
+    seen: dict[int, Thumbnail | None],
 ) -> list[HeldSource]:
     rows = attributor.encoder.encode([picture for _, picture in block], domain="query")
     ranking = attributor.rank(rows)
     near = ranking.hits.ids[:, :_LOOKED_AT]
     sources = attributor.catalog.by_vector_ids(np.unique(near[near >= 0]).tolist())
     found = []
+    for vector_id in sources.keys() - seen.keys():
+        seen[vector_id] = _thumbnail_of(attributor.catalog, sources[vector_id])
     for place, (source, picture) in enumerate(block):
         own = thumbnail(picture)
         others = [sources[each] for each in near[place].tolist() if each in sources]
-        copies = {
-            other.vector_id for other in others if _same(attributor.catalog, source, other, own)
-        }
+        copies = {other.vector_id for other in others if _same(source, other, own, seen)}
         found.append(HeldSource(source, frozenset(copies | {source.vector_id})))
     return found
 
 
-def _same(catalog: Catalog, source: Source, other: Source, own: np.ndarray) -> bool:
+def _thumbnail_of(catalog: Catalog, source: Source) -> Thumbnail | None:
+    try:
+        return preview_thumbnail(catalog, source)
+    except (CatalogError, OSError):
+        return None
+
+
+def _same(
+    source: Source, other: Source, own: Thumbnail, seen: Mapping[int, Thumbnail | None]
+) -> bool:
     if other.sha256 == source.sha256:
         return True
-    try:
-        return is_copy(own, preview_thumbnail(catalog, other))
-    except (CatalogError, OSError):
-        return False
+    shown = seen[other.vector_id]
+    return shown is not None and is_copy(own, shown)

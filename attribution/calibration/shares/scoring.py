@@ -138,8 +138,13 @@ def binary_brier_score(predicted: Values, outcome: Values) -> float:
     Raises:
         ValueError: nothing predicted, or lengths that differ.
     """
+    return float(np.mean(binary_brier_losses(predicted, outcome)))
+
+
+def binary_brier_losses(predicted: Values, outcome: Values) -> Values:
+    """`(n,)` terms of `binary_brier_score`."""
     _check(predicted, outcome)
-    return float(np.mean((predicted - outcome) ** 2))
+    return (predicted - outcome) ** 2
 
 
 def binary_log_score(predicted: Values, outcome: Values, floor: float = 1e-6) -> float:
@@ -153,9 +158,15 @@ def binary_log_score(predicted: Values, outcome: Values, floor: float = 1e-6) ->
     Raises:
         ValueError: nothing predicted, or lengths that differ.
     """
+    return float(np.mean(binary_log_losses(predicted, outcome, floor)))
+
+
+def binary_log_losses(predicted: Values, outcome: Values, floor: float = 1e-6) -> Values:
+    """`(n,)` terms of `binary_log_score`."""
     _check(predicted, outcome)
     kept = np.clip(predicted, floor, 1 - floor)
-    return float(-np.mean(outcome * np.log(kept) + (1 - outcome) * np.log1p(-kept)))
+    losses: Values = -(outcome * np.log(kept) + (1 - outcome) * np.log1p(-kept))
+    return losses
 
 
 def _check(predicted: Values, outcome: Values) -> None:

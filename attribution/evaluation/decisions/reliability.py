@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.calibration.shares.scoring import (
+    binary_brier_losses,
     binary_brier_score,
+    binary_log_losses,
     binary_log_score,
     equal_mass_calibration_error,
 )
 from attribution.evaluation.decisions.answers import Answers, Decisions
-from attribution.evaluation.statistics.bootstrap import Interval, clustered_mean
+from attribution.evaluation.statistics.bootstrap import Interval, clustered_means
 
 Values = NDArray[np.float64]
 Kind = Literal["rank-1", "unattributed"]
@@ -87,31 +89,43 @@ class Reliability:
 
 def reliabilities(decisions: Decisions) -> tuple[Reliability, ...]:
     """By condition and kind: all queries in the whole gallery, then each set."""
-    found = []
+    found: list[Reliability] = []
     for condition in decisions.conditions:
-        answers = decisions.whole(condition)
-        for kind in CLAIMS:
-            found.append(_reliability(answers, "", kind))
-            found += [_reliability(answers.where(name), name, kind) for name in answers.sets]
+        whole = decisions.whole(condition)
+        parts = [("", whole), *((name, whole.where(name)) for name in whole.sets)]
+        of_parts = [_reliabilities(part, name) for name, part in parts]
+        for of_kind in zip(*of_parts, strict=True):
+            found += of_kind
     return tuple(found)
 
 
-def _reliability(answers: Answers, name: str, kind: Kind) -> Reliability:
-    said, truth = CLAIMS[kind]
-    claimed, true = answers.values(said).clip(0, 1), answers.values(truth)
-    groups = answers.groups
-    return Reliability(
-        condition=answers.condition,
-        set=name,
-        kind=kind,
-        queries=len(answers),
-        claimed=float(claimed.mean()),
-        true=float(true.mean()),
-        calibration_error=equal_mass_calibration_error(claimed, true, bins=BINS),
-        brier=_score(binary_brier_score, claimed, true, groups),
-        log=_score(binary_log_score, claimed, true, groups),
-        bins=diagram_bins(claimed, true),
-    )
+def _reliabilities(answers: Answers, name: str) -> list[Reliability]:
+    """Of each kind; all their differences are resampled together."""
+    claims = [
+        (kind, answers.values(said).clip(0, 1), answers.values(truth))
+        for kind, (said, truth) in CLAIMS.items()
+    ]
+    differences = [
+        losses(claimed, true) - losses(_constant(true), true)
+        for _, claimed, true in claims
+        for losses in (binary_brier_losses, binary_log_losses)
+    ]
+    intervals = iter(clustered_means(differences, answers.groups))
+    return [
+        Reliability(
+            condition=answers.condition,
+            set=name,
+            kind=kind,
+            queries=len(answers),
+            claimed=float(claimed.mean()),
+            true=float(true.mean()),
+            calibration_error=equal_mass_calibration_error(claimed, true, bins=BINS),
+            brier=_score(binary_brier_score, claimed, true, next(intervals)),
+            log=_score(binary_log_score, claimed, true, next(intervals)),
+            bins=diagram_bins(claimed, true),
+        )
+        for kind, claimed, true in claims
+    ]
 
 
 def diagram_bins(claimed: Values, true: Values, bins: int = BINS) -> tuple[Bin, ...]:
@@ -124,16 +138,10 @@ def diagram_bins(claimed: Values, true: Values, bins: int = BINS) -> tuple[Bin, 
 
 
 def _score(
-    score: Callable[[Values, Values], float],
-    claimed: Values,
-    true: Values,
-    groups: NDArray[np.intp],
+    score: Callable[[Values, Values], float], claimed: Values, true: Values, difference: Interval
 ) -> Score:
-    constant = np.full(len(true), true.mean())
-    each = np.array(
-        [
-            score(claimed[n : n + 1], true[n : n + 1]) - score(constant[n : n + 1], true[n : n + 1])
-            for n in range(len(true))
-        ]
-    )
-    return Score(score(claimed, true), score(constant, true), clustered_mean(each, groups))
+    return Score(score(claimed, true), score(_constant(true), true), difference)
+
+
+def _constant(true: Values) -> Values:
+    return np.full(len(true), true.mean())

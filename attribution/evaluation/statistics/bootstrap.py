@@ -87,9 +87,9 @@ def mean_intervals(
     known = []
     for name in names:
         inside = sets == name
-        sums, counts = _totals(values[inside], joined[inside])
+        [sums], counts = _totals([values[inside]], joined[inside])
         known.append(len(counts) > 1)
-        resampled.append(_resampled_means(sums, counts, draws, rng))
+        resampled += _resampled_means([sums], counts, draws, rng)
     points = [float(values[sets == name].mean()) for name in names]
     return Intervals(
         {
@@ -107,34 +107,42 @@ def paired_difference(first: Values, second: Values, cases: Sequence[Case]) -> I
     return mean_intervals(first - second, cases)
 
 
-def clustered_mean(values: Values, groups: NDArray[np.intp]) -> Interval:
-    """Percentile bootstrap of a mean over queries of any sets, whose groups are given.
+def clustered_means(values: Sequence[Values], groups: NDArray[np.intp]) -> tuple[Interval, ...]:
+    """Percentile bootstrap of means over queries of any sets, whose groups are given.
 
     Args:
-        values: `(n,)` one figure a query.
+        values: of each figure `(n,)`, one value a query; all are resampled together.
         groups: `(n,)` number of the group that each query belongs to.
     """
     sums, counts = _totals(values, groups)
     resampled = _resampled_means(sums, counts, DRAWS, np.random.default_rng(SEED))
-    return _interval(float(values.mean()), resampled, LEVEL, known=len(counts) > 1)
+    return tuple(
+        _interval(float(each.mean()), means, LEVEL, known=len(counts) > 1)
+        for each, means in zip(values, resampled, strict=True)
+    )
 
 
-def _totals(values: Values, joined: NDArray[np.intp]) -> tuple[Values, Values]:
-    """Sum and count of each component."""
+def _totals(values: Sequence[Values], joined: NDArray[np.intp]) -> tuple[list[Values], Values]:
+    """Sums of each figure and count of each component."""
     _, places = np.unique(joined, return_inverse=True)
-    sums: Values = np.bincount(places, weights=values).astype(np.float64)
+    sums = [np.bincount(places, weights=each).astype(np.float64) for each in values]
     return sums, np.bincount(places).astype(np.float64)
 
 
-def _resampled_means(sums: Values, counts: Values, draws: int, rng: np.random.Generator) -> Values:
-    """`(draws,)` means of as many components as there are, drawn with replacement."""
+def _resampled_means(
+    sums: Sequence[Values], counts: Values, draws: int, rng: np.random.Generator
+) -> list[Values]:
+    """Of each figure `(draws,)` means of as many components as there are, with replacement."""
     number = len(counts)
     chances = np.full(number, 1.0 / number)
-    means = []
+    means: list[list[Values]] = [[] for _ in sums]
     for start in range(0, draws, _BLOCK):
         weights = rng.multinomial(number, chances, size=min(_BLOCK, draws - start))
-        means.append((weights @ sums) / (weights @ counts))
-    return np.concatenate(means)
+        times = weights.astype(np.float64)
+        drawn = times @ counts
+        for each, found in zip(sums, means, strict=True):
+            found.append((times @ each) / drawn)
+    return [np.concatenate(found) for found in means]
 
 
 def _interval(point: float, resampled: Values, level: float, *, known: bool) -> Interval:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from attribution.calibration import Calibration
 from attribution.calibration.neighbours import BackgroundNeighbours
+from attribution.calibration.picture_copies import CopyTest, thumbnails_of
 from attribution.index import EmbeddedIndex, Follower
 from attribution.retrieval.fusion import Fusion
 from models.background import Background, thumbnail
@@ -171,6 +172,22 @@ def test_a_background_image_that_is_a_copy_of_a_source_is_dropped(
         calibration.build()
         sizes.append(len(statistics(calibration)))
     assert sizes == [120, 119]
+
+
+def test_all_that_a_background_matches_is_looked_up_at_once(catalog, new_source):
+    catalog.add("small", [new_source(number, rows_of(number, 1)[0]) for number in range(4)])
+    asked = []
+
+    def of_sources(vector_ids):
+        asked.append(vector_ids)
+        return thumbnails_of(catalog)(vector_ids)
+
+    pictures = thumbnails_of(catalog)([1, 3])
+    test = CopyTest(np.stack([pictures[1], pictures[3], pictures[1]]), of_sources)
+    assert test(np.array([1, 4, 1])).tolist() == [True, False, True]
+    assert test(np.array([1, 3, 99])).tolist() == [True, True, False]
+    assert test(np.array([1, 3, -1])).tolist() == [True, True, False]
+    assert asked == [[1, 4], [3, 99], []]
 
 
 def test_without_a_background_there_is_no_null(catalog, opened, small_space):

@@ -131,8 +131,9 @@ def test_readers_see_whole_nulls_while_sources_come_and_go(catalog):
         for reader in readers:
             reader.result()
     assert len(set(seen)) > 3
-    assert_same(strata_of(world.calibration), strata_of(world.fresh()))
-    assert_same(strata_of(world.calibration, OTHER), strata_of(world.fresh(), OTHER))
+    fresh = world.fresh()
+    assert_same(strata_of(world.calibration), strata_of(fresh))
+    assert_same(strata_of(world.calibration, OTHER), strata_of(fresh, OTHER))
 
 
 def test_a_filter_that_is_far_behind_starts_over(catalog, monkeypatch):

@@ -1,5 +1,6 @@
 """From a catalog to a fitted share model, with sources drawn once and copies known as such."""
 
+from collections import Counter
 from functools import partial
 
 import numpy as np
@@ -46,6 +47,21 @@ def test_a_source_without_a_preview_makes_no_query(hold, catalog, open_attributo
     catalog._previews.path(_preview_of(catalog, sources[2])).unlink()
     assert len(with_copies(attributor, sources)) == 19
     assert sources[2].source_id in caplog.text
+
+
+def test_each_preview_is_read_twice_however_many_sources_are_near(
+    hold, catalog, open_attributor, monkeypatch
+):
+    sources, attributor, read = hold(range(20)), open_attributor(), Counter()
+    preview = type(catalog).preview
+
+    def counting(self, source_id):
+        read[source_id] += 1
+        return preview(self, source_id)
+
+    monkeypatch.setattr(type(catalog), "preview", counting)
+    with_copies(attributor, sources)
+    assert read == {source.source_id: 2 for source in sources}  # as a query, as a thumbnail
 
 
 def _preview_of(catalog, source):

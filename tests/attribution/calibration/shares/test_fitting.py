@@ -64,7 +64,7 @@ def test_few_examples_stay_near_the_start(examples):
     assert np.isfinite(score(fit(few, start), few))
 
 
-def test_weights_count(examples):
+def test_weights_count(examples, fitted):
     sourceless = examples.credit[:, -1] == 1
     heavy = Examples(
         examples.statistics,
@@ -73,7 +73,7 @@ def test_weights_count(examples):
         np.where(sourceless, 10.0, 1.0),
         examples.folds,
     )
-    plain = fit(examples).divide(examples.statistics, examples.level)[:, -1].mean()
+    plain = fitted.divide(examples.statistics, examples.level)[:, -1].mean()
     assert fit(heavy).divide(examples.statistics, examples.level)[:, -1].mean() > plain + 0.05
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from attribution.evaluation.benchmark.cases import Case, Truth
 from attribution.evaluation.statistics.bootstrap import (
     Interval,
+    clustered_means,
     components,
     mean_intervals,
     paired_difference,
@@ -141,3 +142,13 @@ def test_one_component_says_nothing_of_how_a_figure_varies():
     assert found.sets["b"].low == 0.5
     assert found.mean == Interval(pytest.approx(0.55), None, None)
     assert not found.mean.excludes_zero
+
+
+def test_figures_that_are_resampled_together_have_the_intervals_they_have_alone():
+    cases, values = made()
+    groups, other = components(cases), np.random.default_rng(4).random(len(values))
+    together = clustered_means([values, other], groups)
+    assert together == (*clustered_means([values], groups), *clustered_means([other], groups))
+    one_set = [case for case in cases if case.set == "a"]
+    [alone] = clustered_means([values[: len(one_set)]], components(one_set))
+    assert alone == mean_intervals(values[: len(one_set)], one_set).mean
