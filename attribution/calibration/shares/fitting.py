@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from attribution.calibration.shares.model import ShareModel
 from attribution.calibration.shares.scoring import (
@@ -22,9 +23,8 @@ Values = NDArray[np.float64]
 _PRIOR = 0.5  # examples that one unit of distance from the start, squared, is worth
 _STEP = 1e-4  # of the numerical derivative
 _ITERATIONS = 80
-_TRIALS = 25  # of a step's length
 _FLAT = 1e-5  # slope; below what the numerical derivative resolves nothing is gained
-_GAIN = 1e-8  # of one step, below which there is no next one
+_GAIN = 1e-9  # of one step, as a part of the loss, below which there is no next one
 _SMALLEST = 1e-6
 _BOUND = 10.0  # of parameters without bounds, so that none overflows
 
@@ -95,7 +95,7 @@ class FitFigures:
 def fit(examples: Examples, start: ShareModel | None = None) -> ShareModel:
     """The share model of the smallest log score, drawn a little towards `start`.
 
-    Deterministic: BFGS on numerical derivatives.
+    Deterministic: BFGS of limited memory on numerical derivatives.
 
     Args:
         examples: what to fit on.
@@ -178,71 +178,18 @@ def _model(free: Values) -> ShareModel:
 
 
 def _minimised(loss: Callable[[Values], float], start: Values) -> Values:
-    """BFGS (Nocedal and Wright, "Numerical Optimization", 2006, algorithm 6.1) from `start`."""
+    """The parameters of the smallest loss that BFGS of limited memory finds from `start`."""
     steps = np.eye(len(start)) * _STEP
 
-    def slope(here: Values) -> Values:
-        return np.array([loss(here + s) - loss(here - s) for s in steps]) / (2 * _STEP)
+    def with_slope(here: Values) -> tuple[float, Values]:
+        slope = [(loss(here + step) - loss(here - step)) / (2 * _STEP) for step in steps]
+        return loss(here), np.array(slope)
 
-    here, value, uphill = start, loss(start), slope(start)
-    inverse = np.eye(len(start)) / max(1.0, np.abs(uphill).sum())
-    for _ in range(_ITERATIONS):
-        direction = -inverse @ uphill
-        if np.abs(uphill).max() <= _FLAT or uphill @ direction >= 0:
-            break
-        found = _searched(loss, slope, here, value, uphill, direction)
-        if found is None:
-            break
-        there, lower, steepness = found
-        moved, bent, gain = there - here, steepness - uphill, value - lower
-        here, value, uphill = there, lower, steepness
-        if gain <= _GAIN:
-            break
-        inverse = _updated(inverse, moved, bent)
-    return here
-
-
-def _searched(
-    loss: Callable[[Values], float],
-    slope: Callable[[Values], Values],
-    here: Values,
-    value: float,
-    uphill: Values,
-    direction: Values,
-) -> tuple[Values, float, Values] | None:
-    """A point along `direction` by the weak Wolfe conditions, its loss and its slope.
-
-    Doubling and halving (Lewis and Overton, "Nonsmooth optimization via quasi-Newton methods",
-    Mathematical Programming 2013, algorithm 2.6); None where there is nothing to be gained.
-    """
-    fall = float(uphill @ direction)
-    low, high, length = 0.0, np.inf, 1.0
-    for _ in range(_TRIALS):
-        there = here + length * direction
-        lower = loss(there)
-        if lower > value + 1e-4 * length * fall:
-            high = length
-        else:
-            steepness = slope(there)
-            if steepness @ direction >= 0.9 * fall:
-                return there, lower, steepness
-            low = length
-        length = (low + high) / 2 if np.isfinite(high) else 2 * low
-    return None
-
-
-def _updated(inverse: Values, moved: Values, bent: Values) -> Values:
-    r"""The inverse Hessian that explains the last step.
-
-    .. math:: H' = (I - \rho s y^T) H (I - \rho y s^T) + \rho s s^T, \quad \rho = 1 / y^T s
-
-    Args:
-        inverse: `(n, n)` H.
-        moved: `(n,)` s.
-        bent: `(n,)` y, by how much the slope has changed.
-    """
-    curvature = float(bent @ moved)
-    if curvature <= _SMALLEST * float(moved @ moved):
-        return inverse
-    left = np.eye(len(moved)) - np.outer(moved, bent) / curvature
-    return np.asarray(left @ inverse @ left.T + np.outer(moved, moved) / curvature)
+    found = minimize(
+        with_slope,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": _ITERATIONS, "gtol": _FLAT, "ftol": _GAIN},
+    )
+    return np.asarray(found.x)
