@@ -22,6 +22,7 @@ import json
 import logging
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,8 @@ def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING
         view = _read_view(named, manifest, owner.parts)
     except (OSError, ValueError, RuntimeError) as error:
         raise SnapshotRefused(f"it cannot be read: {error}") from error
+    if view.structure is not None and sizing.scans(len(view.base)):
+        view = replace(view, structure=None)  # saved when smaller bases were thought to need one
     return EmbeddedIndex(
         owner.parts,
         owner.dimension,

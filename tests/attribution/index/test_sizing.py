@@ -5,10 +5,15 @@ from attribution.index.sizing import Sizing, factory
 
 @pytest.mark.parametrize(
     ("rows", "kind"),
-    [(0, "flat"), (49_999, "flat"), (50_000, "hnsw"), (199_999, "hnsw"), (200_000, "ivf")],
+    [(0, "flat"), (499_999, "flat"), (500_000, "ivf")],
 )
 def test_the_kind_follows_the_size(rows, kind):
     assert Sizing().kind(rows) == kind
+
+
+def test_a_graph_is_made_where_it_is_asked_for():
+    sizing = Sizing(flat_below=10, hnsw_below=20)
+    assert [sizing.kind(rows) for rows in (9, 10, 19, 20)] == ["flat", "hnsw", "hnsw", "ivf"]
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,12 @@ def assert_equal(one: EmbeddedIndex, other: EmbeddedIndex, queries) -> None:
             np.testing.assert_array_equal(hits[0].scores, hits[1].scores)
 
 
+@pytest.mark.parametrize("kind", ["hnsw", "ivf"])
+def test_a_structure_that_so_few_rows_do_not_need_is_left(kind, make_index, owner, tmp_path):
+    save_snapshot(make_index(SIZINGS[kind]), tmp_path / "index")
+    assert load_snapshot(tmp_path / "index", owner).stats().kind == "flat"
+
+
 @pytest.mark.parametrize("kind", SIZINGS)
 def test_what_is_saved_comes_back_equal_and_goes_on(kind, make_index, owner, unit_rows, tmp_path):
     index = make_index(SIZINGS[kind])
