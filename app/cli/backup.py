@@ -15,7 +15,14 @@ from attribution.maintenance import back_up
 
 
 def backup_command(
-    destination: Annotated[Path, typer.Argument(help="Folder to make; it must not exist.")],
+    destination: Annotated[
+        Path,
+        typer.Argument(
+            parser=options.path_given,
+            metavar="DESTINATION",
+            help="Folder to make; it must not exist.",
+        ),
+    ],
     data: options.Data = None,
     as_json: options.Json = False,
 ) -> None:

@@ -41,6 +41,11 @@ def printable(text: str) -> str:
     return _CONTROLS.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
 
 
+def one_line(text: object) -> str:
+    """As `printable`, without line ends and tabs: no name of a file passes for a line of ours."""
+    return re.sub("[\t\n]", lambda found: f"<U+{ord(found[0]):04X}>", printable(str(text)))
+
+
 # C0 and C1 controls, line separators, and what changes the direction of the letters after it.
 _CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
@@ -58,12 +63,12 @@ err = _console(stderr=True)
 
 def note(message: str) -> None:
     """One line on stderr about how something was done."""
-    err.print(message, style="dim", soft_wrap=True, highlight=False)
+    err.print(one_line(message), style="dim", soft_wrap=True, highlight=False)
 
 
 def warn(message: str) -> None:
     """One line on stderr about something that does not stop the command."""
-    err.print(message, style="yellow", soft_wrap=True, highlight=False)
+    err.print(one_line(message), style="yellow", soft_wrap=True, highlight=False)
 
 
 def warn_of_each(lines: Sequence[str], *, where: str = "") -> None:
@@ -77,6 +82,13 @@ def warn_of_each(lines: Sequence[str], *, where: str = "") -> None:
 def fail(message: str) -> None:
     """One line on stderr about what went wrong and what to do."""
     err.print(message, style="red", soft_wrap=True, highlight=False)
+
+
+def fail_about(what: object, error: Exception | str) -> None:
+    """One line on stderr about one of several things: which one, and why it came to nothing."""
+    # An OSError names its file again.
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    fail(one_line(f"{what}: {reason}"))
 
 
 def progress(**columns: str) -> Progress:

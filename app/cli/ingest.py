@@ -23,7 +23,11 @@ from models.loading import load_encoder
 def ingest_command(
     path: Annotated[
         Path,
-        typer.Argument(help="Folder of images (searched recursively), or a JSON Lines manifest."),
+        typer.Argument(
+            parser=options.path_given,
+            metavar="PATH",
+            help="Folder of images (searched recursively), or a JSON Lines manifest.",
+        ),
     ],
     collection: Annotated[
         str, typer.Option("--collection", "-c", help="For rows that name none.")

@@ -12,14 +12,31 @@ from app.cli.failures import BadInvocation
 from app.settings import Guarantee as GuaranteeName
 from app.settings import Settings
 from app.settings.limits import PREFIX
+from app.settings.paths import at_home
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-def path_or_unset(text: str) -> Path | None:
+def path_given(text: str | Path) -> Path:
+    """A path that has to be one: of no text at all the working folder would be made.
+
+    Raises:
+        typer.BadParameter: it is empty, or in the home folder of nobody.
+    """
+    path = path_or_unset(text)
+    if path is None:
+        raise typer.BadParameter("it is empty; a variable in it may be unset. Write . for here")
+    return path
+
+
+def path_or_unset(text: str | Path) -> Path | None:
     """A path; None for no text at all, which is what a shell makes of a variable that is unset."""
-    return Path(text) if text else None
+    written = str(text)
+    try:
+        return at_home(written) if written.strip() else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 Data = Annotated[
@@ -69,6 +86,8 @@ KeyFile = Annotated[
     Path | None,
     typer.Option(
         "--key-file",
+        parser=path_or_unset,
+        metavar="PATH",
         help="File that holds an API key for the service that runs on this data folder, if one "
         "does: it is asked where that gives the same answer sooner.",
     ),

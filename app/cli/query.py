@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 
 from app.cli import options
-from app.cli.console import fail, flush_right, out, print_json
+from app.cli.console import fail_about, flush_right, one_line, out, print_json
 from app.cli.neighbour import Asked, Neighbour, neighbour_of
 from app.cli.wording import decision_in_words, source_name, warn_of_nothing_held
 from app.schemas.attribution import AttributionDocument
@@ -34,7 +34,10 @@ Answered = Iterator[tuple[Path, AttributionDocument | Exception]]
 
 
 def query_command(
-    images: Annotated[list[Path], typer.Argument(help="Images to attribute.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(parser=options.path_given, metavar="IMAGES", help="Images to attribute."),
+    ],
     top_k: options.TopK = 5,
     collection: options.Collections = None,
     alpha: options.Alpha = None,
@@ -70,7 +73,7 @@ def query_command(
             answers = here.ask(images)
         for path, answer in answers:
             if isinstance(answer, Exception):
-                fail(f"{path}: {answer}")
+                fail_about(path, answer)
                 failed = True
                 continue
             nothing_held |= answer.reason == "nothing-held"
@@ -142,7 +145,7 @@ def _ask_next_door(
 
 def _show(path: Path, answer: AttributionDocument) -> None:
     # One line to grep.
-    out.print(f"{path}: {decision_in_words(answer)}", style="bold", soft_wrap=True)
+    out.print(f"{one_line(path)}: {decision_in_words(answer)}", style="bold", soft_wrap=True)
     if answer.reason is not None:
         return
     columns = flush_right("score", "p-value", "share", "attributed")

@@ -15,7 +15,14 @@ from attribution.maintenance import restore
 
 
 def restore_command(
-    backup: Annotated[Path, typer.Argument(help="Folder that `attribution backup` has made.")],
+    backup: Annotated[
+        Path,
+        typer.Argument(
+            parser=options.path_given,
+            metavar="BACKUP",
+            help="Folder that `attribution backup` has made.",
+        ),
+    ],
     force: Annotated[
         bool, typer.Option("--force", help="Replace the catalog that the data folder holds.")
     ] = False,

@@ -39,6 +39,7 @@ def takedown_command(
     running service.
 
     Exits with 1 when a name named nothing, or when something could not be removed from the disk.
+    With --lift also when a digest was not taken down.
     """
     settings = options.settings_from(data=data)
     given = names or []
@@ -95,3 +96,7 @@ def _lift(catalog: Catalog, digests: list[str], *, as_json: bool) -> None:
     lifted = catalog.takedowns.lift([digest.lower() for digest in digests])
     words = f"{len(lifted)} digests may be added again"
     show({"lifted": list(lifted)}, words, as_json=as_json)
+    unknown = [digest for digest in digests if digest.lower() not in lifted]
+    if unknown:
+        warn(f"not taken down: {', '.join(unknown)}; `attribution takedown --list` shows what is")
+        raise typer.Exit(1)

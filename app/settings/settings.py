@@ -18,6 +18,7 @@ from pydantic import Field, field_validator, model_validator
 
 from app.addresses import clean_prefix
 from app.settings.limits import PREFIX, Limits
+from app.settings.paths import at_home
 
 # What Kubernetes puts into every pod beside a service named `attribution` or `attribution-web`.
 _LINK = re.compile(r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
@@ -175,10 +176,7 @@ class Settings(Limits):
         """No shell has expanded what stands in a unit file, a container's variables or quotes."""
         if not isinstance(value, str | Path) or not str(value).startswith("~"):
             return value
-        try:
-            return type(value)(Path(value).expanduser())
-        except RuntimeError as error:
-            raise ValueError(f"there is no home folder for {value}") from error
+        return type(value)(at_home(str(value)))
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from attribution.catalog import changes, embeddings, registering, validation
 from attribution.catalog import sources as source_rows
 from attribution.catalog.database import Database
-from attribution.catalog.errors import CoverageIncomplete, EncoderActive
+from attribution.catalog.errors import CoverageIncomplete, EncoderActive, EncoderNotRegistered
 from attribution.catalog.records import RegisteredEncoder, Registry
 from attribution.catalog.schema import embeddings as embedding_table
 from attribution.catalog.schema import sources
@@ -134,13 +134,17 @@ class Encoders:
 
         Raises:
             EncoderActive: it serves.
+            EncoderNotRegistered: there is none of this name, and no row of it.
         """
         with self._database.write() as connection:
             if registering.active(connection) == model_id:
                 raise EncoderActive(model_id)
-            registering.remove(connection, model_id)
+            known = registering.remove(connection, model_id)
             rows = sa.delete(embedding_table).where(embedding_table.c.model_id == model_id)
-            return int(connection.execute(rows).rowcount)
+            removed = int(connection.execute(rows).rowcount)
+            if not (known or removed):
+                raise EncoderNotRegistered(model_id)
+            return removed
 
     def drop_rows(self, model_id: str, source_ids: Sequence[str]) -> None:
         """Remove the rows that some sources have of an encoder."""

@@ -181,7 +181,8 @@ class EncoderNotRegistered(CatalogError, LookupError):
 
     def __init__(self, model_id: str) -> None:
         super().__init__(
-            f"encoder {model_id!r} is not registered; `attribution reembed ENCODER` does it"
+            f"encoder {model_id!r} is not registered; `attribution reembed ENCODER` does it, and "
+            "`attribution reembed` lists those that are"
         )
 
 

@@ -46,9 +46,10 @@ def put(connection: Connection, encoder: RegisteredEncoder) -> None:
         )
 
 
-def remove(connection: Connection, model_id: str) -> None:
-    """Forget an encoder, which must not be active."""
-    connection.execute(sa.delete(encoders).where(encoders.c.model_id == model_id))
+def remove(connection: Connection, model_id: str) -> bool:
+    """Forget an encoder, which must not be active; whether there was one."""
+    removed = connection.execute(sa.delete(encoders).where(encoders.c.model_id == model_id))
+    return bool(removed.rowcount)
 
 
 def activate(connection: Connection, model_id: str) -> None:

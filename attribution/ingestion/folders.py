@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath
 
 from models.images.formats import HEAD_BYTES, IMAGE_SUFFIXES, PICTURE_SUFFIXES, picture_format
 
@@ -68,20 +68,28 @@ def is_picture(path: Path) -> bool:
     """
     if not path.is_file():
         return False
-    return path.suffix.lower() in PICTURE_SUFFIXES or picture_format(_head(path)) is not None
+    return named_as_picture(path) or picture_format(_head(path)) is not None
 
 
-def is_picture_in_archive(name: str, head: Callable[[], bytes]) -> bool:
-    """Whether a file of an archive is to be read as a picture, by the same rule.
+def named_as_picture(path: PurePath) -> bool:
+    """Whether the ending of a name says that this is a picture."""
+    return path.suffix.lower() in PICTURE_SUFFIXES
 
-    Args:
-        name: of the file in the archive.
-        head: gives its first bytes; asked only where the ending says nothing.
-    """
-    path = PurePosixPath(name)
-    if path.name.startswith("."):
-        return False
-    return path.suffix.lower() in PICTURE_SUFFIXES or picture_format(head()) is not None
+
+def kept_by_a_system(name: str) -> str | None:
+    """Why a folder of this name is not looked into; None where it is."""
+    lower = name.lower()
+    kept = _KEPT_BY_SYSTEMS.get(lower) or _HIDDEN.get(lower)
+    if kept is None and lower.startswith("."):
+        kept = "a hidden folder"
+    return kept and f"{kept}: give this folder itself to read what is in it"
+
+
+def hidden(path: Path, head: bytes) -> LeftOut | NoPicture:
+    """What a file with a dot in front is, by its first bytes."""
+    if head.startswith(_APPLE_DOUBLE) or picture_format(head) is None:
+        return NoPicture(path)
+    return LeftOut(path, "a hidden file: rename it, or name it in a manifest")
 
 
 def walk(folder: Path) -> Iterator[Entry]:
@@ -125,14 +133,8 @@ class _Walk:
             return LeftOut(path, f"a link that leads nowhere, to {path.readlink()}")
         if not stat.S_ISDIR(mode):
             return _file(path, mode)
-        name = path.name.lower()
-        kept = _KEPT_BY_SYSTEMS.get(name) or _HIDDEN.get(name)
-        if kept is None and name.startswith("."):
-            kept = "a hidden folder"
-        if kept is not None:
-            if not _has_pictures(path):
-                return NoPicture(path)
-            return LeftOut(path, f"{kept}: give this folder itself to read what is in it")
+        if (kept := kept_by_a_system(path.name)) is not None:
+            return LeftOut(path, kept) if _has_pictures(path) else NoPicture(path)
         if path.is_symlink() and self._leads_back(path):
             return LeftOut(path, "a link back to a folder that it lies in")
         return None
@@ -166,21 +168,14 @@ def _mode(path: Path) -> int | None:
 
 
 def _file(path: Path, mode: int) -> Entry:
-    named = path.suffix.lower() in PICTURE_SUFFIXES
+    named = named_as_picture(path)
     if not stat.S_ISREG(mode):
         return LeftOut(path, "no regular file") if named else NoPicture(path)
     if path.name.startswith("."):
-        return _hidden(path)
+        return hidden(path, _head(path))
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return Found(path)
     return Found(path) if named or picture_format(_head(path)) is not None else NoPicture(path)
-
-
-def _hidden(path: Path) -> Entry:
-    head = _head(path)
-    if head.startswith(_APPLE_DOUBLE) or picture_format(head) is None:
-        return NoPicture(path)
-    return LeftOut(path, "a hidden file: rename it, or name it in a manifest")
 
 
 def _has_pictures(folder: Path) -> bool:

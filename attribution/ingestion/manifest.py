@@ -14,7 +14,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from attribution.ingestion.folders import Found, LeftOut, NoPicture, is_picture, walk
+from attribution.ingestion.folders import (
+    Found,
+    LeftOut,
+    NoPicture,
+    is_picture,
+    named_as_picture,
+    walk,
+)
 
 _TEXTS = ("path", "uri", "title", "creator", "licence", "collection")
 _FIELDS = (*_TEXTS, "metadata")
@@ -48,6 +55,11 @@ class ManifestProblem:
     reason: str
     path: Path
 
+    @property
+    def told(self) -> str:
+        """The reason, with the line that it is about."""
+        return f"line {self.line}: {self.reason}" if self.line else self.reason
+
 
 class ManifestUnreadable(ValueError):
     """There is no folder or manifest to read; the message says what to give instead."""
@@ -79,6 +91,8 @@ def read_manifest(
             raise ManifestUnreadable(
                 f"{path} is an image: give the folder it is in, or a manifest."
             )
+        if named_as_picture(path) and path.exists():  # a pipe, which may never give a byte
+            raise ManifestUnreadable(f"{path} is no regular file: give a folder, or a manifest.")
         file = path.open("rb")
     except OSError as error:
         raise ManifestUnreadable(

@@ -56,7 +56,7 @@ class RowReader:
     def read(self, row: ManifestRow | ManifestProblem) -> Known | Fresh | Skipped:
         """Read and decode the row's file, or say that it is held already or why it cannot be."""
         if isinstance(row, ManifestProblem):
-            return Skipped(row.path, f"line {row.line}: {row.reason}" if row.line else row.reason)
+            return Skipped(row.path, row.told)
         try:
             _refuse_unstorable(row)
             data = self._bytes(row.path)

@@ -21,6 +21,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from models.images.errors import DecodingLimits, corrupt
 from models.images.exif import orientation_of
+from models.images.notes import NO_END, Note
 
 _MAX_BLOCKS = 100_000  # far above any real file; keeps a file of tiny blocks from stalling us
 _MAX_SCANS = 50  # of a progressive JPEG, where a few bytes buy one more pass over all pixels
@@ -31,7 +32,7 @@ class Still:
     """One picture without metadata: its size and EXIF orientation (1 to 8), and a file of it.
 
     `ended` is false of a JPEG whose end marker is missing, and then `data` has none either: whether
-    it holds all rows is seen when it is decoded.
+    it holds all rows is seen when it is decoded. `notes` say what reading it had to decide.
     """
 
     width: int
@@ -39,6 +40,7 @@ class Still:
     orientation: int
     data: bytes
     ended: bool = True
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +127,26 @@ _PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and body of every chunk before the end chunk; those that matter with their checksum."""
-    position = len(_PNG_MAGIC)
+    """Name and body of every chunk up to the end chunk; those that matter with their checksum.
+
+    A file that is cut short once its pixels have begun gives what there is of them, and no end
+    chunk: whether that is all rows is seen when it is decoded.
+    """
+    position, begun = len(_PNG_MAGIC), False
     for _ in range(_MAX_BLOCKS):
         name, body_start = data[position + 4 : position + 8], position + 8
-        if name in {b"", b"IEND"}:
+        if name == b"IEND":
+            yield name, b""
+        if name == b"IEND" or len(name) < 4:
             return
         body_end = body_start + int.from_bytes(data[position : position + 4], "big")
-        position = body_end + 4
-        if position > len(data):
-            raise corrupt("png", f"chunk {_readable(name)} runs past the end")
+        position, begun = body_end + 4, begun or name == b"IDAT"
         body = data[body_start:body_end]
+        if position > len(data):
+            if not begun:
+                raise corrupt("png", f"chunk {_readable(name)} runs past the end")
+            yield name, body
+            return
         checksum = int.from_bytes(data[body_end:position], "big")
         if name in _PNG_KEPT and zlib.crc32(body, zlib.crc32(name)) != checksum:
             raise corrupt("png", f"wrong checksum of chunk {_readable(name)}")
@@ -149,13 +160,15 @@ def _read_png(data: bytes, limits: DecodingLimits) -> Still:
     width, height = struct.unpack_from(">II", data, 16)
     limits.check_pixels(width, height)
     bodies: dict[bytes, list[bytes]] = {name: [] for name in (*_PNG_KEPT, b"eXIf")}
+    name = b""
     for name, body in png_chunks(data):
         if name in bodies:
             bodies[name].append(body)
     # An animated PNG keeps the frames after the first in other chunks, which are left behind.
     file = png_file({name: b"".join(bodies[name]) for name in _PNG_KEPT})
     exif = bodies[b"eXIf"]
-    return Still(width, height, orientation_of(exif[0]) if exif else 1, file)
+    notes = () if name == b"IEND" else (NO_END,)
+    return Still(width, height, orientation_of(exif[0]) if exif else 1, file, notes=notes)
 
 
 def png_file(bodies: Mapping[bytes, bytes]) -> bytes:
@@ -189,7 +202,7 @@ def _webp_size(header: bytes) -> tuple[int, int]:
 def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Name and padded bytes, with their 8 of header, of every chunk."""
     end = int.from_bytes(data[4:8], "little") + 8
-    if end > len(data):
+    if end > len(data) + 1:  # the last byte may be padding, which says nothing
         raise corrupt("webp", "it ends early")
     position = 12
     for _ in range(_MAX_BLOCKS):
@@ -197,7 +210,7 @@ def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             return
         length = int.from_bytes(data[position + 4 : position + 8], "little")
         following = position + 8 + length + length % 2
-        if following > end + 1:
+        if following > end + 1 or following - length % 2 > len(data):
             raise corrupt("webp", "a chunk runs past the end")
         yield (
             data[position : position + 4],

@@ -22,3 +22,11 @@ class Note:
 
     code: Code
     detail: str
+
+
+NO_END = Note("no-end-marker", "The file lacks its end marker, and no row of the picture.")
+
+
+def later_frame(number: int) -> Note:
+    """The first picture of a file shows nothing, and this one of it is taken, counted from 1."""
+    return Note("later-frame", f"Its first picture shows nothing: frame {number} is used.")

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from models.images.animations import Frame
 from models.images.containers import Still
+from models.images.deep import deep_colour, is_deep_colour
 from models.images.errors import DecodingLimits
 from models.images.ground import has_content, on_ground
-from models.images.levels import DARKEST, deep_grey, to_eight
-from models.images.notes import Note
+from models.images.levels import deep_grey
+from models.images.notes import NO_END, Note, later_frame
 
 Opener = Callable[[BytesIO], ImageFile]
 _DEEP_GREY = frozenset({"I;16", "I;16B", "I;16L", "I", "F"})
-_NO_END = Note("no-end-marker", "The file lacks its end marker, and no row of the picture.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +41,8 @@ def seen_in(still: Still, opener: Opener, target_side: int | None) -> Seen:
     _check_size(opened, still)
     image, levels = _reduced(opened, lambda: opener(BytesIO(still.data)), target_side)
     image, ground = on_ground(image)
-    return Seen(image, tuple(note for note in (levels, ground) if note is not None))
+    found = (note for note in (levels, ground) if note is not None)
+    return Seen(image, (*still.notes, *found))
 
 
 def frame_with_content(
@@ -64,13 +64,13 @@ def frame_with_content(
             return None
         opened = opener(BytesIO(frame.data))
         limits.check_pixels(*opened.size)
-        picture = _continuous(opened)[0].convert("RGBA")
+        picture = _continuous(opened, partial(opener, BytesIO(frame.data)))[0].convert("RGBA")
         before = canvas.copy()
         frame.lay(picture, canvas)
         image, ground = on_ground(_smaller(canvas, target_side))
-        if number > 1 and has_content(image):
-            note = Note("later-frame", f"Its first frames show nothing: frame {number} is used.")
-            return Seen(image, (note,) if ground is None else (note, ground))
+        if has_content(image):  # the first one has none, unless it is not what was seen before
+            note = later_frame(number)
+            return Seen(image, (*still.notes, note, *([] if ground is None else [ground])))
         frame.left_behind(canvas, before, picture.size)
     return None
 
@@ -101,7 +101,7 @@ def _unended(still: Still, opener: Opener, target_side: int | None) -> Seen:
     )
     if any(other.image.tobytes() != seen.image.tobytes() for other in filled):
         raise ValueError("it ends early")
-    return Seen(seen.image, (*seen.notes, _NO_END))
+    return Seen(seen.image, (*seen.notes, NO_END))
 
 
 def _reduced(
@@ -111,10 +111,7 @@ def _reduced(
     size = _reduced_size(opened.size, target_side)
     # Only the JPEG reader has a draft: 1/2, 1/4 or 1/8 of each side, never below the size asked.
     draft = opened.draft(None, size) if size != opened.size else None
-    deep = _is_deep_colour(opened)
-    image, note = _continuous(opened)
-    if deep:
-        image, note = _by_low_bytes(image, reopen)
+    image, note = _continuous(opened, reopen)
     if image.size == size:
         return image, note
     box = draft[1] if draft else None
@@ -136,8 +133,12 @@ def _reduced_size(size: tuple[int, int], target_side: int | None) -> tuple[int, 
     return width, height
 
 
-def _continuous(image: Image.Image) -> tuple[Image.Image, Note | None]:
+def _continuous(
+    image: ImageFile, reopen: Callable[[], ImageFile]
+) -> tuple[Image.Image, Note | None]:
     """The picture in 8 bits a channel, in a mode whose values may be averaged."""
+    if is_deep_colour(image):
+        return deep_colour(image, reopen)
     if image.mode in _DEEP_GREY:
         return deep_grey(image)
     if image.mode == "La":
@@ -148,32 +149,3 @@ def _continuous(image: Image.Image) -> tuple[Image.Image, Note | None]:
         return image.convert("RGB" if image.mode == "P" else "L"), None
     image.load()
     return image, None
-
-
-def _is_deep_colour(opened: ImageFile) -> bool:
-    return bool(opened.tile) and opened.tile[0].args in {"RGB;16B", "RGBA;16B", "LA;16B"}
-
-
-def _by_low_bytes(
-    image: Image.Image, reopen: Callable[[], ImageFile]
-) -> tuple[Image.Image, Note | None]:
-    """Colours of 16 bits, of which Pillow reads the high bytes, where those say next to nothing."""
-    high = np.asarray(image)
-    if high[..., :3].max() >= DARKEST >> 8:
-        return image, None
-    low = _low_bytes(reopen())
-    eight, note = to_eight(high[..., :3].astype(np.uint16) << 8 | low[..., :3])
-    picture = Image.fromarray(eight)
-    if image.mode == "RGBA":
-        alpha = high[..., 3]
-        picture.putalpha(Image.fromarray(low[..., -1] if note and not alpha.any() else alpha))
-    return picture, note
-
-
-def _low_bytes(opened: ImageFile) -> NDArray[np.uint8]:
-    """`(h, w, 3 or 4)`, by reading what is written high byte first as if it were low byte first."""
-    tile = opened.tile[0]
-    grey = tile.args == "LA;16B"  # four bytes a pixel, for which Pillow has no such reading
-    opened.tile = [tile._replace(args="RGBA" if grey else str(tile.args).replace("16B", "16L"))]
-    low = np.asarray(opened)
-    return low[..., [1, 1, 1, 3]] if grey else low

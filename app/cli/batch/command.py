@@ -11,7 +11,7 @@ import typer
 from app.cli import options
 from app.cli.batch.remote import answer_remotely
 from app.cli.batch.results import Results, open_results
-from app.cli.console import fail, out, progress, warn
+from app.cli.console import fail, fail_about, one_line, out, progress, warn
 from app.cli.neighbour import Asked
 from app.cli.wording import warn_of_nothing_held
 from app.settings import Settings
@@ -21,17 +21,33 @@ from attribution.ingestion import ManifestProblem, ManifestUnreadable, is_pictur
 
 def batch_command(
     paths: Annotated[
-        list[Path], typer.Argument(help="Images, folders of images, or JSON Lines manifests.")
+        list[Path],
+        typer.Argument(
+            parser=options.path_given,
+            metavar="PATHS",
+            help="Images, folders of images, or JSON Lines manifests.",
+        ),
     ],
     results: Annotated[
-        Path, typer.Option("--out", help="File of results; what is in it is not asked again.")
+        Path,
+        typer.Option(
+            "--out",
+            parser=options.path_given,
+            metavar="PATH",
+            help="File of results; what is in it is not asked again.",
+        ),
     ] = Path("results.jsonl"),
     url: Annotated[
         str | None,
         typer.Option(help="Ask a running service, such as http://127.0.0.1:8000, by its jobs."),
     ] = None,
     key_file: Annotated[
-        Path | None, typer.Option(help="File that holds the API key of that service.")
+        Path | None,
+        typer.Option(
+            parser=options.path_or_unset,
+            metavar="PATH",
+            help="File that holds the API key of that service.",
+        ),
     ] = None,
     top_k: options.TopK = 10,
     collection: options.Collections = None,
@@ -103,16 +119,17 @@ def _images(paths: Iterable[Path]) -> tuple[list[Path], int]:
     wrong = 0
     for path in paths:
         try:
-            rows = () if is_picture(path) else read_manifest(path)
+            if is_picture(path):
+                found[path] = None
+                continue
+            rows = read_manifest(path)
         except (ManifestUnreadable, OSError) as error:
-            fail(str(error))
+            fail(one_line(error))
             wrong += 1
             continue
-        if is_picture(path):
-            found[path] = None
         for row in rows:
             if isinstance(row, ManifestProblem):
-                fail(f"{row.path}: {row.reason}")
+                fail_about(row.path, row.told)
                 wrong += 1
             else:
                 found[row.path] = None

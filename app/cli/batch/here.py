@@ -8,7 +8,7 @@ from pathlib import Path
 from app.answers import Answer, Question
 from app.cli.asking import open_for_asking
 from app.cli.batch.results import REQUEST_ID, Results
-from app.cli.console import fail
+from app.cli.console import fail_about
 from app.schemas.attribution import AttributionDocument
 from app.schemas.problem import ProblemDocument
 from app.settings import Settings
@@ -26,5 +26,5 @@ def answer_here(settings: Settings, question: Question, images: Iterable[Path]) 
                 problem = ProblemDocument.of(answer, request_id=REQUEST_ID)
                 yield path, {"problem": problem.model_dump(mode="json", exclude_defaults=True)}
             else:
-                fail(f"{path}: {answer}")
+                fail_about(path, answer)
                 yield path, None

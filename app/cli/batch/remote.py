@@ -20,7 +20,7 @@ import httpx
 
 from app.cli.batch.connection import connect
 from app.cli.batch.results import REQUEST_ID, Results, ResultsFile
-from app.cli.console import fail
+from app.cli.console import fail_about
 from app.jobs.archive import MAGIC
 from attribution.files import regular_file
 from models.images.errors import ImageError, ImageTooLarge, UnsupportedImage
@@ -78,7 +78,7 @@ def answer_remotely(
                 try:
                     files.append(_File(path, _read(path)))
                 except OSError as error:
-                    fail(f"{path}: {error}")
+                    fail_about(path, error)
                     yield path, None
                 except ImageError as error:
                     if str(path) not in written.paths:

@@ -52,16 +52,20 @@ def calibrate_command(
     manifest: Annotated[
         Path | None,
         typer.Option(
+            parser=options.path_given,
+            metavar="PATH",
             help="Fit on labelled queries instead: JSON Lines as `attribution generate` writes "
-            "them. Sources are recognised by the bytes of their file, else by uri."
+            "them. Sources are recognised by the bytes of their file, else by uri.",
         ),
     ] = None,
     background: Annotated[
         Path | None,
         typer.Option(
+            parser=options.path_given,
+            metavar="PATH",
             help="Also extend the background, which p-values rest on, by the images of this folder "
             "or tar file: like the images you will be asked about, and none of them from a source "
-            "held here. Replaces what was added before."
+            "held here. Replaces what was added before.",
         ),
     ] = None,
     no_source: Annotated[

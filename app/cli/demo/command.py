@@ -85,7 +85,13 @@ def demo_command(
         bool, typer.Option("--exit", help="Stop after the answers instead of serving on.")
     ] = False,
     folder: Annotated[
-        Path, typer.Option("--out", help="Where photographs, queries and catalog go.")
+        Path,
+        typer.Option(
+            "--out",
+            parser=options.path_given,
+            metavar="PATH",
+            help="Where photographs, queries and catalog go.",
+        ),
     ] = Path("demo"),
     singles: Annotated[int, typer.Option(min=1, max=18, help="Images made from one source.")] = 8,
     pairs: Annotated[int, typer.Option(min=0, max=8, help="Images made from two.")] = 4,

@@ -7,26 +7,38 @@ from typing import Annotated, Literal
 
 import typer
 
+from app.cli.options import path_given
 from attribution.evaluation.benchmark.treatments import CONDITIONS
 from attribution.evaluation.ranks.baselines import NAMES
 
 Data = Annotated[
     Path,
     typer.Argument(
+        parser=path_given,
+        metavar="DATA",
         help="A folder with manifest.jsonl, JSON in the layout of AbC (a file or a folder of "
-        "them), or a folder of subjects with several images each."
+        "them), or a folder of subjects with several images each.",
     ),
 ]
 Distractors = Annotated[
     Path | None,
-    typer.Option(help="Images that compete and are no source: a folder of images or of tar files."),
+    typer.Option(
+        parser=path_given,
+        metavar="PATH",
+        help="Images that compete and are no source: a folder of images or of tar files.",
+    ),
 ]
 Kind = Annotated[
     Literal["manifest", "abc", "instances"] | None,
     typer.Option("--format", help="Of DATA.  [default: found out]"),
 ]
 Root = Annotated[
-    Path | None, typer.Option(help="Folder that the image paths of AbC are relative to.")
+    Path | None,
+    typer.Option(
+        parser=path_given,
+        metavar="PATH",
+        help="Folder that the image paths of AbC are relative to.",
+    ),
 ]
 Protocol = Annotated[
     Literal["open", "own-exemplars"],
@@ -68,12 +80,19 @@ Against = Annotated[
 FitImages = Annotated[
     list[Path] | None,
     typer.Option(
+        parser=path_given,
+        metavar="PATH",
         help="Folder or tar file of unlabelled images that whitening and CCA are fitted on; "
-        "repeat for several. Keep the gallery out of them."
+        "repeat for several. Keep the gallery out of them.",
     ),
 ]
 Background = Annotated[
-    Path | None, typer.Option(help="Text file of names that are kept out of fitting.")
+    Path | None,
+    typer.Option(
+        parser=path_given,
+        metavar="PATH",
+        help="Text file of names that are kept out of fitting.",
+    ),
 ]
 HeadImages = Annotated[int, typer.Option(min=100, help="Fit on at most so many images.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
@@ -88,10 +107,19 @@ Decisions = Annotated[
 Gallery = Annotated[
     Path | None,
     typer.Option(
+        parser=path_given,
+        metavar="PATH",
         help="With --decisions: ingest into this folder and use what is there already.  "
-        "[default: a temporary one]"
+        "[default: a temporary one]",
     ),
 ]
 OutFolder = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Write JSON and pictures to this folder.")
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        parser=path_given,
+        metavar="PATH",
+        help="Write JSON and pictures to this folder.",
+    ),
 ]

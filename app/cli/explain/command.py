@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from app.cli import options
-from app.cli.console import flush_right, out, print_json
+from app.cli.console import flush_right, one_line, out, print_json
 from app.cli.failures import BadInvocation
 from app.cli.neighbour import Asked, neighbour_of
 from app.cli.wording import decision_in_words, warn_of_nothing_held
@@ -21,9 +21,19 @@ _TOP_K = 10
 
 
 def explain_command(
-    image: Annotated[Path, typer.Argument(help="Image to explain.")],
+    image: Annotated[
+        Path,
+        typer.Argument(parser=options.path_given, metavar="IMAGE", help="Image to explain."),
+    ],
     out_file: Annotated[
-        Path, typer.Option("--out", "-o", help="PNG to write; its folder must exist.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            parser=options.path_given,
+            metavar="PATH",
+            help="PNG to write; its folder must exist.",
+        ),
     ] = Path("explanation.png"),
     collection: options.Collections = None,
     alpha: options.Alpha = None,
@@ -75,7 +85,7 @@ def explain_command(
 
 
 def _show(image: Path, out_file: Path, found: Found) -> None:
-    out.print(f"{image}: {decision_in_words(found.answer)}", style="bold", soft_wrap=True)
+    out.print(f"{one_line(image)}: {decision_in_words(found.answer)}", style="bold", soft_wrap=True)
     table = Table(*flush_right("rank"), "source", *flush_right("area"))
     names = {row.maps.rank: row.name for row in found.rows}
     for region in found.explanation.regions:

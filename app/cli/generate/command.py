@@ -21,9 +21,19 @@ SINGLES, PAIRS = 20, 10
 
 
 def generate_command(
-    out_folder: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
+    out_folder: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", parser=options.path_given, metavar="PATH", help="Folder to write to."
+        ),
+    ],
     images: Annotated[
-        Path | None, typer.Argument(help="Folder of images, or a JSON Lines manifest.")
+        Path | None,
+        typer.Argument(
+            parser=options.path_given,
+            metavar="IMAGES",
+            help="Folder of images, or a JSON Lines manifest.",
+        ),
     ] = None,
     collection: Annotated[
         str | None,
@@ -92,7 +102,9 @@ def generate_command(
     contexts: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="diffusion: backgrounds and poses, a tab between."
+            parser=options.path_given,
+            metavar="PATH",
+            help="diffusion: backgrounds and poses, a tab between.",
         ),
     ] = None,
     captioner: Annotated[

@@ -46,8 +46,7 @@ def from_files(path: Path, limit: int) -> tuple[list[Picture], list[str]]:
         if len(pictures) == limit:
             break
         if not isinstance(row, ManifestRow):
-            line = f", line {row.line}" if row.line else ""
-            skipped.append(f"{row.path}{line}: {row.reason}")
+            skipped.append(f"{row.path}: {row.told}")
             continue
         try:
             image = decode(regular_file(row.path).read_bytes()).image

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from app.cli import options
-from app.cli.console import fail, out, show
+from app.cli.console import fail_about, one_line, out, show
 from app.cli.neighbour import Asked, neighbour_of
 
 EXIT_CODES = {
@@ -27,11 +27,17 @@ EXIT_CODES = {
 
 
 def report_command(
-    image: Annotated[Path, typer.Argument(help="Image to attribute.", show_default=False)],
+    image: Annotated[
+        Path,
+        typer.Argument(
+            parser=options.path_given, metavar="IMAGE", help="Image to attribute.",
+            show_default=False,
+        ),
+    ],
     outputs: Annotated[
         list[Path],
         typer.Option(
-            "--out", "-o", show_default=False,
+            "--out", "-o", parser=options.path_given, metavar="PATH", show_default=False,
             help="File to write: .json, .html or .pdf; repeat it for several forms of one report.",
         ),
     ],
@@ -41,7 +47,10 @@ def report_command(
     guarantee: options.Guarantee = None,
     signing_key: Annotated[
         Path | None,
-        typer.Option(help="Key to sign with.  [default: $ATTRIBUTION_SIGNING_KEY, or unsigned]"),
+        typer.Option(
+            parser=options.path_or_unset, metavar="PATH",
+            help="Key to sign with.  [default: $ATTRIBUTION_SIGNING_KEY, or unsigned]",
+        ),
     ] = None,
     key_file: options.KeyFile = None,
     data: options.Data = None,
@@ -69,7 +78,7 @@ def report_command(
     with neighbour_of(settings, key_file, named=named) as neighbour:
         report = make_report(settings, asked, image, outputs, neighbour, named=named)
     made = verdict(report)
-    out.print(f"{image}: {made.headline.lower()}. {made.reason}", soft_wrap=True)
+    out.print(f"{one_line(image)}: {made.headline.lower()}. {made.reason}", soft_wrap=True)
     for path in outputs:
         out.print(str(path), soft_wrap=True)
     if not report.sources:
@@ -77,7 +86,15 @@ def report_command(
 
 
 def verify_command(
-    file: Annotated[Path, typer.Argument(help="The JSON form of a report.", show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            parser=options.path_given,
+            metavar="FILE",
+            help="The JSON form of a report.",
+            show_default=False,
+        ),
+    ],
     public_key: Annotated[
         str | None,
         typer.Option(
@@ -109,7 +126,7 @@ def verify_command(
     try:
         verification = verify(data, trusted)
     except NotAReport as error:
-        fail(f"{file}: {error}{_where_the_json_is(data)}")
+        fail_about(file, f"{error}{_where_the_json_is(data)}")
         raise typer.Exit(1) from error
     key_id = None if verification.key is None else verification.key.id
     named = "" if key_id is None else f" (key {key_id})"
@@ -123,7 +140,12 @@ def verify_command(
 
 
 def new_key_command(
-    path: Annotated[Path, typer.Argument(help="File to write.", show_default=False)],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            parser=options.path_given, metavar="PATH", help="File to write.", show_default=False
+        ),
+    ],
 ) -> None:
     """Make a key to sign reports with: PATH for you alone, PATH.pub for everybody.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from app.cli.options import path_given, path_or_unset
 from app.cli.train.head_only import IMAGES
 from app.cli.train.network import FITTED
 from app.cli.train.recipes import HELD_OUT
@@ -15,12 +16,22 @@ COMPONENTS = 512
 """Directions kept in each part of a head, by default."""
 
 Images = Annotated[
-    list[Path], typer.Argument(help="Folders or tar files of images; no labels are used.")
+    list[Path],
+    typer.Argument(
+        parser=path_given,
+        metavar="IMAGES",
+        help="Folders or tar files of images; no labels are used.",
+    ),
 ]
-OutFolder = Annotated[Path, typer.Option("--out", "-o", file_okay=False, help="Folder of the run.")]
+OutFolder = Annotated[
+    Path,
+    typer.Option("--out", "-o", parser=path_given, metavar="PATH", help="Folder of the run."),
+]
 Background = Annotated[
     Path | None,
     typer.Option(
+        parser=path_given,
+        metavar="PATH",
         help="Text file of image names, one a line, that are kept out of training and head "
         "fitting; they become the background that decisions rest on. Give 1,000 or more.",
     ),
@@ -38,7 +49,11 @@ BackgroundLaundered = Annotated[
 ]
 Config = Annotated[
     Path | None,
-    typer.Option(help="YAML file of the recipe; see attribution.training.recipe."),
+    typer.Option(
+        parser=path_given,
+        metavar="PATH",
+        help="YAML file of the recipe; see attribution.training.recipe.",
+    ),
 ]
 Initial = Annotated[
     str | None,
@@ -50,11 +65,17 @@ Initial = Annotated[
 ]
 Weights = Annotated[
     Path | None,
-    typer.Option(help="--scope head: official weights file, instead of a download."),
+    typer.Option(
+        parser=path_or_unset,
+        metavar="PATH",
+        help="--scope head: official weights file, instead of a download.",
+    ),
 ]
 Synthetic = Annotated[
     list[Path] | None,
     typer.Option(
+        parser=path_given,
+        metavar="PATH",
         help="--scope head: folder or tar file of unlabelled synthetic images; queries get a "
         "map of their own that gives them the statistics of real ones. Repeatable.",
     ),

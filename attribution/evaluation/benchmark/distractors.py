@@ -7,13 +7,12 @@ can be opened again, in any order, and none is held in memory.
 from __future__ import annotations
 
 import json
-import tarfile
 from functools import partial
 from pathlib import Path
 
 from attribution.evaluation.benchmark.cases import BadBenchmark, Picture, file_picture
-from attribution.ingestion.folders import Found, LeftOut, is_picture_in_archive, walk
-from models.images.formats import HEAD_BYTES
+from attribution.ingestion.archives import ArchiveDamaged, Member, open_tar, pictures_in
+from attribution.ingestion.folders import Found, LeftOut, walk
 
 INDEX = "index.jsonl"
 _PREFIX = "distractor:"  # keeps their keys apart from those of sources
@@ -23,18 +22,19 @@ def read_distractors(path: Path) -> tuple[Picture, ...]:
     """Read which distractors there are; pixels are read when asked for.
 
     Args:
-        path: a folder of images, searched recursively; or a folder of `.tar` files, whose
-            `index.jsonl`, if there is one, says which `file`s are a `distractor`; or one `.tar`.
+        path: a folder of images, searched recursively, or of `.tar` files, or of both; or one
+            `.tar`. Beside `.tar` files an `index.jsonl` says which `file`s in them are a
+            `distractor`, and then nothing else is one.
 
     Raises:
         BadBenchmark: nothing there, or a broken index or archive.
     """
     shards = sorted(path.glob("*.tar")) if path.is_dir() else [path]
-    if path.is_dir() and not shards:
-        pictures = _files(path)
-    elif path.suffix == ".tar" or path.is_dir():
-        marked = _marked(path / INDEX) if (path / INDEX).is_file() else None
+    if path.suffix == ".tar" or path.is_dir():
+        marked = _marked(path / INDEX) if shards and (path / INDEX).is_file() else None
         pictures = [picture for shard in shards for picture in _members(shard, marked)]
+        if path.is_dir() and marked is None:
+            pictures += _files(path)
     else:
         raise BadBenchmark(f"{path}: give a folder of images or of tar files as distractors")
     if not pictures:
@@ -49,12 +49,13 @@ def _files(folder: Path) -> list[Picture]:
         if isinstance(entry, Found):
             pictures.append(file_picture(key, entry.path))
         elif isinstance(entry, LeftOut):
-            pictures.append(Picture(key, str(entry.path), partial(_refuse, entry)))
+            place = str(entry.path)
+            pictures.append(Picture(key, place, partial(_refuse, place, entry.reason)))
     return pictures
 
 
-def _refuse(entry: LeftOut) -> bytes:
-    raise BadBenchmark(f"{entry.path}: {entry.reason}")
+def _refuse(place: str, reason: str) -> bytes:
+    raise BadBenchmark(f"{place}: {reason}")
 
 
 def _marked(index: Path) -> frozenset[str]:
@@ -73,27 +74,34 @@ def _marked(index: Path) -> frozenset[str]:
 
 
 def _members(shard: Path, marked: frozenset[str] | None) -> list[Picture]:
-    """Images of one tar file, in its order."""
+    """Images of one tar file, in the order of their names."""
     try:
-        with tarfile.open(shard) as archive:
-            return [
-                Picture(
-                    f"{_PREFIX}{shard.name}/{member.name}",
-                    f"{member.name} in {shard}",
-                    partial(_read_member, shard, member.offset_data, member.size),
-                )
-                for member in archive
-                if member.isfile()
-                and (marked is None or member.name in marked)
-                and is_picture_in_archive(
-                    member.name,
-                    partial(_read_member, shard, member.offset_data, min(member.size, HEAD_BYTES)),
-                )
-            ]
+        with open_tar(shard, plain=True) as archive:
+            found = list(pictures_in(archive))
     except FileNotFoundError as error:
         raise BadBenchmark(f"{shard}: no such file") from error
-    except tarfile.TarError as error:
-        raise BadBenchmark(f"{shard}: {error}") from error
+    except ArchiveDamaged as error:
+        raise BadBenchmark(str(error)) from error
+    return [
+        _member(shard, entry) if isinstance(entry, Member) else _left_out(shard, entry)
+        for entry in found
+        if marked is None or _name(entry) in marked
+    ]
+
+
+def _name(entry: Member | LeftOut) -> str:
+    return entry.name if isinstance(entry, Member) else entry.path.as_posix()
+
+
+def _member(shard: Path, member: Member) -> Picture:
+    where = partial(_read_member, shard, member.content.offset_data, member.content.size)
+    return Picture(f"{_PREFIX}{shard.name}/{member.name}", f"{member.name} in {shard}", where)
+
+
+def _left_out(shard: Path, entry: LeftOut) -> Picture:
+    place = f"{entry.path} in {shard}"
+    key = f"{_PREFIX}{shard.name}/{entry.path.as_posix()}"
+    return Picture(key, place, partial(_refuse, place, entry.reason))
 
 
 def _read_member(shard: Path, offset: int, size: int) -> bytes:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -18,10 +17,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from attribution.ingestion.folders import Found, LeftOut, is_picture, is_picture_in_archive, walk
+from attribution.ingestion.archives import ArchiveDamaged, Member, open_tar, pictures_in, read
+from attribution.ingestion.folders import Found, LeftOut, is_picture, walk
 from models.images.decoding import decode
 from models.images.errors import ImageError
-from models.images.formats import HEAD_BYTES
 
 logger = logging.getLogger(__name__)
 _BLOCK = 256
@@ -139,7 +138,7 @@ def member_names(paths: Sequence[Path]) -> frozenset[str]:
     for path in paths:
         if path.suffix == ".tar" and path.is_file():
             with _archive(path) as archive:
-                names.update(member.name for member in _pictures(archive))
+                names.update(member.name for member in _pictures(archive, lambda *_: None))
         elif path.is_dir():
             files, archives = _contents(path, lambda *_: None)
             names.update(file.relative_to(path).as_posix() for file in files)
@@ -182,8 +181,8 @@ def members(path: Path, on_left_out: OnLeftOut = log_left_out) -> Iterator[tuple
             yield from members(archive, on_left_out)
     elif path.suffix == ".tar":
         with _archive(path) as opened:
-            for member in sorted(_pictures(opened), key=lambda member: member.name):
-                yield member.name, _bytes_of(opened, member)
+            for member in _pictures(opened, on_left_out):
+                yield member.name, read(opened, member.content)
     elif path.is_file():
         yield path.name, path.read_bytes()
     else:
@@ -203,25 +202,21 @@ def _contents(folder: Path, on_left_out: OnLeftOut) -> tuple[list[Path], list[Pa
     return pictures, archives
 
 
-def _pictures(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    for member in archive:
-        head = partial(_bytes_of, archive, member, HEAD_BYTES)
-        if member.isfile() and is_picture_in_archive(member.name, head):
-            yield member
-
-
-def _bytes_of(archive: tarfile.TarFile, member: tarfile.TarInfo, most: int = -1) -> bytes:
-    stream = archive.extractfile(member)
-    return b"" if stream is None else stream.read(most)
+def _pictures(archive: tarfile.TarFile, on_left_out: OnLeftOut) -> Iterator[Member]:
+    for entry in pictures_in(archive):
+        if isinstance(entry, Member):
+            yield entry
+        else:
+            on_left_out(entry.path.as_posix(), entry.reason)
 
 
 @contextmanager
 def _archive(path: Path) -> Iterator[tarfile.TarFile]:
     try:
-        with tarfile.open(path) as archive:
+        with open_tar(path) as archive:
             yield archive
-    except tarfile.TarError as error:
-        raise NoImages(f"{path} is no tar file, or damaged: {error}") from error
+    except ArchiveDamaged as error:
+        raise NoImages(str(error)) from error
 
 
 def _squashed(data: bytes, side: int) -> Tensor:

@@ -1,9 +1,11 @@
 """What commands print of other people's text: it can be read, and does nothing else."""
 
+import errno
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.table import Table
@@ -26,6 +28,21 @@ def test_controls_are_spelt_out(capsys, control):
     printed = capsys.readouterr().out
     assert control[0] not in printed
     assert printed.count(f"<U+{ord(control[0]):04X}>") == 3
+
+
+def test_a_name_with_line_ends_is_one_line(capsys):
+    name = Path("a\nadded 1000\tx.jpg")
+    console.warn(f"skipped {name}: damaged")
+    console.note(f"{name}")
+    console.fail_about(name, FileNotFoundError(errno.ENOENT, "No such file", str(name)))
+    console.fail_about(name, ValueError("no picture"))
+    spelt = "a<U+000A>added 1000<U+0009>x.jpg"
+    assert capsys.readouterr().err.splitlines() == [
+        f"skipped {spelt}: damaged",
+        spelt,
+        f"{spelt}: No such file",
+        f"{spelt}: no picture",
+    ]
 
 
 def test_letters_of_all_scripts_stay(capsys):

@@ -52,6 +52,9 @@ def test_taken_down_backed_up_restored_and_still_down(attribution, held, data, t
 
     lifted = attribution("takedown", gone, "--lift", "--data", data, "--json")
     assert lifted.document == {"lifted": [gone]}
+    again = attribution("takedown", gone, "--lift", "--data", data)
+    assert again.code == 1
+    assert f"not taken down: {gone}" in again.err
     back = attribution("ingest", held.parent / "manifest.jsonl", "--data", data, "--json")
     assert back.document["added"] == 1
 

@@ -114,3 +114,5 @@ def test_the_active_encoder_is_not_dropped_and_others_are_forgotten(catalog, mak
     assert catalog.encoders.drop("old") == 1
     assert catalog.encoders.registry() == Registry((NEW,), "new", None)
     assert catalog.encoders.coverage("old").embedded == 0
+    with pytest.raises(EncoderNotRegistered, match="'old' is not registered"):
+        catalog.encoders.drop("old")

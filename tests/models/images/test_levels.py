@@ -14,7 +14,7 @@ from models.images.levels import deep_grey, to_eight
 RAMP = np.arange(256, dtype=np.uint16).reshape(16, 16)
 
 
-def png(values: np.ndarray, colour: int) -> bytes:
+def png(values: np.ndarray, colour: int, transparent: bytes = b"") -> bytes:
     """A PNG of 16 bits a channel, `(h, w, channels)`."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
@@ -25,6 +25,8 @@ def png(values: np.ndarray, colour: int) -> bytes:
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, colour, 0, 0, 0)
     parts = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    if transparent:
+        parts.insert(1, (b"tRNS", transparent))
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
@@ -47,6 +49,30 @@ def test_colours_and_alpha_too(colour, channels):
 
     assert np.array_equal(np.asarray(decoded.image)[..., 0], RAMP)
     assert "levels" in {note.code for note in decoded.notes}
+
+
+@pytest.mark.parametrize("scale", [1, 4, 16, 257])
+def test_one_transparent_colour_of_sixteen_bits_is_that_one_alone(scale):
+    """Pillow compares its low byte with the high byte of each pixel."""
+    values = np.stack([RAMP * scale] * 3, -1)
+    opaque = struct.pack(">3H", 9 * scale, 9 * scale, 8 * scale)
+    hidden = struct.pack(">3H", *[9 * scale] * 3)
+
+    assert np.array_equal(np.asarray(decode(png(values, 2, opaque)).image)[..., 0], RAMP)
+    decoded = decode(png(values, 2, hidden))
+    assert np.array_equal(np.asarray(decoded.image)[..., 0], np.where(RAMP == 9, 255, RAMP))
+    assert decoded.notes[-1].code == "ground-white"
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+@pytest.mark.parametrize(("colour", "channels"), [(4, 2), (6, 4)])
+def test_alpha_of_as_few_bits_is_as_full(bits, colour, channels):
+    values = np.stack([RAMP << bits - 8] * channels, -1)
+    values[..., -1] = 255 << bits - 8
+
+    decoded = decode(png(values, colour))
+
+    assert np.array_equal(np.asarray(decoded.image)[..., 0], RAMP)
 
 
 @pytest.mark.parametrize(("colour", "channels"), [(2, 3), (4, 2), (6, 4)])

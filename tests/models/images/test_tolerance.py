@@ -66,6 +66,54 @@ def test_a_progressive_jpeg_that_ends_between_two_scans_is_refused():
             decode(data[:scan])
 
 
+def saved(form: str, **options) -> bytes:
+    written = io.BytesIO()
+    PICTURE.save(written, form, **options)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("missing", [1, 6, 12, 13, 16])
+def test_a_png_without_its_end_has_all_its_rows(missing):
+    data = saved("PNG")  # the last chunk is 12 bytes long, the checksum before it 4
+
+    decoded = decode(data[:-missing])
+
+    assert decoded.image.tobytes() == decode(data).image.tobytes()
+    ended = missing < 5  # its name is there
+    assert [note.code for note in decoded.notes] == ([] if ended else ["no-end-marker"])
+
+
+def test_a_png_that_lacks_rows_is_refused():
+    data = saved("PNG")
+    for length in range(45, len(data) - 60, 601):
+        with pytest.raises(CorruptImage):
+            decode(data[:length])
+
+
+def test_a_png_that_ends_in_what_follows_its_pixels_is_whole():
+    data = saved("PNG")
+    behind = struct.pack(">I", 5000) + b"tEXt" + b"Comment\0half of it"
+
+    decoded = decode(data[:-12] + behind)
+
+    assert decoded.image.tobytes() == decode(data).image.tobytes()
+    with pytest.raises(CorruptImage, match="tEXt runs past"):
+        decode(data[:33] + behind)
+
+
+def test_a_webp_without_the_byte_that_pads_it():
+    data = saved("WEBP")
+    assert data[-1] == 0, "which libwebp counts as one of the picture"
+    odd = int.from_bytes(data[16:20], "little") - 1
+    data = data[:16] + struct.pack("<I", odd) + data[20:]
+
+    decoded = decode(data[:-1])
+
+    assert decoded.image.tobytes() == decode(data).image.tobytes()
+    with pytest.raises(CorruptImage):
+        decode(data[:-2])
+
+
 @pytest.mark.parametrize("screen", [(0, 0), (0, 110), (150, 0)])
 def test_a_gif_with_a_screen_of_no_area_is_as_large_as_its_picture(screen):
     written = io.BytesIO()

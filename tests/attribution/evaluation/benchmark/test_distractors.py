@@ -53,6 +53,21 @@ def test_shards_are_opened_in_any_order_and_again(shards, files):
     assert len(read_distractors(shards / "part-1.tar")) == 2
 
 
+def test_images_beside_shards_and_links_in_them_are_read_and_the_rest_is_named(shards, files):
+    (shards / "loose.png").write_bytes(files[0].read_bytes())
+    with tarfile.open(shards / "part-2.tar", "w") as archive:
+        archive.add(files[1], "real.png")
+        for name, target in (("link.png", "real.png"), ("gone.png", "nowhere.png")):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            archive.addfile(member)
+    found = {picture.key.rpartition("/")[2]: picture for picture in read_distractors(shards)}
+    assert found.keys() >= {"distractor:loose.png", "link.png", "real.png", "gone.png"}
+    assert pixels(found["link.png"].load()) == on_disk(files[1])
+    with pytest.raises(BadBenchmark, match=r"gone\.png in .*: a link that leads nowhere"):
+        found["gone.png"].load()
+
+
 def test_an_index_says_which_are_distractors(shards):
     rows = [{"file": f"{n}.png", "distractor": n in (1, 4)} for n in range(5)]
     (shards / "index.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -48,6 +48,14 @@ def test_a_damaged_tar_file_is_named(folder):
         list(members(folder))
 
 
+def test_a_tar_file_that_is_cut_short_is_no_smaller_one(folder):
+    shard = folder / "deep" / "shard.tar"
+    shard.write_bytes(shard.read_bytes().rstrip(b"\0")[:512])
+    for read in (lambda: list(members(folder)), lambda: member_names([folder])):
+        with pytest.raises(NoImages, match=r"shard\.tar"):
+            read()
+
+
 def broken(path):
     raise PermissionError(13, "Permission denied", str(path))
 
@@ -75,5 +83,5 @@ def test_content_decides_what_is_an_image_and_what_is_left_out_is_told(folder):
     assert found.names == ("deep/a", "b")
     assert member_names([folder]) == {"deep/a", "b", "text.jpg"}
     assert member_names([folder / "deep" / "a", folder / "notes.txt"]) == {"a"}
-    assert told.keys() == {"deep/@eaDir", "text.jpg"}
+    assert told.keys() == {"deep/@eaDir", "text.jpg", "._b.png"}
     assert "Synology" in told["deep/@eaDir"]
