@@ -119,15 +119,12 @@ def crop(images: Tensor, boxes: Boxes, size: int) -> Tensor:
 
     The averaging is the low-pass filter that bilinear sampling lacks when it shrinks.
     """
-    zero = torch.zeros_like(boxes.x)
-    theta = torch.stack(
-        [
-            torch.stack([boxes.half_width * boxes.mirror, zero, boxes.x], dim=1),
-            torch.stack([zero, boxes.half_height, boxes.y], dim=1),
-        ],
-        dim=1,
-    )
-    grid = functional.affine_grid(theta, [len(images), 3, 2 * size, 2 * size], align_corners=False)
+    # What `affine_grid` gives, without its product of matrices: a box is neither turned nor skewed.
+    centres = (2 * torch.arange(2 * size, device=images.device) + 1) / (2 * size) - 1
+    across = (boxes.half_width * boxes.mirror)[:, None] * centres + boxes.x[:, None]
+    down = boxes.half_height[:, None] * centres + boxes.y[:, None]
+    shape = (len(images), 2 * size, 2 * size)
+    grid = torch.stack([across[:, None, :].expand(shape), down[:, :, None].expand(shape)], dim=3)
     sampled = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
     return functional.avg_pool2d(sampled, 2)
 

@@ -2,6 +2,7 @@
 
 import tempfile
 import threading
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,11 +43,13 @@ def filled(rows, sizing: Sizing = FLAT, collections=("a", "b")) -> EmbeddedIndex
     return EmbeddedIndex.from_rows(PARTS, 16, "m", "e", contents, generation=1, sizing=sizing)
 
 
+@cache
 def palette(number: int) -> np.ndarray:
     """One of few rows, so that equal rows under several ids are common."""
     row = np.random.default_rng(number).standard_normal(16).astype(np.float32)
     for part in PARTS:
         row[part.columns] /= np.linalg.norm(row[part.columns])
+    row.flags.writeable = False
     return row
 
 

@@ -1,5 +1,7 @@
 """What is deleted and compacted is in no file of the data folder, searched byte by byte."""
 
+import shutil
+
 import pytest
 
 from attribution.catalog import Catalog
@@ -14,10 +16,9 @@ from tests.support.folders import (
 )
 
 
-@pytest.fixture
-def crowded(tmp_path):
-    """A folder in whose database pages were split and rows moved about; and what is in it."""
-    folder = tmp_path / "data"
+@pytest.fixture(scope="module")
+def crowded_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("crowded") / "data"
     with Catalog.open(folder) as catalog:
         known = fill(catalog, range(150))
         catalog.delete(source_ids=[known.pop(n).source_id for n in range(1, 150, 2)])
@@ -26,6 +27,13 @@ def crowded(tmp_path):
             catalog.update(source.source_id, {"title": "t" * 300})
     save_index(folder)
     return folder, known
+
+
+@pytest.fixture
+def crowded(crowded_once, tmp_path):
+    """A folder in whose database pages were split and rows moved about; and what is in it."""
+    folder, known = crowded_once
+    return shutil.copytree(folder, tmp_path / "data"), dict(known)
 
 
 def test_a_source_taken_down_leaves_its_digest_and_nothing_else(crowded):

@@ -58,8 +58,13 @@ def test_a_smaller_stratum_is_part_of_a_larger_one():
     assert few < many
 
 
+def thin(seed):
+    """Generated in a quarter of the time: its pixels are fewer at every scale."""
+    return picture(seed, (96, 20), (3, 12))
+
+
 def test_rows_come_stratum_by_stratum_with_the_thumbnails_of_the_originals():
-    pictures, counts = [picture(seed) for seed in range(6)], []
+    pictures, counts = [thin(seed) for seed in range(6)], []
     background = make_background(
         Colours(), iter(pictures), 6, sizes=StrataSizes(2, 3), on_picture=counts.append
     )
@@ -77,7 +82,7 @@ def test_rows_come_stratum_by_stratum_with_the_thumbnails_of_the_originals():
 
 
 def test_processes_make_what_is_made_here():
-    rows = list(planned([picture(seed) for seed in range(3)], 3, sizes=StrataSizes(1, 2)))
+    rows = list(planned([thin(seed) for seed in range(3)], 3, sizes=StrataSizes(1, 2)))
     with making(1) as make_all:
         elsewhere = make_all(rows)
     for row, image in zip(rows, elsewhere, strict=True):

@@ -14,6 +14,7 @@ from attribution.evaluation.ranks.supervised import (
 from attribution.evaluation.statistics.folds import TooFewGroups, folds_of
 
 GROUPS, EACH, COLUMNS = 40, 5, 16
+FEW_STEPS = Recipe(steps=10)  # enough for labels to tell
 
 
 def slow_contrastive(logits, positive):
@@ -84,7 +85,9 @@ def test_scores_do_not_depend_on_the_labels_of_the_query_s_own_group():
     changed[own] = [(2 * group + 1,)] * EACH  # keeps groups, their order and so the folds
     folds = folds_of(truth, 5, 0)
     assert np.array_equal(folds, folds_of(changed, 5, 0))
-    before, after = (SupervisedScorer()(queries, gallery, labels) for labels in (truth, changed))
+    before, after = (
+        SupervisedScorer(FEW_STEPS)(queries, gallery, labels) for labels in (truth, changed)
+    )
     same_fold = folds == folds[own.start]
     assert np.array_equal(before[own], after[own])
     assert np.array_equal(before[same_fold], after[same_fold])
@@ -100,7 +103,9 @@ def test_a_fold_that_trains_on_its_own_source_would_show(monkeypatch):
     )
     changed = list(truth)
     changed[35:40] = [(15,)] * EACH
-    before, after = (SupervisedScorer()(queries, gallery, labels) for labels in (truth, changed))
+    before, after = (
+        SupervisedScorer(FEW_STEPS)(queries, gallery, labels) for labels in (truth, changed)
+    )
     assert not np.array_equal(before[35:40], after[35:40])
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from attribution.training.data import mixing, views
 from attribution.training.objective.pairing import make_views
@@ -139,3 +140,16 @@ def test_mixing_repeats_from_its_seed_and_stays_a_picture():
     assert torch.equal(first, mixing.mix(a, b, generator(5)))
     assert first.min() >= 0
     assert first.max() <= 1
+
+
+def test_a_crop_is_what_an_affine_grid_samples():
+    pictures = images(5, 40)[:, :, :32]
+    boxes = views.draw_boxes(pictures, (0.1, 1.0), 1.5, generator(3))
+    assert len(set(boxes.mirror.tolist())) == 2
+    theta = torch.zeros(5, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 2] = boxes.half_width * boxes.mirror, boxes.x
+    theta[:, 1, 1], theta[:, 1, 2] = boxes.half_height, boxes.y
+    grid = functional.affine_grid(theta, [5, 3, 32, 32], align_corners=False)
+    sampled = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    expected = functional.avg_pool2d(sampled, 2)
+    assert torch.allclose(views.crop(pictures, boxes, 16), expected, atol=1e-5)
