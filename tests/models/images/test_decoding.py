@@ -384,9 +384,7 @@ def test_target_side_must_be_positive():
         (b"hello", UnsupportedImage, "unsupported-image"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", UnsupportedImage, "unsupported-image"),
         (b"%PDF-1.7", UnsupportedImage, "unsupported-image"),
-        (b"II*\0\x08\0\0\0", UnsupportedImage, "unsupported-image"),
         (saved(photograph(), "BMP"), UnsupportedImage, "unsupported-image"),
-        (saved(photograph(), "TIFF"), UnsupportedImage, "unsupported-image"),
         (b"\xff\xd8\xff", CorruptImage, "corrupt-image"),
         (b"\x89PNG\r\n\x1a\n", CorruptImage, "corrupt-image"),
         (b"GIF89a", CorruptImage, "corrupt-image"),
@@ -467,7 +465,8 @@ def test_every_truncation_is_refused_or_harmless(image_format):
         except ImageError:
             continue
         assert decoded.image.tobytes() == whole, f"{length} of {len(data)} bytes"
-        assert length > len(data) - 16
+        # Of a PNG its end (12 bytes) and the checksums of its rows (4) and their chunk (4).
+        assert length >= len(data) - (20 if image_format == "PNG" else 15)
 
 
 def test_a_flipped_bit_in_png_pixels_is_noticed():
