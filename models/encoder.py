@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from torch.nn import functional
 
 from models.backbones.features import Backbone
 from models.card import Card
+from models.engine import Choice, Engine, TorchEngine
 from models.heads.affine import Domain, Head
 from models.images.preprocessing import Preprocessing
 from models.parts import Part
@@ -59,6 +61,8 @@ class Encoder:
         self.backbone = backbone.to(self.device).to(memory_format=torch.channels_last).eval()
         self.head = head.to(self.device).eval()
         self._network = self.backbone.folded()
+        self.engine: Engine = TorchEngine(self._network)
+        self.choice = Choice()
         self.parts: tuple[Part, ...] = head.parts
         self.dimension: int = head.dimension
         self.patch_blocks: tuple[Part, ...] = self.backbone.blocks_of_patches
@@ -84,6 +88,12 @@ class Encoder:
         """Columns of a query's row: `dimension` for each view."""
         return self.views * self.dimension
 
+    def by(self, engine: Engine, choice: Choice) -> Encoder:
+        """The same encoder with another engine; rows are the same within 1e-4."""
+        other = copy.copy(self)
+        other.engine, other.choice = engine, choice
+        return other
+
     def preprocess(self, image: Image.Image) -> Tensor:
         """One RGB picture to the `(3, H, W)` float32 tensor that `embed` takes."""
         return self._preprocess(image if image.mode == "RGB" else image.convert("RGB"))
@@ -100,7 +110,7 @@ class Encoder:
         """
         views = self.views if domain == "query" else 1
         with torch.inference_mode():
-            images = batch.to(self.device, memory_format=torch.channels_last)
+            images = batch.to(self.device)
             rows = self.head(self._descriptors(images, views), domain)
             side_by_side = torch.cat(rows.chunk(views), 1)
         result: NDArray[np.float32] = side_by_side.float().cpu().numpy()
@@ -112,7 +122,7 @@ class Encoder:
         # Many, one view after the other: then queries take no more memory than as many sources.
         if views * len(images) <= _TOGETHER:
             passes = [torch.cat(passes)]
-        learnt = torch.cat([self._network.learnt(each).pooled for each in passes])
+        learnt = torch.cat([self.engine.learnt(each) for each in passes])
         return torch.cat([learnt, self._network.measured(images, views)], 1)
 
     def encode(
@@ -173,9 +183,14 @@ class Encoder:
 
 def weights_digest(module: nn.Module) -> str:
     """Short digest of a module's weights, to say which a run started from."""
+    return weights_sha256(module)[:16]
+
+
+def weights_sha256(module: nn.Module) -> str:
+    """Hex digest of the names, kinds and values of a module's weights."""
     digest = hashlib.sha256()
     _hash_tensors(digest, module)
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
 
 
 def _hash_tensors(digest: hashlib._Hash, module: nn.Module) -> None:

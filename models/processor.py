@@ -7,6 +7,7 @@ container that may use two of 64 would run 64 threads on them, several times. Kn
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,15 @@ def usable_cores(control: Path = _CONTROL, own: Path = _OWN) -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     return max(1, int(min([cores, *_quotas(control, own)])))
+
+
+def processor_name() -> str:
+    """What the processor is called, as far as the system tells."""
+    for line in _text(Path("/proc/cpuinfo")).splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def size_pools_to_come() -> None:

@@ -9,6 +9,7 @@ import typer
 
 from app.cli import options
 from app.cli.console import facts, show, warn
+from app.encoders.engines import in_words
 from app.encoders.gallery import gallery_of
 from app.encoders.gallery import save as save_gallery
 from app.encoders.load import load_vision
@@ -45,6 +46,8 @@ def index_command(
             f"The catalog holds embeddings of {', '.join(other)}, none of {stats.model_id}: "
             "choose that encoder with --encoder, or ingest again with this one."
         )
-    named = asdict(stats)
+    choice = vision.encoder.choice
+    named = {**asdict(stats), "engine": asdict(choice)}
     words = {name: "exact" if value is None else value for name, value in named.items()}
+    words["engine"] = in_words(choice)
     show(named, facts(words), as_json=as_json)

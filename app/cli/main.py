@@ -36,6 +36,7 @@ COMMANDS = {
     "verify": "Check catalog, previews and index snapshot, each by itself and against the others.",
     "backup": "Write a backup of one moment of the data folder, while others read and write.",
     "restore": "Bring a backup back into an empty data folder, or over what is there.",
+    "engine": "Export the encoder's network for ONNX Runtime, and see which engine is faster here.",
     "reembed": "Give every source an embedding of another encoder, and change to it while serving.",
     "keys": "Say who may call the service: make, list and revoke API keys.",
     "generate": "Make synthetic images of which it is known what they came from.",

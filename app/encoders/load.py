@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.encoders.background import load_whole_background
+from app.encoders.engines import with_engine
 from app.settings import Settings
 from attribution.catalog import Catalog, CatalogError, CatalogMissing, RegisteredEncoder
 from models.background import Background
@@ -90,11 +91,17 @@ def load_registered(settings: Settings, encoder: RegisteredEncoder) -> Vision:
 
 def load_vision(settings: Settings) -> Vision:
     """The encoder that the settings name; the background that ships with it, and what was added."""
+    encoder = load_by_engine(settings)
+    return Vision(encoder, load_whole_background(settings, encoder))
+
+
+def load_by_engine(settings: Settings) -> Encoder:
+    """The encoder that the settings name, by the engine that they name."""
     size_pools(settings.inference_threads)
     encoder = load_encoder(
         settings.encoder, weights=settings.encoder_weights, device=settings.device
     )
-    return Vision(encoder, load_whole_background(settings, encoder))
+    return with_engine(settings, encoder)
 
 
 def registered_name(name: str) -> str:

@@ -9,7 +9,13 @@ from fastapi import APIRouter
 
 from app.requests.negotiation import NO_PARAMETERS
 from app.routes.openapi import problems
-from app.schemas.index import CalibrationDocument, EncoderDocument, IndexDocument, SnapshotDocument
+from app.schemas.index import (
+    CalibrationDocument,
+    EncoderDocument,
+    EngineDocument,
+    IndexDocument,
+    SnapshotDocument,
+)
 from app.service.reach import HoldingsDependency
 from app.service.service import Service, ServiceDependency
 
@@ -37,6 +43,7 @@ def get_index(service: ServiceDependency, holdings: HoldingsDependency) -> Index
     return IndexDocument(
         **asdict(stats),
         lag=max(0, latest - stats.generation),
+        engine=EngineDocument.of(service.serving.encoder.choice),
         calibration=CalibrationDocument.of(
             calibration, service.serving.attributor.shares.current()
         ),

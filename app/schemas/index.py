@@ -11,6 +11,7 @@ from app.schemas.attribution import Calibration
 from attribution.calibration import CalibrationReport
 from attribution.calibration.shares.newest import Shares
 from models.background import Stratum
+from models.engine import Choice, EngineName
 
 
 class StratumDocument(BaseModel):
@@ -68,6 +69,38 @@ class EncoderDocument(BaseModel, protected_namespaces=()):
     sources: int = Field(description="Sources there are: active it can be once all have one.")
 
 
+class RateDocument(BaseModel):
+    """How fast an engine was when it was measured."""
+
+    engine: EngineName
+    batch: int = Field(description="Queries encoded together.")
+    queries_per_second: float
+
+
+class EngineDocument(BaseModel):
+    """What runs the network of the encoder that serves."""
+
+    name: EngineName
+    why: Literal["only", "set", "measured"] = Field(
+        description="`set` by ATTRIBUTION_ENGINE, the faster one as `measured` here, or the `only` "
+        "one, while nothing is exported."
+    )
+    rates: list[RateDocument] = Field(description="What was measured; empty where nothing was.")
+
+    @classmethod
+    def of(cls, choice: Choice) -> EngineDocument:
+        """The engine that was chosen."""
+        rates = [
+            RateDocument(
+                engine=rate.engine,
+                batch=rate.batch,
+                queries_per_second=round(rate.queries_per_second, 2),
+            )
+            for rate in choice.rates
+        ]
+        return cls(name=choice.engine, why=choice.why, rates=rates)
+
+
 class IndexDocument(BaseModel):
     """What is searched, and how far it is behind the catalog."""
 
@@ -86,6 +119,16 @@ class IndexDocument(BaseModel):
                     "epoch": "ep_7f3a",
                     "model_id": "21f5492dd484ee14",
                     "dimension": 256,
+                    "engine": {
+                        "name": "onnx",
+                        "why": "measured",
+                        "rates": [
+                            {"engine": "torch", "batch": 1, "queries_per_second": 47.1},
+                            {"engine": "torch", "batch": 8, "queries_per_second": 70.5},
+                            {"engine": "onnx", "batch": 1, "queries_per_second": 59.8},
+                            {"engine": "onnx", "batch": 8, "queries_per_second": 82.7},
+                        ],
+                    },
                     "calibration": {
                         "id": "2b7e51c09d3f.parts1-5c1d07aa",
                         "state": "fresh",
@@ -128,6 +171,7 @@ class IndexDocument(BaseModel):
     epoch: str
     model_id: str
     dimension: int
+    engine: EngineDocument
     calibration: CalibrationDocument
     collections: list[str] | None = Field(
         default=None, description="Those that the key is limited to; null where it is not."

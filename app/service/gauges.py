@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from app.service.service import Service
 from app.service.storage import KINDS
 from attribution.catalog import CatalogError
+from models.engine import Choice
 
 
 class ServiceGauges(Collector):
@@ -26,9 +27,10 @@ class ServiceGauges(Collector):
         """One sample each."""
         service, serving = self._service, self._service.serving
         stats = serving.index.stats()
-        yield InfoMetricFamily(
-            "attribution_encoder", "What serves.", {"model_id": stats.model_id, "index": stats.kind}
-        )
+        choice = serving.encoder.choice
+        names = {"model_id": stats.model_id, "index": stats.kind, "engine": choice.engine}
+        yield InfoMetricFamily("attribution_encoder", "What serves.", names)
+        yield _rates(choice)
         yield _gauge("queue_depth", "Images that wait for the encoder.", serving.embedder.waiting)
         yield _gauge("images_in_flight", "Images accepted, not yet answered.", service.slots.taken)
         failing = int(serving.embedder.failing)
@@ -80,3 +82,14 @@ class ServiceGauges(Collector):
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:
     return GaugeMetricFamily(f"attribution_{name}", documentation, value=value)
+
+
+def _rates(choice: Choice) -> Metric:
+    rates = GaugeMetricFamily(
+        "attribution_engine_queries_per_second",
+        "What each engine encoded when they were measured, so many queries in a batch.",
+        labels=["engine", "batch"],
+    )
+    for rate in choice.rates:
+        rates.add_metric([rate.engine, str(rate.batch)], rate.queries_per_second)
+    return rates

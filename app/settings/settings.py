@@ -27,6 +27,7 @@ _LINKED_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 Guarantee = Literal["average", "background"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LogFormat = Literal["text", "json"]
+EngineName = Literal["auto", "torch", "onnx"]
 
 
 class Settings(Limits):
@@ -56,6 +57,12 @@ class Settings(Limits):
         description="File with the encoder's weights; unset: those bundled, cached or downloaded.",
     )
     device: str = Field(default="cpu", description="PyTorch device that runs the encoder.")
+    engine: EngineName = Field(
+        default="auto",
+        description="What runs the encoder's network: `torch`; `onnx` for ONNX Runtime on what "
+        "`attribution engine build` has exported; `auto` for whichever is faster here, by a short "
+        "measurement at the start.",
+    )
     inference_threads: int = Field(
         default=0,
         ge=0,
@@ -236,6 +243,11 @@ class Settings(Limits):
     def snapshots(self) -> Path:
         """Folder of the index's snapshots."""
         return self.data / "index"
+
+    @property
+    def engines(self) -> Path:
+        """Folder of networks exported for ONNX Runtime."""
+        return self.data / "engines"
 
     @property
     def proxies(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
 from models.images.preprocessing import Preprocessing
 from models.loading import load_encoder_background
+from tests.support.encoders import trained_network
 from tests.support.pictures import picture
 
 
@@ -159,22 +160,22 @@ def test_the_blocks_of_a_descriptor_have_unit_length_and_the_last_needs_no_weigh
     assert torch.equal(learnt, whole[:, : layout["gradients"].start])
 
 
-def test_rows_and_maps_are_those_of_the_network_as_it_was_trained(tmp_path):
-    save_small(tmp_path)
-    encoder = load_encoder_folder(tmp_path)
-    for buffer in encoder.backbone.buffers():
-        if buffer.is_floating_point():
-            buffer.uniform_(0.5, 1.5)
-    for weight in encoder.backbone.parameters():
-        weight.data.uniform_(-0.5, 0.5)
-    trained = Encoder(encoder.card, encoder.backbone, encoder.head, reference=encoder.reference)
+def test_rows_and_maps_are_those_of_the_network_as_it_was_trained():
+    net = trained_network()
+    card = Card(
+        name="small",
+        backbone=BackboneCard(name="residual", widths=net.widths, blocks=net.blocks),
+        preprocessing=Preprocessing(height=64, width=64),
+        parts=(PartCard(name="whole", head="none", dimension=net.dimension),),
+    )
+    encoder = Encoder(card, net, Head(net.dimension))
     images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = trained.head(trained.backbone(images).pooled, "source")
-        maps = torch.nn.functional.normalize(trained.backbone.patch_map(images), dim=1)
-    assert np.abs(trained.embed(images) - expected.numpy()).max() < 1e-5
-    assert np.abs(trained.embed_patches(images) - maps.permute(0, 2, 3, 1).numpy()).max() < 1e-5
-    assert any(isinstance(each, torch.nn.BatchNorm2d) for each in trained.backbone.modules())
+        expected = encoder.head(net(images).pooled, "source")
+        maps = torch.nn.functional.normalize(net.patch_map(images), dim=1)
+    assert np.abs(encoder.embed(images) - expected.numpy()).max() < 1e-5
+    assert np.abs(encoder.embed_patches(images) - maps.permute(0, 2, 3, 1).numpy()).max() < 1e-5
+    assert any(isinstance(each, torch.nn.BatchNorm2d) for each in encoder.backbone.modules())
 
 
 def test_a_map_that_reads_some_columns_comes_back_nearly_equal(tmp_path):

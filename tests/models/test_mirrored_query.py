@@ -15,6 +15,7 @@ from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
 from models.images.preprocessing import Preprocessing
 from models.loading import load_encoder_background
+from tests.support.encoders import trained_network
 from tests.support.pictures import picture
 
 SIDE, GRID, WIDTH = 32, 4, 5
@@ -70,11 +71,7 @@ def test_a_query_has_the_row_of_the_image_and_then_that_of_its_mirror_image():
 
 
 def residual_encoder(*, mirrored):
-    torch.manual_seed(0)
-    net = ResidualNet((8, 8, 16, 16), (1, 0, 1, 0)).eval()
-    for buffer in net.buffers():  # as if training had made them
-        if buffer.is_floating_point():
-            buffer.uniform_(0.5, 1.5)
+    net = trained_network()
     return Encoder(card_of(mirrored=mirrored, parts=("whole",)), net, Head(net.dimension))
 
 

@@ -79,3 +79,16 @@ def make_encoder(folder: Path, seed: int, *, background: int = 150) -> str:
         write_background(folder / BACKGROUND, background_of(encoder, max(background, 50)))
     assert json.loads((folder / CARD).read_text())["name"] == card.name
     return encoder.model_id
+
+
+def trained_network(
+    widths: tuple[int, ...] = (8, 8, 16, 16), blocks: tuple[int, ...] = (1, 0, 2, 0)
+) -> ResidualNet:
+    """Random weights, in which scales, shifts and statistics matter as after training."""
+    torch.manual_seed(0)
+    net = ResidualNet(widths, blocks).eval()
+    with torch.no_grad():
+        for tensor in (*net.parameters(), *net.buffers()):
+            if tensor.is_floating_point() and tensor.ndim == 1:
+                tensor.uniform_(0.5, 1.5)
+    return net

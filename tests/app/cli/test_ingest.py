@@ -74,7 +74,7 @@ def test_a_line_that_is_no_json_is_skipped_and_named(attribution, pictures, tmp_
 def test_nothing_to_read_is_said_before_an_encoder_is_loaded(
     attribution, monkeypatch, pictures, tmp_path, name
 ):
-    monkeypatch.setattr("app.cli.ingest.load_encoder", pytest.fail)
+    monkeypatch.setattr("app.cli.ingest.load_by_engine", pytest.fail)
     done = attribution("ingest", tmp_path / name, "--data", tmp_path / "data")
     assert done.code == 1
     assert str(tmp_path / name) in done.err

@@ -22,6 +22,7 @@ TEACHES = {
     "verify": ("--repair", "Reads everything", "Exits with 1 when something is wrong"),
     "backup": ("tombstones", "it must not exist", "Exits with 1"),
     "restore": ("--force", "What was taken down in the folder stays down", "Stop the service"),
+    "engine": ("build", "show", "extra onnx", "ATTRIBUTION_ENGINE", "within 1e-4"),
     "reembed": ("previews", "--activate", "--back", "full coverage only", "--drop", "Exits with 1"),
     "keys": ("create", "list", "revoke", "shown once", "beside a running service"),
     "generate": ("manifest.jsonl", "--pairs", "no network"),
@@ -131,7 +132,7 @@ def test_an_unknown_encoder_suggests_near_names(attribution, tmp_path, pictures)
 
 
 def test_ctrl_c_says_what_is_kept_and_is_exit_code_130(attribution, monkeypatch, pictures):
-    monkeypatch.setattr("app.cli.ingest.load_encoder", _interrupt)
+    monkeypatch.setattr("app.cli.ingest.load_by_engine", _interrupt)
     done = attribution("ingest", pictures)
     assert done.code == 130
     assert done.err == ("interrupted; what was written is kept\n")
