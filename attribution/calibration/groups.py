@@ -112,15 +112,29 @@ def _near_pairs(
         nothing = np.empty(0, np.int64)
         return nothing, nothing, nothing
     places = np.searchsorted(held, ids).clip(max=len(held) - 1)
-    if len(held) ** 2 <= ids.size * ids.shape[1]:  # few sources: compare each two of them once
-        same = _all_near(rows[None])[0][places[:, :, None], places[:, None, :]]
-    else:
-        same = _all_near(rows[places])
     present = held[places] == ids
+    if len(held) ** 2 <= ids.size * ids.shape[1]:  # few sources: compare each two of them once
+        return _among_few(_all_near(rows[None])[0], places, present)
+    same = _all_near(rows[places])
     later = np.triu(np.ones((ids.shape[1], ids.shape[1]), dtype=bool), k=1)
     same &= later & present[:, :, None] & present[:, None, :]
     query, first, second = np.nonzero(same)
     return query, first, second
+
+
+def _among_few(
+    same: NDArray[np.bool_], places: Places, present: NDArray[np.bool_]
+) -> tuple[Places, Places, Places]:
+    """`_near_pairs` by the ranks of the near ones among `(h, h)` rows, for these are few."""
+    n, k = places.shape
+    left, right = np.nonzero(np.triu(same, k=1))
+    ranks = np.full((n, len(same)), k)
+    query, rank = np.nonzero(present)
+    ranks[query, places[query, rank]] = rank
+    first = np.minimum(ranks[:, left], ranks[:, right])
+    second = np.maximum(ranks[:, left], ranks[:, right])
+    query, pair = np.nonzero(second < k)
+    return query, first[query, pair], second[query, pair]
 
 
 def _all_near(rows: Rows) -> NDArray[np.bool_]:

@@ -95,11 +95,7 @@ class BackgroundNeighbours:
             found = retrieve(self._index, asked, DEPTH, collections=self._collections)
             self._put(places, found)
         if changed.any():
-            groups, parts = self.groups.copy(), self.parts.copy()
-            ids, asked = self.hits.ids[changed], self._asked.take(np.flatnonzero(changed))
-            groups[changed] = groups_of(self._index, ids)
-            parts[changed] = part_scores_of(self._index, asked, ids)
-            self.groups, self.parts = groups, parts
+            self._look_closer(np.flatnonzero(changed), stale, batch.add_ids)
         self.generation = batch.generation
 
     def _merge(
@@ -125,6 +121,24 @@ class BackgroundNeighbours:
         )
         self._put(rows, best)
         return rows
+
+    def _look_closer(
+        self, places: NDArray[np.int64], stale: NDArray[np.bool_], added: NDArray[np.int64]
+    ) -> None:
+        """Groups and scores by part of the rows whose hits are others than before.
+
+        Where a row was only merged, those that stayed follow each other as before, so that their
+        scores by part are at hand.
+        """
+        groups, parts, ids = self.groups.copy(), self.parts.copy(), self.hits.ids[places]
+        groups[places] = groups_of(self._index, ids)
+        unknown = stale[places, None] | np.isin(ids, added)
+        before = np.maximum(np.cumsum(~unknown, axis=1) - 1, 0)
+        known = np.take_along_axis(parts[places], before[..., None], axis=1)
+        asked = self._asked.take(places)
+        new = part_scores_of(self._index, asked, np.where(unknown, ids, -1))
+        parts[places] = np.where(unknown[..., None], new, known)
+        self.groups, self.parts = groups, parts
 
     def _put(self, places: NDArray[np.int64], found: Hits) -> None:
         """Replace some rows' hits; readers of the old arrays keep them whole."""

@@ -24,7 +24,7 @@ _STRAY = 1e-5
 _PAIRS = 4096  # pairs scored at once, so that their rows stay in the processor's cache
 _FEW = 4  # rows of queries up to which a product with each is quicker than one with all
 _CACHED = 2048  # rows that such products take at once, so that they are read from memory once
-_LONG = 8  # pairs of one query from which its row is compared with theirs instead of copied
+_LONG = 8  # pairs of one row from which it is compared with the others' instead of copied
 Places = NDArray[np.int64]
 Pick = slice | tuple[slice, None] | Places
 
@@ -246,31 +246,31 @@ class Queries:
 
     def _paired(
         self, places: Places, parts: Sequence[Rows], positions: Places
-    ) -> Iterator[tuple[slice, Rows]]:
+    ) -> Iterator[tuple[slice | Places, Rows]]:
         """`(parts, views, m)` of pairs, some at a time, so that rows stay in the cache."""
-        starts = np.flatnonzero(np.diff(places, prepend=-1))
-        if len(starts) * _LONG > len(places):
-            starts = np.arange(0, len(places), _PAIRS)
-        for start, stop in pairwise([*starts.tolist(), len(places)]):
-            for begin in range(start, stop, _PAIRS):
-                pairs = slice(begin, min(begin + _PAIRS, stop))
-                rows = [part[positions[pairs]] for part in parts]
-                yield pairs, self._in_fixed_order(places[pairs], rows)
+        for pairs in _batches(places, positions):
+            yield pairs, self._in_fixed_order(places[pairs], parts, positions[pairs])
 
-    def _in_fixed_order(self, places: Places, parts: Sequence[Rows]) -> Rows:
+    def _in_fixed_order(self, places: Places, parts: Sequence[Rows], positions: Places) -> Rows:
         """Scores of pairs, summed up in an order that only depends on how long a row is."""
-        one = len(places) > 1 and bool((places == places[0]).all())
+        several = len(places) > 1
+        one_query = several and bool((places == places[0]).all())
+        one_row = several and not one_query and bool((positions == positions[0]).all())
+        rows = [part[positions[0] if one_row else positions] for part in parts]
+        pick = slice(places[0], places[0] + 1) if one_query else _without_copy(places)
 
         def cosines(view: Rows, number: int) -> Rows:
             queries = view[:, self.fusion.parts[number].columns]
-            products: Rows = (
-                np.einsum("j,ij->i", queries[places[0]], parts[number])
-                if one
-                else np.einsum("ij,ij->i", queries[places], parts[number])
-            )
+            products: Rows
+            if one_query:
+                products = np.einsum("j,ij->i", queries[places[0]], rows[number])
+            elif one_row:
+                products = np.einsum("ij,j->i", queries[pick], rows[number])
+            else:
+                products = np.einsum("ij,ij->i", queries[pick], rows[number])
             return products
 
-        return self._standardised_all(cosines, slice(places[0], places[0] + 1) if one else places)
+        return self._standardised_all(cosines, pick)
 
     def bound(self, cosines: list[list[Rows]]) -> Rows:
         """`(n,)` largest score of a row that has at most these cosines, by view and part."""
@@ -360,6 +360,30 @@ def _multiply(queries: Rows, rows: Rows, out: Rows) -> None:
         block = rows[start : start + _CACHED]
         for query, products in zip(queries, out, strict=True):
             np.matmul(block, query, out=products[start : start + _CACHED])
+
+
+def _without_copy(places: Places) -> slice | Places:
+    """The places as a slice where they follow each other."""
+    if len(places) and bool((np.diff(places) == 1).all()):
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
+
+
+def _batches(places: Places, positions: Places) -> Iterator[slice | Places]:
+    """Pairs to be scored at once: those of one query, or of one row, where they are many."""
+    starts = np.flatnonzero(np.diff(places, prepend=-1))
+    rows = len(np.unique(positions)) if len(places) >= _LONG else len(places)
+    if min(len(starts), rows) * _LONG > len(places):
+        starts = np.arange(0, len(places), _PAIRS)
+    elif rows < len(starts):
+        order = np.argsort(positions, kind="stable")
+        for some in np.split(order, np.flatnonzero(np.diff(positions[order])) + 1):
+            for begin in range(0, len(some), _PAIRS):
+                yield some[begin : begin + _PAIRS]
+        return
+    for start, stop in pairwise([*starts.tolist(), len(places)]):
+        for begin in range(start, stop, _PAIRS):
+            yield slice(begin, min(begin + _PAIRS, stop))
 
 
 def fusion_of(encoder: Encoder, *, views: int | None = None) -> Fusion:

@@ -144,8 +144,10 @@ def part_scores_of(index: Index, asked: Queries, ids: NDArray[np.int64]) -> Rows
         ids: `(n, k)` vector ids; -inf is said of one that the index does not hold (any more).
     """
     scores = np.full((*ids.shape, len(asked.fusion.parts)), -np.inf, np.float32)
-    for start in range(0, len(ids), BLOCK):
-        some = slice(start, start + BLOCK)
+    few = len(np.unique(ids)) <= BLOCK * ids.shape[1]  # then a row is wanted by many queries
+    block = max(1, len(ids)) if few else BLOCK
+    for start in range(0, len(ids), block):
+        some = slice(start, start + block)
         held, rows = _held(index, np.unique(ids[some]))
         if not len(held):
             continue

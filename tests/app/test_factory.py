@@ -2,13 +2,13 @@
 
 import socket
 
-import httpx
 import pytest
 
 from app.encoders.load import Vision
 from app.factory import open_app
 from app.server import run_beside
 from attribution.maintenance import FolderInUse, folder_lock
+from tests.support.clients import get
 
 
 def lock_is_free(settings):
@@ -25,7 +25,7 @@ def test_the_folder_is_held_from_the_opening_until_the_server_has_stopped(settin
         assert not lock_is_free(settings)
         with run_beside(app, settings, listener, log_level="warning"):
             address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            assert httpx.get(f"{address}/livez", trust_env=False).status_code == 200
+            assert get(f"{address}/livez").status_code == 200
             assert not lock_is_free(settings)
         assert lock_is_free(settings)
 

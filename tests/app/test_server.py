@@ -12,6 +12,7 @@ from app.encoders.load import Vision
 from app.factory import open_app
 from app.inference.watchdog import EXIT_CODE
 from app.server import _listeners, run_beside
+from tests.support.clients import NO_TLS, get
 from tests.support.pictures import jpeg, picture, variation
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import wait_for
@@ -56,7 +57,7 @@ def test_sigterm_finishes_the_request_and_the_next_start_the_job(start, tmp_path
 
     def port_is_closed():
         try:
-            httpx.get(f"{service.url}/livez", trust_env=False, timeout=30)
+            get(f"{service.url}/livez", timeout=30)
         except httpx.TransportError:
             return True
         return False
@@ -113,7 +114,11 @@ def test_a_process_that_hangs_while_it_stops_ends_nevertheless(start):
 def _ask_in_vain(url):
     try:
         httpx.post(
-            f"{url}/v1/attributions", files={"file": variation(1)}, trust_env=False, timeout=120
+            f"{url}/v1/attributions",
+            files={"file": variation(1)},
+            verify=NO_TLS,
+            trust_env=False,
+            timeout=120,
         )
     except httpx.TransportError:
         return
@@ -130,8 +135,8 @@ def test_any_address_of_ipv6_hears_ipv4_as_well(settings, encoder):
             for host in ("127.0.0.1", "[::1]"):
                 address = f"http://{host}:{port}/web/index.js"
                 told = {"X-Forwarded-Prefix": "/images"}
-                assert httpx.get(address, trust_env=False).status_code == 200
-                page = httpx.get(f"http://{host}:{port}/", headers=told, trust_env=False)
+                assert get(address).status_code == 200
+                page = get(f"http://{host}:{port}/", headers=told)
                 assert "/images/web/index.js" in page.text, "a neighbour in either family"
 
 

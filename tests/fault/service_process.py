@@ -15,6 +15,7 @@ from app.encoders.load import Vision
 from app.factory import open_app
 from app.server import server_config
 from app.settings import Settings
+from tests.support.clients import client
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
 from tests.support.forks import Fork, write_to
 
@@ -81,7 +82,7 @@ class ServiceProcess:
     def new_client(self, **options: Any) -> httpx.Client:
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         options = {"timeout": _SECONDS, "headers": headers} | options
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, **options)
+        return client(f"http://127.0.0.1:{self.port}", **options)
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + _SECONDS

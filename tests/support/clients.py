@@ -2,10 +2,21 @@
 
 import json
 import socket
+import ssl
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+import httpx
+
 from tests.support.waiting import PATIENCE
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Trusts nobody: reading who is to be trusted would take longer than a request."""
+
+
+def client(url: str, **options) -> httpx.Client:
+    """A client that goes straight to a service on this machine."""
+    return httpx.Client(base_url=url, verify=NO_TLS, trust_env=False, **options)
 
 
 @contextmanager
@@ -14,6 +25,11 @@ def connected(url: str, timeout: float = PATIENCE):
     address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port), timeout=timeout) as raw:
         yield raw
+
+
+def get(url: str, **options) -> httpx.Response:
+    """The answer of a service on this machine to one GET."""
+    return httpx.get(url, verify=NO_TLS, trust_env=False, **options)
 
 
 def head(length: int, path: str = "/v1/attributions", *extra: str) -> bytes:

@@ -4,13 +4,12 @@ import signal
 import time
 from pathlib import Path
 
-import httpx
-
 import app.factory
 import app.server
 from app.encoders.load import Vision
 from app.settings import Settings
 from app.telemetry.logs import configure
+from tests.support.clients import client, get
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
 from tests.support.forks import Fork, write_to
 
@@ -56,7 +55,7 @@ class ServiceProcess:
             self.process.kill()
             self.process.wait()
             raise
-        self.client = httpx.Client(base_url=self.url, trust_env=False, timeout=120)
+        self.client = client(self.url, timeout=120)
 
     @property
     def log(self) -> str:
@@ -90,7 +89,7 @@ class ServiceProcess:
             assert time.monotonic() < deadline, "it did not start in time"
             time.sleep(0.05)
         address = self.log.partition("running on ")[2].split()[0]
-        while httpx.get(f"{address}/readyz", trust_env=False, timeout=60).status_code != 200:
+        while get(f"{address}/readyz", timeout=60).status_code != 200:
             assert time.monotonic() < deadline, "it was not ready in time"
             time.sleep(0.05)
         return address

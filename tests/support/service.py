@@ -15,6 +15,7 @@ from app.service.service import Service
 from app.settings import Settings
 from models.background import Background
 from models.encoder import Encoder
+from tests.support.clients import client as new_client
 from tests.support.pictures import jpeg, picture
 from tests.support.waiting import PATIENCE
 
@@ -53,7 +54,7 @@ def serving(
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with (
             run_beside(app, settings, listener, log_level="warning") as server,
-            httpx.Client(base_url=url, timeout=PATIENCE / 2, trust_env=False) as client,
+            new_client(url, timeout=PATIENCE / 2) as client,
         ):
             while client.get("/readyz").status_code != 200:
                 time.sleep(0.01)

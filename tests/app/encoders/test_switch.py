@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import httpx
 import numpy as np
 import pytest
 
@@ -18,6 +17,7 @@ from attribution.catalog import Catalog, CoverageIncomplete, RegisteredEncoder
 from attribution.maintenance import fill_embeddings
 from models import load_encoder
 from models.background import Background, thumbnail
+from tests.support.clients import client as new_client
 from tests.support.encoders import make_encoder
 from tests.support.pictures import jpeg, picture, variation
 from tests.support.service import Running, serving
@@ -104,7 +104,7 @@ class Asking:
 
     def run(self, stop: threading.Event) -> None:
         turn = 0
-        with httpx.Client(base_url=self.url, trust_env=False, timeout=PATIENCE) as client:
+        with new_client(self.url, timeout=PATIENCE) as client:
             while not stop.is_set():
                 seed = turn % SOURCES
                 turn += 1

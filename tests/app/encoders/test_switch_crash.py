@@ -12,6 +12,7 @@ import pytest
 from attribution.catalog import Catalog, RegisteredEncoder
 from attribution.maintenance import fill_embeddings
 from models import load_encoder
+from tests.support.clients import client
 from tests.support.encoders import make_encoder
 from tests.support.forks import command
 from tests.support.pictures import jpeg, picture, variation
@@ -33,9 +34,7 @@ class Service:
             "ATTRIBUTION_FOLLOW_SECONDS": "0.05",
             "ATTRIBUTION_LOG_LEVEL": "error",
         }
-        self.client = httpx.Client(
-            base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=120
-        )
+        self.client = client(f"http://127.0.0.1:{self.port}", timeout=120)
         self.start()
 
     def start(self) -> None:

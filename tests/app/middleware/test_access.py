@@ -4,11 +4,11 @@ import re
 import socket
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 
 from app.access.scopes import PUBLIC, RULES, is_public, rule_of
 from app.settings import Settings
+from tests.support.clients import client as new_client
 from tests.support.pictures import jpeg, picture, variation
 from tests.support.service import serving
 from tests.support.waiting import PATIENCE
@@ -303,7 +303,7 @@ def test_every_response_carries_the_security_headers(guarded, path):
 def test_keys_appear_in_no_log(guarded, caplog):
     caplog.set_level("DEBUG")
     key = token(guarded, "query")
-    with httpx.Client(base_url=guarded.url, trust_env=False) as client:
+    with new_client(guarded.url) as client:
         for path in ("/v1/index", "/v1/sources", "/nowhere", f"/{key}"):
             client.get(path, headers=bearer(key))
     ours = [

@@ -6,13 +6,12 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from app.requests.bodies import Pace
 from app.requests.slots import Slots
 from app.settings import Settings
-from tests.support.clients import connected, head, read_response
+from tests.support.clients import connected, get, head, read_response
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
 from tests.support.pictures import variation
 from tests.support.service import serving
@@ -265,7 +264,7 @@ def test_connections_beyond_the_limit_get_503_and_are_closed(tmp_path, encoder):
             assert raw.recv(1) == b""
         for raw in idle:
             raw.close()
-        wait_for(lambda: httpx.get(f"{served.url}/livez", trust_env=False).status_code == 200)
+        wait_for(lambda: get(f"{served.url}/livez").status_code == 200)
 
 
 def test_what_is_no_http_gets_a_problem_document_too(shared):

@@ -3,8 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
-
+from tests.support.clients import client as new_client
 from tests.support.pictures import variation
 
 
@@ -35,7 +34,7 @@ def test_of_many_that_make_a_collection_at_once_one_is_told_that_it_did(shared):
     together = threading.Barrier(callers)
 
     def put(caller):
-        with httpx.Client(base_url=shared.url, timeout=60, trust_env=False) as client:
+        with new_client(shared.url, timeout=60) as client:
             for round_ in range(rounds):
                 together.wait(60)
                 body = {"description": f"of {caller}"}

@@ -4,13 +4,13 @@ import re
 import threading
 from pathlib import Path
 
-import httpx
 import pytest
 
 from app.encoders.load import Vision
 from app.problems.types import PROBLEM_TYPES
 from app.service.service import open_service
 from app.settings import Settings
+from tests.support.clients import client as new_client
 from tests.support.clients import connected, head
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
 from tests.support.pictures import jpeg, picture, variation
@@ -143,7 +143,7 @@ def test_a_stop_finishes_what_was_accepted(settings, fickle):
         fickle.free.clear()
 
         def ask():
-            with httpx.Client(base_url=served.url, trust_env=False, timeout=PATIENCE) as client:
+            with new_client(served.url, timeout=PATIENCE) as client:
                 answers.append(client.post("/v1/attributions", files={"file": variation(1)}))
 
         asking = threading.Thread(target=ask)

@@ -125,13 +125,16 @@ def test_rows_at_hand_and_rows_proposed_rank_alike(rule, parts, collections):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_pairs_of_one_query_score_as_pairs_of_many_at_the_widths_that_serve(rule):
+@pytest.mark.parametrize(("queries", "held"), [(9, 300), (300, 9), (300, 1)])
+def test_pairs_of_one_query_or_row_score_as_pairs_of_many_at_the_widths_that_serve(
+    rule, queries, held
+):
     parts = consecutive_parts([("structure", 513), ("outline", 385)])
-    rows = [rows_of(1, 300, parts)[:, part.columns] for part in parts]
+    rows = [rows_of(1, held, parts)[:, part.columns] for part in parts]
     asked = Fusion(parts, rows_of(2, 60, parts), 2, rule).prepare(
-        np.concatenate([rows_of(3, 9, parts), rows_of(4, 9, parts)], axis=1)
+        np.concatenate([rows_of(3, queries, parts), rows_of(4, queries, parts)], axis=1)
     )
-    query, row = np.repeat(np.arange(9), 300), np.tile(np.arange(300), 9)
+    query, row = np.repeat(np.arange(queries), held), np.tile(np.arange(held), queries)
     together = asked.pair_scores(query, rows, row)
     shuffled = np.random.default_rng(0).permutation(len(query))
     apart = asked.pair_scores(query[shuffled], rows, row[shuffled])
