@@ -48,8 +48,10 @@ def build_command(
     images: Annotated[
         Path | None,
         typer.Option(
+            parser=options.path_given,
+            metavar="PATH",
             help="Compare the engines on pictures of this folder, the first 200 by name, instead "
-            "of on drawn ones."
+            "of on drawn ones.",
         ),
     ] = None,
     data: options.Data = None,
