@@ -17,6 +17,9 @@ class BackboneCard(BaseModel):
     name: str = Field(description="`residual` for the project's own, else a registry name.")
     widths: tuple[int, ...] = ()
     blocks: tuple[int, ...] = ()
+    second: str = Field(
+        default="", description="Registry name of a network whose columns stand beside its own."
+    )
 
 
 class PartCard(BaseModel):
@@ -28,6 +31,7 @@ class PartCard(BaseModel):
     head: Literal["none", "whiten", "cca", "linear"]
     dimension: int
     fitted_on: str = ""
+    network: str = Field(default="", description="That makes it, where there are several.")
 
 
 class SharesCard(BaseModel):

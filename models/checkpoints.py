@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from models.backbones.features import Backbone
+from models.backbones.joined import Joined
 from models.backbones.residual import ResidualNet
 from models.card import Card
 from models.encoder import Encoder
@@ -116,12 +117,22 @@ def _build_backbone(folder: Path, card: Card, tensors: dict[str, Tensor]) -> Bac
 
 def _network(folder: Path, card: Card) -> Backbone:
     """The network that a card names, its weights still to be loaded."""
-    if card.backbone.name == "residual":
-        return ResidualNet(card.backbone.widths, card.backbone.blocks)
+    first = (
+        ResidualNet(card.backbone.widths, card.backbone.blocks)
+        if card.backbone.name == "residual"
+        else _of_registry(folder, card.backbone.name)
+    )
+    if not (second := card.backbone.second):
+        return first
+    shape = card.preprocessing
+    return Joined(first, _of_registry(folder, second), second, mean=shape.mean, std=shape.std)
+
+
+def _of_registry(folder: Path, name: str) -> Backbone:
     from models.published import registry  # noqa: PLC0415  (timm takes seconds to import)
 
     try:
-        return registry.without_weights(card.backbone.name)
+        return registry.without_weights(name)
     except registry.UnknownBackbone as error:
         raise BadCheckpoint(f"{folder / CARD}: {error}") from error
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from models.background import BACKGROUND, Background, read_background
 from models.card import BackboneCard, Card, PartCard
 from models.checkpoints import CARD, BadCheckpoint, load_encoder_folder
+from models.companion import NAME as JOINED
+from models.companion import load_joined, load_joined_background
 from models.devices import require_device
 from models.encoder import Encoder
 from models.heads.affine import Head
@@ -20,8 +22,9 @@ def load_encoder(
     """Load an encoder, ready to use.
 
     Args:
-        name: `bundled`; the folder of an encoder made by `attribution train`; or a backbone of
-            the registry, such as `dino-vits16`, which is used with head `none`.
+        name: `bundled`; `bundled+sscd`, which needs the extra `sscd`; the folder of an encoder made
+            by `attribution train`; or a backbone of the registry, such as `dino-vits16`, which is
+            used with head `none`.
         weights: an official checkpoint file for a registry backbone, instead of a download.
         device: `cpu`, `cuda` or `cuda:1`.
 
@@ -33,9 +36,11 @@ def load_encoder(
     """
     require_device(device)
     folder = encoder_folder(name)
-    if folder is not None:
+    if folder is not None or name == JOINED:
         if weights is not None:
             raise BadCheckpoint(f"encoder {name!r} has its own weights: leave out {weights}")
+        if folder is None:
+            return load_joined(BUNDLED, device=device)
         return load_encoder_folder(folder, device=device)
     return _from_registry(name, weights, device)
 
@@ -46,6 +51,8 @@ def load_encoder_background(name: str, encoder: Encoder) -> Background | None:
     Raises:
         BadCheckpoint: the file is damaged or was made by another encoder.
     """
+    if name == JOINED:
+        return load_joined_background(BUNDLED, encoder)
     folder = encoder_folder(name)
     background = None if folder is None else read_background(folder / BACKGROUND)
     if background is not None and background.model_id != encoder.model_id:

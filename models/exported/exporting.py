@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.backbones.features import Backbone
+from models.backbones.joined import Joined
 from models.backbones.residual import ResidualNet
 from models.encoder import Encoder
 from models.exported.extra import library
@@ -30,11 +31,15 @@ def export_network(encoder: Encoder, path: Path) -> None:
     """
     library("onnxruntime")  # before the work, not after it
     size = encoder.card.preprocessing.height, encoder.card.preprocessing.width
-    if isinstance(encoder.backbone, ResidualNet):
-        path.write_bytes(residual_graph(encoder.backbone, *size).SerializeToString())
+    # Of two networks the first one is what an engine runs.
+    network = encoder.backbone.first if isinstance(encoder.backbone, Joined) else encoder.backbone
+    if isinstance(network, ResidualNet):
+        path.write_bytes(residual_graph(network, *size).SerializeToString())
         return
+    if not list(network.parameters()):
+        raise NotExportable(f"{encoder.card.name} is run by ONNX Runtime as it is")
     library("onnxscript")
-    _export_traced(encoder.backbone, size, path)
+    _export_traced(network, size, path)
 
 
 class _Learnt(nn.Module):

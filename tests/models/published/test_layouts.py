@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from models.backbones.resnet import ResNet50
+from models.backbones.sscd import SSCD
 from models.backbones.vit import VisionTransformer
 from models.published.layouts import LayoutMismatch, load_official, read_official
 from models.published.untrusted import UnreadableCheckpoint, read_checkpoint
@@ -223,6 +224,35 @@ def test_resnet_layouts_load_back_equal(tmp_path, convnet, loaded_convnet, to_of
     torch.save(to_official(state_of(convnet)), path)
     assert load_official(loaded_convnet.network, path) == layout
     assert_equal_outputs(convnet, loaded_convnet, side=64)
+
+
+def test_sscd_for_torchvision_loads_back_equal_and_is_taken_for_nothing_else(tmp_path, convnet):
+    torch.manual_seed(1)
+    original, other = (randomised(SSCD().eval()) for _ in range(2))
+    path = tmp_path / "sscd_disc_mixup.torchvision.pt"
+    torch.save(without_counters(state_of(original)), path)
+    assert load_official(other.network, path, accept=["sscd"]) == "sscd"
+    assert_equal_outputs(original, other, side=64)
+    with pytest.raises(LayoutMismatch, match="layout 'sscd'"):
+        load_official(convnet.network, path, accept=["dino", "plain"])
+
+
+@torch.inference_mode()
+def test_sscd_is_a_linear_map_of_the_cubic_mean_of_normalised_images():
+    network = randomised(SSCD().eval())
+    images = torch.rand(2, 3, 64, 64)
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    deviation = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    last = network.network["backbone"].forward_features((images - mean) / deviation).double()
+    cubic = torch.stack(
+        [
+            torch.stack([(each.clamp(min=1e-6) ** 3).mean() ** (1 / 3) for each in image])
+            for image in last
+        ]
+    )
+    linear = network.network["embeddings"][1]
+    expected = cubic @ linear.weight.double().T + linear.bias.double()
+    torch.testing.assert_close(network(images).pooled.double(), expected, atol=1e-4, rtol=1e-4)
 
 
 def assert_equal_outputs(original, loaded, side):

@@ -1,0 +1,127 @@
+"""Makes what `bundled+sscd` needs beside the bundled encoder: rows of its fourth part.
+
+    python benchmarks/bundled_with_sscd.py POOL [--workers 2]
+
+POOL is that of `bundled_encoder.py`. The pictures of the bundled reference rows are found in it by
+those rows, and the images of the bundled background are made again, held to its thumbnails. Needs
+the extra `sscd`; half an hour of one core, nearly all of it for generated images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from bundled_encoder import held_out
+from numpy.typing import NDArray
+from PIL import Image
+
+from attribution.synthesis.background import StrataSizes, making, planned
+from attribution.training.data.images import members, read_pictures
+from models.background import BACKGROUND, GENERATED, LAUNDERED, read_background
+from models.companion import NETWORK, write_companion
+from models.encoder import Encoder
+from models.images.decoding import decode
+from models.loading import BUNDLED, load_encoder
+from models.published import registry
+
+BLOCK = 64
+LEAST_COSINE = 0.98
+"""Of a part's row and the stored one, whose 8 bits take a little off."""
+
+
+def main() -> None:
+    """Find the reference, make the background, write both."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pool", type=Path)
+    parser.add_argument("--workers", type=int, default=0, help="processes that make pictures")
+    options = parser.parse_args()
+    shards = sorted(options.pool.glob("*.tar"))
+    second = Second(load_encoder())
+    reference = reference_rows(second, shards)
+    write_companion(BUNDLED, reference, background_rows(second, shards, options))
+
+
+class Second:
+    """The second network, on pictures as the first one gets them."""
+
+    def __init__(self, first: Encoder) -> None:
+        self.first = first
+        self.network = registry.build(NETWORK)
+
+    def rows(self, pictures: list[Image.Image], views: int = 1) -> NDArray[np.float32]:
+        """`(n, views * 512)` unit rows of the pictures, and of their mirror images."""
+        shape = self.first.card.preprocessing
+        mean, std = (torch.tensor(each)[:, None, None] for each in (shape.mean, shape.std))
+        pixels = torch.stack([self.first.preprocess(each) for each in pictures]) * std + mean
+        with torch.inference_mode():
+            seen = [self.network(each).pooled for each in (pixels, pixels.flip(-1))[:views]]
+        rows: NDArray[np.float32] = torch.cat(seen, dim=1).numpy()
+        return rows
+
+
+def reference_rows(second: Second, shards: list[Path]) -> NDArray[np.float32]:
+    """The second network's rows of the pictures that the first one's reference rows are of."""
+    bank = second.first.head.bank.numpy()
+    columns = np.concatenate([np.arange(part.start, part.stop - 1) for part in second.first.parts])
+    found = np.full(len(bank), -1.0)
+    rows = np.zeros((len(bank), second.network.dimension), np.float32)
+    for block in blocks(every_picture(shards)):
+        cosines = second.first.encode(block)[:, columns] @ bank.T / len(second.first.parts)
+        best = cosines.argmax(axis=0)
+        nearer = np.flatnonzero(cosines.max(axis=0) > found)
+        if len(nearer):
+            own = second.rows(block)
+            rows[nearer] = own[best[nearer]]
+            found[nearer] = cosines.max(axis=0)[nearer]
+        if found.min() >= LEAST_COSINE:
+            return rows
+    missing = int((found < LEAST_COSINE).sum())
+    sys.exit(f"{missing} pictures of the reference rows are not in this pool")
+
+
+def background_rows(
+    second: Second, shards: list[Path], options: argparse.Namespace
+) -> NDArray[np.float32]:
+    """The second network's rows of the images of the bundled background, in its order."""
+    present = read_background(BUNDLED / BACKGROUND)
+    if present is None:
+        sys.exit("the bundled background is missing")
+    counts = np.bincount(present.strata, minlength=LAUNDERED + 1)
+    sizes = StrataSizes(int(counts[GENERATED]), int(counts[LAUNDERED]))
+    names = frozenset(held_out(options.pool))
+    items = planned(read_pictures(shards, names), len(names), sizes=sizes)
+    rows, strata, thumbnails = [], [], []
+    with making(options.workers) as make_all:
+        for block in blocks(items):
+            rows.append(second.rows(make_all(block), second.first.views))
+            strata += [item.stratum for item in block]
+            thumbnails += [item.thumbnail for item in block]
+            print(f"{len(strata)} of {len(present)} background rows", flush=True)
+    order = np.argsort(strata, kind="stable")
+    if not np.array_equal(np.stack(thumbnails)[order], present.thumbnails):
+        sys.exit("the pool's images are not those of the bundled background")
+    return np.concatenate(rows)[order]
+
+
+def every_picture(shards: list[Path]) -> Iterator[Image.Image]:
+    """All pictures of the pool."""
+    for shard in shards:
+        for _, data in members(shard):
+            yield decode(data).image
+
+
+def blocks(items: Iterator[Any]) -> Iterator[list[Any]]:
+    """Some at a time."""
+    while block := list(islice(items, BLOCK)):
+        yield block
+
+
+if __name__ == "__main__":
+    main()
