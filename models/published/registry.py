@@ -123,5 +123,5 @@ def _network(wanted: BackboneSpec) -> Backbone:
     if "sscd" in wanted.layouts:
         return SSCD()
     if wanted.architecture == "resnet50":
-        return ResNet50()
+        return ResNet50(**wanted.options)
     return VisionTransformer(wanted.architecture, **wanted.options)
