@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.backbones.features import Backbone, Features
+from models.backbones.features import Backbone, Block, Features
+from models.backbones.resnet import ResNet50
 
 DIMENSION = 512
 _POWER = 3.0  # of the generalised mean
@@ -24,28 +25,45 @@ class SSCD(Backbone):
     `models.published.packaged` runs.
     """
 
-    network: Any  # timm is untyped
+    network: Any  # a ModuleDict, whose values torch does not type
 
-    def __init__(self) -> None:
-        import timm  # noqa: PLC0415 (takes seconds)
-
+    def __init__(self, **options: Any) -> None:
         super().__init__()
-        trunk: Any = timm.create_model("resnet50", pretrained=False, num_classes=0)
-        width = int(trunk.num_features)
+        trunk = ResNet50(**options)
+        width = trunk.dimension
         self.network = nn.ModuleDict(
             {
-                "backbone": trunk,
+                "backbone": trunk.network,
                 "embeddings": nn.Sequential(_Pooling(), nn.Linear(width, DIMENSION)),
             }
         )
+        self._trunk = [trunk]  # in a list, for its weights are in `network`
         self.dimension, self.patch_dimension = DIMENSION, width
 
     def forward(self, images: Tensor) -> Features:
         """`(n, 3, H, W)` to `(n, 512)` and `(n, 2048, ceil(H / 32), ceil(W / 32))`."""
-        mean = images.new_tensor(_MEAN)[:, None, None]
-        deviation = images.new_tensor(_DEVIATION)[:, None, None]
-        last: Tensor = self.network["backbone"].forward_features((images - mean) / deviation)
+        return self._described(self.network["backbone"].forward_features(_normalised(images)))
+
+    def blocks_of_network(self) -> tuple[Block, ...]:
+        """Those of the ResNet, the map with the last."""
+        *first, last = self._trunk[0].blocks_of_network()
+        return (*first, Block((*last.modules, self.network["embeddings"])))
+
+    def begun(self, images: Tensor, blocks: int) -> Tensor:
+        """As of the ResNet."""
+        return self._trunk[0].begun(_normalised(images), blocks)
+
+    def finished(self, begun: Tensor, blocks: int) -> Features:
+        """The rest of the stages and the map."""
+        return self._described(self._trunk[0].finished(begun, blocks).patches)
+
+    def _described(self, last: Tensor) -> Features:
         return Features(pooled=self.network["embeddings"](last), patches=last)
+
+
+def _normalised(images: Tensor) -> Tensor:
+    mean = images.new_tensor(_MEAN)[:, None, None]
+    return (images - mean) / images.new_tensor(_DEVIATION)[:, None, None]
 
 
 class _Pooling(nn.Module):

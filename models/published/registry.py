@@ -121,7 +121,7 @@ def _network(wanted: BackboneSpec) -> Backbone:
         except PackageMissing as error:
             raise WeightsUnavailable(str(error)) from error
     if "sscd" in wanted.layouts:
-        return SSCD()
+        return SSCD(**wanted.options)
     if wanted.architecture == "resnet50":
         return ResNet50(**wanted.options)
     return VisionTransformer(wanted.architecture, **wanted.options)

@@ -7,6 +7,7 @@ import torch
 from models.backbones.features import Backbone
 from models.backbones.residual import ResidualNet
 from models.backbones.resnet import ResNet50
+from models.backbones.sscd import SSCD
 from models.backbones.vit import VisionTransformer
 
 VIT = {"depth": 3, "embed_dim": 32, "num_heads": 2}
@@ -18,6 +19,7 @@ TINY: dict[str, Callable[[], Backbone]] = {
     "registers": lambda: VisionTransformer("vit_small_patch14_reg4_dinov2", **VIT),
     "rope": lambda: VisionTransformer("vit_small_patch16_dinov3", **VIT),
     "resnet": lambda: ResNet50(**RESNET),
+    "sscd": lambda: SSCD(**RESNET),
 }
 
 

@@ -17,7 +17,7 @@ def test_blocks_hold_every_parameter_once_from_input_to_output(kind):
     ]
     assert len(held) == len({id(each) for each in held})
     assert {id(each) for each in held} == {id(each) for each in net.parameters()}
-    counts = {"residual": 6, "resnet": 5}
+    counts = {"residual": 6, "resnet": 5, "sscd": 5}
     assert len(net.blocks_of_network()) == counts.get(kind, 3)
 
 

@@ -13,7 +13,7 @@ from models.images.preprocessing import Preprocessing
 from models.published import registry
 from tests.support.tiny_backbones import RESNET, VIT
 
-NAMES = ("dino-vits16", "mocov3-vits16", "dino-resnet50")
+NAMES = ("dino-vits16", "mocov3-vits16", "dino-resnet50", "sscd-resnet50")
 SMALL = Preprocessing(64, 64, "centre-crop", 0.875, "bicubic", (0.485, 0.456, 0.406))
 
 
@@ -24,7 +24,7 @@ def _small_networks():
         name: replace(
             registry.PUBLISHED[name],
             options=RESNET if "resnet" in name else VIT,
-            dimension=32,
+            dimension=512 if "sscd" in name else 32,
             preprocessing=SMALL,
         )
         for name in NAMES
@@ -155,6 +155,7 @@ def test_a_run_killed_between_the_stages_ends_in_the_same_encoder(
     [
         ("mocov3-vits16", ("--head", "cca", "--components", 8)),
         ("dino-resnet50", ("--alignment", "dino", "--local-crops", 2)),
+        ("sscd-resnet50", ("--alignment", "moco")),
     ],
 )
 def test_other_official_files_are_trained_whole(attribution, folder, name, options):
