@@ -63,7 +63,7 @@ def load_joined(folder: Path, *, device: str = "cpu") -> Encoder:
     reference = _rows(folder, "reference")
     shape = own.card.preprocessing
     network = Joined(own.backbone, second, NETWORK, mean=shape.mean, std=shape.std)
-    return _joined(own, network, reference, device)
+    return _joined(own, network, reference, registry.spec(NETWORK).licence, device)
 
 
 def load_joined_background(folder: Path, encoder: Encoder) -> Background:
@@ -101,7 +101,9 @@ def write_companion(
     (folder / COMPANION).write_bytes(save(tensors))
 
 
-def _joined(own: Encoder, network: Joined, reference: NDArray[np.float32], device: str) -> Encoder:
+def _joined(
+    own: Encoder, network: Joined, reference: NDArray[np.float32], licence: str, device: str
+) -> Encoder:
     width = network.second.dimension
     columns = torch.arange(network.dimension - width, network.dimension)
     queries = dict(own.head.query.items())
@@ -121,7 +123,7 @@ def _joined(own: Encoder, network: Joined, reference: NDArray[np.float32], devic
                 *own.card.parts,
                 PartCard(name=last.name, head="none", dimension=last.dimension, network=NETWORK),
             ),
-            "licence": f"{own.card.licence}; SSCD: MIT, in a package under a licence of its own",
+            "licence": f"{own.card.licence}; SSCD: {licence}",
             "description": _DESCRIPTION,
             "limits": f"{own.card.limits} {_LIMITS}".strip(),
             "metrics": {},

