@@ -16,6 +16,7 @@ from app.cli.console import facts, progress, show, warn, warn_of_each
 from app.encoders.load import load_by_engine, load_registered
 from app.inference.upload import decoding_limits
 from attribution.catalog import Catalog
+from attribution.catalog.presence import require_place
 from attribution.ingestion import IngestReport, Missing, Names, ingest, read_manifest
 
 
@@ -68,6 +69,7 @@ def ingest_command(
         on_other=lambda other: others.update([other.suffix.lower() or other.name]),
     )
     names = Names(path if path.is_dir() else None, collection) if missing else None
+    require_place(settings.data)
     loaded = load_by_engine(settings)
     with Catalog.open(settings.data, url=settings.database_url) as catalog, progress() as bar:
         task = bar.add_task("Ingesting", total=None)

@@ -33,7 +33,12 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1 | 0x40
 _CHUNK = 1_048_576
 _NO_NAMES = {"", ".", ".."}
-_OF_DESKTOPS = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini", re.IGNORECASE | re.DOTALL)
+_OF_DESKTOPS = re.compile(
+    r"\.DS_Store|\._.*|\.localized|Icon\r|e?h?thumbs(_vista)?\.db|desktop\.ini|\.directory"
+    r"|\.?picasa\.ini",
+    re.IGNORECASE | re.DOTALL,
+)
+_FOLDERS_OF_DESKTOPS = {"__macosx", ".appledouble", "@eadir"}
 # For each file a desktop may put one beside it, and a folder: read before they are told apart.
 _PACKAGING = 2
 _PACKAGING_ANYWAY = 16
@@ -97,7 +102,8 @@ def _is_packaging(member: zipfile.ZipInfo) -> bool:
     path = _path(member)
     if not path[-1]:
         return member.file_size == 0
-    return path[0] == "__MACOSX" or bool(_OF_DESKTOPS.fullmatch(path[-1]))
+    folders = {folder.lower() for folder in path[:-1]}
+    return bool(folders & _FOLDERS_OF_DESKTOPS or _OF_DESKTOPS.fullmatch(path[-1]))
 
 
 def _path(member: zipfile.ZipInfo) -> list[str]:
@@ -105,7 +111,9 @@ def _path(member: zipfile.ZipInfo) -> list[str]:
 
 
 def _parts(name: str) -> list[str]:
-    return name.replace("\\", "/").split("/")
+    parts = name.replace("\\", "/").split("/")
+    here = next((at for at, part in enumerate(parts[:-1]) if part != "."), len(parts) - 1)
+    return parts[here:]  # some write every name with `./` in front
 
 
 def _top_folder(members: Sequence[zipfile.ZipInfo]) -> str | None:

@@ -84,7 +84,8 @@ class BodyLimitMiddleware:
 def _refuse_encoded(method: str, headers: Headers) -> None:
     """Refuse a body that must be unpacked first: its size would say nothing of what it becomes."""
     named = ", ".join(headers.getlist("content-encoding")).strip()
-    if method in _BODILESS or named.lower() in {"", "identity"}:
+    codings = {coding.strip().lower() for coding in named.split(",")}
+    if method in _BODILESS or codings <= {"", "identity"}:
         return
     raise Problem(
         "unsupported-media-type",

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from app.addresses import address
@@ -19,6 +19,7 @@ from app.jobs.results import lines
 from app.requests.negotiation import NO_PARAMETERS
 from app.routes.openapi import (
     BINARY,
+    Responses,
     image_problems,
     json_lines,
     many_images,
@@ -55,6 +56,9 @@ def _job(
     return holdings.job(job_id)
 
 
+_NOT_OFF_THE_DISK: Responses = {
+    202: {"model": JobDocument, "description": "Done, but for images that are on the disk yet"}
+}
 JobDependency = Annotated[Job, Depends(_job)]
 
 
@@ -154,11 +158,17 @@ def get_job_results(
     "/{job_id}/cancel",
     summary="Cancel a job",
     dependencies=[NO_PARAMETERS],
-    responses=problems("job-not-found"),
+    responses={**_NOT_OFF_THE_DISK, **problems("job-not-found")},
 )
-def cancel_job(job: JobDependency, service: ServiceDependency) -> JobDocument:
-    """End a job early: its results stay, its other images are erased. One that ended stays so."""
-    return _document(service, service.catalog.jobs.cancel(job.job_id))
+def cancel_job(job: JobDependency, holdings: HoldingsDependency, response: Response) -> JobDocument:
+    """End a job early: its results stay, its other images are erased. One that ended stays so.
+
+    202 where an image cannot be erased yet: see `remaining`.
+    """
+    document = _document(holdings.service, holdings.cancel_job(job))
+    if document.remaining:
+        response.status_code = 202
+    return document
 
 
 @router.delete(
@@ -166,11 +176,18 @@ def cancel_job(job: JobDependency, service: ServiceDependency) -> JobDocument:
     summary="Purge a job",
     status_code=204,
     dependencies=[NO_PARAMETERS],
-    responses=problems("job-not-found"),
+    responses={**_NOT_OFF_THE_DISK, **problems("job-not-found")},
 )
-def delete_job(job: JobDependency, service: ServiceDependency) -> None:
-    """Purge a job in whatever state, with its results and its images."""
-    service.catalog.jobs.delete(job.job_id)
+def delete_job(job: JobDependency, holdings: HoldingsDependency) -> Response:
+    """Purge a job in whatever state, with its results and its images.
+
+    202 where an image cannot be removed yet: the job is there until it is, ended and without any
+    result, and says what is `remaining`.
+    """
+    if not holdings.delete_job(job):
+        return Response(status_code=204)
+    left = _document(holdings.service, holdings.job(job.job_id))
+    return JSONResponse(left.model_dump(mode="json"), status_code=202)
 
 
 def _refuse_early(
@@ -213,4 +230,5 @@ def _fingerprint(received: Received, parameters: dict[str, Any]) -> str:
 
 
 def _document(service: Service, job: Job) -> JobDocument:
-    return JobDocument.of(job, kept=timedelta(hours=service.settings.job_retention_hours))
+    kept = timedelta(hours=service.settings.job_retention_hours)
+    return JobDocument.of(job, kept=kept, remaining=service.catalog.jobs.remaining(job))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -30,6 +31,7 @@ EXAMPLE: dict[str, Any] = {
     "ended_at": "2026-01-01T12:09:30Z",
     "expires_at": "2026-01-08T12:09:30Z",
     "results_url": "/v1/jobs/job_4k7q2mzv5hx3nw6ty2ab/results",
+    "remaining": [],
 }
 
 
@@ -58,11 +60,16 @@ class JobDocument(BaseModel, json_schema_extra={"examples": [EXAMPLE]}):
         description="When it is purged with its results; null while it has not ended."
     )
     results_url: str
+    remaining: list[str] = Field(
+        description="Images of a job that has ended and that are on the disk nevertheless, as "
+        "folders in the data folder; the service tries again to remove them."
+    )
 
     @classmethod
-    def of(cls, job: Job, *, kept: timedelta) -> JobDocument:
+    def of(cls, job: Job, *, kept: timedelta, remaining: Sequence[str]) -> JobDocument:
         """A job of the catalog, which is purged when it has been over for so long."""
         return cls(
+            remaining=list(remaining),
             **asdict(job),
             expires_at=None if job.ended_at is None else job.ended_at + kept,
             results_url=address(f"/v1/jobs/{job.job_id}/results"),

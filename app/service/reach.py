@@ -132,6 +132,19 @@ class Holdings:
             raise JobNotFound(job_id)
         return job
 
+    def cancel_job(self, job: Job) -> Job:
+        """End a job early; its images are erased, at once or once that can be."""
+        cancelled = self.service.catalog.jobs.cancel(job.job_id)
+        self.service.compactor.wake()
+        return cancelled
+
+    def delete_job(self, job: Job) -> tuple[str, ...]:
+        """Purge a job; what of it could not be removed from the disk, and will be."""
+        remaining = self.service.catalog.jobs.delete(job.job_id)
+        if remaining:
+            self.service.compactor.wake()
+        return remaining
+
     def _applied(self, deleted: Deleted) -> Deleted:
         """In no answer from now on, and numbered as this caller counts."""
         self.service.apply_writes()

@@ -54,5 +54,21 @@ def require(folder: Path, url: str | None = None) -> None:
         raise CatalogMissing(folder, file)
 
 
+def require_place(folder: Path) -> None:
+    """Find out before the work that a data folder is there, or can be made.
+
+    Raises:
+        CatalogUnusable: something else is there, or what it would lie in may not be written.
+    """
+    there = folder.absolute()
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        kind = "a link that leads nowhere" if there.is_symlink() else "no folder"
+        raise CatalogUnusable(f"there can be no catalog in {folder}: {there} is {kind}")
+    if there != folder.absolute() and not os.access(there, os.W_OK | os.X_OK):
+        raise CatalogUnusable(f"there can be no catalog in {folder}: {there} may not be written")
+
+
 def _readable(folder: Path) -> bool:
     return os.access(folder, os.R_OK | os.X_OK)

@@ -247,6 +247,14 @@ job_results = Table(
     UniqueConstraint("job", "position"),
 )
 
+# Jobs that are as good as gone: nothing of them is left but images that cannot be removed yet.
+purged_jobs = Table(
+    "purged_jobs",
+    metadata,
+    _job(),
+    Column("at", UtcDateTime, nullable=False),
+)
+
 # What `attribution calibrate` has fitted; a service uses the newest of its encoder.
 calibrations = Table(
     "calibrations",

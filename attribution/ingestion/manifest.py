@@ -28,7 +28,7 @@ _FIELDS = (*_TEXTS, "metadata")
 _STATED = ("title", "creator", "licence", "uri", "metadata")
 _MAX_LINE = 1_000_000
 _TRIED_BYTES = _MAX_LINE
-"""So many without a line that is an object, and a file is taken for something else."""
+"""So many without a line that names a path, and a file is taken for something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def as_text(path: Path) -> str:
 
 
 def _begun(file: BinaryIO, manifest: Path) -> list[bytes]:
-    """The first lines of a manifest, up to one that is a JSON object.
+    """The first lines of a manifest, up to one that is a JSON object with a path.
 
     Raises:
         ManifestUnreadable: there is none among them, so the file is something else.
@@ -138,7 +138,7 @@ def _begun(file: BinaryIO, manifest: Path) -> list[bytes]:
         size += len(line)
         try:
             if line.strip():
-                _parse(line)
+                _path(_parse(line))
                 return begun
         except _BadLine as error:
             problem = problem or str(error)
@@ -147,7 +147,7 @@ def _begun(file: BinaryIO, manifest: Path) -> list[bytes]:
     if problem is not None:
         raise ManifestUnreadable(
             f"{manifest} is no JSON Lines manifest, whose lines are objects such as "
-            f'{{"path": "a.jpg"}}: its first line is {problem}. Give a folder or such a manifest.'
+            f'{{"path": "a.jpg"}}; its first line: {problem}. Give a folder or such a manifest.'
         )
     return begun
 
@@ -196,6 +196,13 @@ def _parse(line: bytes) -> dict[str, Any]:
     return row
 
 
+def _path(row: Mapping[str, Any]) -> str:
+    written = row.get("path")
+    if not written:
+        raise _BadLine("path is missing")
+    return str(written)
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
@@ -211,9 +218,7 @@ def _row(stated: Mapping[str, Any], manifest: Path, number: int, collection: str
             raise _BadLine(f"{name} contains a NUL character")
     if not isinstance(values.get("metadata", {}), dict):
         raise _BadLine("metadata must be a JSON object")
-    written = values.get("path")
-    if not written:
-        raise _BadLine("path is missing")
+    written = _path(values)
     return ManifestRow(
         path=manifest.parent / written,
         uri=values.get("uri", written),

@@ -67,6 +67,7 @@ def erase(catalog: Catalog, folder: Path, snapshots: Path, *, patience: float = 
         logger.warning("what was deleted is not removed yet: %s", error)
         clean = not holds_removed(snapshots, compacted.generation)
         stayed = () if clean else (f"an index snapshot cannot be removed ({error.strerror})",)
+    catalog.jobs.look_for_unerased()
     remaining = (*still_there(catalog), *stayed)
     return Erased(compacted.generation, clean, compacted.previews_removed, remaining)
 

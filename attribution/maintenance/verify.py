@@ -167,6 +167,7 @@ class _Inspection:
 
     def _erasure(self) -> Iterator[_Trouble]:
         """What was deleted, and is on the disk nevertheless."""
+        self._catalog.jobs.look_for_unerased()
         left = list(still_there(self._catalog))
         if self._catalog.compaction.due():
             left.append("the database is not compacted since the last takedown")

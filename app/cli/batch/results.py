@@ -23,8 +23,10 @@ def open_results(path: Path) -> Iterator[ResultsFile]:
     """The results that a file holds, to be added to; they survive a power cut afterwards.
 
     Raises:
-        BadInvocation: it holds something else.
+        BadInvocation: it holds something else, or is no file that could be gone on with.
     """
+    if path.exists() and not path.is_file():
+        raise BadInvocation(f"{path} is no regular file: name another with --out")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
         results = ResultsFile(path, file)

@@ -22,6 +22,7 @@ from attribution.calibration.shares.fitting import Examples, FitFigures, cross_v
 from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.calibration.shares.newest import default_shares
 from attribution.catalog import Catalog, CatalogMissing
+from attribution.catalog.presence import require_place
 from attribution.rehearsal.examples import NO_SOURCE, Known, examples
 from attribution.rehearsal.labelled import labelled
 from attribution.rehearsal.rehearsal import QUERIES, rehearsal
@@ -146,6 +147,7 @@ def _require_writable(settings: Settings, *, or_missing: bool) -> None:
     except CatalogMissing:
         if not or_missing:
             raise
+        require_place(settings.data)
 
 
 def _build(gallery: Gallery, bar: Progress) -> None:

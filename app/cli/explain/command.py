@@ -86,14 +86,19 @@ def explain_command(
 
 def _show(image: Path, out_file: Path, found: Found) -> None:
     out.print(f"{one_line(image)}: {decision_in_words(found.answer)}", style="bold", soft_wrap=True)
+    if found.answer.reason != "nothing-held":
+        _show_areas(found)
+    sources = "1 source" if len(found.rows) == 1 else f"{len(found.rows)} sources"
+    out.print(f"{out_file}: heat maps of {sources}", soft_wrap=True)
+
+
+def _show_areas(found: Found) -> None:
     table = Table(*flush_right("rank"), "source", *flush_right("area"))
     names = {row.maps.rank: row.name for row in found.rows}
     for region in found.explanation.regions:
         table.add_row(str(region.rank), names[region.rank], f"{region.fraction:.0%}")
     table.add_row("", "no source", f"{found.explanation.none_fraction:.0%}")
     out.print(table)
-    sources = "1 source" if len(found.rows) == 1 else f"{len(found.rows)} sources"
-    out.print(f"{out_file}: heat maps of {sources}", soft_wrap=True)
 
 
 def _document(image: Path, out_file: Path, found: Found) -> dict[str, object]:

@@ -9,7 +9,8 @@ import fcntl
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +19,8 @@ from attribution.catalog.errors import Place
 from attribution.files import flush, sha256_of
 
 logger = logging.getLogger(__name__)
+_SETTLING_SECONDS = 0.5
+"""Longer than lies between the end of an item and the removal of its file."""
 
 
 class Incoming:
@@ -111,6 +114,10 @@ class JobInputs:
         shutil.rmtree(folder, onerror=stays)
         return not folder.exists()
 
+    def remaining(self, job_id: str) -> tuple[str, ...]:
+        """A job's folder where it is there, relative to the data folder."""
+        return (f"jobs/{job_id}",) if (self._folder / job_id).exists() else ()
+
     def erase_bytes(
         self, sha256s: frozenset[str], job_ids: Iterable[str]
     ) -> tuple[dict[str, list[int]], tuple[str, ...]]:
@@ -176,18 +183,62 @@ class JobInputs:
             return
         try:
             self.unerased = False
-            for folder in filter(Path.is_dir, self._folder.iterdir()):
-                positions = waiting(folder.name)
-                if not positions:
-                    self.remove_folder(folder.name)
-                    continue
-                for path in folder.iterdir():
-                    if not (path.name.isdecimal() and int(path.name) in positions):
-                        self._remove(path)
+            for path in self._leftovers(waiting):
+                if path.parent == self._folder:
+                    self.remove_folder(path.name)
+                else:
+                    self._remove(path)
         except OSError as error:
             self._note(self._folder, error)
         finally:
             os.close(lock)
+
+    def look(self, waiting: Callable[[str], set[int] | None]) -> None:
+        """Find what a sweep would remove, and remember that it is `unerased`; remove nothing.
+
+        What is being erased, or received, at this moment is not meant: it is looked twice.
+        """
+        first = self._seen(waiting)
+        if first:
+            time.sleep(_SETTLING_SECONDS)
+            self.unerased |= bool(first & self._seen(waiting))
+
+    def _seen(self, waiting: Callable[[str], set[int] | None]) -> set[Path]:
+        try:
+            found = set(self._leftovers(waiting))
+        except OSError:  # out of this user's reach, or gone meanwhile
+            return set()
+        unknown = {
+            path for path in found if path.parent == self._folder and waiting(path.name) is None
+        }
+        return found - unknown if unknown and self._is_receiving() else found
+
+    def _leftovers(self, waiting: Callable[[str], set[int] | None]) -> Iterator[Path]:
+        """Folders that no item waits in, and files that none of the items waits for."""
+        if not self._folder.is_dir():
+            return
+        for folder in filter(Path.is_dir, self._folder.iterdir()):
+            positions = waiting(folder.name)
+            if not positions:
+                yield folder
+                continue
+            for path in folder.iterdir():
+                if not (path.name.isdecimal() and int(path.name) in positions):
+                    yield path
+
+    def _is_receiving(self) -> bool:
+        """Whether some process receives a job; asked without writing."""
+        try:
+            lock = os.open(self._folder / ".lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(lock)
+        return False
 
     def _take_lock(self, kind: int) -> int:
         descriptor = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -50,8 +50,14 @@ class Jobs:
 
     @property
     def unerased(self) -> bool:
-        """Whether files of jobs that ought to be gone are still there; `sweep` tries again."""
+        """Whether files of jobs that ought to be gone are known to be there; `sweep` mends it."""
         return self._inputs.unerased
+
+    def look_for_unerased(self) -> bool:
+        """Find out whether there are any, which another process may know of, and know it then."""
+        with self._database.read() as connection:
+            self._inputs.look(lambda job_id: job_rows.waiting(connection, job_id))
+        return self.unerased
 
     def receive(self) -> Incoming:
         """A folder for the files of a new job; raises StorageFull, StorageUnwritable."""
@@ -128,23 +134,32 @@ class Jobs:
         self._inputs.remove_folder(job_id)
         return job
 
-    def delete(self, job_id: str) -> None:
-        """Purge a job in whatever state, with results and files; raises JobNotFound."""
+    def remaining(self, job: Job) -> tuple[str, ...]:
+        """What of a job that has ended is still on the disk, relative to the data folder."""
+        return () if job.active else self._inputs.remaining(job.job_id)
+
+    def delete(self, job_id: str) -> tuple[str, ...]:
+        """Purge a job in whatever state, with results and files; raises JobNotFound.
+
+        Returns:
+            What could not be removed from the disk. As long as there is something, the job is
+            there as well, ended and without any result; `sweep` tries again.
+        """
         with self._database.write() as connection:
-            job_rows.delete(connection, [job_rows.find(connection, job_id).number])
-        self._inputs.remove_folder(job_id)
+            number = job_rows.find(connection, job_id).number
+            job_rows.purge(connection, [number])
+        self._finish_purging({number: job_id})
+        return self._inputs.remaining(job_id)
 
     def purge(self, *, ended_before: datetime) -> int:
-        """Delete the jobs that ended before a moment; how many."""
+        """Purge the jobs that ended before a moment; how many are gone."""
         with self._database.read() as connection:
             if not job_rows.ended_before(connection, ended_before):
                 return 0
         with self._database.write() as connection:
             old = job_rows.ended_before(connection, ended_before)
-            job_rows.delete(connection, list(old))
-        for job_id in old.values():
-            self._inputs.remove_folder(job_id)
-        return len(old)
+            job_rows.purge(connection, list(old))
+        return self._finish_purging(old)
 
     # For workers
 
@@ -196,11 +211,16 @@ class Jobs:
         return len(fresh)
 
     def sweep(self) -> None:
-        """Remove files that a crash has left behind, and what it kept `forget` from erasing."""
+        """Remove files that a crash has left behind, and what it kept `forget` from erasing.
+
+        And whatever else was to go and could not be removed when that was tried.
+        """
         with self._database.read() as connection:
             # Asked job by job while no other process may add one.
             self._inputs.sweep(lambda job_id: job_rows.waiting(connection, job_id))
             forgotten = job_rows.taken_down_since(connection)
+            purged = job_rows.purged(connection)
+        self._finish_purging(purged)
         for job_id, digests in forgotten.items():
             self._forget(digests, [job_id])
 
@@ -223,6 +243,14 @@ class Jobs:
             if job_rows.forget_answered(connection, sha256s) or erased:
                 compaction.again(connection)
         return stayed
+
+    def _finish_purging(self, purged: Mapping[int, str]) -> int:
+        """Remove the folders of purged jobs, and the jobs whose folder is gone; how many."""
+        gone = [number for number, job_id in purged.items() if self._inputs.remove_folder(job_id)]
+        if gone:
+            with self._database.write() as connection:
+                job_rows.delete(connection, gone)
+        return len(gone)
 
     def _erase(self, job: Job, positions: Sequence[int]) -> None:
         self._inputs.erase(job.job_id, positions)

@@ -14,7 +14,7 @@ from attribution.catalog import validation
 from attribution.catalog.database import in_statements
 from attribution.catalog.errors import JobNotFound
 from attribution.catalog.jobs.records import ACTIVE, Job, JobItem, JobResult, Load, NewItem, NewJob
-from attribution.catalog.schema import job_items, job_results, jobs, takedowns
+from attribution.catalog.schema import job_items, job_results, jobs, purged_jobs, takedowns
 
 _JOBS = sa.select(*(jobs.c[field.name] for field in fields(Job)))
 _LONGEST_NAME = 1024
@@ -177,6 +177,36 @@ def ended_before(connection: Connection, moment: datetime) -> dict[int, str]:
     """Ids by number of the jobs that ended before a moment."""
     rows = connection.execute(
         sa.select(jobs.c.number, jobs.c.job_id).where(jobs.c.ended_at < moment)
+    )
+    return {int(number): str(job_id) for number, job_id in rows}
+
+
+def purge(connection: Connection, numbers: Sequence[int]) -> None:
+    """Delete what jobs hold, and note that they are to go; `delete` them once their files have."""
+    now = datetime.now(UTC)
+    for some in in_statements(numbers):
+        connection.execute(sa.delete(job_results).where(job_results.c.job.in_(some)))
+        connection.execute(sa.delete(job_items).where(job_items.c.job.in_(some)))
+        mine = jobs.c.number.in_(some)
+        connection.execute(sa.update(jobs).where(mine).values(idempotency_key=None))
+        connection.execute(
+            sa.update(jobs)
+            .where(mine, jobs.c.state.in_(ACTIVE))
+            .values(state="cancelled", ended_at=now)
+        )
+        noted = sa.select(purged_jobs.c.job)
+        fresh = sa.select(jobs.c.number, sa.literal(now, purged_jobs.c.at.type)).where(
+            mine, jobs.c.number.not_in(noted)
+        )
+        connection.execute(sa.insert(purged_jobs).from_select(["job", "at"], fresh))
+
+
+def purged(connection: Connection) -> dict[int, str]:
+    """Ids by number of the jobs that are to go."""
+    rows = connection.execute(
+        sa.select(jobs.c.number, jobs.c.job_id).join(
+            purged_jobs, purged_jobs.c.job == jobs.c.number
+        )
     )
     return {int(number): str(job_id) for number, job_id in rows}
 

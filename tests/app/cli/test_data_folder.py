@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from app.cli.main import COMMANDS, whole_command
 from tests.support.pictures import draw
 from tests.support.terminal import call
 from tests.support.users import as_ordinary_user, give_back, take_away
@@ -27,6 +28,10 @@ READ = {
     "keys list": ("keys", "list"),
     "takedown --list": ("takedown", "--list"),
     "reembed": ("reembed",),
+    "generate --collection": (
+        *("generate", "--collection", "even", "--out", f"{OUT}/made"),
+        *("--singles", "1", "--pairs", "0", "--size", "16", "--limit", "2"),
+    ),
 }
 CHANGE = {
     "takedown": ("takedown", DIGEST, "--reason", "court"),
@@ -45,6 +50,13 @@ MAKE = {
     "serve": ("serve", "--port", "0"),
 }
 EVERY = [*READ, *CHANGE]
+WITHOUT_A_DATA_FOLDER = {
+    "demo": "makes one of its own in --out",
+    "train": "reads pictures and writes an encoder",
+    "evaluate": "makes one of its own, in --gallery where it is to stay",
+    "report verify": "reads a report",
+    "report new-key": "writes a key",
+}
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +97,28 @@ def contents(folder):
     }
 
 
+def every_command():
+    """Each command of `attribution --help` and of its groups, and whether it takes --data."""
+    for name in COMMANDS:
+        command = whole_command(name)
+        for inner, each in getattr(command, "commands", {"": command}).items():
+            takes = any("--data" in parameter.opts for parameter in each.params)
+            yield f"{name} {inner}".strip(), takes
+
+
+def test_every_command_is_here():
+    """A new command that works on a catalog has to say here what it does without one."""
+    tried = {
+        " ".join(arguments[:words])
+        for arguments in {**READ, **CHANGE, **MAKE}.values()
+        for words in (1, 2)
+    }
+    tried.add("report make")  # whose name may be left out
+    for name, takes_data in every_command():
+        assert (name in tried) == takes_data, name
+        assert (name in WITHOUT_A_DATA_FOLDER) != takes_data, name
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_a_folder_that_is_not_there_is_named_and_not_made(run, tmp_path, name):
     done, out = run(name, tmp_path / "no-such")
@@ -108,13 +142,36 @@ def test_a_folder_without_a_catalog_is_left_as_it_is(run, tmp_path, name):
     assert contents(out) == {}
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_a_file_is_no_data_folder(run, tmp_path, name):
-    (tmp_path / "file").write_text("mine")
-    done, out = run(name, tmp_path / "file")
+@pytest.mark.parametrize("name", [*EVERY, *MAKE])
+@pytest.mark.parametrize("kind", ["file", "in a file", "link to nowhere"])
+def test_what_can_be_no_data_folder_is_named_and_left_alone(run, tmp_path, name, kind):
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("mine")
+    link.symlink_to(tmp_path / "unmounted")
+    data = {
+        "file": file,
+        "in a file": file / "data",
+        "link to nowhere": link,
+    }[kind]
+    done, out = run(name, data)
     assert done.code == 1, done
-    assert str(tmp_path / "file") in done.err
-    assert (tmp_path / "file").read_text() == "mine"
+    assert str(data) in done.err
+    assert len(done.err.splitlines()) == 1
+    assert done.out == ""
+    assert file.read_text() == "mine"
+    assert link.is_symlink()
+    assert not link.exists()
+    assert contents(out) == {}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_folder_of_the_name_of_a_catalog_is_none(run, tmp_path, name):
+    data = tmp_path / "data"
+    (data / "catalog.sqlite3").mkdir(parents=True)
+    done, out = run(name, data)
+    assert done.code == 1, done
+    assert f"there is no catalog in {data}" in done.err
+    assert contents(data) == {"catalog.sqlite3": False}
     assert contents(out) == {}
 
 
@@ -162,6 +219,7 @@ def test_an_empty_catalog_is_told_as_such(run, tmp_path):
         assert f"0 sources are held in {data}" in done.err
         assert "no source found" not in done.out.lower()
         assert "no_source_found" not in done.out
+        assert "100%" not in done.out, "no area, for none was compared"
     [line] = (out / "results.jsonl").read_text().splitlines()
     assert json.loads(line)["attribution"]["reason"] == "nothing-held"
     report = json.loads((out / "report.json").read_text())

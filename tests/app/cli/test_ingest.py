@@ -162,6 +162,7 @@ def test_a_name_that_is_not_utf_8_is_held_under_its_bytes(attribution, tmp_path)
         b"path,title\na.jpg,A\n",
         b'[{"path": "a.jpg"}]',
         b'{\n "path": "a.jpg"\n}',
+        b'{"images": [{"path": "a.jpg"}], "annotations": []}',
         bytes(9_999_999),
         b"%PDF-1.7\n\xff\n" * 999,
         b"line\n" * 99_999,

@@ -241,6 +241,18 @@ IMAGES = {"a.jpg": variation(1), "b.jpg": variation(2)}
             "__MACOSX/pics/._a.jpg": b"x",
             "__MACOSX/": b"",
         },
+        {
+            **{f"./pics/{name}": data for name, data in IMAGES.items()},
+            "pics/@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg": b"x",
+            "pics/.AppleDouble/a.jpg": b"x",
+            "pics/__MACOSX/._a.jpg": b"x",
+            "pics/Icon\r": b"",
+            "pics/ehthumbs_vista.db": b"x",
+            "pics/.localized": b"",
+            ".directory": b"x",
+            "Picasa.ini": b"x",
+        },
+        {f"./{name}": data for name, data in IMAGES.items()},
     ],
 )
 def test_what_a_desktop_packs_is_read_and_what_it_adds_is_left_out(served, members):
@@ -254,6 +266,7 @@ def test_what_a_desktop_packs_is_read_and_what_it_adds_is_left_out(served, membe
         {"one/a.jpg": b"x", "b.jpg": b"x"},
         {"one/deep/a.jpg": b"x"},
         {"../a.jpg": b"x"},
+        {"./../a.jpg": b"x"},
         {"/a.jpg": b"x"},
         {"one/..": b"x"},
     ],

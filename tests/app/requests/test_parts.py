@@ -143,6 +143,8 @@ def test_a_body_that_is_encoded_is_415_and_says_how(shared, encoding):
 
 
 def test_a_body_that_says_it_is_not_encoded_is_taken(shared):
-    headers = {"Content-Encoding": "Identity", "Content-Type": "image/jpeg"}
-    assert shared.client.post("/v1/attributions", content=variation(1), headers=headers).is_success
+    for encoding in ("Identity", "identity, identity", ", identity,", ""):
+        headers = {"Content-Encoding": encoding, "Content-Type": "image/jpeg"}
+        asked = shared.client.post("/v1/attributions", content=variation(1), headers=headers)
+        assert asked.is_success, encoding
     assert shared.client.get("/v1/index", headers={"Content-Encoding": "gzip"}).is_success

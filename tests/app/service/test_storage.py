@@ -5,11 +5,13 @@ import hashlib
 import os
 import sqlite3
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from app.jobs.answerer import Outcome
 from app.service.storage import KINDS
 from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import erase, verify
@@ -225,6 +227,42 @@ def test_inputs_of_an_ended_job_that_stay_are_told_and_removed_later(running, mo
     running.service.compactor.wake()
     wait_for(lambda: not folder.exists())
     wait_for(lambda: "erasure" not in told(running))
+
+
+def given_back(claimed, _) -> Outcome:
+    """What a worker makes of items that are to wait."""
+    time.sleep(0.05)
+    return Outcome(given_back=[item.position for item in claimed.items])
+
+
+@pytest.mark.parametrize("action", ["cancel", "delete"])
+def test_a_job_that_is_ended_and_cannot_be_erased_is_pending_until_it_is(
+    settings, running, monkeypatch, action
+):
+    with monkeypatch.context() as broken:
+        broken.setattr(running.service.worker, "_answer", given_back)
+        job = running.client.post("/v1/jobs", files={"files": variation(1)}).json()
+        assert job["remaining"] == []
+        stuck(broken, settings.data / "jobs")
+        path = f"/v1/jobs/{job['job_id']}"
+        ask = {"cancel": ("POST", f"{path}/cancel"), "delete": ("DELETE", path)}[action]
+        for _ in range(2):
+            response = running.client.request(*ask)
+            assert response.status_code == 202
+            assert response.json()["remaining"] == [f"jobs/{job['job_id']}"]
+            assert response.json()["state"] == "cancelled"
+        assert running.client.get(path).json() == response.json()
+        assert running.client.get(f"{path}/results").text == ""
+        wait_for(lambda: "erasure" in told(running))
+        assert verified(running)["erasure-pending"] == "mendable"
+    running.service.compactor.wake()
+    wait_for(lambda: inputs(settings) == [])
+    wait_for(lambda: "erasure" not in told(running))
+    after = running.client.get(path)
+    assert after.status_code == (404 if action == "delete" else 200)
+    assert action == "delete" or after.json()["remaining"] == []
+    again = running.client.request(*ask)
+    assert again.status_code == (404 if action == "delete" else 200)
 
 
 def test_what_waits_in_a_job_and_cannot_be_erased_remains(settings, monkeypatch):

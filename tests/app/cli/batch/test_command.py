@@ -67,6 +67,12 @@ def test_a_file_of_something_else_is_left_alone(attribution, held, pictures, res
     assert results.read_text() == text
 
 
+def test_results_go_to_no_device_which_may_be_read_without_end(attribution, held, pictures):
+    done = attribution("batch", pictures, "--out", "/dev/full", "--data", held)
+    assert done.code == 2
+    assert "/dev/full is no regular file: name another with --out" in done.err
+
+
 @pytest.fixture
 def service(tmp_path, encoder, monkeypatch):
     monkeypatch.setattr("app.cli.batch.remote._POLL_SECONDS", 0.01)
