@@ -17,6 +17,7 @@ from app.cli.failures import BadInvocation
 from app.encoders.engines import in_words
 from app.inference.upload import decoding_limits
 from app.settings import Settings
+from attribution.catalog import Catalog
 from models.encoder import Encoder
 from models.exported.choosing import by_faster
 from models.exported.pictures import drawn
@@ -87,8 +88,10 @@ def _load(settings: Settings) -> Encoder:
     """The encoder by torch.
 
     Raises:
+        CatalogMissing: there is nothing that it could be used on.
         EngineUnavailable: it is to run where ONNX Runtime does not.
     """
+    Catalog.existing(settings.data, url=settings.database_url).close()
     if settings.device != "cpu":
         raise EngineUnavailable(f"engine onnx runs on the processor, not on {settings.device}")
     size_pools(settings.inference_threads)

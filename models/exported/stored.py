@@ -117,7 +117,7 @@ def read_manifest(folder: Path, encoder: Encoder) -> Manifest:
     except FileNotFoundError:
         raise EngineUnavailable(
             f"the network of encoder {encoder.card.name} ({encoder.model_id}) has not been "
-            "exported: `attribution engine build` does it"
+            f"exported to {folder}: `attribution engine build` does it"
         ) from None
     except (OSError, ValidationError) as error:
         raise EngineUnavailable(f"{path} cannot be read: {error}; {_AGAIN}") from error

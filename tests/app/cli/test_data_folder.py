@@ -42,6 +42,8 @@ CHANGE = {
     "reembed ENCODER": ("reembed", SMALL),
     "reembed --drop": ("reembed", "--drop", "none"),
     "calibrate": ("calibrate",),
+    "engine build": ("engine", "build"),
+    "engine show": ("engine", "show"),
 }
 MAKE = {
     "ingest": ("ingest", "{pictures}"),

@@ -7,6 +7,7 @@ import pytest
 from app.encoders import engines
 from app.encoders.load import load_vision
 from app.settings import Settings
+from attribution.catalog import Catalog
 from models.engine import Choice, Rate
 from models.exported import choosing
 from models.exported.stored import EngineUnavailable, graph_path
@@ -31,8 +32,9 @@ def encoder_folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, encoder_folder):
-    """A data folder of nothing but an exported network."""
+    """A data folder of nothing but an empty catalog and an exported network."""
     data = tmp_path_factory.mktemp("data")
+    Catalog.open(data).close()
     done = call("engine", "build", "--data", data, "--encoder", encoder_folder, "--json")
     assert done.code == 0, done.err
     assert done.document["largest_difference"] < 1e-4
@@ -134,7 +136,10 @@ def test_a_folder_of_pictures_may_be_compared_on_and_torch_may_stay_set(
     encoder_folder, tmp_path, monkeypatch
 ):
     where = ("--data", tmp_path / "data", "--encoder", encoder_folder)
-    assert call("engine", "show", *where).code == 1
+    Catalog.open(tmp_path / "data").close()
+    done = call("engine", "show", *where)
+    assert done.code == 1
+    assert f"exported to {tmp_path / 'data' / 'engines'}" in done.err
     picture(0).save(tmp_path / "0.png")
     (tmp_path / "1.jpg").write_bytes(b"\xff\xd8\xff nothing")
     monkeypatch.setenv("ATTRIBUTION_ENGINE", "torch")
