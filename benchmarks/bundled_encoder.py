@@ -66,7 +66,7 @@ def main() -> None:
     shards = [str(shard) for shard in sorted(options.pool.glob("*.tar"))]
     command = ["attribution", "train", *shards, "--out", str(options.out)]
     command += ["--from", str(first_run(options.out / "first"))]
-    command += ["--config", str(HERE / "bundled_encoder.yaml"), "--held-out", "0"]
+    command += ["--recipe", "bundled", "--held-out", "0"]
     command += ["--background", str(names), "--name", "bundled", "--head-images", "12000"]
     command += ["--data-note", DATA]
     sys.exit(subprocess.run(command, check=False).returncode)

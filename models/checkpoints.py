@@ -82,20 +82,13 @@ def load_encoder_folder(folder: Path, *, device: str = "cpu") -> Encoder:
     return Encoder(card, backbone, head, reference=reference, device=device)
 
 
-def load_backbone(folder: Path) -> ResidualNet:
+def load_backbone(folder: Path) -> Backbone:
     """Only the network of an encoder folder, whatever its heads: to train further.
 
     Raises:
-        BadCheckpoint: as `load_encoder_folder`, or the network is one of the registry's.
+        BadCheckpoint: as `load_encoder_folder`.
     """
-    card = read_card(folder)
-    backbone = _build_backbone(folder, card, _read_weights(folder))
-    if not isinstance(backbone, ResidualNet):
-        raise BadCheckpoint(
-            f"{folder} holds the registry's {card.backbone.name}, whose network is not trained "
-            "here: train a head on it with --scope head"
-        )
-    return backbone
+    return _build_backbone(folder, read_card(folder), _read_weights(folder))
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:

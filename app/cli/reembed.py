@@ -12,6 +12,7 @@ from rich.table import Table
 from app.cli import options
 from app.cli.console import progress, show, warn
 from app.cli.failures import BadInvocation
+from app.cli.wording import GIVES_ONE
 from app.encoders.load import (
     active_settings,
     load_vision,
@@ -87,7 +88,10 @@ def reembed_command(
         if activate or back:
             report = _activate(catalog, loaded, batch, report)
             if vision.background is None:
-                warn(f"encoder {loaded.model_id} has no background: its answers decide nothing")
+                warn(
+                    f"encoder {loaded.model_id} has no background: its answers decide nothing. "
+                    f"{GIVES_ONE}"
+                )
         coverage = catalog.encoders.coverage(loaded.model_id)
         active = catalog.encoders.registry().active
     state = {"coverage": f"{coverage.embedded} of {coverage.sources}", "active": active}

@@ -13,6 +13,13 @@ STILL_THERE = (
 )
 
 
+GIVES_ONE = (
+    "`attribution calibrate --background FOLDER` gives it one, of images like those you ask about "
+    "that have no source here"
+)
+"""What makes an encoder decide."""
+
+
 class Decided(Protocol):
     """As much of an answer as its decision takes, whether it was found here or read."""
 
@@ -56,7 +63,7 @@ def decision_in_words(answer: Decided) -> str:
     if answer.reason == "no-content":
         return "no source found: the image is of one colour, or nearly, with nothing to compare"
     if answer.decision is None:
-        return "ranked only: this encoder has no background, so nothing is decided"
+        return f"ranked only: this encoder has no background, so nothing is decided. {GIVES_ONE}"
     decision = answer.decision.replace("_", " ")
     return f"{decision} (p = {answer.p_value:.2g}, alpha = {answer.alpha:g})"
 

@@ -119,7 +119,8 @@ class Calibration(BaseModel):
         description="Of the null and of the share model together; null without a null."
     )
     state: Literal["fresh", "building", "missing"] = Field(
-        description="`missing`: too few background images, hence no p-value and no decision."
+        description="`missing`: too few background images, hence no p-value and no decision; "
+        "`attribution calibrate --background FOLDER` adds some."
     )
 
 

@@ -51,7 +51,8 @@ function inWords(answer, attributed) {
     return {
       decision: "Compared, but not decided",
       meaning: "This service has no background images, which tell how well an image matches by "
-        + "chance. So it lists the most similar images and claims no source.",
+        + "chance. So it lists the most similar images and claims no source. Whoever runs it gives it "
+        + "some by `attribution calibrate --background FOLDER`.",
       caution: "",
     };
   }

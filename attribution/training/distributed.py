@@ -57,6 +57,12 @@ def rank() -> int:
     return distributed.get_rank() if world_size() > 1 else 0
 
 
+def wait_for_all() -> None:
+    """Return when every process has come here."""
+    if world_size() > 1:
+        distributed.barrier()
+
+
 def share(rows: Tensor) -> Tensor:
     """This process's part of a batch that all of them drew alike: `(n, ...)` to `(n/p, ...)`.
 

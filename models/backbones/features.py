@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,13 +21,28 @@ class Features:
     """`(n, dp, h, w)`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a network that learns or stays as it is as one."""
+
+    modules: tuple[nn.Module, ...]
+    parameters: tuple[nn.Parameter, ...] = ()
+    """Those that are in none of the modules."""
+
+
 class Backbone(nn.Module):
-    """A network from `(n, 3, H, W)` images to `Features`."""
+    """A network from `(n, 3, H, W)` images to `Features`.
+
+    What training needs besides: `blocks_of_network`, the two halves `begun` and `finished`, and
+    `projections`.
+    """
 
     dimension: int
     """Columns of `Features.pooled`."""
     patch_dimension: int
     """Channels of `patch_map`."""
+    multiple: int = 1
+    """Both sides of an image must be a multiple of it."""
 
     @cached_property
     def blocks_of_descriptor(self) -> tuple[Part, ...]:
@@ -53,6 +69,31 @@ class Backbone(nn.Module):
         `(views * n, k)`: rows of the `n` images and, with two views, of their mirror images.
         """
         return images.new_zeros((views * len(images), 0))
+
+    @property
+    def projections(self) -> Mapping[str, slice]:
+        """Columns of what is learnt by what training compares in them.
+
+        `semantics` is what a search compares first of all; here it is everything. A network that
+        tells them apart also has `structure` and `appearance`.
+        """
+        return {"semantics": slice(0, self.dimension)}
+
+    def local_side(self, side: int) -> int:
+        """The largest side of an image, up to this one, that the network can cut."""
+        return max(self.multiple, side // self.multiple * self.multiple)
+
+    def blocks_of_network(self) -> tuple[Block, ...]:
+        """All that learns, in pieces from input to output: the last few can be trained alone."""
+        raise NotImplementedError(f"{type(self).__name__} must say which its blocks are")
+
+    def begun(self, images: Tensor, blocks: int) -> Tensor:
+        """`(n, ...)`: all that the blocks after the first `blocks`, one or more, need of images."""
+        raise NotImplementedError(f"{type(self).__name__} must implement begun")
+
+    def finished(self, begun: Tensor, blocks: int) -> Features:
+        """`learnt` of square images, from what `begun` gave for as many blocks."""
+        raise NotImplementedError(f"{type(self).__name__} must implement finished")
 
     def folded(self) -> Backbone:
         """The same network in fewer operations, for inference alone; itself unless replaced."""

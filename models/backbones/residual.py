@@ -10,7 +10,9 @@ picture itself, which find an unchanged layout better than anything learnt here.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import cast
 
 import torch
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.backbones.features import Backbone, Features
+from models.backbones.features import Backbone, Block, Features
 from models.backbones.gradients import COLUMNS, mirrored, oriented_gradients
 from models.parts import Part, consecutive_parts
 
@@ -107,9 +109,71 @@ class ResidualNet(Backbone):
         """`forward` without the last block of the descriptor, which has no weights to train."""
         maps = self._maps(images, len(self.stages))
         layout = functional.adaptive_avg_pool2d(maps[-2], GRID).flatten(1)
-        blocks = [maps[-1].mean(dim=(2, 3)), layout]
-        blocks += [stage_statistics(each) for each in maps[:-1]]
-        return Features(torch.cat([_unit(block) for block in blocks], dim=1), maps[-1])
+        return self._joined(maps[-1], layout, [stage_statistics(each) for each in maps[:-1]])
+
+    def _joined(self, last: Tensor, layout: Tensor, statistics: Sequence[Tensor]) -> Features:
+        blocks = [last.mean(dim=(2, 3)), layout, *statistics]
+        return Features(torch.cat([_unit(block) for block in blocks], dim=1), last)
+
+    @property
+    def projections(self) -> Mapping[str, slice]:
+        """The pooled last stage, the layout grid, and the statistics of the earlier stages."""
+        layout = {part.name: part for part in self.blocks_of_descriptor}
+        stages = [part for part in self.blocks_of_descriptor if part.name.startswith("stage")]
+        return {
+            "semantics": layout["global"].columns,
+            "structure": layout["layout"].columns,
+            "appearance": slice(stages[0].start, stages[-1].stop),
+        }
+
+    def blocks_of_network(self) -> tuple[Block, ...]:
+        """The entry of each stage with its norm, and each residual block."""
+        return tuple(block for blocks in self._blocks_by_stage() for block in blocks)
+
+    def _blocks_by_stage(self) -> list[list[Block]]:
+        split = [list(cast("nn.Sequential", stage).children()) for stage in self.stages]
+        return [
+            [Block(tuple(modules[:3])), *(Block((module,)) for module in modules[3:])]
+            for modules in split
+        ]
+
+    def begun(self, images: Tensor, blocks: int) -> Tensor:
+        """The map, and of each stage that is complete what the descriptor takes of it, flat."""
+        x, taken = self._run(images, [], 0, blocks)
+        return torch.cat([x.flatten(1), *taken], dim=1)
+
+    def finished(self, begun: Tensor, blocks: int) -> Features:
+        """The rest of the blocks."""
+        counts = [len(stage) for stage in self._blocks_by_stage()]
+        ends = list(accumulate(counts))
+        entered = sum(end - count < blocks for end, count in zip(ends, counts, strict=True))
+        widths = [2 * width for width in self.widths[:-1]]
+        widths[-1] += GRID * GRID * self.widths[-2]
+        kept = widths[: sum(end <= blocks for end in ends[:-1])]
+        flat, *taken = torch.split(begun, [begun.shape[1] - sum(kept), *kept], dim=1)
+        width = self.widths[entered - 1]
+        side = math.isqrt(flat.shape[1] // width)
+        x, taken = self._run(flat.reshape(-1, width, side, side), taken, blocks, ends[-1])
+        own = 2 * self.widths[-2]
+        return self._joined(x, taken[-1][:, own:], [*taken[:-1], taken[-1][:, :own]])
+
+    def _run(
+        self, x: Tensor, taken: list[Tensor], first: int, last: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Blocks `first` up to `last`; what the descriptor takes of a complete stage is added."""
+        place = 0
+        for number, stage in enumerate(self._blocks_by_stage()):
+            for block in stage:
+                if first <= place < last:
+                    for module in block.modules:
+                        x = module(x)
+                place += 1
+            if first < place <= last and number < len(self.stages) - 1:
+                pieces = [stage_statistics(x)]
+                if number == len(self.stages) - 2:
+                    pieces.append(functional.adaptive_avg_pool2d(x, GRID).flatten(1))
+                taken = [*taken, torch.cat(pieces, dim=1)]
+        return x, taken
 
     def measured(self, images: Tensor, views: int = 1) -> Tensor:
         """The last block of the descriptor: oriented gradients."""

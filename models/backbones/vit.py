@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from models.backbones.features import Backbone, Features
+from models.backbones.features import Backbone, Block, Features
 
 
 class VisionTransformer(Backbone):
@@ -34,7 +36,7 @@ class VisionTransformer(Backbone):
             **options,
         )
         self.dimension = self.patch_dimension = int(self.network.num_features)
-        self.patch_size = int(self.network.patch_embed.patch_size[0])
+        self.patch_size = self.multiple = int(self.network.patch_embed.patch_size[0])
         self._prefix = int(self.network.num_prefix_tokens)  # class token and registers
 
     def forward(self, images: Tensor) -> Features:
@@ -50,6 +52,40 @@ class VisionTransformer(Backbone):
                 f"{self.patch_size}: resize both sides to a multiple of {self.patch_size}"
             )
         tokens: Tensor = self.network.forward_features(images)
+        return self._described(tokens, (height // self.patch_size, width // self.patch_size))
+
+    def blocks_of_network(self) -> tuple[Block, ...]:
+        """The blocks of the transformer; tokens and positions go with the first, the norm last."""
+        network, bare = self.network, dict(self.network.named_parameters(recurse=False))
+        blocks: list[list[nn.Module]] = [[block] for block in network.blocks]
+        blocks[0] = [network.patch_embed, network.norm_pre, *blocks[0]]
+        blocks[-1].append(network.norm)
+        first, *others = (Block(tuple(modules)) for modules in blocks)
+        return (Block(first.modules, tuple(bare.values())), *others)
+
+    def begun(self, images: Tensor, blocks: int) -> Tensor:
+        """`(n, t, d)` tokens after the first blocks."""
+        [(patches, prefix)] = self.network.forward_intermediates(
+            images,
+            indices=[blocks - 1],
+            return_prefix_tokens=True,
+            norm=False,
+            stop_early=True,
+            output_fmt="NLC",
+            intermediates_only=True,
+        )
+        return torch.cat([prefix, patches], dim=1)
+
+    def finished(self, begun: Tensor, blocks: int) -> Features:
+        """The rest of the blocks, with the positions that each is told where it has such."""
+        side = math.isqrt(begun.shape[1] - self._prefix)
+        rope: nn.Module | None = getattr(self.network, "rope", None)
+        told = {} if rope is None else {"rope": self.network.rope.get_embed(shape=(side, side))}
+        tokens = begun
+        for block in self.network.blocks[blocks:]:
+            tokens = block(tokens, **told)
+        return self._described(self.network.norm(tokens), (side, side))
+
+    def _described(self, tokens: Tensor, grid: tuple[int, int]) -> Features:
         patches = tokens[:, self._prefix :].transpose(1, 2)
-        grid = (height // self.patch_size, width // self.patch_size)
         return Features(pooled=tokens[:, 0], patches=patches.reshape(*patches.shape[:2], *grid))

@@ -40,6 +40,11 @@ class Preprocessing:
         pixels /= np.array(self.std, np.float32)[:, None, None]
         return torch.from_numpy(pixels)
 
+    def scaled(self, images: Tensor) -> Tensor:
+        """`(n, 3, H, W)` in [0, 1], of any size, by mean and deviation as a backbone expects."""
+        mean = images.new_tensor(self.mean)[:, None, None]
+        return (images - mean) / images.new_tensor(self.std)[:, None, None]
+
     def _squash(self, image: Image.Image) -> Image.Image:
         return image.resize((self.width, self.height), _RESAMPLING[self.interpolation])
 

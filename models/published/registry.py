@@ -100,5 +100,5 @@ def _weights_of(wanted: BackboneSpec) -> Path:
 
 def _network(wanted: BackboneSpec) -> VisionTransformer | ResNet50:
     if wanted.architecture == "resnet50":
-        return ResNet50()
+        return ResNet50(**wanted.options)
     return VisionTransformer(wanted.architecture, **wanted.options)

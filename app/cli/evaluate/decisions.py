@@ -49,8 +49,8 @@ def evaluate_decisions(
         vision = load_vision(settings)
         if vision.background is None:
             raise BadInvocation(
-                f"--encoder {encoder}: it has no background, so it decides nothing; train one "
-                "with `attribution train --background`"
+                f"--encoder {encoder}: it has no background, so it decides nothing here; train "
+                "one with `attribution train --background`, or a head on it with --scope head"
             )
         plan = plan_gallery(benchmark)
         _ingest(plan, vision, settings)

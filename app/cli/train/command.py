@@ -11,15 +11,17 @@ from app.cli.train.progress import names_kept_out
 from app.cli.train.recipes import (
     choose_recipe,
     images_to_hold_out,
-    network_to_start_from,
     refuse_beside_head,
     refuse_beside_head_kind,
-    refuse_own_replacement,
+    refuse_two_recipes,
     refuse_without_head_scope,
 )
 from app.cli.train.run import TrainingRun
+from app.cli.train.start import refuse_own_replacement, start_from
 from attribution.synthesis.background import GENERATED_IMAGES, LAUNDERED_IMAGES, StrataSizes
 from attribution.training.distributed import rank
+from attribution.training.recipe.head_recipe import HeadRecipe
+from attribution.training.recipe.recipes import read_head_recipe, read_recipe, shipped
 
 
 def train_command(
@@ -28,11 +30,12 @@ def train_command(
     background: options.Background = None,
     background_generated: options.BackgroundGenerated = GENERATED_IMAGES,
     background_laundered: options.BackgroundLaundered = LAUNDERED_IMAGES,
+    recipe: options.RecipeName = None,
     config: options.Config = None,
     initial: options.Initial = None,
     weights: options.Weights = None,
     synthetic: options.Synthetic = None,
-    head: options.Head = "cca",
+    head: options.Head = None,
     components: options.Components = None,
     head_images: options.HeadImages = None,
     steps: options.Steps = None,
@@ -41,10 +44,13 @@ def train_command(
     alignment: options.Alignment = None,
     disentanglement: options.Disentanglement = None,
     disentanglement_weight: options.DisentanglementWeight = None,
+    projector: options.Projector = None,
+    local_crops: options.LocalCrops = None,
     provenance_weight: options.ProvenanceWeight = None,
     provenance_mask: options.ProvenanceMask = None,
     views: options.Views = None,
     scope: options.Scope = None,
+    cached_views: options.CachedViews = None,
     precision: options.Precision = None,
     held_out: options.HeldOut = None,
     device: options.Device = "cpu",
@@ -58,12 +64,19 @@ def train_command(
     is the folder OUT/encoder, which `--encoder` of every other command takes. What is learnt is
     written to OUT/metrics.jsonl, and to OUT/tensorboard for `tensorboard --logdir OUT`.
 
-    An option left out keeps what --config says. On several processes, with the result of one:
-    `torchrun --no-python --nproc-per-node 2 attribution train ...`
+    The encoder decides with --background, or once `attribution calibrate --background FOLDER` has
+    given it what it compares with.
+
+    An option left out keeps what --recipe or --config says. On several processes, with the result
+    of one: `torchrun --no-python --nproc-per-node 2 attribution train ...`
 
     Images that cannot be read are left out and listed; the encoder is made without them. Exits
     with 1 when there were any.
     """
+    refuse_two_recipes(recipe, config)
+    only_head = scope == "head" or (recipe == "head" and scope is None)
+    stated = read_recipe(shipped(recipe) if recipe and recipe != "head" else config)
+    head = head or stated.head or "cca"
     refuse_beside_head_kind(head, components=components, head_images=head_images)
     refuse_own_replacement(initial, out_folder)
     learning = {
@@ -73,18 +86,25 @@ def train_command(
     }
     network = {
         "alignment": alignment,
+        "local_crops": local_crops,
+        "projector": projector,
+        "cached_views": cached_views,
         "views": views,
         "precision": precision,
         "provenance_weight": provenance_weight,
         "provenance_mask": provenance_mask,
     }
-    only_head = scope == "head"
     if only_head:
         refuse_beside_head(
-            head, linear=learning, config=config, steps=steps, held_out=held_out, **network
+            head,
+            linear=learning,
+            config=config,
+            steps=steps,
+            held_out=held_out,
+            **network,
         )
     else:
-        refuse_without_head_scope(head, weights=weights, synthetic=synthetic)
+        refuse_without_head_scope(head, recipe, synthetic=synthetic)
     run = TrainingRun(
         images=images,
         out_folder=out_folder,
@@ -103,13 +123,15 @@ def train_command(
             weights=weights,
             synthetic=synthetic or [],
             options={**learning, "seed": seed, "components": components},
+            stated=read_head_recipe(shipped("head")) if recipe == "head" else HeadRecipe(),
         )
     else:
-        start = network_to_start_from(initial)
-        held_out = images_to_hold_out(held_out, config, out_folder)
+        start = start_from(initial, weights)
+        held_out = images_to_hold_out(held_out, stated, out_folder)
         given = {**learning, **network, "seed": seed, "scope": scope, "held_out": held_out}
-        recipe = choose_recipe(config, start, steps, given)
-        train_network(run, recipe, start, components or options.COMPONENTS)
+        train_network(
+            run, choose_recipe(stated, start, steps, given), start, components or options.COMPONENTS
+        )
     if run.left_out and rank() == 0:
         run.left_out.tell("the encoder was made without")
         raise typer.Exit(1)

@@ -36,6 +36,7 @@ def train_head_only(
     weights: Path | None,
     synthetic: Sequence[Path],
     options: Mapping[str, Any],
+    stated: HeadRecipe,
 ) -> None:
     """Describe the images once, make the head and leave the encoder in OUT/encoder.
 
@@ -45,10 +46,11 @@ def train_head_only(
         weights: its official weights file, instead of a download.
         synthetic: folders or tar files of synthetic images, for a map of queries.
         options: by field of `HeadRecipe`; None where an option was left out.
+        stated: the recipe that they change.
     """
     refuse_device(run.device)
     with complaints_by_option():
-        recipe = HeadRecipe(**given(options))
+        recipe = HeadRecipe.model_validate(stated.model_dump() | given(options))
     start = load_encoder(initial, weights=weights, device=run.device)
     blocks = start.backbone.blocks_of_descriptor
     plans = head_plans(run.head, recipe, blocks)

@@ -47,20 +47,28 @@ BackgroundGenerated = Annotated[
 BackgroundLaundered = Annotated[
     int, typer.Option(min=0, help="So many of them are also laundered: cropped, recompressed.")
 ]
+RecipeName = Annotated[
+    Literal["paper", "bundled", "head"] | None,
+    typer.Option(
+        help="A recipe that ships: `paper` in its two stages, that of the `bundled` encoder, or of "
+        "a `head` alone (--scope head). Other options change it."
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option(
         parser=path_given,
         metavar="PATH",
-        help="YAML file of the recipe; see attribution.training.recipe.",
+        help="YAML file of a recipe of one's own; those that ship are in "
+        "attribution/training/recipe/shipped.",
     ),
 ]
 Initial = Annotated[
     str | None,
     typer.Option(
         "--from",
-        help="`bundled`, or an encoder's folder, whose weights the run starts from; scratch by "
-        "default. With --scope head also a backbone such as `dino-vits16`.",
+        help="What the run starts from: `bundled`, an encoder's folder, or a published backbone "
+        "such as `dino-vits16`. By default the project's own network from scratch.",
     ),
 ]
 Weights = Annotated[
@@ -68,7 +76,7 @@ Weights = Annotated[
     typer.Option(
         parser=path_or_unset,
         metavar="PATH",
-        help="--scope head: official weights file, instead of a download.",
+        help="Official weights file of a published backbone, instead of a download.",
     ),
 ]
 Synthetic = Annotated[
@@ -81,11 +89,11 @@ Synthetic = Annotated[
     ),
 ]
 Head = Annotated[
-    Literal["cca", "whiten", "linear", "none"],
+    Literal["cca", "whiten", "linear", "none"] | None,
     typer.Option(
         help="`cca` keeps the directions that views share, a part each for structure, outline "
         "and appearance; `whiten` levels all directions; `linear` is trained, with --scope "
-        "head only; `none` leaves the descriptor as it is.",
+        "head only; `none` leaves the descriptor as it is.  [default: as the recipe says, or cca]",
     ),
 ]
 Components = Annotated[
@@ -120,6 +128,27 @@ Disentanglement = Annotated[
         "without.  [default: none]"
     ),
 ]
+Projector = Annotated[
+    Literal["none", "linear", "mlp"] | None,
+    typer.Option(
+        help="What stands between the embedding and the terms that draw views together; that term "
+        "always acts on the embedding.  [default: mlp]"
+    ),
+]
+LocalCrops = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="--alignment dino: small crops of each image for the student; 6 is usual."
+    ),
+]
+CachedViews = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="--scope last-N: have the frozen blocks' work done once on so many sets of views, "
+        "kept on disk during the run; says how many bytes that takes.  [default: 0, views afresh]",
+    ),
+]
 DisentanglementWeight = Annotated[
     float | None, typer.Option(min=0, help="Its weight; 0.1 for `logdet` is a good start.")
 ]
@@ -145,8 +174,9 @@ Views = Annotated[
 Scope = Annotated[
     str | None,
     typer.Option(
-        help="What learns: `full`, `last-N` blocks of the encoder given as --from, or only "
-        "the `head` on descriptors that are computed once, in minutes.",
+        help="What learns: `full`, `last-N` blocks of what is given as --from (blocks of a "
+        "ViT, stages of a ResNet), or only the `head` on descriptors that are computed once, in "
+        "minutes.",
         metavar="full|last-N|head",
     ),
 ]

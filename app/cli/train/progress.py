@@ -16,7 +16,7 @@ from attribution.training.distributed import rank
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.run.monitor import HeldOutMetrics
 from attribution.training.run.trainer import StepReport, Trainer
-from models.backbones.residual import ResidualNet
+from models.backbones.features import Backbone
 
 
 def names_kept_out(background: Path | None, images: Sequence[Path]) -> frozenset[str]:
@@ -47,7 +47,7 @@ def read_with_bar(read: Callable[[Callable[[int], None]], ImageSet]) -> ImageSet
     return images
 
 
-def run_trainer(trainer: Trainer, recipe: TrainingConfig) -> ResidualNet:
+def run_trainer(trainer: Trainer, recipe: TrainingConfig, phase: str = "") -> Backbone:
     """Train to the end, with progress, and say what held-out images showed last."""
     columns = {
         "loss": "loss {task.fields[loss]}",
@@ -56,8 +56,11 @@ def run_trainer(trainer: Trainer, recipe: TrainingConfig) -> ResidualNet:
     }
     measured: list[HeldOutMetrics] = []
     with first_process_bar(**columns) as bar:
+        cached = bar.add_task(
+            "Computing frozen blocks", total=None, visible=False, loss="", rank="", held_out=""
+        )
         task = bar.add_task(
-            "Training",
+            f"Training {phase}".rstrip(),
             total=recipe.steps,
             completed=trainer.step,
             loss="-",
@@ -73,7 +76,10 @@ def run_trainer(trainer: Trainer, recipe: TrainingConfig) -> ResidualNet:
                 measured.append(report.held_out)
                 bar.update(task, held_out=f"mAP {report.held_out.mean_average_precision:.3f}")
 
-        net = trainer.run(show)
+        net = trainer.run(
+            show,
+            lambda done, total: bar.update(cached, completed=done, total=total, visible=True),
+        )
     if measured:
         last = measured[-1]
         out.print(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,75 +10,86 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.cli.failures import BadInvocation
-from attribution.training.recipe.config import TrainingConfig, read_config
+from app.cli.train.start import Start
+from attribution.training.recipe.config import OWN, TrainingConfig
 from attribution.training.recipe.plans import HeadKind
 from attribution.training.recipe.preflight import UnfitRun, check_device, check_run
+from attribution.training.recipe.recipes import Recipe, read_config
 from attribution.training.run.checkpoint import CHECKPOINT
-from models.backbones.residual import ResidualNet
-from models.checkpoints import load_backbone
+from models.backbones.features import Backbone
 from models.encoder import weights_digest
-from models.loading import encoder_folder
 
 RECIPE = "recipe.json"
 """In the folder of a run."""
 HELD_OUT = 512
 
 
+LAST_PHASE = ("disentanglement", "disentanglement_weight", "projector")
+"""Options that change the last phase of a recipe only: the one that disentangles."""
+
+
 def choose_recipe(
-    path: Path | None, start: ResidualNet | None, steps: int | None, options: Mapping[str, Any]
-) -> TrainingConfig:
-    """The recipe of a file with what the command line says instead.
+    stated: Recipe, start: Start | None, steps: int | None, options: Mapping[str, Any]
+) -> Recipe:
+    """A recipe with what the command line says instead.
 
     Args:
-        path: of the file; the default recipe for None.
-        start: network that the run starts from; it decides on the architecture.
+        stated: the recipe.
+        start: that the run starts from; it decides on the architecture.
         steps: scale the recipe to about so many.
         options: by field of the recipe; None where an option was left out.
 
     Raises:
         BadInvocation: an option is out of range, or options exclude each other.
     """
-    changes, stated = given(options), read_config(path)
-    if start is not None:
-        _refuse_other_network(stated, start)
-        changes |= {
-            "widths": start.widths,
-            "blocks": start.blocks,
-            "initial": weights_digest(start),
+    changes = given(options)
+    names = list(stated.phases)
+    phases: dict[str, TrainingConfig] = {}
+    for place, (name, phase) in enumerate(stated.phases.items()):
+        own = {
+            field: value
+            for field, value in changes.items()
+            if field not in LAST_PHASE or place == len(names) - 1
         }
-    with complaints_by_option():
-        recipe = TrainingConfig.model_validate(stated.model_dump() | changes)
-    if changes.get("disentanglement_weight") and recipe.disentanglement == "none":
-        raise BadInvocation("--disentanglement-weight is of nothing: give --disentanglement too")
-    if changes.get("provenance_mask") and recipe.provenance_weight == 0:
-        raise BadInvocation("--provenance-mask is of nothing: give --provenance-weight too")
+        own |= _of_start(phase, start)
+        own |= {"initial": names[place - 1]} if place else {}
+        with complaints_by_option():
+            phases[name] = TrainingConfig.model_validate(phase.model_dump() | own)
+    recipe = stated.changed(phases)
+    _refuse_of_nothing(changes, list(phases.values()))
     return recipe if steps is None else recipe.scaled(steps)
 
 
-def network_to_start_from(initial: str | None) -> ResidualNet | None:
-    """The network of `bundled` or of an encoder's folder.
+def _refuse_of_nothing(changes: Mapping[str, Any], phases: Sequence[TrainingConfig]) -> None:
+    if changes.get("disentanglement_weight") and phases[-1].disentanglement == "none":
+        raise BadInvocation("--disentanglement-weight is of nothing: give --disentanglement too")
+    if changes.get("provenance_mask") and phases[-1].provenance_weight == 0:
+        raise BadInvocation("--provenance-mask is of nothing: give --provenance-weight too")
+
+
+def _of_start(phase: TrainingConfig, start: Start | None) -> dict[str, Any]:
+    """Fields of a phase that follow from what the run starts from.
 
     Raises:
-        BadInvocation: there is no such folder.
+        BadInvocation: the recipe is of another network.
     """
-    if initial is None:
-        return None
-    folder = encoder_folder(initial)
-    if folder is None:
-        raise BadInvocation(
-            f"--from {initial}: give `bundled` or the folder of an encoder; a backbone by its name "
-            "goes with --scope head"
-        )
-    return load_backbone(folder)
-
-
-def _refuse_other_network(stated: TrainingConfig, start: ResidualNet) -> None:
-    for field, own in (("widths", start.widths), ("blocks", start.blocks)):
-        if field in stated.model_fields_set and getattr(stated, field) != own:
+    if start is None:
+        if phase.backbone != OWN:
+            raise BadInvocation(f"the recipe is of {phase.backbone}: give --from {phase.backbone}")
+        return {}
+    fields = start.fields
+    for field, own in fields.items():
+        if field in phase.model_fields_set and getattr(phase, field) != own:
             raise BadInvocation(
-                f"--config asks for {field} {getattr(stated, field)}, but the encoder given as "
-                f"--from has {own}: leave {field} out of the recipe"
+                f"the recipe asks for {field} {getattr(phase, field)}, but what is given as --from "
+                f"has {own}: leave {field} out of the recipe"
             )
+    changes: dict[str, Any] = fields | {"initial": weights_digest(start.net)}
+    if len(start.net.projections) == 1:
+        changes["role_weight"] = 0.0
+    if start.card is not None and "image_side" not in phase.model_fields_set:
+        changes["image_side"] = start.card.preprocessing.height
+    return changes
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,22 +124,25 @@ def _complaint(place: tuple[int | str, ...], message: str) -> str:
     return "--" + str(place[0]).replace("_", "-") + ": " + message
 
 
-def images_to_hold_out(stated: int | None, path: Path | None, folder: Path) -> int:
-    """By the option, the recipe's file or the run that is resumed, whichever says so first."""
+def images_to_hold_out(stated: int | None, recipe: Recipe, folder: Path) -> int:
+    """By the option, the recipe or the run that is resumed, whichever says so first."""
     if stated is not None:
         return stated
-    recipe = read_config(path)
-    if "held_out" in recipe.model_fields_set:
-        return recipe.held_out
-    if (folder / CHECKPOINT).exists() and (folder / RECIPE).exists():
-        return read_config(folder / RECIPE).held_out
+    if "held_out" in recipe.first.model_fields_set:
+        return recipe.first.held_out
+    begun = folder / next(iter(recipe.phases))
+    if (begun / CHECKPOINT).exists() and (begun / RECIPE).exists():
+        return read_config(begun / RECIPE).held_out
     return HELD_OUT
 
 
-def refuse_unfit(recipe: TrainingConfig, device: str, processes: int = 1) -> None:
+def refuse_unfit(
+    recipe: Recipe, device: str, processes: int = 1, net: Backbone | None = None
+) -> None:
     """Refuse what cannot run here, before images are read."""
     try:
-        check_run(recipe, device, processes)
+        for phase in recipe.phases.values():
+            check_run(phase, device, processes, net)
     except UnfitRun as error:
         raise BadInvocation(str(error)) from error
 
@@ -164,8 +178,16 @@ def refuse_beside_head(head: HeadKind, *, linear: Mapping[str, object], **networ
         )
 
 
-def refuse_without_head_scope(head: HeadKind, **options: object) -> None:
+def refuse_two_recipes(recipe: str | None, config: Path | None) -> None:
+    """Refuse a recipe that ships beside one's own."""
+    if recipe is not None and config is not None:
+        raise BadInvocation(f"--recipe {recipe} and --config are both recipes: give one")
+
+
+def refuse_without_head_scope(head: HeadKind, recipe: str | None, **options: object) -> None:
     """Refuse what only `--scope head` has."""
+    if recipe == "head":
+        raise BadInvocation("--recipe head goes with --scope head")
     if head == "linear":
         raise BadInvocation("--head linear goes with --scope head")
     if named := _options(options):
@@ -180,14 +202,6 @@ def refuse_beside_head_kind(
         raise BadInvocation(f"--head {head} keeps all directions: leave out --components")
     if head_images is not None and head == "none":
         raise BadInvocation("--head none is fitted on nothing: leave out --head-images")
-
-
-def refuse_own_replacement(initial: str | None, out_folder: Path) -> None:
-    """Refuse a run that would end by replacing the encoder that it starts from."""
-    if initial is not None and Path(initial).resolve() == (out_folder / "encoder").resolve():
-        raise BadInvocation(
-            f"--out {out_folder} would replace the encoder given as --from: choose another --out"
-        )
 
 
 def _options(values: Mapping[str, object]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.cli.console import out, progress
 from app.cli.images import ImagesLeftOut, background_progress
+from app.cli.wording import GIVES_ONE
 from attribution.synthesis.background import StrataSizes, expected
 from attribution.training.data.images import ImageSet, read_pictures
 from attribution.training.recipe.plans import HeadKind
@@ -76,3 +77,5 @@ class TrainingRun:
         parts = ", ".join(f"{part.name} ({part.head}, {part.dimension})" for part in card.parts)
         out.print(f"{folder}: model_id {encoder.model_id}, parts: {parts}")
         out.print(f"Use it: attribution ingest PHOTOS --encoder {folder}")
+        if not count:
+            out.print(f"It has no background yet, so it decides nothing. {GIVES_ONE}")

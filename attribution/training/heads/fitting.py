@@ -155,8 +155,6 @@ def require_side(images: ImageSet, shape: Preprocessing) -> None:
 def describe(net: Backbone, images: Tensor, shape: Preprocessing) -> Tensor:
     """Descriptors of `(n, 3, H, W)` images in [0, 1]: `(n, d)` on the CPU, whatever the device."""
     weights = next(net.parameters(), images)
-    mean = images.new_tensor(shape.mean)[:, None, None]
-    std = images.new_tensor(shape.std)[:, None, None]
-    scaled = ((images - mean) / std).to(weights.device, memory_format=torch.channels_last)
+    scaled = shape.scaled(images).to(weights.device, memory_format=torch.channels_last)
     features: Features = net(scaled)
     return features.pooled.cpu()

@@ -3,8 +3,8 @@
 Three projections of the descriptor are compared: `semantics` (pooled last stage), `structure`
 (the layout grid) and `appearance` (statistics of the earlier stages). A mixed view must find both
 its sources in the first, only its structure source in the second and only its appearance source
-in the third, each against all other images. On several processes all terms are of the whole,
-gathered batch.
+in the third, each against all other images. A network whose embedding does not tell them apart has
+`semantics` alone. On several processes all terms are of the whole, gathered batch.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from attribution.training.objective.pairing import Views
-from models.backbones.residual import ResidualNet
+from models.backbones.features import Backbone
 
-Describe = Callable[[ResidualNet, Tensor], Tensor]
-"""From a network and images in [0, 1] to float32 descriptors."""
+Describe = Callable[[Backbone, Tensor], Tensor]
+"""From a network and views to float32 descriptors."""
 
 
 class Alignment(nn.Module, ABC):
@@ -30,7 +30,12 @@ class Alignment(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, pooled: Tensor, views: Views, describe: Describe, step: int
+        self,
+        pooled: Tensor,
+        views: Views,
+        describe: Describe,
+        step: int,
+        local: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """The terms of a step, unweighted.
 
@@ -39,8 +44,9 @@ class Alignment(nn.Module, ABC):
             views: of this process, for a teacher to see.
             describe: how to apply a teacher's network to them.
             step: from 0.
+            local: `(n, k, d)` descriptors of the local crops, for alignments that have such.
         """
 
     @abstractmethod
-    def after_update(self, net: ResidualNet, step: int) -> None:
+    def after_update(self, net: Backbone, step: int) -> None:
         """Called after the optimiser's step, when a teacher follows."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from attribution.synthesis.composites.composite import Composites
 from attribution.training.data.composing import compose
@@ -102,7 +103,8 @@ class Guidance:
             rows = row(pixels)
             return attribution_scores(rows, first), attribution_scores(rows, second)
 
-        with still_batch_norm(net):
+        # Attention in fewer steps cannot be differentiated twice.
+        with still_batch_norm(net), sdpa_kernel(SDPBackend.MATH):
             ours, theirs = input_gradients(score, composites.images.to(sources.dtype))
         if self.mask == "full":
             penalty = squared_length(ours) + squared_length(theirs)

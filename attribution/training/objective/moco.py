@@ -20,7 +20,7 @@ from attribution.training.objective.projection import Columns, Projectors
 from attribution.training.objective.teacher import Teacher
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.recipe.schedule import teacher_momentum
-from models.backbones.residual import ResidualNet
+from models.backbones.features import Backbone
 
 
 class MoCo(Alignment):
@@ -30,20 +30,25 @@ class MoCo(Alignment):
     queued: they look like the images of a gallery.
     """
 
-    def __init__(self, net: ResidualNet, columns: Columns, config: TrainingConfig) -> None:
+    def __init__(self, net: Backbone, columns: Columns, config: TrainingConfig) -> None:
         super().__init__()
         self.config = config
-        self.projectors = Projectors(columns, config.projection)
+        self.projectors = Projectors(columns, config.projection, config.projector)
         self.teacher = Teacher(net, self.projectors, config.scope)
         self.queues = nn.ModuleDict(
-            {name: KeyQueue(config.queue, config.projection) for name in columns}
+            {name: KeyQueue(config.queue, width) for name, width in self.projectors.widths.items()}
         )
 
     def forward(
-        self, pooled: Tensor, views: Views, describe: Describe, step: int
+        self,
+        pooled: Tensor,
+        views: Views,
+        describe: Describe,
+        step: int,
+        local: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """As `Alignment.forward`, which says what the arguments are."""
-        del step
+        del step, local
         n = len(views.mild)
         projected = self.projectors(pooled)
         with torch.no_grad():
@@ -70,7 +75,7 @@ class MoCo(Alignment):
             queue.push(keys.mild)
         return terms
 
-    def after_update(self, net: ResidualNet, step: int) -> None:
+    def after_update(self, net: Backbone, step: int) -> None:
         """The teacher follows the network and the projectors."""
         self.teacher.follow(net, self.projectors, teacher_momentum(self.config, step))
 

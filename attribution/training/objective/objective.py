@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from attribution.training.objective.alignment import Alignment, Describe
 from attribution.training.objective.dino import DINO
@@ -14,13 +15,14 @@ from attribution.training.objective.guidance import Guided, make_guidance
 from attribution.training.objective.infomax import make_infomax
 from attribution.training.objective.moco import MoCo
 from attribution.training.objective.pairing import Views, rows_of_batch
-from attribution.training.objective.projection import Columns
+from attribution.training.objective.projection import Columns, width_of
 from attribution.training.objective.simclr import SimCLR
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.recipe.precision import describe_as_weighed
-from models.backbones.residual import ResidualNet
+from models.backbones.features import Backbone
+from models.images.preprocessing import Preprocessing
 
-ALIGNMENTS: Mapping[str, Callable[[ResidualNet, Columns, TrainingConfig], Alignment]] = {
+ALIGNMENTS: Mapping[str, Callable[[Backbone, Columns, TrainingConfig], Alignment]] = {
     "simclr": SimCLR,
     "moco": MoCo,
     "dino": DINO,
@@ -34,35 +36,33 @@ class Loss:
     total: Tensor
     terms: dict[str, float]
     semantics: Tensor
-    """`(n, d)` pooled features of the mild views of the whole batch, without gradient."""
+    """`(n, d)` unit rows of the mild views of the whole batch as they are searched, no gradient."""
 
 
 class Objective(nn.Module):
     """The alignment and the disentanglement of a recipe, as one loss over descriptors.
 
+    Infomax acts on the rows that are searched, whatever the alignment has its projectors make of
+    them.
+
     Args:
-        net: the network that learns, on its device; a teacher is copied from it.
+        net: the network that learns, on its device; a teacher is copied from it. It says which of
+            its columns are compared (`Backbone.projections`).
         config: the recipe.
+        shape: as which the network sees images.
     """
 
-    def __init__(self, net: ResidualNet, config: TrainingConfig) -> None:
+    def __init__(self, net: Backbone, config: TrainingConfig, shape: Preprocessing) -> None:
         super().__init__()
-        layout = {part.name: part for part in net.blocks_of_descriptor}
-        stages = [part for part in net.blocks_of_descriptor if part.name.startswith("stage")]
-        self.config = config
-        self.columns = {
-            "semantics": layout["global"].columns,
-            "structure": layout["layout"].columns,
-            "appearance": slice(stages[0].start, stages[-1].stop),
-        }
+        self.config, self.shape, self.columns = config, shape, net.projections
         self.alignment: Alignment = ALIGNMENTS[config.alignment](net, self.columns, config)
-        self.infomax = make_infomax(config, config.widths[-1])
+        self.infomax = make_infomax(config, width_of(self.columns["semantics"]))
         self.guidance = make_guidance(config)
 
     def forward(
         self,
         views: Views,
-        net: ResidualNet,
+        net: Backbone,
         describe: Describe,
         step: int,
         guided: Guided | None = None,
@@ -78,9 +78,13 @@ class Objective(nn.Module):
         """
         n = len(views.mild)
         pooled = describe(net, torch.cat([views.mild, views.strong, views.mixed]))
-        terms: dict[str, Tensor] = self.alignment(pooled, views, describe, step)
+        local = None
+        if views.local is not None:
+            local = describe(net, views.local.flatten(0, 1)).reshape(*views.local.shape[:2], -1)
+        terms: dict[str, Tensor] = self.alignment(pooled, views, describe, step, local)
         weights = self._weights()
-        semantics = rows_of_batch(pooled[: 2 * n, self.columns["semantics"]], n)
+        searched = functional.normalize(pooled[: 2 * n, self.columns["semantics"]], dim=1)
+        semantics = rows_of_batch(searched, n)
         if self.infomax is not None:
             name = self.config.disentanglement
             terms[name], factor = self.infomax(semantics.mild, semantics.strong)
@@ -97,10 +101,12 @@ class Objective(nn.Module):
         logged = {name: float(value.detach()) for name, value in terms.items()} | watched
         return Loss(total, logged, semantics.mild.detach())
 
-    def _row(self, net: ResidualNet) -> Callable[[Tensor], Tensor]:
+    def _row(self, net: Backbone) -> Callable[[Tensor], Tensor]:
         """What of a composite is compared: a pasted region has both structure and appearance."""
         columns = self.columns["semantics"]
-        return lambda pixels: describe_as_weighed(net, pixels)[:, columns]
+        return lambda pixels: functional.normalize(
+            describe_as_weighed(net, pixels, self.shape)[:, columns], dim=1
+        )
 
     def _weights(self) -> dict[str, float]:
         config = self.config

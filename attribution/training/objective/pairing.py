@@ -1,8 +1,8 @@
-"""The views of a step, and which of them belong together; knows no network and no loss."""
+"""The views of a step, and which of them belong together; knows no loss."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -15,8 +15,11 @@ from attribution.training.data.views import (
     crop,
     draw_boxes,
     draw_inside,
+    make_view,
 )
 from attribution.training.distributed import gather, share
+from attribution.training.recipe.config import TrainingConfig
+from models.backbones.features import Backbone
 
 # Half of the strong views, and the structure source of every mixed view, are cut out of the mild
 # view's crop, so that their layouts agree; layout cannot be learnt from unrelated crops.
@@ -37,11 +40,14 @@ class Views:
     mild: Tensor
     strong: Tensor
     mixed: Tensor
+    local: Tensor | None = None
+    """`(n, k, ...)`: small crops of each image, where the recipe has such."""
 
     def shared(self) -> Views:
         """This process's part of each group; `rows_of_batch` joins what comes of them."""
         mixed = share(self.mixed) if len(self.mixed) else self.mixed
-        return Views(share(self.mild), share(self.strong), mixed)
+        local = None if self.local is None else share(self.local)
+        return Views(share(self.mild), share(self.strong), mixed, local)
 
 
 def make_views(images: Tensor, size: int, generator: Generator, *, with_mixed: bool) -> Views:
@@ -66,6 +72,30 @@ def make_views(images: Tensor, size: int, generator: Generator, *, with_mixed: b
         ]
     )
     return Views(mild, strong, mixed)
+
+
+def draw_views(
+    images: Tensor, size: int, config: TrainingConfig, net: Backbone, generator: Generator
+) -> Views:
+    """All views of a batch that a recipe asks for; local crops of a size that the network cuts."""
+    views = make_views(images, size, generator, with_mixed=config.draws_mixed)
+    if not config.local_crops:
+        return views
+    side = net.local_side(config.local_size)
+    local = make_local(images, side, config.local_crops, config.local_scale, generator)
+    return replace(views, local=local)
+
+
+def make_local(
+    images: Tensor, size: int, crops: int, scale: tuple[float, float], generator: Generator
+) -> Tensor:
+    """`(n, crops, 3, size, size)` small crops of each image, with the colours of strong views.
+
+    Multi-crop (Caron et al., NeurIPS 2020). They go on no lossy journey: little is left of them.
+    """
+    recipe = replace(STRONG, scale=scale, degrade=0.0)
+    drawn = [make_view(images, size, recipe, generator) for _ in range(crops)]
+    return torch.stack(drawn, dim=1)
 
 
 def rows_of_batch(stacked: Tensor, n: int) -> Views:

@@ -16,29 +16,34 @@ from attribution.training.objective.pairing import (
 )
 from attribution.training.objective.projection import Columns, Projectors
 from attribution.training.recipe.config import TrainingConfig
-from models.backbones.residual import ResidualNet
+from models.backbones.features import Backbone
 
 
 class SimCLR(Alignment):
     """Views of an image against those of the other images (Chen et al., ICML 2020)."""
 
-    def __init__(self, net: ResidualNet, columns: Columns, config: TrainingConfig) -> None:
+    def __init__(self, net: Backbone, columns: Columns, config: TrainingConfig) -> None:
         super().__init__()
         del net
         self.config = config
-        self.projectors = Projectors(columns, config.projection)
+        self.projectors = Projectors(columns, config.projection, config.projector)
 
     def forward(
-        self, pooled: Tensor, views: Views, describe: Describe, step: int
+        self,
+        pooled: Tensor,
+        views: Views,
+        describe: Describe,
+        step: int,
+        local: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """As `Alignment.forward`, which says what the arguments are."""
-        del describe, step
+        del describe, step, local
         n = len(views.mild)
         projected = self.projectors(pooled)
         rows = {name: rows_of_batch(stacked, n) for name, stacked in projected.items()}
         return contrast_in_batch(rows, self.config)
 
-    def after_update(self, net: ResidualNet, step: int) -> None:
+    def after_update(self, net: Backbone, step: int) -> None:
         """There is no teacher."""
 
 

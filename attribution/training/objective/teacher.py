@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from attribution.training.recipe.scope import train_within
-from models.backbones.residual import ResidualNet
+from models.backbones.features import Backbone
 
 
 @torch.no_grad()
@@ -42,12 +42,12 @@ def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> N
 class Teacher(nn.Module):
     """The momentum copy of a network and of what stands on it."""
 
-    def __init__(self, net: ResidualNet, head: nn.Module, scope: str) -> None:
+    def __init__(self, net: Backbone, head: nn.Module, scope: str) -> None:
         super().__init__()
         self.net, self.head, self.scope = deepcopy(net), deepcopy(head), scope
         self.requires_grad_(requires_grad=False)
 
-    def follow(self, net: ResidualNet, head: nn.Module, momentum: float) -> None:
+    def follow(self, net: Backbone, head: nn.Module, momentum: float) -> None:
         """Move towards the student."""
         update_teacher(self.net, net, momentum)
         update_teacher(self.head, head, momentum)

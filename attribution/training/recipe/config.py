@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FORMER_NAMES = {
     "logdet_weight": "disentanglement_weight",
@@ -15,8 +13,8 @@ FORMER_NAMES = {
 """Fields of older recipes, from when the log-determinant was the only disentanglement."""
 
 
-class BadRecipe(ValueError):
-    """The file does not hold a training recipe; the message says what is wrong with it."""
+OWN = "residual"
+"""The project's own network, which a run may start from scratch."""
 
 
 class ResolutionStage(BaseModel):
@@ -29,7 +27,7 @@ class ResolutionStage(BaseModel):
 
 
 class TrainingConfig(BaseModel):
-    """Recipe of a label-free run; the bundled encoder's is `benchmarks/bundled_encoder.yaml`.
+    """Recipe of a label-free run, or of one phase of it (`recipe.recipes`).
 
     A field that a recipe lacks has its default, and a field added later has the default that
     means what runs did before, so that an older run resumes.
@@ -41,15 +39,26 @@ class TrainingConfig(BaseModel):
         0, ge=0, lt=2**63, description="Everything random follows from it and the step number."
     )
     initial: str = Field(
-        "", description="Digest of the weights that the run starts from; empty from scratch."
+        "",
+        description="Digest of the weights that the run starts from, or the phase whose result it "
+        "starts from; empty from scratch.",
+    )
+    backbone: str = Field(
+        OWN,
+        min_length=1,
+        description="Network: `residual`, the project's own, or a published one by its name.",
     )
     widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (48, 96, 192, 384), min_length=2, description="Channels of each stage."
+        (48, 96, 192, 384), min_length=2, description="residual: channels of each stage."
     )
     blocks: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        (1, 1, 2, 0), description="Residual blocks of each stage."
+        (1, 1, 2, 0), description="residual: blocks of each stage."
     )
-    image_side: int = Field(160, ge=32, description="Side at which images are kept in memory.")
+    image_side: int = Field(
+        160,
+        ge=32,
+        description="Side at which images are kept in memory; of a published network its own.",
+    )
     batch: int = Field(192, ge=8, multiple_of=2, description="Images a step.")
     stages: tuple[ResolutionStage, ...] = Field(
         (
@@ -73,12 +82,35 @@ class TrainingConfig(BaseModel):
     decoupled: bool = Field(
         default=True, description="Leave the positive out of the denominator (DCL)."
     )
-    projection: int = Field(128, ge=8, description="Columns that the contrastive terms see.")
+    projector: Literal["none", "linear", "mlp"] = Field(
+        "mlp",
+        description="What stands between the embedding that is searched and the terms that draw "
+        "views together, and is thrown away afterwards: nothing, a linear map or two layers. "
+        "Infomax always acts on the embedding itself.",
+    )
+    projection: int = Field(
+        128,
+        ge=8,
+        description="Columns that the contrastive terms see; those of the embedding without "
+        "projector.",
+    )
     teacher_momentum: float = Field(
         0.99, ge=0, lt=1, description="moco, dino: of the teacher at first; a cosine leads to 1."
     )
     queue: int = Field(4096, ge=1, description="moco: keys of earlier batches, as negatives.")
     prototypes: int = Field(2048, ge=2, description="dino: classes of teacher and student.")
+    local_crops: int = Field(
+        0,
+        ge=0,
+        description="dino: small crops of each image that only the student sees (multi-crop); "
+        "the teacher then sees both other views. 0: it sees the mild one, and nothing is small.",
+    )
+    local_size: int = Field(
+        64, ge=32, description="dino: their side, rounded down to what the network can cut."
+    )
+    local_scale: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = (
+        Field((0.05, 0.25), description="dino: their area, as fractions of the image.")
+    )
     prototype_freeze: int = Field(
         150, ge=0, description="dino: first steps in which prototypes stay; about an epoch."
     )
@@ -101,7 +133,10 @@ class TrainingConfig(BaseModel):
         0.5, ge=0, description="Weight of mixed views on the pooled features; 0 drops that term."
     )
     role_weight: float = Field(
-        0.5, ge=0, description="Weight of the structure term and of the appearance term."
+        0.5,
+        ge=0,
+        description="Weight of the structure term and of the appearance term; 0 for a published "
+        "network, whose embedding does not tell them apart.",
     )
     disentanglement: Literal["logdet", "koleo", "ica", "none"] = Field(
         "none",
@@ -127,8 +162,15 @@ class TrainingConfig(BaseModel):
     scope: str = Field(
         "full",
         pattern=r"^(full|last-[1-9][0-9]*)$",
-        description="What learns: the `full` network, or its `last-N` blocks, an entry "
-        "convolution or a residual block each; those before keep weights and statistics.",
+        description="What learns: the `full` network, or its `last-N` blocks: of a ViT its "
+        "blocks, of a ResNet its stages, of the residual net an entry convolution or a residual "
+        "block each. Those before keep weights and statistics.",
+    )
+    cached_views: int = Field(
+        0,
+        ge=0,
+        description="last-N: view sets of which the frozen blocks' work is done once and kept on "
+        "disk; epochs take them in turn, in new batches. 0 draws every view afresh.",
     )
     precision: Literal["float32", "mixed"] = Field(
         "float32",
@@ -165,6 +207,26 @@ class TrainingConfig(BaseModel):
                 f"{len(self.widths)} widths but {len(self.blocks)} numbers of blocks: give one of "
                 "each a stage"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _crops_have_a_student(self) -> TrainingConfig:
+        if self.local_crops and self.alignment != "dino":
+            raise ValueError("local_crops are for alignment dino: leave them out, or choose it")
+        if self.local_scale[0] > self.local_scale[1]:
+            raise ValueError("local_scale goes from the smaller area to the larger")
+        return self
+
+    @model_validator(mode="after")
+    def _cache_has_frozen_blocks(self) -> TrainingConfig:
+        if not self.cached_views:
+            return self
+        if self.scope == "full":
+            raise ValueError("cached_views keep what frozen blocks make: give scope last-N too")
+        if self.provenance_weight:
+            raise ValueError("cached_views know no pixels, which provenance_weight needs: drop one")
+        if len({stage.size for stage in self.stages}) > 1:
+            raise ValueError("cached_views are of one size: give stages of one size")
         return self
 
     @model_validator(mode="after")
@@ -215,42 +277,3 @@ class TrainingConfig(BaseModel):
             "prototype_freeze": scale(self.prototype_freeze),
         }
         return self.model_copy(update=changes)
-
-
-def read_config(path: Path | None) -> TrainingConfig:
-    """The recipe of a YAML or JSON file; the default recipe for None.
-
-    Raises:
-        BadRecipe: unreadable, or with a field that is unknown or out of range.
-    """
-    if path is None:
-        return TrainingConfig()
-    try:
-        return TrainingConfig.model_validate(_parse(path) or {})
-    except ValidationError as error:
-        wrong = "; ".join(_complaint(each["loc"], each["msg"]) for each in error.errors())
-        raise BadRecipe(f"{path}: {wrong}") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadRecipe(f"{path}: {error}") from error
-
-
-def _complaint(place: tuple[int | str, ...], message: str) -> str:
-    """Field and what is wrong with it; nothing of the library that found it."""
-    message = message.removeprefix("Value error, ").replace(" or instance of TrainingConfig", "")
-    return ": ".join(filter(None, (".".join(map(str, place)), message)))
-
-
-def _parse(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".json":
-        return json.loads(text)
-    try:
-        import yaml  # noqa: PLC0415  (the extra `train`)
-    except ImportError as error:
-        raise ValueError(
-            'YAML needs the extra: pip install "attribution[train]"; or give JSON'
-        ) from error
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from attribution.training.recipe.config import TrainingConfig
-from models.backbones.residual import ResidualNet
+from models.backbones.features import Backbone
+from models.images.preprocessing import Preprocessing
 
 
 class Precision:
@@ -17,23 +18,34 @@ class Precision:
     Args:
         config: the recipe.
         device: of the networks.
+        shape: by whose mean and deviation they see images.
+        begun: blocks that what is described has been through already; 0 where it is images.
     """
 
-    def __init__(self, config: TrainingConfig, device: str) -> None:
+    def __init__(
+        self, config: TrainingConfig, device: str, shape: Preprocessing, *, begun: int = 0
+    ) -> None:
         self._kind = torch.device(device).type
         self._mixed = config.precision == "mixed"
         short = self._mixed and self._kind == "cuda" and not torch.cuda.is_bf16_supported()
         self._half = torch.float16 if short else torch.bfloat16
+        self._shape, self._begun = shape, begun
         self.scaler = torch.amp.GradScaler(self._kind, enabled=short)
 
-    def describe(self, net: ResidualNet, images: Tensor) -> Tensor:
-        """Learnt descriptors of `(n, 3, s, s)` images in [0, 1], in no less than float32."""
+    def describe(self, net: Backbone, views: Tensor) -> Tensor:
+        """Learnt descriptors of `(n, 3, s, s)` images in [0, 1], in no less than float32.
+
+        Or of what frozen blocks have made of them, as `Backbone.begun` gives it.
+        """
         with torch.autocast(self._kind, self._half, enabled=self._mixed):
-            return describe_as_weighed(net, images)
+            if not self._begun:
+                return describe_as_weighed(net, views, self._shape)
+            wide = next(net.parameters()).dtype
+            return net.finished(views.to(wide), self._begun).pooled.to(wide)
 
 
-def describe_as_weighed(net: ResidualNet, images: Tensor) -> Tensor:
+def describe_as_weighed(net: Backbone, images: Tensor, shape: Preprocessing) -> Tensor:
     """Learnt descriptors of `(n, 3, s, s)` images in [0, 1], in the precision of the weights."""
     wide = next(net.parameters()).dtype
-    scaled = images.sub(0.5).div_(0.25).to(wide, memory_format=torch.channels_last)
+    scaled = shape.scaled(images).to(wide, memory_format=torch.channels_last)
     return net.learnt(scaled).pooled.to(wide)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.recipe.scope import learning_blocks
+from models.backbones.features import Backbone
 from models.devices import UnusableDevice, require_device
 
 
@@ -11,13 +14,16 @@ class UnfitRun(ValueError):
     """The recipe cannot run as asked; the message says what to change."""
 
 
-def check_run(config: TrainingConfig, device: str, processes: int = 1) -> None:
+def check_run(
+    config: TrainingConfig, device: str, processes: int = 1, net: Backbone | None = None
+) -> None:
     """Refuse a recipe that does not fit itself, the machine or the number of processes.
 
     Args:
         config: the recipe, with the digest of the weights it starts from.
         device: `cpu` or `cuda`, with a number where there are several.
         processes: how many train together.
+        net: that the run starts from; the project's own from scratch for None.
 
     Raises:
         UnfitRun: with what to change.
@@ -33,7 +39,8 @@ def check_run(config: TrainingConfig, device: str, processes: int = 1) -> None:
             f"a batch of {config.batch} cannot be shared by {processes} processes in pairs: give "
             f"--batch a multiple of {2 * processes}"
         )
-    _check_scope(config)
+    _check_sizes(config, net)
+    _check_scope(config, net)
 
 
 def check_device(device: str) -> None:
@@ -48,7 +55,18 @@ def check_device(device: str) -> None:
         raise UnfitRun(f"--device: {error}") from error
 
 
-def _check_scope(config: TrainingConfig) -> None:
+def _check_sizes(config: TrainingConfig, net: Backbone | None) -> None:
+    patch = 1 if net is None else net.multiple
+    for size in (stage.size for stage in config.stages):
+        if size % patch:
+            step = math.lcm(patch, 16)
+            raise UnfitRun(
+                f"{config.backbone} cuts images into patches of {patch} pixels, which views of "
+                f"{size} do not hold evenly: give stages of {step} or {2 * step} in the recipe"
+            )
+
+
+def _check_scope(config: TrainingConfig, net: Backbone | None) -> None:
     learning = learning_blocks(config.scope)
     if learning is None:
         return
@@ -58,5 +76,7 @@ def _check_scope(config: TrainingConfig) -> None:
             "random: give a trained encoder as --from, or --scope full"
         )
     blocks = len(config.blocks) + sum(config.blocks)
+    if net is not None:
+        blocks = len(net.blocks_of_network())
     if learning > blocks:
         raise UnfitRun(f"the network has {blocks} blocks: give --scope full, or a smaller N")

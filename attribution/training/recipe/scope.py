@@ -1,14 +1,14 @@
 """Which blocks of a network a run may change; knows no loss and no images.
 
-A block is the entry convolution of a stage with its norm, or a residual block, counted from the
-end of the network. What is frozen keeps its weights and its batch statistics.
+Which they are is the network's to say (`Backbone.blocks_of_network`); they are counted from its
+end. What is frozen keeps its weights and its batch statistics.
 """
 
 from __future__ import annotations
 
 from torch import nn
 
-from models.backbones.residual import ResidualNet
+from models.backbones.features import Backbone, Block
 
 
 def learning_blocks(scope: str) -> int | None:
@@ -16,31 +16,29 @@ def learning_blocks(scope: str) -> int | None:
     return None if scope == "full" else int(scope.removeprefix("last-"))
 
 
-def freeze(net: ResidualNet, scope: str) -> None:
+def frozen_blocks(net: Backbone, scope: str) -> tuple[Block, ...]:
+    """The blocks before the scope, from the input on."""
+    kept = learning_blocks(scope)
+    blocks = net.blocks_of_network() if kept is not None else ()
+    return blocks[: max(0, len(blocks) - (kept or 0))]
+
+
+def freeze(net: Backbone, scope: str) -> None:
     """Take the blocks before the scope out of what an optimiser changes."""
-    for module in _frozen(net, scope):
-        module.requires_grad_(requires_grad=False)
+    for block in frozen_blocks(net, scope):
+        for module in block.modules:
+            module.requires_grad_(requires_grad=False)
+        for parameter in block.parameters:
+            parameter.requires_grad = False
 
 
-def train_within(net: ResidualNet, scope: str) -> None:
+def train_within(net: Backbone, scope: str) -> None:
     """Training mode inside the scope, evaluation mode before it: its statistics stand still."""
     net.train()
-    for module in _frozen(net, scope):
+    for module in frozen_modules(net, scope):
         module.eval()
 
 
-def _frozen(net: ResidualNet, scope: str) -> list[nn.Module]:
-    kept = learning_blocks(scope)
-    if kept is None:
-        return []
-    blocks = _blocks(net)
-    return [module for block in blocks[: max(0, len(blocks) - kept)] for module in block]
-
-
-def _blocks(net: ResidualNet) -> list[tuple[nn.Module, ...]]:
-    blocks: list[tuple[nn.Module, ...]] = []
-    for stage in net.stages:
-        entry, norm, activation, *residual = stage.children()
-        blocks.append((entry, norm, activation))
-        blocks += [(block,) for block in residual]
-    return blocks
+def frozen_modules(net: Backbone, scope: str) -> list[nn.Module]:
+    """The modules of the blocks before the scope."""
+    return [module for block in frozen_blocks(net, scope) for module in block.modules]

@@ -18,6 +18,7 @@ from attribution.training.heads.fitting import fit_parts
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.recipe.head_recipe import HeadRecipe
 from attribution.training.recipe.plans import PartPlan, UnfitHead
+from attribution.training.recipe.recipes import Recipe
 from models.backbones.features import Backbone
 from models.backbones.residual import ResidualNet
 from models.background import BACKGROUND, write_background
@@ -48,7 +49,7 @@ def build_encoder(
     net: Backbone,
     images: ImageSet | None,
     *,
-    config: TrainingConfig | HeadRecipe,
+    config: Recipe | TrainingConfig | HeadRecipe,
     description: Description,
     plans: Sequence[PartPlan],
     parts: tuple[HeadPart, ...] | None = None,
@@ -78,7 +79,8 @@ def build_encoder(
         origin: card of the encoder that the network comes from. Its backbone and preprocessing
             are kept, and its licence where the description has none. By default the network is
             a `ResidualNet` that sees whole pictures, squashed.
-        reference: pictures for the reference rows, which an encoder of several parts needs.
+        reference: pictures for the reference rows, which an encoder of several parts needs, and
+            one of a single part to decide while little is held.
         described: `(n, d)` descriptors to take them from instead, where there are any already.
         background: pictures of neither training nor fitting; embedded beside the encoder, as
             they are and, drawn among the first `background_count`, generated and laundered.
@@ -115,13 +117,15 @@ def build_encoder(
         fusion="harmonic-mean-p" if several else "single",
         mirrored_query=mirrored_query,
         hubness=hubness if several else 0.0,
-        recipe=config.model_dump(mode="json"),
+        recipe=config.as_told() if isinstance(config, Recipe) else config.model_dump(mode="json"),
     )
     rows = None
-    if several and described is not None:
+    if described is not None and len(described):
         rows = head(described[reference_places(len(described))].float()).numpy()
-    elif several:
+    else:
         rows = _reference_rows(Encoder(card, net, head), reference)
+    if several and rows is None:
+        raise UnfitHead("no reference picture could be read")
     save_encoder(folder, card, net, parts, reference=rows)
     (folder / BACKGROUND).unlink(missing_ok=True)  # one of another encoder would be refused
     encoder = load_encoder_folder(folder)
@@ -172,12 +176,12 @@ def _part_cards(head: Head, plans: Sequence[PartPlan]) -> tuple[PartCard, ...]:
     )
 
 
-def _reference_rows(encoder: Encoder, pictures: Iterable[Image.Image]) -> NDArray[np.float32]:
-    """Rows of pictures, through the very path of a source."""
+def _reference_rows(
+    encoder: Encoder, pictures: Iterable[Image.Image]
+) -> NDArray[np.float32] | None:
+    """Rows of pictures, through the very path of a source; None without any."""
     waiting = iter(pictures)
     rows: list[NDArray[np.float32]] = []
     while block := list(islice(waiting, 64)):
         rows.append(encoder.encode(block))
-    if not rows:
-        raise UnfitHead("no reference picture could be read")
-    return np.concatenate(rows)
+    return np.concatenate(rows) if rows else None

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attribution.files import replacing
 
@@ -28,10 +28,11 @@ class Journal:
     Args:
         folder: of the run.
         step: at which the run goes on; what a killed run had written beyond it is dropped.
+        phase: of a recipe of several; lines name it, and those of other phases stay.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
-        self._folder, self._step = folder, step
+    def __init__(self, folder: Path, step: int, phase: str = "") -> None:
+        self._folder, self._step, self._phase = folder, step, phase
         self._path = folder / METRICS
         self._writer: SummaryWriter | None = None
         self._opened = False
@@ -49,7 +50,8 @@ class Journal:
         values = {name: fmean(added) for name, added in self._added.items()} | dict(values)
         self._added.clear()
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+            named = {"phase": self._phase} if self._phase else {}
+            file.write(json.dumps({**named, "step": step, **values}) + "\n")
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
@@ -64,7 +66,7 @@ class Journal:
         self._opened = True
         self._folder.mkdir(parents=True, exist_ok=True)
         if self._path.exists():
-            kept = [line for line in _lines(self._path) if json.loads(line)["step"] <= self._step]
+            kept = [line for line in _lines(self._path) if self._stays(json.loads(line))]
             with replacing(self._path, aside=self._folder / f"{METRICS}.new") as file:
                 file.write("".join(kept).encode())
         try:
@@ -75,7 +77,12 @@ class Journal:
                 self._path,
             )
             return
-        self._writer = SummaryWriter(self._folder / TENSORBOARD, purge_step=self._step + 1)
+        folder = self._folder / TENSORBOARD / self._phase
+        self._writer = SummaryWriter(folder, purge_step=self._step + 1)
+
+    def _stays(self, line: Mapping[str, Any]) -> bool:
+        other: bool = line.get("phase", "") != self._phase
+        return other or line["step"] <= self._step
 
 
 def _lines(path: Path) -> list[str]:

@@ -17,7 +17,8 @@ from attribution.training.data.mixing import mix
 from attribution.training.data.views import MILD, STRONG, make_view
 from attribution.training.losses.information import log_determinant
 from attribution.training.run.spread import alignment, effective_rank, uniformity
-from models.backbones.residual import ResidualNet
+from models.backbones.features import Backbone
+from models.images.preprocessing import Preprocessing
 
 BATCH = 128
 FEWEST = 8
@@ -66,10 +67,14 @@ class Monitor:
         size: side of a view in pixels; one for the whole run, so that steps compare.
         device: of the network.
         seed: of the views.
+        shape: as which the network sees images.
     """
 
-    def __init__(self, images: ImageSet, size: int, device: str, seed: int) -> None:
+    def __init__(
+        self, images: ImageSet, size: int, device: str, seed: int, shape: Preprocessing
+    ) -> None:
         self._images, self._size, self._device, self._seed = images, size, device, seed
+        self._shape = shape
         parts = math.ceil(len(images) / BATCH)
         self._batches = torch.tensor_split(torch.arange(len(images)), parts)
         # Each image is mixed with the next of its batch.
@@ -80,14 +85,14 @@ class Monitor:
         return len(self._images)
 
     @torch.inference_mode()
-    def measure(self, net: ResidualNet) -> HeldOutMetrics:
+    def measure(self, net: Backbone) -> HeldOutMetrics:
         """Metrics of a network, which is put into evaluation mode."""
         net.eval()
         generator = torch.Generator(self._device).manual_seed(self._seed)
         described = [self._describe(net, rows, generator) for rows in self._batches]
         whole, mixed, mild, strong = (torch.cat(rows) for rows in zip(*described, strict=True))
-        pooled = next(part for part in net.blocks_of_descriptor if part.name == "global").columns
-        mild, strong = mild[:, pooled], strong[:, pooled]
+        pooled = net.projections["semantics"]
+        mild, strong = (functional.normalize(rows[:, pooled], dim=1) for rows in (mild, strong))
         precision, hit = rank_sources(mixed, whole, self._sources)
         return HeldOutMetrics(
             alignment(mild, strong),
@@ -98,7 +103,7 @@ class Monitor:
             hit,
         )
 
-    def _describe(self, net: ResidualNet, rows: Tensor, generator: Generator) -> tuple[Tensor, ...]:
+    def _describe(self, net: Backbone, rows: Tensor, generator: Generator) -> tuple[Tensor, ...]:
         """Learnt descriptors of the images, of mixtures, of mild views and of strong views."""
         images, size = self._images.batch(rows, self._device), self._size
         whole = functional.interpolate(images, size=size, mode="bilinear", antialias=True)
@@ -108,7 +113,7 @@ class Monitor:
             make_view(images, size, MILD, generator),
             make_view(images, size, STRONG, generator),
         ]
-        scaled = ((torch.cat(groups) - 0.5) / 0.25).to(memory_format=torch.channels_last)
+        scaled = self._shape.scaled(torch.cat(groups)).to(memory_format=torch.channels_last)
         return torch.split(net.learnt(scaled).pooled, len(rows))
 
 

@@ -15,17 +15,20 @@ from torch import Tensor
 
 from attribution.training.data.images import ImageSet, NoImages
 from attribution.training.distributed import average_gradients, rank, world_size
-from attribution.training.objective.pairing import make_views
+from attribution.training.objective.guidance import Guided
+from attribution.training.objective.pairing import Views, draw_views
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.recipe.preflight import check_run
 from attribution.training.recipe.schedule import learning_rate
 from attribution.training.recipe.scope import train_within
+from attribution.training.run.cached_views import VIEWS, CachedViews
 from attribution.training.run.checkpoint import resume_run, save_run
 from attribution.training.run.journal import Journal
 from attribution.training.run.monitor import HeldOutMetrics, Monitor, split
 from attribution.training.run.spread import effective_rank
 from attribution.training.run.state import new_run
-from models.backbones.residual import ResidualNet
+from models.backbones.features import Backbone
+from models.images.preprocessing import Preprocessing
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +53,7 @@ class StepReport:
 
 
 class Trainer:
-    """Trains a `ResidualNet` on unlabelled images, in one process or in several alike.
+    """Trains a network on unlabelled images, in one process or in several alike.
 
     In several (`distributed.process_group`) each draws all views of a batch and describes its
     share of them; the first writes. They share a file system.
@@ -61,7 +64,11 @@ class Trainer:
         folder: where checkpoints and metrics go; a checkpoint there is resumed, if of the same
             recipe and images.
         device: `cpu` or `cuda`.
-        initial: a network whose weights the run starts from; from scratch by default.
+        initial: a network that the run starts from and leaves as it is; the project's own from
+            scratch by default.
+        shape: as which the network sees images; by default as the project's own.
+        phase: of a recipe of several: its checkpoints go to a folder of this name, its metrics
+            beside those of the others.
 
     Raises:
         UnfitRun: the recipe cannot run on this device or with so many processes.
@@ -76,24 +83,32 @@ class Trainer:
         folder: Path,
         device: str = "cpu",
         *,
-        initial: ResidualNet | None = None,
+        initial: Backbone | None = None,
+        shape: Preprocessing | None = None,
+        phase: str = "",
     ) -> None:
-        check_run(config, device, world_size())
+        check_run(config, device, world_size(), initial)
         self.images, held_out = split(images, config.held_out)
         if len(self.images) < config.batch:
             raise NoImages(
                 f"{len(self.images)} images are fewer than a batch of {config.batch}: "
                 "give more images or a smaller --batch"
             )
-        self.config, self.folder, self.device = config, folder, device
+        self.config, self.folder, self.device, self._phase = config, folder, device, phase
+        shape = shape or Preprocessing(config.image_side, config.image_side)
+        self._kept = folder / phase
         # The digest is of all pixels: once, not at every checkpoint.
-        self._run = new_run(config, images.digest, device, initial)
+        self._run = new_run(config, images.digest, device, initial, shape)
         self.net, self.objective = self._run.net, self._run.objective
         self.average = self._run.average
         self._monitor = None
         if held_out is not None:
-            self._monitor = Monitor(held_out, config.stages[-1].size, device, config.seed)
-        self.step = resume_run(self._run, folder, device)
+            self._monitor = Monitor(held_out, config.stages[-1].size, device, config.seed, shape)
+        self._cached = None
+        if config.cached_views:
+            digest, where = self._run.digest, folder / VIEWS
+            self._cached = CachedViews(where, self.net, config, self.images, digest, shape, device)
+        self.step = resume_run(self._run, self._kept, device)
         if self.step:
             logger.info("resumed at step %d of %d", self.step, config.steps)
 
@@ -102,15 +117,31 @@ class Trainer:
         """Images that training does not see, because metrics are measured on them."""
         return 0 if self._monitor is None else len(self._monitor)
 
-    def run(self, on_step: Callable[[StepReport], None] | None = None) -> ResidualNet:
+    @property
+    def to_cache(self) -> CachedViews | None:
+        """The views of frozen blocks, where steps are left that take them from the disk."""
+        return self._cached if self.step < self.config.steps else None
+
+    def run(
+        self,
+        on_step: Callable[[StepReport], None] | None = None,
+        on_cached: Callable[[int, int], None] | None = None,
+    ) -> Backbone:
         """Train to the end and return the averaged network, in evaluation mode.
 
+        Args:
+            on_step: called after each step.
+            on_cached: called with the batches whose views are on the disk, of how many.
+
         Raises:
+            UnfitRun: the disk has no room for the views of frozen blocks.
             TrainingCollapsed: with the step and what to change.
         """
         self.objective.train()
         train_within(self.net, self.config.scope)
-        journal = Journal(self.folder, self.step)
+        if self.to_cache is not None:
+            self.to_cache.fill(on_cached)
+        journal = Journal(self.folder, self.step, self._phase)
         first = rank() == 0
         try:
             for rows in self._batches():
@@ -120,7 +151,7 @@ class Trainer:
                 if on_step is not None:
                     on_step(report)
                 if first and self._due(self.config.checkpoint_every):
-                    save_run(self._run, self.step, self.folder)
+                    save_run(self._run, self.step, self._kept)
         finally:
             journal.close()
         return self._averaged().eval()
@@ -130,12 +161,7 @@ class Trainer:
         for group in self._run.optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
         size = config.size_at(step)
-        generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + step)
-        images = self.images.batch(rows, self.device)
-        views = make_views(images, size, generator, with_mixed=config.draws_mixed).shared()
-        # Drawn last, so that the views are those of a run without this term.
-        guidance = self.objective.guidance
-        guided = None if guidance is None else guidance.draw(images, size, generator)
+        views, guided = self._draw(rows, size)
         loss = self.objective(views, self.net, self._run.precision.describe, step, guided)
         self._update(loss.total)
         value = float(loss.total.detach())
@@ -144,6 +170,18 @@ class Trainer:
         self._refuse_collapse(spread)
         speed = len(rows) / (time.perf_counter() - begun)
         return StepReport(self.step, size, value, loss.terms, spread, speed)
+
+    def _draw(self, rows: Tensor, size: int) -> tuple[Views, Guided | None]:
+        """This process's views of a step, from the disk or drawn, and composites if asked for."""
+        if self._cached is not None:
+            return self._cached.views(self.step).shared(), None
+        seed = self.config.seed * 1_000_003 + self.step
+        generator = torch.Generator(self.device).manual_seed(seed)
+        images = self.images.batch(rows, self.device)
+        views = draw_views(images, size, self.config, self.net, generator).shared()
+        # Drawn last, so that the views are those of a run without this term.
+        guidance = self.objective.guidance
+        return views, None if guidance is None else guidance.draw(images, size, generator)
 
     def _update(self, loss: Tensor) -> None:
         optimizer, scaler = self._run.optimizer, self._run.precision.scaler
@@ -182,8 +220,8 @@ class Trainer:
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.config.steps
 
-    def _averaged(self) -> ResidualNet:
-        return cast("ResidualNet", self.average.module)
+    def _averaged(self) -> Backbone:
+        return cast("Backbone", self.average.module)
 
     def _refuse_divergence(self, loss: float) -> None:
         if not math.isfinite(loss):

@@ -7,6 +7,7 @@ from attribution.training.data.images import ImageSet
 from attribution.training.distributed import process_group, rank, world_size
 from attribution.training.recipe.config import ResolutionStage, TrainingConfig
 from attribution.training.run.trainer import Trainer
+from tests.support.tiny_backbones import tiny
 
 TINY = TrainingConfig(
     widths=(8, 8, 16, 16),
@@ -30,6 +31,14 @@ VARIANTS = {
     "guided-random": {"provenance_weight": 0.5, "provenance_mask": "random", "views": "plain"},
     "moco": {"alignment": "moco", "disentanglement": "ica"},
     "dino": {"alignment": "dino", "disentanglement": "koleo"},
+    "vit-moco-cached": {
+        "backbone": "tiny",
+        "alignment": "moco",
+        "projector": "none",
+        "scope": "last-1",
+        "cached_views": 1,
+    },
+    "vit-dino": {"backbone": "tiny", "alignment": "dino", "local_crops": 2, "local_size": 32},
 }
 
 
@@ -38,7 +47,10 @@ def run(variant, folder):
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (36, 3, 32, 32), generator=generator, dtype=torch.uint8)
     images = ImageSet(pixels, tuple(map(str, range(36))))
-    trainer = Trainer(TINY.model_copy(update=VARIANTS[variant]), images, folder)
+    update, initial = VARIANTS[variant], None
+    if "backbone" in update:
+        update, initial = update | {"initial": "given"}, tiny("vit")
+    trainer = Trainer(TINY.model_copy(update=update), images, folder, initial=initial)
     for module in (trainer.net, trainer.objective, trainer.average):
         module.double()
     reports = []
@@ -77,7 +89,8 @@ def test_two_processes_end_with_the_weights_of_one(several, tmp_path, variant):
         assert shared.keys() == alone.keys()
         for name, wanted in alone.items():
             error = (shared[name].double() - wanted.double()).abs().max()
-            assert error < 1e-8, name
+            # Positions of a ViT are resampled in float32 whatever the weights are.
+            assert error < (1e-6 if variant.startswith("vit") else 1e-8), name
 
 
 def test_the_first_process_alone_writes(several):

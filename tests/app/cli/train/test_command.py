@@ -67,7 +67,7 @@ def test_the_other_commands_take_its_encoder(attribution, trained, folder, draw_
 
 def test_a_finished_run_is_not_trained_again(attribution, trained, folder, monkeypatch):
     before = json.loads((folder / "run" / "encoder" / "card.json").read_text())
-    monkeypatch.setattr("attribution.training.run.trainer.make_views", pytest.fail)
+    monkeypatch.setattr("attribution.training.run.trainer.draw_views", pytest.fail)
     done = attribution(
         *("train", folder / "images", "--out", folder / "run", "--config", folder / "recipe.json"),
         *("--background", folder / "held-out.txt", "--components", 8, "--name", "tiny"),

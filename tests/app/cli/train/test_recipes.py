@@ -9,32 +9,40 @@ from app.cli.train.recipes import (
     choose_recipe,
     given,
     images_to_hold_out,
-    network_to_start_from,
     refuse_beside_head,
     refuse_beside_head_kind,
     refuse_device,
-    refuse_own_replacement,
     refuse_unfit,
     refuse_without_head_scope,
 )
+from app.cli.train.start import Start, refuse_own_replacement, start_from
 from attribution.training.recipe.config import TrainingConfig
+from attribution.training.recipe.recipes import read_recipe
 from models.backbones.residual import ResidualNet
+from models.published.registry import UnknownBackbone
+
+
+def only(recipe):
+    """The one phase of a recipe that has no more."""
+    [phase] = recipe.phases.values()
+    return phase
 
 
 def test_options_change_the_file_and_only_where_given(tmp_path):
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps({"batch": 32, "alignment": "moco", "logdet_weight": 0.2}))
     options = {"batch": None, "disentanglement": "koleo", "scope": None}
-    recipe = choose_recipe(path, None, None, options)
+    recipe = only(choose_recipe(read_recipe(path), None, None, options))
     assert recipe == TrainingConfig(
         batch=32, alignment="moco", disentanglement="koleo", disentanglement_weight=0.2
     )
-    start = ResidualNet((8, 16, 16, 32), (0, 0, 0, 0))
-    recipe = choose_recipe(path, start, 20, {"scope": "last-2"})
+    start = Start(ResidualNet((8, 16, 16, 32), (0, 0, 0, 0)))
+    chosen = choose_recipe(read_recipe(path), start, 20, {"scope": "last-2"})
+    recipe = only(chosen)
     assert recipe.widths == (8, 16, 16, 32)
     assert recipe.initial
     assert recipe.steps == pytest.approx(20, abs=2)
-    refuse_unfit(recipe, "cpu")
+    refuse_unfit(chosen, "cpu", net=start.net)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +57,7 @@ def test_options_change_the_file_and_only_where_given(tmp_path):
 )
 def test_options_that_exclude_each_other_are_refused(options, complaint):
     with pytest.raises(BadInvocation, match=complaint):
-        choose_recipe(None, None, None, options)
+        choose_recipe(read_recipe(None), None, None, options)
 
 
 @pytest.mark.parametrize(
@@ -58,20 +66,21 @@ def test_options_that_exclude_each_other_are_refused(options, complaint):
 )
 def test_what_cannot_run_here_is_a_bad_invocation(options, complaint):
     with pytest.raises(BadInvocation, match=complaint):
-        refuse_unfit(choose_recipe(None, None, None, options), "cpu")
+        refuse_unfit(choose_recipe(read_recipe(None), None, None, options), "cpu")
 
 
 def test_a_resumed_run_holds_out_what_it_held_out(tmp_path):
-    assert images_to_hold_out(None, None, tmp_path) == 512
-    assert images_to_hold_out(0, None, tmp_path) == 0
+    default = read_recipe(None)
+    assert images_to_hold_out(None, default, tmp_path) == 512
+    assert images_to_hold_out(0, default, tmp_path) == 0
     (tmp_path / "recipe.json").write_text('{"seed": 1}')  # from before images were held out
-    assert images_to_hold_out(None, None, tmp_path) == 512
+    assert images_to_hold_out(None, default, tmp_path) == 512
     (tmp_path / "checkpoint.pt").touch()
-    assert images_to_hold_out(None, None, tmp_path) == 0
+    assert images_to_hold_out(None, default, tmp_path) == 0
     stated = tmp_path / "stated.json"
     stated.write_text('{"held_out": 30}')
-    assert images_to_hold_out(None, stated, tmp_path) == 30
-    assert images_to_hold_out(7, stated, tmp_path) == 7
+    assert images_to_hold_out(None, read_recipe(stated), tmp_path) == 30
+    assert images_to_hold_out(7, read_recipe(stated), tmp_path) == 7
 
 
 def test_beside_a_head_alone_what_only_a_network_has_is_refused():
@@ -100,11 +109,13 @@ def test_what_a_kind_of_head_would_ignore_is_refused():
 
 
 def test_what_only_a_head_alone_has_is_refused_elsewhere(tmp_path):
-    refuse_without_head_scope("cca", weights=None, synthetic=[])
+    refuse_without_head_scope("cca", None, synthetic=[])
     with pytest.raises(BadInvocation, match="--head linear goes with --scope head"):
-        refuse_without_head_scope("linear", weights=None, synthetic=None)
-    with pytest.raises(BadInvocation, match="no --weights and no --synthetic"):
-        refuse_without_head_scope("cca", weights=tmp_path, synthetic=[tmp_path])
+        refuse_without_head_scope("linear", None, synthetic=None)
+    with pytest.raises(BadInvocation, match="--recipe head goes with --scope head"):
+        refuse_without_head_scope("cca", "head", synthetic=None)
+    with pytest.raises(BadInvocation, match="no --synthetic"):
+        refuse_without_head_scope("cca", None, synthetic=[tmp_path])
 
 
 def test_a_run_does_not_replace_the_encoder_that_it_starts_from(tmp_path):
@@ -125,12 +136,13 @@ def test_a_device_that_there_is_not_is_named(device):
 
 def test_a_mask_without_a_weight_is_of_nothing(tmp_path):
     with pytest.raises(BadInvocation, match="give --provenance-weight too"):
-        choose_recipe(None, None, None, {"provenance_mask": "random"})
+        choose_recipe(read_recipe(None), None, None, {"provenance_mask": "random"})
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps({"provenance_weight": 0.1}))
-    assert choose_recipe(path, None, None, {"provenance_mask": "full"}).provenance_mask == "full"
+    chosen = choose_recipe(read_recipe(path), None, None, {"provenance_mask": "full"})
+    assert only(chosen).provenance_mask == "full"
     with pytest.raises(BadInvocation, match="--provenance-weight: "):
-        choose_recipe(None, None, None, {"provenance_weight": -1.0})
+        choose_recipe(read_recipe(None), None, None, {"provenance_weight": -1.0})
 
 
 def test_contradictions_are_refused_whatever_the_recipe():
@@ -140,18 +152,20 @@ def test_contradictions_are_refused_whatever_the_recipe():
 
 
 def test_a_run_starts_from_a_folder_or_the_bundled_encoder_and_says_so(tmp_path):
-    assert network_to_start_from(None) is None
-    assert network_to_start_from("bundled").widths == (48, 96, 192, 384)
-    for name in ("dino-vits16", str(tmp_path)):
-        with pytest.raises(BadInvocation, match="goes with --scope head"):
-            network_to_start_from(name)
+    assert start_from(None, None) is None
+    assert start_from("bundled", None).net.widths == (48, 96, 192, 384)
+    with pytest.raises(BadInvocation, match="give its name as --from"):
+        start_from(None, tmp_path)
+    with pytest.raises(UnknownBackbone, match="no backbone is called"):
+        start_from(str(tmp_path), None)
 
 
 def test_a_recipe_of_another_network_than_the_one_given_is_refused(tmp_path):
     path = tmp_path / "recipe.json"
-    start = ResidualNet((8, 16, 16, 32), (0, 0, 0, 0))
+    start = Start(ResidualNet((8, 16, 16, 32), (0, 0, 0, 0)))
     path.write_text(json.dumps({"widths": [8, 16, 16, 32], "blocks": [0, 0, 0, 0]}))
-    assert choose_recipe(path, start, None, {}).widths == start.widths
+    chosen = choose_recipe(read_recipe(path), start, None, {})
+    assert only(chosen).widths == start.net.widths
     path.write_text(json.dumps({"widths": [8, 8, 8, 8]}))
     with pytest.raises(BadInvocation, match="leave widths out"):
-        choose_recipe(path, start, None, {})
+        choose_recipe(read_recipe(path), start, None, {})

@@ -89,7 +89,7 @@ def test_a_built_encoder_loads_and_knows_its_background(tmp_path, head, parts):
     assert background is not None
     assert background.rows.shape == (25, loaded.query_dimension)
     assert np.bincount(background.strata).tolist() == [20, 1, 4]
-    assert len(loaded.reference) == (30 if parts > 1 else 0)
+    assert len(loaded.reference) == 30
 
 
 def test_a_head_that_cannot_be_fitted_is_refused_before_training():

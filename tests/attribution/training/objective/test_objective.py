@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from attribution.training.objective.objective import Objective
 from attribution.training.objective.pairing import Views
 from attribution.training.recipe.config import TrainingConfig
 from models.backbones.residual import ResidualNet
+from models.images.preprocessing import Preprocessing
 
 N, HALF, WHOLE = 16, 8, 1  # of 8 mixed views, one is a collage
 TINY = TrainingConfig(
@@ -39,7 +41,7 @@ def make(**update):
     torch.manual_seed(0)
     config = TINY.model_copy(update=update)
     net = ResidualNet(config.widths, config.blocks)
-    return net, Objective(net, config)
+    return net, Objective(net, config, Preprocessing(32, 32))
 
 
 def describe(net, images):
@@ -168,6 +170,52 @@ def test_dino_predicts_the_teacher_and_a_mixture_both_its_sources():
     assert torch.allclose(dino.centre, 0.9 * centre + 0.1 * taught.mean(dim=0), atol=1e-6)
     assert {"structure", "structure mixed", "appearance"} < loss.terms.keys()
     assert set(dino.projectors) == {"structure", "appearance"}
+
+
+def test_dino_with_local_crops_predicts_both_views_of_the_teacher_from_every_other_crop():
+    net, objective = make(alignment="dino", local_crops=2)
+    dino, generator = objective.alignment, torch.Generator().manual_seed(1)
+    views = draw(half=0)
+    views = replace(views, local=torch.rand(N, 2, 3, 32, 32, generator=generator))
+    with torch.no_grad():
+        for parameter in dino.teacher.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    teacher, columns = copy.deepcopy(dino.teacher), objective.columns["semantics"]
+    net.eval(), teacher.eval(), dino.eval()  # each crop is described as it is alone
+    loss = objective(views, net, describe, 0)
+    with torch.no_grad():
+        whole = [views.mild, views.strong]
+        taught = [teacher.head(describe(teacher.net, each)[:, columns]) for each in whole]
+        crops = [*whole, *views.local.unbind(dim=1)]
+        logits = [dino.head(describe(net, each)[:, columns]) for each in crops]
+    pairs = [(t, s) for t in range(2) for s in range(4) if s != t]
+    wanted = mean(cross_entropy(logits[s], taught[t]) for t, s in pairs)
+    assert loss.terms["semantics"] == pytest.approx(wanted, rel=1e-4)
+    assert torch.allclose(dino.centre, 0.1 * torch.cat(taught).mean(dim=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["none", "linear", "mlp"])
+@pytest.mark.parametrize("alignment", ["simclr", "moco", "dino"])
+def test_what_stands_between_embedding_and_contrast(kind, alignment):
+    net, objective = make(alignment=alignment, projector=kind, disentanglement="none")
+    views, aligned = draw(half=0), objective.alignment
+    loss = objective(views, net, describe, 0)
+    parameters = sum(each.numel() for each in aligned.projectors.parameters())
+    assert (parameters == 0) == (kind == "none")
+    if alignment == "simclr" and kind == "none":
+        rows = describe(net, torch.cat([views.mild, views.strong])).detach()
+        rows = functional.normalize(rows[:, objective.columns["semantics"]], dim=1)
+        cosines = (rows @ rows.T).tolist()
+        terms = []
+        for i in range(2 * N):
+            partner = (i + N) % (2 * N)
+            negatives = [s for j, s in enumerate(cosines[i]) if j not in (i, partner)]
+            terms.append(term(cosines[i][partner], negatives, decoupled=True))
+        assert loss.terms["semantics"] == pytest.approx(mean(terms), rel=1e-4)
+    if alignment == "moco":
+        widths = {"semantics": 32, "structure": 256, "appearance": 80}
+        wanted = widths if kind == "none" else dict.fromkeys(widths, 16)
+        assert {name: queue.rows.shape[1] for name, queue in aligned.queues.items()} == wanted
 
 
 def test_prototypes_wait_and_teachers_follow():

@@ -6,15 +6,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from attribution.training.recipe.config import (
-    BadRecipe,
-    ResolutionStage,
-    TrainingConfig,
-    read_config,
-)
+from attribution.training.recipe.config import ResolutionStage, TrainingConfig
 from attribution.training.recipe.precision import Precision
 from attribution.training.recipe.preflight import UnfitRun, check_run
+from attribution.training.recipe.recipes import BadRecipe, read_config
 from models.backbones.residual import ResidualNet
+from models.images.preprocessing import Preprocessing
 
 SHORT = TrainingConfig(
     stages=(ResolutionStage(size=32, steps=4), ResolutionStage(size=48, steps=3)), warmup=2
@@ -108,8 +105,9 @@ def test_a_batch_is_shared_in_pairs():
 def test_half_precision_ends_at_the_network():
     torch.manual_seed(0)
     net, images = ResidualNet((8, 16, 16, 32), (0, 1, 0, 0)).eval(), torch.rand(4, 3, 32, 32)
-    exact = Precision(TrainingConfig(), "cpu").describe(net, images)
-    mixed = Precision(TrainingConfig(precision="mixed"), "cpu").describe(net, images)
+    shape = Preprocessing(32, 32)
+    exact = Precision(TrainingConfig(), "cpu", shape).describe(net, images)
+    mixed = Precision(TrainingConfig(precision="mixed"), "cpu", shape).describe(net, images)
     assert exact.dtype == mixed.dtype == torch.float32
     error = float((exact - mixed).detach().abs().max())
     assert 0 < error < 0.02

@@ -15,6 +15,7 @@ from attribution.training.run.journal import METRICS, TENSORBOARD, Journal
 from attribution.training.run.monitor import Monitor, rank_sources, split
 from attribution.training.run.trainer import Trainer
 from models.backbones.residual import ResidualNet
+from models.images.preprocessing import Preprocessing
 
 WIDTHS, BLOCKS = (8, 16, 16, 32), (0, 0, 0, 0)
 
@@ -64,7 +65,7 @@ def test_metrics_repeat_and_tell_collapse_from_spread(monkeypatch):
     monkeypatch.setattr(module, "BATCH", 10)
     torch.manual_seed(0)
     net = ResidualNet(WIDTHS, BLOCKS)
-    watch = Monitor(image_set(25), 32, "cpu", seed=3)
+    watch = Monitor(image_set(25), 32, "cpu", 3, Preprocessing(32, 32))
     assert watch._sources.tolist()[8:10] == [[8, 0], [9, 10]]  # batches of 9, 8 and 8
     first = watch.measure(net)
     assert watch.measure(net) == first
