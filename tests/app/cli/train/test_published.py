@@ -6,6 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from app.cli.calibrate.background import make_addition
+from app.encoders.background import save_extension
+from app.encoders.load import load_vision
+from app.settings import Settings
+from attribution.synthesis.background import StrataSizes
 from attribution.training.recipe.recipes import shipped
 from models.background import BACKGROUND, read_background
 from models.checkpoints import load_encoder_folder
@@ -45,6 +50,11 @@ def folder(draw_pictures, tmp_path_factory):
     for name in NAMES:
         torch.manual_seed(1)
         state = registry.without_weights(name).network.state_dict()
+        if "vit" in name:  # so small at first that all pictures look alike
+            state = {
+                key: 5 * value if value.ndim > 1 and key.endswith("weight") else value
+                for key, value in state.items()
+            }
         if name.startswith("mocov3"):
             state = {f"module.base_encoder.{key}": value for key, value in state.items()}
             state = {"epoch": 300, "arch": "vit_small", "state_dict": state}
@@ -194,6 +204,28 @@ def test_the_projects_own_network_goes_through_both_stages(attribution, folder, 
     assert done.code == 0, done.err
     assert [line["phase"] for line in lines(run)] == ["alignment", "disentanglement"]
     assert "train/appearance" in lines(run)[0]
+
+
+@pytest.mark.parametrize("name", ["dino-vits16", "mocov3-vits16"])
+def test_a_backbone_as_it_is_decides_after_the_command_that_its_answer_names(
+    attribution, folder, draw_pictures, tmp_path, name, monkeypatch
+):
+    pictures = draw_pictures(tmp_path / "pictures", range(60))
+    others = draw_pictures(tmp_path / "others", range(500, 620))
+    quick = StrataSizes(generated=0, laundered=0)  # generating takes a second a picture
+    monkeypatch.setattr("app.cli.calibrate.background.StrataSizes", lambda: quick)
+    encoder = ("--encoder", name, "--weights", folder / f"{name}.pth", "--data", tmp_path / "data")
+    assert attribution("ingest", pictures, *encoder, "--json").document["added"] == 60
+    before = attribution("query", pictures / "007.jpg", *encoder)
+    assert "`attribution calibrate --background FOLDER`" in before.out.replace("\n", " ")
+    settings = Settings(
+        data=tmp_path / "data", encoder=name, encoder_weights=folder / f"{name}.pth"
+    )
+    # What that command does before it fits shares, which takes a minute.
+    save_extension(settings.data, make_addition(load_vision(settings), others, pytest.fail))
+    after = attribution("query", pictures / "007.jpg", *encoder, "--json", "--alpha", 0.05)
+    assert after.document["calibration"]["state"] == "fresh"
+    assert after.document["decision"] is not None
 
 
 def test_a_head_recipe_makes_a_head_alone(attribution, folder):

@@ -12,14 +12,19 @@ from app.cli.train.recipes import (
     refuse_beside_head,
     refuse_beside_head_kind,
     refuse_device,
+    refuse_two_recipes,
     refuse_unfit,
     refuse_without_head_scope,
 )
 from app.cli.train.start import Start, refuse_own_replacement, start_from
 from attribution.training.recipe.config import TrainingConfig
-from attribution.training.recipe.recipes import read_recipe
+from attribution.training.recipe.recipes import Recipe, read_recipe, shipped
 from models.backbones.residual import ResidualNet
+from models.card import BackboneCard, Card, PartCard
+from models.encoder import weights_digest
+from models.images.preprocessing import Preprocessing
 from models.published.registry import UnknownBackbone
+from tests.support.tiny_backbones import tiny
 
 
 def only(recipe):
@@ -67,6 +72,36 @@ def test_options_that_exclude_each_other_are_refused(options, complaint):
 def test_what_cannot_run_here_is_a_bad_invocation(options, complaint):
     with pytest.raises(BadInvocation, match=complaint):
         refuse_unfit(choose_recipe(read_recipe(None), None, None, options), "cpu")
+
+
+def test_options_of_the_infomax_change_the_last_phase_and_a_start_decides_on_the_rest():
+    net = tiny("vit")
+    card = Card(
+        name="dino-vits16",
+        backbone=BackboneCard(name="dino-vits16"),
+        preprocessing=Preprocessing(64, 64),
+        parts=(PartCard(name="whole", head="none", dimension=32),),
+    )
+    stated = read_recipe(shipped("paper"))
+    options = {"disentanglement": "koleo", "projector": "linear", "batch": 16}
+    first, second = choose_recipe(stated, Start(net, card), None, options).phases.values()
+    assert (first.projector, second.projector) == ("mlp", "linear")
+    assert (first.disentanglement, second.disentanglement) == ("none", "koleo")
+    assert (first.batch, second.batch) == (16, 16)
+    assert (first.initial, second.initial) == (weights_digest(net), "alignment")
+    for phase in (first, second):
+        assert (phase.backbone, phase.image_side, phase.role_weight) == ("dino-vits16", 64, 0)
+    other = Recipe(phases={"": TrainingConfig(backbone="mocov3-vits16", initial="x")})
+    with pytest.raises(BadInvocation, match="has dino-vits16: leave backbone out"):
+        choose_recipe(other, Start(net, card), None, {})
+    with pytest.raises(BadInvocation, match="give --from mocov3-vits16"):
+        choose_recipe(other, None, None, {})
+
+
+def test_two_recipes_are_refused(tmp_path):
+    refuse_two_recipes("paper", None)
+    with pytest.raises(BadInvocation, match="give one"):
+        refuse_two_recipes("paper", tmp_path)
 
 
 def test_a_resumed_run_holds_out_what_it_held_out(tmp_path):
