@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,48 @@ def test_every_dependency_is_pinned():
         pin = pins[canonicalize_name(wanted.name)]
         [version] = [clause.version for clause in pin.specifier if clause.operator == "=="]
         assert wanted.specifier.contains(version), f"{pin} is outside {wanted}"
+
+
+WITHOUT_EXTRAS = """
+import sys
+from importlib import import_module
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+absent = set(sys.argv[1].split(","))
+sys.meta_path.insert(0, Absent())
+import_module("app.factory")
+from app.cli.main import COMMANDS, whole_command
+for name in COMMANDS:
+    whole_command(name)
+import_module("app.cli.asking")
+import_module("app.cli.batch.remote")
+import_module("attribution.calibration.shares.fitting")
+"""
+
+
+def test_who_serves_needs_no_extra():
+    """The service and every command are imported without what only extras bring."""
+    brought, waiting = set(), list(PROJECT["dependencies"])
+    while waiting:
+        wanted = Requirement(waiting.pop())
+        name = canonicalize_name(wanted.name)
+        if name in brought or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
+            continue
+        brought.add(name)
+        waiting += requires(name) or []
+    absent = {
+        module
+        for module, owners in packages_distributions().items()
+        if not brought & {canonicalize_name(owner) for owner in owners}
+    } - {*PACKAGES, "tests", "benchmarks"}
+    assert {"matplotlib", "skimage"} <= absent
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, ",".join(sorted(absent))]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_pins_name_no_address():
