@@ -25,8 +25,8 @@ from PIL import Image
 from attribution.synthesis.background import StrataSizes, making, planned
 from attribution.training.data.images import members, read_pictures
 from models.background import BACKGROUND, GENERATED, LAUNDERED, read_background
-from models.companion import NETWORK, write_companion
 from models.encoder import Encoder
+from models.fourth_part import NETWORK, write_fourth_part
 from models.images.decoding import decode
 from models.loading import BUNDLED, load_encoder
 from models.published import registry
@@ -45,7 +45,7 @@ def main() -> None:
     shards = sorted(options.pool.glob("*.tar"))
     second = Second(load_encoder())
     reference = reference_rows(second, shards)
-    write_companion(BUNDLED, reference, background_rows(second, shards, options))
+    write_fourth_part(BUNDLED, reference, background_rows(second, shards, options))
 
 
 class Second:

@@ -7,10 +7,10 @@ from pathlib import Path
 from models.background import BACKGROUND, Background, read_background
 from models.card import BackboneCard, Card, PartCard
 from models.checkpoints import CARD, BadCheckpoint, load_encoder_folder
-from models.companion import NAME as JOINED
-from models.companion import load_joined, load_joined_background
 from models.devices import require_device
 from models.encoder import Encoder
+from models.fourth_part import NAME as JOINED
+from models.fourth_part import load_joined, load_joined_background
 from models.heads.affine import Head
 
 BUNDLED = Path(__file__).parent / "bundled"

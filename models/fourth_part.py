@@ -30,7 +30,7 @@ from models.encoder import Encoder
 from models.heads.affine import AffineMap, Head, HeadPart
 
 NAME = "bundled+sscd"
-COMPANION = "sscd.safetensors"
+ROWS = "sscd.safetensors"
 NETWORK = "sscd"
 """Name of the second network in the registry, of its block of the descriptor and of its part."""
 
@@ -49,7 +49,7 @@ def load_joined(folder: Path, *, device: str = "cpu") -> Encoder:
     """The encoder of a folder with the fourth part whose rows lie in it.
 
     Args:
-        folder: of an encoder of several parts with `COMPANION` in it.
+        folder: of an encoder of several parts with `ROWS` in it.
         device: where to compute; ONNX Runtime computes on the processor.
 
     Raises:
@@ -78,14 +78,14 @@ def load_joined_background(folder: Path, encoder: Encoder) -> Background:
     rows = _rows(folder, "background")
     views = encoder.views
     if rows.shape[0] != len(own):
-        raise BadCheckpoint(f"{folder / COMPANION} is not of {folder / BACKGROUND}")
+        raise BadCheckpoint(f"{folder / ROWS} is not of {folder / BACKGROUND}")
     constant = np.full((len(rows), 1), (rows.shape[1] // views) ** -0.5, np.float32)
     by_view = zip(np.split(own.rows, views, axis=1), np.split(rows, views, axis=1), strict=True)
     joined = [part for first, second in by_view for part in (first, second, constant)]
     return replace(own, model_id=encoder.model_id, rows=np.concatenate(joined, axis=1))
 
 
-def write_companion(
+def write_fourth_part(
     folder: Path, reference: NDArray[np.float32], background: NDArray[np.float32]
 ) -> None:
     """Keep the fourth part's rows beside an encoder.
@@ -98,7 +98,7 @@ def write_companion(
     tensors: dict[str, Tensor] = {}
     for name, rows in (("reference", reference), ("background", background)):
         tensors[f"{name}.values"], tensors[f"{name}.scale"] = quantise_rows(rows)
-    (folder / COMPANION).write_bytes(save(tensors))
+    (folder / ROWS).write_bytes(save(tensors))
 
 
 def _joined(
@@ -142,7 +142,7 @@ def _map(fitted: torch.nn.Module) -> AffineMap:
 
 def _rows(folder: Path, name: str) -> NDArray[np.float32]:
     try:
-        stored = load_file(folder / COMPANION)
+        stored = load_file(folder / ROWS)
         return dequantise_rows(stored[f"{name}.values"], stored[f"{name}.scale"])
     except (OSError, SafetensorError, KeyError) as error:
-        raise BadCheckpoint(f"{folder / COMPANION} cannot be read: {error}") from error
+        raise BadCheckpoint(f"{folder / ROWS} cannot be read: {error}") from error

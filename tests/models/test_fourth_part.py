@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from models import companion, load_encoder, loading
+from models import fourth_part, load_encoder, loading
 from models.background import BACKGROUND, Background, thumbnail, write_background
 from models.card import BackboneCard, Card, PartCard
 from models.checkpoints import BadCheckpoint, save_encoder
-from models.companion import COMPANION, write_companion
 from models.engine import Choice
 from models.exported.exporting import export_network
 from models.exported.session import OnnxEngine
+from models.fourth_part import ROWS, write_fourth_part
 from models.heads.affine import AffineMap, HeadPart
 from models.images.preprocessing import Preprocessing
 from models.loading import load_encoder_background
@@ -36,7 +36,7 @@ def second_rows(pictures, views=1) -> np.ndarray:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A small encoder of two parts, with reference, background and companion, as the bundled."""
+    """A small encoder of two parts with all that the bundled one has, rows of a third among it."""
     file = install(tmp_path, monkeypatch)
     monkeypatch.setitem(PUBLISHED, "sscd", replace(PUBLISHED["sscd"], package=file, dimension=4))
     folder = tmp_path / "bundled"
@@ -82,7 +82,7 @@ def folder(tmp_path, monkeypatch):
             np.stack([thumbnail(each) for each in others]),
         ),
     )
-    write_companion(folder, second_rows(pictures), second_rows(others, views=2))
+    write_fourth_part(folder, second_rows(pictures), second_rows(others, views=2))
     return folder
 
 
@@ -114,12 +114,12 @@ def test_its_background_is_what_it_makes_of_the_same_images(folder):
 
 def test_what_is_missing_or_damaged_is_named(folder):
     with pytest.raises(BadCheckpoint, match="has its own weights"):
-        load_encoder("bundled+sscd", weights=folder / COMPANION)
+        load_encoder("bundled+sscd", weights=folder / ROWS)
     joined = load_encoder("bundled+sscd")
-    (folder / COMPANION).write_bytes(b"damaged")
-    with pytest.raises(BadCheckpoint, match=COMPANION):
+    (folder / ROWS).write_bytes(b"damaged")
+    with pytest.raises(BadCheckpoint, match=ROWS):
         load_encoder("bundled+sscd")
-    write_companion(folder, np.ones((30, 4), np.float32), np.ones((3, 8), np.float32))
+    write_fourth_part(folder, np.ones((30, 4), np.float32), np.ones((3, 8), np.float32))
     with pytest.raises(BadCheckpoint, match="is not of"):
         load_encoder_background("bundled+sscd", joined)
     (folder / BACKGROUND).unlink()
@@ -129,7 +129,7 @@ def test_what_is_missing_or_damaged_is_named(folder):
 
 def test_the_card_says_which_network_makes_which_part(folder):
     card = load_encoder("bundled+sscd").card
-    assert card.name == companion.NAME
+    assert card.name == fourth_part.NAME
     assert [part.network for part in card.parts] == ["", "", "sscd"]
     assert "MIT" in card.licence
 
