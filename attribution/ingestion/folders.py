@@ -21,8 +21,12 @@ _KEPT_BY_SYSTEMS = {
     "@recycle": "the recycle bin of a NAS",
     "@recently-snapshot": "snapshots of a NAS",
     "#snapshot": "snapshots of a NAS",
+    "~snapshot": "snapshots of a NAS",
     "$recycle.bin": "the recycle bin of Windows",
     "recycler": "the recycle bin of Windows",
+    "recycled": "the recycle bin of Windows",
+    "found.000": "what a check of a disk has found",
+    "lost+found": "what a check of a disk has found",
     "system volume information": "a folder of Windows itself",
     "__macosx": "what macOS adds to archives",
 }

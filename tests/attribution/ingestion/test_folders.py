@@ -71,6 +71,8 @@ def test_other_files_are_no_pictures(tmp_path, put, name):
         ".cache",
         "@Recycle",
         "#SNAPSHOT",
+        "RECYCLED",
+        "lost+found",
     ],
 )
 def test_folders_that_systems_keep_are_named_once(tmp_path, put, name):
