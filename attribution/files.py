@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import secrets
 import stat
@@ -77,9 +76,3 @@ def replacing(path: Path, *, aside: Path | None = None, mode: int = 0o666) -> It
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-
-
-def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attribution.synthesis.background import StrataSizes, making, planned
-from attribution.training.data.images import members, read_pictures
+from attribution.training.data.images import read_pictures
+from models.backbones.joined import Joined
 from models.background import BACKGROUND, GENERATED, LAUNDERED, read_background
 from models.encoder import Encoder
 from models.fourth_part import NETWORK, write_fourth_part
-from models.images.decoding import decode
 from models.loading import BUNDLED, load_encoder
 from models.published import registry
 
@@ -43,41 +43,42 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes that make pictures")
     options = parser.parse_args()
     shards = sorted(options.pool.glob("*.tar"))
-    second = Second(load_encoder())
-    reference = reference_rows(second, shards)
-    write_fourth_part(BUNDLED, reference, background_rows(second, shards, options))
+    first = load_encoder()
+    network = joined_network(first)
+    reference = reference_rows(first, network, shards)
+    write_fourth_part(BUNDLED, reference, background_rows(first, network, shards, options))
 
 
-class Second:
-    """The second network, on pictures as the first one gets them."""
-
-    def __init__(self, first: Encoder) -> None:
-        self.first = first
-        self.network = registry.build(NETWORK)
-
-    def rows(self, pictures: list[Image.Image], views: int = 1) -> NDArray[np.float32]:
-        """`(n, views * 512)` unit rows of the pictures, and of their mirror images."""
-        shape = self.first.card.preprocessing
-        mean, std = (torch.tensor(each)[:, None, None] for each in (shape.mean, shape.std))
-        pixels = torch.stack([self.first.preprocess(each) for each in pictures]) * std + mean
-        with torch.inference_mode():
-            seen = [self.network(each).pooled for each in (pixels, pixels.flip(-1))[:views]]
-        rows: NDArray[np.float32] = torch.cat(seen, dim=1).numpy()
-        return rows
+def joined_network(first: Encoder) -> Joined:
+    """The first network, with the second beside it."""
+    shape = first.card.preprocessing
+    second = registry.build(NETWORK)
+    return Joined(first.backbone, second, NETWORK, mean=shape.mean, std=shape.std)
 
 
-def reference_rows(second: Second, shards: list[Path]) -> NDArray[np.float32]:
+def second_rows(
+    first: Encoder, network: Joined, pictures: list[Image.Image], views: int = 1
+) -> NDArray[np.float32]:
+    """`(n, views * 512)` unit rows of the pictures, and of their mirror images."""
+    batch = torch.stack([first.preprocess(each) for each in pictures])
+    with torch.inference_mode():
+        measured = network.measured(batch, views)[:, -network.second.dimension :]
+    rows: NDArray[np.float32] = torch.cat(measured.chunk(views), dim=1).numpy()
+    return rows
+
+
+def reference_rows(first: Encoder, network: Joined, shards: list[Path]) -> NDArray[np.float32]:
     """The second network's rows of the pictures that the first one's reference rows are of."""
-    bank = second.first.head.bank.numpy()
-    columns = np.concatenate([np.arange(part.start, part.stop - 1) for part in second.first.parts])
+    bank = first.head.bank.numpy()
+    columns = np.concatenate([np.arange(part.start, part.stop - 1) for part in first.parts])
     found = np.full(len(bank), -1.0)
-    rows = np.zeros((len(bank), second.network.dimension), np.float32)
-    for block in blocks(every_picture(shards)):
-        cosines = second.first.encode(block)[:, columns] @ bank.T / len(second.first.parts)
+    rows = np.zeros((len(bank), network.second.dimension), np.float32)
+    for block in blocks(read_pictures(shards)):
+        cosines = first.encode(block)[:, columns] @ bank.T / len(first.parts)
         best = cosines.argmax(axis=0)
         nearer = np.flatnonzero(cosines.max(axis=0) > found)
         if len(nearer):
-            own = second.rows(block)
+            own = second_rows(first, network, block)
             rows[nearer] = own[best[nearer]]
             found[nearer] = cosines.max(axis=0)[nearer]
         if found.min() >= LEAST_COSINE:
@@ -87,7 +88,7 @@ def reference_rows(second: Second, shards: list[Path]) -> NDArray[np.float32]:
 
 
 def background_rows(
-    second: Second, shards: list[Path], options: argparse.Namespace
+    first: Encoder, network: Joined, shards: list[Path], options: argparse.Namespace
 ) -> NDArray[np.float32]:
     """The second network's rows of the images of the bundled background, in its order."""
     present = read_background(BUNDLED / BACKGROUND)
@@ -100,7 +101,7 @@ def background_rows(
     rows, strata, thumbnails = [], [], []
     with making(options.workers) as make_all:
         for block in blocks(items):
-            rows.append(second.rows(make_all(block), second.first.views))
+            rows.append(second_rows(first, network, make_all(block), first.views))
             strata += [item.stratum for item in block]
             thumbnails += [item.thumbnail for item in block]
             print(f"{len(strata)} of {len(present)} background rows", flush=True)
@@ -108,13 +109,6 @@ def background_rows(
     if not np.array_equal(np.stack(thumbnails)[order], present.thumbnails):
         sys.exit("the pool's images are not those of the bundled background")
     return np.concatenate(rows)[order]
-
-
-def every_picture(shards: list[Path]) -> Iterator[Image.Image]:
-    """All pictures of the pool."""
-    for shard in shards:
-        for _, data in members(shard):
-            yield decode(data).image
 
 
 def blocks(items: Iterator[Any]) -> Iterator[list[Any]]:

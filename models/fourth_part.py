@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from models.backbones.joined import Joined
@@ -27,7 +27,7 @@ from models.checkpoints import (
     quantise_rows,
 )
 from models.encoder import Encoder
-from models.heads.affine import AffineMap, Head, HeadPart
+from models.heads.affine import AffineMap, Head, HeadPart, as_queries
 
 NAME = "bundled+sscd"
 ROWS = "sscd.safetensors"
@@ -79,9 +79,12 @@ def load_joined_background(folder: Path, encoder: Encoder) -> Background:
     views = encoder.views
     if rows.shape[0] != len(own):
         raise BadCheckpoint(f"{folder / ROWS} is not of {folder / BACKGROUND}")
-    constant = np.full((len(rows), 1), (rows.shape[1] // views) ** -0.5, np.float32)
     by_view = zip(np.split(own.rows, views, axis=1), np.split(rows, views, axis=1), strict=True)
-    joined = [part for first, second in by_view for part in (first, second, constant)]
+    joined = [
+        part
+        for first, second in by_view
+        for part in (first, as_queries([torch.from_numpy(second)]).numpy())
+    ]
     return replace(own, model_id=encoder.model_id, rows=np.concatenate(joined, axis=1))
 
 
@@ -142,7 +145,9 @@ def _map(fitted: torch.nn.Module) -> AffineMap:
 
 def _rows(folder: Path, name: str) -> NDArray[np.float32]:
     try:
-        stored = load_file(folder / ROWS)
-        return dequantise_rows(stored[f"{name}.values"], stored[f"{name}.scale"])
-    except (OSError, SafetensorError, KeyError) as error:
+        with safe_open(folder / ROWS, framework="pt") as file:
+            return dequantise_rows(
+                file.get_tensor(f"{name}.values"), file.get_tensor(f"{name}.scale")
+            )
+    except (OSError, SafetensorError) as error:
         raise BadCheckpoint(f"{folder / ROWS} cannot be read: {error}") from error

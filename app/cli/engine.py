@@ -18,12 +18,11 @@ from app.encoders.engines import in_words
 from app.inference.upload import decoding_limits
 from app.settings import Settings
 from attribution.catalog import Catalog
+from attribution.training.data.images import read_pictures
 from models.encoder import Encoder
 from models.exported.choosing import by_faster
 from models.exported.pictures import drawn
 from models.exported.stored import EngineUnavailable, build, graph_path, read_manifest
-from models.images.decoding import decode
-from models.images.errors import ImageError
 from models.loading import load_encoder
 from models.processor import size_pools
 
@@ -41,7 +40,6 @@ are the same within 1e-4, so nothing has to be embedded again.""",
 
 IMAGES = 200
 """That both engines are compared on."""
-_READ = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 
 
 @engine_group.command("build")
@@ -51,8 +49,8 @@ def build_command(
         typer.Option(
             parser=options.path_given,
             metavar="PATH",
-            help="Compare the engines on pictures of this folder, the first 200 by name, instead "
-            "of on drawn ones.",
+            help="Compare the engines on pictures of this folder or tar file, the first 200 by "
+            "name, instead of on drawn ones.",
         ),
     ] = None,
     data: options.Data = None,
@@ -100,17 +98,14 @@ def _load(settings: Settings) -> Encoder:
 
 def _pictures_of(folder: Path, settings: Settings) -> list[Image.Image]:
     """The first pictures of a folder that can be read."""
-    limits = decoding_limits(settings)
-
-    def read(path: Path) -> Image.Image | None:
-        try:
-            return decode(path.read_bytes(), limits=limits).image
-        except ImageError as error:
-            warn(f"left out {path}: {error}")
-            return None
-
-    names = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _READ)
-    found = list(islice(filter(None, map(read, names)), IMAGES))
+    found: list[Image.Image] = []
+    if folder.exists():
+        pictures = read_pictures(
+            [folder],
+            on_left_out=lambda name, reason: warn(f"left out {name}: {reason}"),
+            limits=decoding_limits(settings),
+        )
+        found = list(islice(pictures, IMAGES))
     if not found:
         raise BadInvocation(f"--images {folder}: there is no picture in it that can be read")
     return found

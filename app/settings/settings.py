@@ -27,7 +27,7 @@ _LINKED_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 Guarantee = Literal["average", "background"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LogFormat = Literal["text", "json"]
-EngineName = Literal["auto", "torch", "onnx"]
+EngineSetting = Literal["auto", "torch", "onnx"]
 
 
 class Settings(Limits):
@@ -57,7 +57,7 @@ class Settings(Limits):
         description="File with the encoder's weights; unset: those bundled, cached or downloaded.",
     )
     device: str = Field(default="cpu", description="PyTorch device that runs the encoder.")
-    engine: EngineName = Field(
+    engine: EngineSetting = Field(
         default="auto",
         description="What runs the encoder's network: `torch`; `onnx` for ONNX Runtime on what "
         "`attribution engine build` has exported; `auto` for whichever is faster here, by a short "

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from attribution.files import sha256_of
+from models.digests import sha256_of
 from models.parts import Part
 
 FORMAT = 2

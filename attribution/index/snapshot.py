@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.files import flush, replacing, sha256_of, write_flushed
+from attribution.files import flush, replacing, write_flushed
 from attribution.index import companion as beside
 from attribution.index.companion import Companion
 from attribution.index.embedded import EmbeddedIndex
@@ -47,6 +47,7 @@ from attribution.index.manifest import (
 from attribution.index.segment import Matrices, Segment, cut
 from attribution.index.sizing import DEFAULT_SIZING, Sizing
 from attribution.index.view import View
+from models.digests import sha256_of
 from models.parts import Part
 
 log = logging.getLogger(__name__)

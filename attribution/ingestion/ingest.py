@@ -30,9 +30,9 @@ from attribution.ingestion.companions import Companions, ImageEncoder, rows_of
 from attribution.ingestion.manifest import ManifestProblem, ManifestRow
 from attribution.ingestion.names import Replaced, Replacements
 from attribution.ingestion.reading import TAKEN_DOWN, Fresh, Known, RowReader, Skipped
+from models.images.decoding import DEFAULT_LIMITS
 from models.images.errors import DecodingLimits
 
-_DEFAULT_LIMITS = DecodingLimits()
 _Row = TypeVar("_Row")
 _Outcome = TypeVar("_Outcome")
 
@@ -72,7 +72,7 @@ def ingest(
     rows: Iterable[ManifestRow | ManifestProblem],
     *,
     batch_size: int = 64,
-    limits: DecodingLimits = _DEFAULT_LIMITS,
+    limits: DecodingLimits = DEFAULT_LIMITS,
     on_progress: Callable[[Progress], None] | None = None,
     workers: int = 4,
     load: Callable[[RegisteredEncoder], ImageEncoder] | None = None,

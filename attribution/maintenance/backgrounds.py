@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from attribution.files import flush, replacing, sha256_of
+from attribution.files import flush, replacing
+from models.digests import sha256_of
 
 FOLDER = "background"
 _PATTERN = "*.safetensors"

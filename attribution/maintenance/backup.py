@@ -25,9 +25,10 @@ from typing import Any
 from attribution.catalog import Catalog
 from attribution.catalog.copying import copy_previews
 from attribution.catalog.presence import FILE
-from attribution.files import flush, sha256_of, write_flushed
+from attribution.files import flush, write_flushed
 from attribution.maintenance.backgrounds import FOLDER as BACKGROUNDS
 from attribution.maintenance.backgrounds import altered, copy_backgrounds
+from models.digests import sha256_of
 
 FORMAT = 1
 MANIFEST = "manifest.json"

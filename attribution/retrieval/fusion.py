@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,6 @@ OVERFETCH = 2  # candidates that a part proposes for each row wanted, where part
 # How far a matrix product may stray from a sum in fixed order, for inner products of unit rows.
 _STRAY = 1e-5
 _PAIRS = 4096  # pairs scored at once, so that their rows stay in the processor's cache
-_FEW = 4  # rows of queries up to which a product with each is quicker than one with all
-_CACHED = 2048  # rows that such products take at once, so that they are read from memory once
 _LONG = 8  # pairs of one row from which it is compared with the others' instead of copied
 Places = NDArray[np.int64]
 Pick = slice | tuple[slice, None] | Places
@@ -210,10 +208,6 @@ class Queries:
 
         return self.fusion.joined(self._standardised_all(cosines, (slice(None), None)))
 
-    def products(self) -> Products:
-        """The queries made ready for products with any number of rows."""
-        return Products.of(self)
-
     def pair_scores(self, places: Places, parts: Sequence[Rows], positions: Places) -> Rows:
         """`(m,)` of pairs of a query and a row, each bitwise the same in whatever company.
 
@@ -305,61 +299,6 @@ class Queries:
             return cosines
         standardised: Rows = (cosines - level.expected[pick]) / level.unit[pick]
         return standardised
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Products:
-    """Queries as matrices that give standardised scores by one product a part, within the slack.
-
-    Attributes:
-        queries: of each part `(views * n, d')`, in its own units, a view after the other.
-        offsets: of each part `(views * n, 1)`, to be taken off.
-        views: how many there are of each query.
-    """
-
-    queries: tuple[Rows, ...]
-    offsets: tuple[Rows, ...]
-    views: int
-
-    @classmethod
-    def of(cls, asked: Queries) -> Self:
-        """All views of these queries."""
-        fusion = asked.fusion
-        views = fusion.views_of(asked.rows)
-        queries, offsets = [], []
-        for number, part in enumerate(fusion.parts):
-            levels = [of_view[number] for of_view in asked.levels]
-            unit = np.concatenate([level.unit for level in levels])[:, None]
-            expected = np.concatenate([level.expected for level in levels])[:, None]
-            rows = np.concatenate([view[:, part.columns] for view in views])
-            queries.append((rows / unit).astype(np.float32, copy=False))
-            offsets.append((expected / unit).astype(np.float32, copy=False))
-        return cls(tuple(queries), tuple(offsets), fusion.views)
-
-    @property
-    def rows(self) -> int:
-        """How many scores each row that is compared gets, before they are joined."""
-        return sum(map(len, self.queries))
-
-    def standardised(self, parts: Sequence[Rows]) -> Rows:
-        """`(parts, views, n, m)` with `(m, d')` rows of each part."""
-        scores = np.empty((len(parts), len(self.queries[0]), len(parts[0])), np.float32)
-        for place, rows in enumerate(parts):
-            _multiply(self.queries[place], rows, scores[place])
-            scores[place] -= self.offsets[place]
-        return scores.reshape(len(parts), self.views, -1, len(parts[0]))
-
-
-def _multiply(queries: Rows, rows: Rows, out: Rows) -> None:
-    """Inner products of `(n, d')` queries with `(m, d')` rows, into `(n, m)`."""
-    if len(queries) > _FEW:
-        np.matmul(queries, rows.T, out=out)
-        return
-    # A product of matrices copies its larger one, which takes longer than reading it for each.
-    for start in range(0, len(rows), _CACHED):
-        block = rows[start : start + _CACHED]
-        for query, products in zip(queries, out, strict=True):
-            np.matmul(block, query, out=products[start : start + _CACHED])
 
 
 def _without_copy(places: Places) -> slice | Places:

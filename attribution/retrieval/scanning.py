@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from attribution.index import Hits, Stretch
 from attribution.index.scan import rank
 from attribution.retrieval.fusion import Queries, Rows
+from attribution.retrieval.products import Products
 
 Places = NDArray[np.int64]
 _QUERIES = 64  # compared together: as many as a product gains by
@@ -43,7 +44,7 @@ def best_of(asked: Queries, stretches: Sequence[Stretch], k: int) -> Hits:
 
 
 def _best_of_some(asked: Queries, stretches: Sequence[Stretch], k: int) -> Hits:
-    products = asked.products()
+    products = Products.of(asked)
     rows = max(_FEWEST_ROWS, _PRODUCTS // max(1, products.rows))
     chosen = [_Chosen.nobody() for _ in stretches]
     floor = np.full(len(asked), -np.inf, np.float32)

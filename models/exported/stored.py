@@ -6,7 +6,6 @@ torch, `float32.rates.json` how fast it was here.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
+from models.digests import sha256_of
 from models.encoder import Encoder, weights_sha256
 from models.engine import Choice
 from models.exported.exporting import export_network
@@ -160,7 +160,7 @@ def _compared(encoder: Encoder, exported: Encoder, pixels: Tensor, graph: Path) 
         model_id=encoder.model_id,
         encoder=encoder.card.name,
         weights_sha256=weights_sha256(encoder.backbone),
-        graph_sha256=_sha256(graph),
+        graph_sha256=sha256_of(graph),
         versions={name: version(name) for name in _LIBRARIES},
         images=len(pixels),
         cosine_mean=float(joined.mean()),
@@ -174,12 +174,7 @@ def _batches(pixels: Tensor) -> Sequence[Tensor]:
     return [each for each in (pixels[:1], *torch.split(pixels[1:], _BATCH)) if len(each)]
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _is_sound(graph: Path, manifest: Manifest) -> bool:
     with suppress(OSError):
-        return _sha256(graph) == manifest.graph_sha256
+        return sha256_of(graph) == manifest.graph_sha256
     return False

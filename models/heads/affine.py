@@ -125,7 +125,7 @@ class Head(nn.Module):
         if self.hubness == 0:
             return torch.cat(rows, dim=1)
         if domain == "query":
-            return _as_queries(rows)
+            return as_queries(rows)
         banks = torch.split(self.bank, self._widths, dim=1)
         return self._corrected([(row, row @ bank.T) for row, bank in zip(rows, banks, strict=True)])
 
@@ -139,7 +139,7 @@ class Head(nn.Module):
 
     def bank_as_queries(self) -> Tensor:
         """`(m, dimension)` rows of the bank as queries."""
-        return _as_queries(torch.split(self.bank, self._widths, dim=1))
+        return as_queries(torch.split(self.bank, self._widths, dim=1))
 
     def _corrected(self, parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
         joined = []
@@ -149,7 +149,7 @@ class Head(nn.Module):
         return torch.cat(joined, dim=1)
 
 
-def _as_queries(parts: Sequence[Tensor]) -> Tensor:
+def as_queries(parts: Sequence[Tensor]) -> Tensor:
     """Rows of all parts side by side, each with a query's extra entry."""
     constants = [rows.new_full((len(rows),), _constant(rows)) for rows in parts]
     return torch.cat(list(map(_with_column, parts, constants)), dim=1)

@@ -44,13 +44,13 @@ class DecodedImage:
     notes: tuple[Note, ...] = ()
 
 
-_DEFAULT_LIMITS = DecodingLimits()
+DEFAULT_LIMITS = DecodingLimits()
 
 
 def decode(
     data: bytes,
     *,
-    limits: DecodingLimits = _DEFAULT_LIMITS,
+    limits: DecodingLimits = DEFAULT_LIMITS,
     target_side: int | None = 512,
 ) -> DecodedImage:
     """Decode the first picture of a JPEG, PNG, WebP or GIF file to upright RGB.

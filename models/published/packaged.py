@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.backbones.features import Backbone, Features
+from models.digests import sha256_of
 
 _WINDOWS = 5  # of a map, from edge to edge
 _WINDOW_SHARE = 0.5  # of a side that a window covers
@@ -46,8 +46,7 @@ class PackagedFile:
             raise PackageMissing(f"{self.module} is not installed. {self.how_to()}")
         path = Path(found.origin).parent / self.file
         try:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = sha256_of(path)
         except OSError as error:
             raise PackageMissing(f"{path} cannot be read: {error}. {self.how_to()}") from error
         if digest != self.sha256:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import os
 import signal
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from attribution.files import flush, new_file, replacing, sha256_of, write_flushed
+from attribution.files import flush, new_file, replacing, write_flushed
 
 
 def die(*_: object) -> None:
@@ -86,10 +85,3 @@ def test_a_new_file_takes_nobodys_place(tmp_path):
     with pytest.raises(FileExistsError), new_file(tmp_path / "file"):
         pass
     assert (tmp_path / "file").read_bytes() == b"bytes"
-
-
-@pytest.mark.parametrize("size", [0, 1, 3_000_000])
-def test_the_digest_is_that_of_the_whole_file(tmp_path, size):
-    data = os.urandom(size)
-    write_flushed(tmp_path / "file", data)
-    assert sha256_of(tmp_path / "file") == hashlib.sha256(data).hexdigest()

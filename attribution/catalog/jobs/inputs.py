@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from attribution.catalog.errors import Place
-from attribution.files import flush, sha256_of
+from attribution.files import flush
+from models.digests import sha256_of
 
 logger = logging.getLogger(__name__)
 _SETTLING_SECONDS = 0.5

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from PIL import Image
 
-from attribution.files import sha256_of
 from attribution.synthesis.diffusion.networks import Networks
 from attribution.synthesis.diffusion.updates import load_updates
+from models.digests import sha256_of
 
 STEPS, GUIDANCE = 50, 2.0
 """The paper's: steps of the model's own sampler, and classifier-free guidance."""

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from attribution.ingestion.archives import ArchiveDamaged, Member, open_tar, pictures_in, read
 from attribution.ingestion.folders import Found, LeftOut, is_picture, walk
-from models.images.decoding import decode
-from models.images.errors import ImageError
+from models.images.decoding import DEFAULT_LIMITS, decode
+from models.images.errors import DecodingLimits, ImageError
 
 logger = logging.getLogger(__name__)
 _BLOCK = 256
@@ -149,15 +149,19 @@ def member_names(paths: Sequence[Path]) -> frozenset[str]:
 
 
 def read_pictures(
-    paths: Sequence[Path], only: frozenset[str], on_left_out: OnLeftOut = log_left_out
+    paths: Sequence[Path],
+    only: frozenset[str] | None = None,
+    on_left_out: OnLeftOut = log_left_out,
+    *,
+    limits: DecodingLimits = DEFAULT_LIMITS,
 ) -> Iterator[Image.Image]:
-    """The images of these names as pictures, decoded as a query is."""
+    """The images of these names, or all, as pictures, decoded as a query is."""
     for path in paths:
         for name, data in members(path, on_left_out):
-            if name not in only:
+            if only is not None and name not in only:
                 continue
             try:
-                yield decode(data).image
+                yield decode(data, limits=limits).image
             except ImageError as error:
                 on_left_out(name, str(error))
 

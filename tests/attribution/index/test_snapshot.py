@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attribution.files import sha256_of
 from attribution.index import (
     Contents,
     EmbeddedIndex,
@@ -21,6 +20,7 @@ from attribution.index import (
     load_snapshot,
     save_snapshot,
 )
+from models.digests import sha256_of
 from models.parts import Part
 from tests.support.changes import change_batch
 from tests.support.disks import fill, small_disk

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.digests import sha256_of
 from models.engine import Choice
 from models.exported import stored
 from models.exported.graph import residual_graph
@@ -96,7 +97,7 @@ def test_what_is_damaged_or_of_another_encoder_is_refused(encoder, built, damage
         graph.unlink()
     elif damage == "no graph of onnx":  # whose manifest fits
         graph.write_bytes(b"nothing of the kind")
-        content["graph_sha256"] = stored._sha256(graph)
+        content["graph_sha256"] = sha256_of(graph)
     elif damage == "no json":
         content = "["
     elif damage == "unknown field":

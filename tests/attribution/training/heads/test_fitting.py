@@ -10,7 +10,6 @@ from PIL import Image
 
 from attribution.synthesis.background import StrataSizes
 from attribution.training.data.images import (
-    ImageSet,
     NoImages,
     member_names,
     read_images,
@@ -24,17 +23,12 @@ from models.backbones.residual import ResidualNet
 from models.images.preprocessing import Preprocessing
 from models.loading import load_encoder, load_encoder_background
 from models.parts import consecutive_parts
+from tests.support.runs import image_set
 
 
 def net():
     torch.manual_seed(0)
     return ResidualNet((8, 8, 8, 16), (0, 0, 0, 0)).eval()
-
-
-def image_set(n=60, side=48):
-    coarse = torch.rand(n, 3, 6, 6, generator=torch.Generator().manual_seed(0))
-    pixels = torch.nn.functional.interpolate(coarse, size=side, mode="bilinear")
-    return ImageSet((pixels * 255).to(torch.uint8), tuple(f"{i:03d}.png" for i in range(n)))
 
 
 def png(seed):
@@ -47,7 +41,7 @@ def png(seed):
 def test_fitting_repeats_and_uses_only_the_blocks_it_may():
     plan = PartPlan("appearance", "cca", ("views", "appearance"), 8, ("stage1", "stage2"))
     first, again = (
-        fit_parts(net(), image_set(), [plan], Preprocessing(48, 48), seed=3) for _ in range(2)
+        fit_parts(net(), image_set(60), [plan], Preprocessing(48, 48), seed=3) for _ in range(2)
     )
     assert torch.equal(first[0].source.weight, again[0].source.weight)
     layout = {part.name: part for part in net().blocks_of_descriptor}
@@ -68,7 +62,7 @@ def test_a_descriptor_of_one_block_has_a_part_a_role_and_no_outline():
 
 def test_images_of_another_size_and_heads_without_closed_form_are_refused():
     with pytest.raises(UnfitHead, match="48 x 48 pixels for an encoder that sees 64 x 64"):
-        fit_parts(net(), image_set(), plans_for("whiten", 8), Preprocessing(64, 64))
+        fit_parts(net(), image_set(60), plans_for("whiten", 8), Preprocessing(64, 64))
     with pytest.raises(UnfitHead, match="linear"):
         fit_parts(net(), image_set(4), plans_for("linear", 8), Preprocessing(48, 48))
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.training.data.images import ImageSet
 from attribution.training.recipe.config import ResolutionStage, TrainingConfig
 from attribution.training.run import monitor as module
 from attribution.training.run.journal import METRICS, TENSORBOARD, Journal
@@ -16,15 +15,9 @@ from attribution.training.run.monitor import Monitor, rank_sources, split
 from attribution.training.run.trainer import Trainer
 from models.backbones.residual import ResidualNet
 from models.images.preprocessing import Preprocessing
+from tests.support.runs import image_set
 
 WIDTHS, BLOCKS = (8, 16, 16, 32), (0, 0, 0, 0)
-
-
-def image_set(n):
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(n, 3, 6, 6, generator=generator)
-    pixels = torch.nn.functional.interpolate(coarse, size=48, mode="bilinear").clamp(0, 1)
-    return ImageSet((pixels * 255).to(torch.uint8), tuple(f"{i:03d}" for i in range(n)))
 
 
 def lines(folder):

@@ -5,13 +5,13 @@ import json
 import pytest
 import torch
 
-from attribution.training.data.images import ImageSet
 from attribution.training.recipe.config import ResolutionStage, TrainingConfig
 from attribution.training.recipe.preflight import UnfitRun
 from attribution.training.run import cached_views
 from attribution.training.run.cached_views import VIEWS
 from attribution.training.run.trainer import Trainer
 from models.images.preprocessing import Preprocessing
+from tests.support.runs import Killed, image_set, killed_after, parameters
 from tests.support.tiny_backbones import tiny
 
 SHAPE = Preprocessing(64, 64, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
@@ -35,33 +35,10 @@ TINY = TrainingConfig(
 )
 
 
-def image_set(n=30, side=64):
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(n, 3, 6, 6, generator=generator)
-    pixels = torch.nn.functional.interpolate(coarse, size=side, mode="bilinear").clamp(0, 1)
-    return ImageSet((pixels * 255).to(torch.uint8), tuple(f"{i:03d}" for i in range(n)))
-
-
 def trainer_of(kind, folder, **update):
     """A trainer; `update` goes by the validators of a recipe."""
     config = TrainingConfig.model_validate(TINY.model_dump() | update)
-    return Trainer(config, image_set(), folder, initial=tiny(kind), shape=SHAPE)
-
-
-def parameters(net):
-    return torch.cat([value.flatten().float() for value in net.state_dict().values()])
-
-
-class Killed(BaseException):
-    """Stands for the end of the process between two steps."""
-
-
-def killed_after(last):
-    def kill(report):
-        if report.step == last + 1:
-            raise Killed
-
-    return kill
+    return Trainer(config, image_set(30, 64), folder, initial=tiny(kind), shape=SHAPE)
 
 
 VARIANTS = {
@@ -188,7 +165,7 @@ def test_what_a_network_cannot_do_is_refused(tmp_path):
     with pytest.raises(UnfitRun, match="freezes nothing"):
         trainer_of("vit", tmp_path, scope="last-3", cached_views=1)
     with pytest.raises(UnfitRun, match="not trained from scratch"):
-        Trainer(TINY, image_set(), tmp_path)
+        Trainer(TINY, image_set(30, 64), tmp_path)
 
 
 def test_losses_fall(tmp_path):

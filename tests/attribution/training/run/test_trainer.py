@@ -5,12 +5,13 @@ import json
 import pytest
 import torch
 
-from attribution.training.data.images import ImageSet, NoImages
+from attribution.training.data.images import NoImages
 from attribution.training.recipe.config import ResolutionStage, TrainingConfig
 from attribution.training.recipe.preflight import UnfitRun
 from attribution.training.run.checkpoint import CHECKPOINT, DamagedRun, ForeignRun
 from attribution.training.run.trainer import Trainer, TrainingCollapsed
 from models.backbones.residual import ResidualNet
+from tests.support.runs import Killed, image_set, killed_after, parameters
 
 TINY = TrainingConfig(
     widths=(8, 16, 16, 32),
@@ -31,17 +32,6 @@ TINY = TrainingConfig(
 )
 
 
-def image_set(n=40):
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(n, 3, 6, 6, generator=generator)
-    pixels = torch.nn.functional.interpolate(coarse, size=48, mode="bilinear").clamp(0, 1)
-    return ImageSet((pixels * 255).to(torch.uint8), tuple(f"{i:03d}" for i in range(n)))
-
-
-def parameters(net):
-    return torch.cat([value.flatten().float() for value in net.state_dict().values()])
-
-
 def learnt(config, folder):
     """A run to its end: the trainer, and the averaged weights."""
     trainer = Trainer(config, image_set(), folder)
@@ -52,18 +42,6 @@ def learnt(config, folder):
 def whole(tmp_path_factory):
     """`TINY` to its end; its folder is only read."""
     return learnt(TINY, tmp_path_factory.mktemp("whole"))
-
-
-class Killed(BaseException):
-    """Stands for the end of the process between two steps."""
-
-
-def killed_after(last):
-    def kill(report):
-        if report.step == last + 1:
-            raise Killed
-
-    return kill
 
 
 VARIANTS = {
