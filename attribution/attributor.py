@@ -16,18 +16,20 @@ from attribution.answer import (
     decision_of,
 )
 from attribution.calibration import AlphaTooSmall, Calibrated, Calibration
+from attribution.calibration.explained import explained_scores, first_pictures
 from attribution.calibration.groups import groups_of
 from attribution.calibration.reference import Statistics
 from attribution.calibration.shares.newest import NewestShares
 from attribution.calibration.statistic import (
     DEPTH,
+    Groups,
     Scores,
     TooFewNeighbours,
 )
 from attribution.catalog import Catalog, Source
 from attribution.index import Hits, Index
 from attribution.retrieval.fusion import Queries, Rows
-from attribution.retrieval.retrieval import part_scores_of, retrieve
+from attribution.retrieval.retrieval import Ids, part_scores_of, retrieve, scores_among
 from models.encoder import Encoder
 
 DEFAULT_ALPHA = 0.01
@@ -98,6 +100,7 @@ class Attributor:
     ) -> None:
         self.encoder, self.catalog, self.index = encoder, catalog, index
         self.calibration = calibration
+        self._one_view = calibration.reference.fusion.of_one_view()
         self.shares = shares or NewestShares(catalog, encoder.model_id)
 
     def attribute(
@@ -207,9 +210,21 @@ class Attributor:
         groups = groups_of(self.index, hits.ids[:, :DEPTH])
         parts = part_scores_of(self.index, asked, hits.ids)
         try:
-            return reference.statistics(hits.scores, parts, groups, outside)
+            statistics = reference.statistics(hits.scores, parts, groups, outside)
         except TooFewNeighbours:
             return None
+        rows = reference.remarkable(statistics.deciding)
+        if len(rows):
+            explained = self._explained(hits.ids[rows], groups[rows], parts[rows])
+            beside = reference.beside(parts[rows], groups[rows], outside.parts[rows], explained)
+            statistics.deciding[rows] = np.minimum(statistics.deciding[rows], beside)
+        return statistics
+
+    def _explained(self, ids: Ids, groups: Groups, parts: Scores) -> Scores:
+        """What of each candidate's scores the sources above it explain."""
+        first = first_pictures(groups, ids[:, :DEPTH] >= 0)
+        among = scores_among(self.index, self.encoder, ids, first, self._one_view)
+        return explained_scores(parts, first, among, self._one_view.offsets)
 
     def _answer(
         self,

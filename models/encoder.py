@@ -18,7 +18,7 @@ from torch.nn import functional
 from models.backbones.features import Backbone
 from models.card import Card
 from models.engine import Choice, Engine, TorchEngine
-from models.heads.affine import Domain, Head
+from models.heads.affine import Domain, Head, query_constant
 from models.images.preprocessing import Preprocessing
 from models.parts import Part
 
@@ -93,6 +93,14 @@ class Encoder:
         other = copy.copy(self)
         other.engine, other.choice = engine, choice
         return other
+
+    def as_queries(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`(n, dimension)` rows of sources as queries of one view would have them."""
+        queries = rows.copy()
+        if self.head.hubness > 0:
+            for part in self.parts:
+                queries[:, part.stop - 1] = query_constant(part.dimension - 1)
+        return queries
 
     def preprocess(self, image: Image.Image) -> Tensor:
         """One RGB picture to the `(3, H, W)` float32 tensor that `embed` takes."""

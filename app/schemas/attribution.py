@@ -44,7 +44,7 @@ EXAMPLE: dict[str, Any] = {
     "p_value": 0.0017,
     "alpha": 0.01,
     "guarantee": "average",
-    "calibration": {"id": "2b7e51c09d3f.parts1-5c1d07aa", "state": "fresh"},
+    "calibration": {"id": "2b7e51c09d3f.parts2-5c1d07aa", "state": "fresh"},
     "other_share": 0.08,
     "unattributed_share": 0.05,
     "sources": [EXAMPLE_SOURCE],

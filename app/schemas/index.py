@@ -130,7 +130,7 @@ class IndexDocument(BaseModel):
                         ],
                     },
                     "calibration": {
-                        "id": "2b7e51c09d3f.parts1-5c1d07aa",
+                        "id": "2b7e51c09d3f.parts2-5c1d07aa",
                         "state": "fresh",
                         "generation": 5120,
                         "background": [

@@ -16,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.calibration.statistic import (
+    DEPTH,
     Groups,
     Scores,
     nearest_others,
-    statistics_of,
+    neighbourhood,
+    softened,
     typical_deviation,
 )
 
-STATISTIC = "parts1"
+STATISTIC = "parts2"
 """Names this rule in `calibration.id`; another rule has another name."""
 _UPPER = 0.8  # quantile from which the tail is taken to be exponential
 _SMALLEST_EXCESS = 1e-6
@@ -84,8 +86,8 @@ def joined_statistics(
 
     .. math:: T_j = \min_{i \le j} \sum_p e_p(u_{pi})
 
-    with :math:`u_{pi}` the score of the source at rank i in part p, standardised by
-    `statistics_of` among the part's own scores of the best `DEPTH` and of reference images. The
+    with :math:`u_{pi}` the score of the source at rank i in part p, standardised as in
+    `statistics_of`, among the part's own scores of the best `DEPTH` and of reference images. The
     sum is Fisher's combination ("Statistical Methods for Research Workers", 1932) of tail
     probabilities; parts depend on each other, so it has no known distribution and needs none:
     the background has the same statistic. A source ranked below another never has the larger
@@ -104,10 +106,59 @@ def joined_statistics(
     Raises:
         TooFewNeighbours: nothing to standardise by.
     """
+    missing = ~np.isfinite(parts).all(axis=2)
+    scores = np.where(missing, np.inf, _joined(parts, groups, reference, tails))
+    return np.where(missing, -np.inf, np.minimum.accumulate(scores, axis=1)).astype(np.float32)
+
+
+def beside_statistics(
+    parts: Scores, groups: Groups, reference: Scores, tails: Sequence[Tail], explained: Scores
+) -> Scores:
+    r"""What a source shows beyond what the sources ranked above it let one expect.
+
+    .. math:: \sum_p e_p\big(u_{pj} - \max(0, u'_{pj})\big)
+
+    with :math:`u'_{pj}` the expected score, standardised as :math:`u_{pj}` is: where it is more
+    than the mean of the neighbourhood, it takes the mean's place. Never more than the same
+    without it.
+
+    Args:
+        parts: as for `joined_statistics`.
+        groups: likewise.
+        reference: likewise.
+        tails: likewise.
+        explained: `(n, k, parts)` expected scores, -inf where nothing says anything.
+
+    Returns:
+        `(n, k)`; -inf where a score is missing.
+    """
+    missing = ~np.isfinite(parts).all(axis=2)
+    scores = _joined(parts, groups, reference, tails, explained)
+    return np.where(missing, -np.inf, scores).astype(np.float32)
+
+
+def unremarkable(tails: Sequence[Tail]) -> float:
+    """The statistic that the best match of an image outside any gallery has on average.
+
+    A tail score is minus the logarithm of a uniform probability, 1 on average.
+    """
+    return float(len(tails))
+
+
+def _joined(
+    parts: Scores,
+    groups: Groups,
+    reference: Scores,
+    tails: Sequence[Tail],
+    explained: Scores | None = None,
+) -> NDArray[np.float64]:
     scores = np.zeros(parts.shape[:2])
     for place, tail in enumerate(tails):
-        own = statistics_of(parts[:, :, place], groups, reference[:, place], typical=tail.typical)
-        scores += tail.scores(own)
-    missing = ~np.isfinite(parts).all(axis=2)
-    smallest = np.minimum.accumulate(np.where(missing, np.inf, scores), axis=1)
-    return np.where(missing, -np.inf, smallest).astype(np.float32)
+        of_part = parts[:, :, place]
+        mean, deviation = neighbourhood(of_part[:, :DEPTH], groups, reference[:, place])
+        expected = mean[:, None]
+        if explained is not None:
+            expected = np.maximum(explained[:, :, place], expected)
+        own = (of_part - expected) / softened(deviation, tail.typical)[:, None]
+        scores += tail.scores(own.astype(np.float32))
+    return scores

@@ -57,9 +57,13 @@ def statistics_of(
         TooFewNeighbours: fewer than `FEWEST_NEIGHBOURS` scores to standardise by.
     """
     mean, deviation = neighbourhood(ranked[:, :DEPTH], groups, reference)
-    softened = np.maximum(deviation + typical, _SMALLEST_DEVIATION)
-    standardised = (ranked - mean[:, None]) / softened[:, None]
+    standardised = (ranked - mean[:, None]) / softened(deviation, typical)[:, None]
     return np.asarray(standardised, np.float32)
+
+
+def softened(deviation: NDArray[np.float64], typical: float) -> NDArray[np.float64]:
+    """A query's own deviation and the typical one, by which its scores are divided."""
+    return np.maximum(deviation + typical, _SMALLEST_DEVIATION)
 
 
 def neighbourhood(

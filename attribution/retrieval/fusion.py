@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -91,6 +92,19 @@ class Fusion:
     def overfetch(self) -> int:
         """Candidates that each part should propose for every row wanted."""
         return OVERFETCH if self.rule == "harmonic-mean-p" else 1
+
+    @property
+    def offsets(self) -> Rows:
+        """`(parts,)` what standardising takes off a score whose cosine is as expected."""
+        if self.rule != "harmonic-mean-p":
+            return np.zeros(len(self.parts), np.float32)
+        return np.array([each.location / each.scale for each in self._moments], np.float32)
+
+    def of_one_view(self) -> Fusion:
+        """The same rule for queries that are looked at in one view."""
+        one = copy(self)
+        one.views = 1
+        return one
 
     @property
     def spread(self) -> float:
@@ -230,13 +244,21 @@ class Queries:
 
     def scores_by_part(self, rows: Rows) -> tuple[Rows, Rows]:
         """`scores` of `(m, d)` shared rows, and `(n, parts, m)` before they are joined."""
-        parts = [rows[:, part.columns] for part in self.fusion.parts]
-        standardised = self._standardised_all(
+        standardised = self._with_all([rows[:, part.columns] for part in self.fusion.parts])
+        by_part: Rows = standardised.max(axis=1).swapaxes(0, 1)
+        return self.fusion.joined(standardised), by_part
+
+    def scores_of_parts(self, parts: Sequence[Rows]) -> Rows:
+        """`(n, parts, m)` of every query with the shared `(m, d')` rows of each part."""
+        by_part: Rows = self._with_all(parts).max(axis=1).swapaxes(0, 1)
+        return by_part
+
+    def _with_all(self, parts: Sequence[Rows]) -> Rows:
+        """`(parts, views, n, m)` of every query with the shared rows."""
+        return self._standardised_all(
             lambda view, number: view[:, self.fusion.parts[number].columns] @ parts[number].T,
             (slice(None), None),
         )
-        by_part: Rows = standardised.max(axis=1).swapaxes(0, 1)
-        return self.fusion.joined(standardised), by_part
 
     def _paired(
         self, places: Places, parts: Sequence[Rows], positions: Places

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from attribution.index import Hits, Index, VectorsMissing
 from attribution.index.scan import rank
-from attribution.retrieval.fusion import Queries, Rows
+from attribution.retrieval.fusion import Fusion, Queries, Rows
 from attribution.retrieval.scanning import best_of
+from models.encoder import Encoder
 
+Ids = NDArray[np.int64]
 BLOCK = 32  # queries whose candidates are gathered at once; bounds memory
 _ROUNDS = 6  # how often the number of proposals is doubled before they have to do
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Among:
+    """Candidates of n queries compared with each other, e of them with all k.
+
+    Attributes:
+        scores: `(n, e, k, parts)` of the e as queries; -inf where there is none.
+        apart: `(n, e, k, parts)` squared distances of their rows; inf where there is none.
+    """
+
+    scores: Rows
+    apart: Rows
 
 
 def retrieve(
@@ -156,6 +174,46 @@ def part_scores_of(index: Index, asked: Queries, ids: NDArray[np.int64]) -> Rows
         exact = asked.take(some).part_scores(query, rows, places[query, column])
         scores[start + query, column] = exact
     return scores
+
+
+def scores_among(
+    index: Index, encoder: Encoder, ids: Ids, first: NDArray[np.intp], rule: Fusion
+) -> Among:
+    """What some candidates of each query would score with all of them, as queries themselves.
+
+    Args:
+        index: where the rows are.
+        encoder: what made them.
+        ids: `(n, k)` vector ids by rank, -1 where there are fewer.
+        first: `(n, e)` ranks of the candidates that are put as queries, -1 where there are fewer.
+        rule: for queries of one view.
+    """
+    scores = np.full((*first.shape, ids.shape[1], len(rule.parts)), -np.inf, np.float32)
+    apart = np.full(scores.shape, np.inf, np.float32)
+    asking, firsts = _held(index, np.unique(np.take_along_axis(ids, np.maximum(first, 0), axis=1)))
+    if not len(asking):
+        return Among(scores, apart)
+    asked = rule.prepare(encoder.as_queries(np.concatenate(firsts, axis=1)))
+    for query, own in enumerate(ids):
+        held, parts = _held(index, np.unique(own))
+        columns = np.flatnonzero(np.isin(own, held))
+        column = np.searchsorted(held, own[columns])
+        row = np.flatnonzero((first[query] >= 0) & np.isin(own[first[query]], asking))
+        places = np.searchsorted(asking, own[first[query, row]])
+        found = asked.take(places).scores_of_parts(parts).swapaxes(1, 2)
+        distances = _distances([each[places] for each in firsts], parts)
+        scores[query, row[:, None], columns] = found[:, column]
+        apart[query, row[:, None], columns] = distances[:, column]
+    return Among(scores, apart)
+
+
+def _distances(first: Sequence[Rows], second: Sequence[Rows]) -> Rows:
+    """`(e, k, parts)` squared distances of `(e, d')` and `(k, d')` rows of each part."""
+    found = np.empty((len(first[0]), len(second[0]), len(first)), np.float32)
+    for number, (a, b) in enumerate(zip(first, second, strict=True)):
+        lengths = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b)
+        found[..., number] = lengths - 2 * a @ b.T
+    return found
 
 
 def _held(index: Index, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[Rows]]:

@@ -145,13 +145,15 @@ class Head(nn.Module):
         joined = []
         for rows, cosines in parts:
             nearest = cosines.topk(NEAREST, dim=1).values.mean(dim=1)
-            joined.append(_with_column(rows, -self.hubness * nearest / _constant(rows)))
+            joined.append(
+                _with_column(rows, -self.hubness * nearest / query_constant(rows.shape[1]))
+            )
         return torch.cat(joined, dim=1)
 
 
 def as_queries(parts: Sequence[Tensor]) -> Tensor:
     """Rows of all parts side by side, each with a query's extra entry."""
-    constants = [rows.new_full((len(rows),), _constant(rows)) for rows in parts]
+    constants = [rows.new_full((len(rows),), query_constant(rows.shape[1])) for rows in parts]
     return torch.cat(list(map(_with_column, parts, constants)), dim=1)
 
 
@@ -159,6 +161,6 @@ def _with_column(rows: Tensor, column: Tensor) -> Tensor:
     return torch.cat([rows, column[:, None]], dim=1)
 
 
-def _constant(rows: Tensor) -> float:
+def query_constant(width: int) -> float:
     """A query's extra entry: as large as the others, for rows are stored with one scale each."""
-    return float(rows.shape[1] ** -0.5)
+    return float(width**-0.5)

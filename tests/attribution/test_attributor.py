@@ -98,6 +98,38 @@ def test_each_part_can_find_its_own_source(world):
     }
 
 
+def resembling(world, new_source, number, times):
+    """A source held besides that resembles another one."""
+    own = rows_of(880 + number, 1, world.space.parts)
+    row = unit(times * world.rows[number][None] + own, world.space.parts)
+    [added] = world.catalog.add(world.space.model_id, [new_source(900 + number, row[0])]).items
+    world.follower.catch_up()
+    return added.source
+
+
+def test_what_resembles_the_source_is_not_named_beside_it(catalog, new_source):
+    world = World(catalog, SmallSpace(), new_source)
+    other = resembling(world, new_source, 7, times=0.8)
+    asked = [world.near(7, noise=noise) for noise in (0, 0.02, 0.1)]
+    for answer in world.attributor.attribute(np.concatenate(asked), alpha=0.05):
+        first, second = answer.sources[:2]
+        assert (first.source, second.source) == (world.sources[7], other)
+        assert first.attributed
+        assert not second.attributed
+    both = unit(world.rows[7:8] + world.rows[8:9], world.space.parts)
+    [answer] = world.attributor.attribute(both, alpha=0.05)
+    assert {ranked.source for ranked in answer.sources[:2]} == set(world.sources[7:9])
+    assert all(ranked.attributed for ranked in answer.sources[:2])
+
+
+def test_one_picture_held_twice_is_named_twice(catalog, new_source):
+    world = World(catalog, SmallSpace(), new_source)
+    other = resembling(world, new_source, 7, times=1.5)
+    [answer] = world.attributor.attribute(world.rows[7][None], alpha=0.05)
+    assert [ranked.source for ranked in answer.sources[:2]] == [world.sources[7], other]
+    assert all(ranked.attributed for ranked in answer.sources[:2])
+
+
 @pytest.mark.parametrize("view", [0, 1])
 def test_any_view_of_a_query_can_find_its_source(catalog, new_source, view):
     space = SmallSpace(views=2)

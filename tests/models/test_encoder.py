@@ -17,7 +17,7 @@ from models.encoder import Encoder
 from models.heads import AffineMap, Head, HeadPart
 from models.images.preprocessing import Preprocessing
 from models.loading import load_encoder_background
-from tests.support.encoders import trained_network
+from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder, trained_network
 from tests.support.pictures import picture
 
 
@@ -273,6 +273,21 @@ def test_the_hubness_correction_is_an_inner_product_with_one_column_more():
     others = [float(bank[7, :6] @ bank[i, :6]) for i in range(40) if i != 7]
     slow = -0.5 * sum(sorted(others, reverse=True)[:10]) / 10 * 6**0.5
     assert float(again[-1]) == pytest.approx(slow, abs=1e-5)
+
+
+def test_a_source_can_be_asked_about_as_a_query():
+    generator = torch.Generator().manual_seed(3)
+    part = HeadPart("whole", AffineMap(torch.zeros(64), torch.randn(64, 10, generator=generator)))
+    bank = Head(64, (part,))(torch.randn(40, 64, generator=generator))
+    backbone = ThumbnailBackbone()
+    for hubness in (0.0, 0.5):
+        head = Head(64, (part,), hubness=hubness, bank=bank)
+        encoder = Encoder(thumbnail_encoder().card, backbone, head, reference=None)
+        images = [picture(seed) for seed in range(4)]
+        rows = encoder.encode(images)
+        asked = encoder.as_queries(rows)
+        assert asked == pytest.approx(encoder.encode(images, domain="query"), abs=1e-6)
+        assert np.array_equal(rows, encoder.encode(images))  # left as they were
 
 
 def test_a_correction_without_a_bank_is_refused():

@@ -32,6 +32,9 @@ class SmallSpace:
     def reference_queries(self) -> np.ndarray:
         return self.reference
 
+    def as_queries(self, rows: np.ndarray) -> np.ndarray:
+        return rows
+
     def query_rows(self, seed: int, n: int) -> np.ndarray:
         """`(n, views * 24)` rows, every view drawn on its own."""
         drawn = [rows_of(seed + 7_000 * view, n, self.parts) for view in range(self.views)]

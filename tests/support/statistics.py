@@ -44,6 +44,21 @@ def slow_tail(u, best):
     return min(math.log(5), -math.log(left))
 
 
+def slow_beside(parts, groups, reference, tails, explained):
+    """As `slow_joined`, of each rank alone, with what is expected of it above the neighbours'."""
+    found = []
+    for row, expected in zip(parts, explained, strict=True):
+        total = 0.0
+        for place, (typical, best) in enumerate(tails):
+            mean, deviation = slow_neighbourhood(
+                parts[: len(groups), place], groups, reference[place]
+            )
+            beyond = row[place] - max(mean, expected[place])
+            total += slow_tail(beyond / (deviation + typical), best)
+        found.append(total)
+    return found
+
+
 def slow_joined(parts, groups, reference, tails):
     """Of every rank of one query: `(k, parts)`, `(k,)`, `(parts, m)`, and `slow_reference` each."""
     found, smallest = [], math.inf

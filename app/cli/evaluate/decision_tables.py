@@ -72,7 +72,7 @@ def _power(report: DecisionReport) -> Table:
     table = titled_table(
         "queries with sources: power (attributed, and a true source first) [95 %]",
         ("queries", "set"),
-        ("alpha", "attributed", "power", "misattributed", "any wrong"),
+        ("alpha", "attributed", "power", "misattributed", "any wrong", "all named"),
     )
     rows = []
     for each in report.power:
@@ -87,6 +87,7 @@ def _power(report: DecisionReport) -> Table:
                 _rate(rate),
                 "-" if each.misattribution is None else _rate(each.misattribution),
                 _figure(each.wrongly_named.value),
+                _figure(each.fully_named.value),
             )
         )
     return _by_condition(table, rows)

@@ -24,6 +24,8 @@ class Judged:
         right: it is a true source.
         wrong_p_value: the smallest p-value among the listed sources that are not true ones; 1 if
             there are none.
+        named_p_value: the largest p-value among the true sources: all are named at every alpha
+            from there on; 1 if one of them is not listed.
         share: of the source at rank 1.
         unattributed_share: of the answer.
         credit: what `share` should be: one of n true sources has 1/n, any other source 0.
@@ -34,6 +36,7 @@ class Judged:
     first: str | None
     right: bool
     wrong_p_value: float
+    named_p_value: float
     share: float
     unattributed_share: float
     credit: float

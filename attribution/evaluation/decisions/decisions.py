@@ -132,12 +132,18 @@ def _judged(answer: Attribution, truths: set[str]) -> Judged:
         for ranked in answer.sources
         if ranked.p_value is not None and ranked.source.sha256 not in truths
     ]
+    named = [
+        ranked.p_value
+        for ranked in answer.sources
+        if ranked.p_value is not None and ranked.source.sha256 in truths
+    ]
     right = first is not None and first.source.sha256 in truths
     return Judged(
         p_value=answer.p_value,
         first=None if first is None else first.source.uri,
         right=right,
         wrong_p_value=min(wrong, default=1.0),
+        named_p_value=max(named) if truths and len(named) == len(truths) else 1.0,
         share=0.0 if first is None else first.share,
         unattributed_share=answer.unattributed_share,
         credit=1 / len(truths) if right else 0.0,

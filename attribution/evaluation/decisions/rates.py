@@ -46,6 +46,7 @@ class Power:
         misattribution: share of the attributed whose rank 1 is not a true source; None where
             nothing was attributed.
         wrongly_named: share of which any source was marked `attributed` that is not a true one.
+        fully_named: share of which every true source was marked `attributed`.
     """
 
     condition: str
@@ -55,6 +56,7 @@ class Power:
     power: Rate
     misattribution: Rate | None
     wrongly_named: Rate
+    fully_named: Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ def _power(answers: Answers, name: str, alpha: float) -> Power:
         power=rate(attributed & right, groups),
         misattribution=rate(~right[attributed], groups[attributed]) if attributed.any() else None,
         wrongly_named=rate(attributed & (answers.values("wrong_p_value") <= alpha), groups),
+        fully_named=rate(answers.values("named_p_value") <= alpha, groups),
     )
 
 

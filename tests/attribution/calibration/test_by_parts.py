@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from attribution.calibration.by_parts import Tail, joined_statistics
+from attribution.calibration.by_parts import (
+    Tail,
+    beside_statistics,
+    joined_statistics,
+    unremarkable,
+)
 from attribution.calibration.statistic import DEPTH, TooFewNeighbours
-from tests.support.statistics import slow_joined, slow_reference, slow_tail
+from tests.support.statistics import slow_beside, slow_joined, slow_reference, slow_tail
 
 PARTS = 3
 
@@ -43,6 +48,27 @@ def test_it_equals_the_rule_in_words(among, tails, sources, references, doubles)
     for row in range(len(parts)):
         expected = slow_joined(parts[row], groups[row], reference[row], slow)
         assert found[row] == pytest.approx(np.array(expected), rel=1e-4, abs=1e-4)
+
+
+def test_beside_others_it_counts_from_what_they_let_one_expect(among, tails):
+    parts, groups, reference = drawn(9, 2, 60, 60)
+    explained = parts - np.random.default_rng(1).exponential(size=parts.shape).astype(np.float32)
+    explained[:, 20:] = -np.inf
+    found = beside_statistics(parts, groups, reference, tails, explained)
+    slow = [slow_reference(each) for each in among]
+    for row in range(len(parts)):
+        expected = slow_beside(parts[row], groups[row], reference[row], slow, explained[row])
+        assert found[row] == pytest.approx(np.array(expected), rel=1e-4, abs=1e-4)
+    unexplained = np.full_like(parts, -np.inf)
+    alone = beside_statistics(parts, groups, reference, tails, unexplained)
+    assert (found <= alone + 1e-5).all()
+    assert (found[:, 0] < alone[:, 0]).all()
+    assert alone[:, 0] == pytest.approx(joined_statistics(parts, groups, reference, tails)[:, 0])
+
+
+def test_unremarkable_is_what_an_image_outside_any_gallery_has_on_average(tails):
+    own = sum(tail.scores(tail.best.astype(np.float32)).mean() for tail in tails)
+    assert unremarkable(tails) == pytest.approx(own, rel=0.05)
 
 
 def test_the_tail_is_the_share_of_reference_images_that_stand_as_high(among, tails):

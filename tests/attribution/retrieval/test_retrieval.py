@@ -8,10 +8,16 @@ from scipy.stats import gumbel_r
 
 from attribution.index import EmbeddedIndex
 from attribution.retrieval.fusion import Fusion
-from attribution.retrieval.retrieval import pair_scores, part_scores_of, retrieve, unique_per_row
+from attribution.retrieval.retrieval import (
+    pair_scores,
+    part_scores_of,
+    retrieve,
+    scores_among,
+    unique_per_row,
+)
 from models.parts import consecutive_parts
 from tests.support.changes import change_batch
-from tests.support.spaces import rows_of
+from tests.support.spaces import SmallSpace, rows_of
 
 PARTS = consecutive_parts([("structure", 4), ("appearance", 6)])
 WHOLE = consecutive_parts([("whole", 10)])
@@ -247,6 +253,31 @@ def test_a_part_has_the_larger_score_of_its_views_and_what_is_gone_has_none():
         assert np.allclose(whole[:, place], slow, atol=1e-4)
     nothing = filled_index(rows[:0], [], [])
     assert np.isneginf(part_scores_of(nothing, fusion.prepare(queries), ids)).all()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_candidates_score_among_each_other_as_queries_would(rule):
+    rows, fusion = unit_rows(12, 3), Fusion(PARTS, unit_rows(40, 5), rule=rule)
+    index = filled_index(rows, np.arange(1, 13), ["all"] * 12)
+    ids = np.array([[5, 1, 9, -1], [2, 99, 12, 7]])  # 99 is not held
+    first = np.array([[0, 2, -1], [0, 1, 3]])
+    space = SmallSpace(parts=PARTS, dimension=10, reference=fusion.reference)
+    found = scores_among(index, space, ids, first, fusion)
+    for query, (own, asking) in enumerate(zip(ids, first, strict=True)):
+        for e, i in enumerate(asking):
+            for j, other in enumerate(own):
+                scores, apart = found.scores[query, e, j], found.apart[query, e, j]
+                if i < 0 or -1 in (own[i], other) or 99 in (own[i], other):
+                    assert np.isneginf(scores).all()
+                    assert np.isinf(apart).all()
+                    continue
+                a, b = rows[own[i] - 1], rows[other - 1]
+                assert scores == pytest.approx(
+                    fusion.prepare(a[None]).scores_by_part(b[None])[1][0, :, 0], abs=1e-4
+                )
+                assert apart == pytest.approx(
+                    [((a - b)[part.columns] ** 2).sum() for part in PARTS], abs=1e-5
+                )
 
 
 def test_pairs_score_as_the_whole_does_within_the_slack():

@@ -26,7 +26,7 @@ def shown(*answers):
 
 
 def judged(p_value, *, sourceless):
-    return Judged(p_value, "it", False, p_value, 0.2, 0.7, 0.0, sourceless)
+    return Judged(p_value, "it", False, p_value, 1.0, 0.2, 0.7, 0.0, sourceless)
 
 
 def asked(name, p_values, *, left_out=None, truths=True):

@@ -95,6 +95,8 @@ def test_what_is_kept_is_what_was_answered_and_what_is_true(decisions):
         assert each.p_value <= each.wrong_p_value or each.right
         assert 0 <= each.share + each.unattributed_share <= 1 + 1e-9
     assert (one.values("wrong_p_value") > one.values("p_value")).all()
+    assert (one.values("named_p_value") == one.values("p_value")).all()  # one true source each
+    assert (two.values("named_p_value") >= two.values("p_value")).all()
 
 
 def test_leaving_out_is_as_if_the_sources_had_never_been_added(

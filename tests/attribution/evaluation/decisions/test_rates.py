@@ -17,12 +17,13 @@ from attribution.evaluation.decisions.rates import (
 from attribution.evaluation.statistics.intervals import clopper_pearson
 
 
-def judged(p_value, *, right=False, wrong=1.0, sourceless=False):
+def judged(p_value, *, right=False, wrong=1.0, named=1.0, sourceless=False):
     return Judged(
         p_value=p_value,
         first="somewhere",
         right=right,
         wrong_p_value=wrong,
+        named_p_value=named,
         share=0.5,
         unattributed_share=0.1,
         credit=float(right),
@@ -41,11 +42,11 @@ def answers(pairs, left_out=None, condition="clean"):
 
 WHOLE = answers(
     [
-        (case("gan", "a"), judged(0.001, right=True, wrong=0.008)),
+        (case("gan", "a"), judged(0.001, right=True, wrong=0.008, named=0.001)),
         (case("gan", "a"), judged(0.01, right=True, wrong=0.5)),
         (case("gan", "b"), judged(0.05, wrong=0.05)),
         (case("gan", "b"), judged(0.2, right=True)),
-        (case("splice", "c", "d"), judged(0.002, wrong=0.002)),
+        (case("splice", "c", "d"), judged(0.002, wrong=0.002, named=0.06)),
         (case("splice", "d"), judged(0.5, right=True)),
         (case("none"), judged(0.03, wrong=0.03, sourceless=True)),
         (case("none"), judged(0.07, wrong=0.07, sourceless=True)),
@@ -90,15 +91,16 @@ def test_false_attribution_by_set_pooled_and_left_out():
 def test_power_counts_what_is_attributed_with_a_true_source_first():
     found = {(e.set, e.alpha): e for e in powers(DECISIONS)}
     counts = {
-        key: (e.attributed.count, e.power.count, e.wrongly_named.count) for key, e in found.items()
+        key: (e.attributed.count, e.power.count, e.wrongly_named.count, e.fully_named.count)
+        for key, e in found.items()
     }
     assert counts == {
-        ("gan", 0.1): (3, 2, 2),
-        ("gan", 0.05): (3, 2, 2),
-        ("gan", 0.01): (2, 2, 1),
-        ("splice", 0.1): (1, 0, 1),
-        ("splice", 0.05): (1, 0, 1),
-        ("splice", 0.01): (1, 0, 1),
+        ("gan", 0.1): (3, 2, 2, 1),
+        ("gan", 0.05): (3, 2, 2, 1),
+        ("gan", 0.01): (2, 2, 1, 1),
+        ("splice", 0.1): (1, 0, 1, 1),
+        ("splice", 0.05): (1, 0, 1, 0),
+        ("splice", 0.01): (1, 0, 1, 0),
     }
     wrong = found["gan", 0.1].misattribution
     assert (wrong.count, wrong.total, wrong.groups) == (1, 3, 2)

@@ -25,7 +25,7 @@ def drawn(claim, n=600, seed=0):
         for number in range(n)
     )
     found = tuple(
-        Judged(0.5, "it", bool(hit), 1.0, float(claim(p)), 0.0, float(hit), sourceless=False)
+        Judged(0.5, "it", bool(hit), 1.0, 1.0, float(claim(p)), 0.0, float(hit), sourceless=False)
         for p, hit in zip(chance, right, strict=True)
     )
     return Decisions((0.1,), (Answers("clean", None, cases, found),))
@@ -73,8 +73,8 @@ def test_figures_are_those_of_the_answers():
 def test_the_unattributed_share_is_about_queries_without_source():
     cases = (Case(Path("a.png"), (Truth("a"),), "with"), Case(Path("b.png"), (), "without"))
     found = tuple(
-        Judged(0.5, "it", right=False, wrong_p_value=1.0, share=0.1, unattributed_share=share,
-               credit=0.0, sourceless=sourceless)
+        Judged(0.5, "it", right=False, wrong_p_value=1.0, named_p_value=1.0, share=0.1,
+               unattributed_share=share, credit=0.0, sourceless=sourceless)
         for share, sourceless in ((0.2, False), (0.7, True))
     )  # fmt: skip
     figures = of(Decisions((0.1,), (Answers("clean", None, cases, found),)), "unattributed")

@@ -1,0 +1,68 @@
+"""How far the sources ranked above let one expect that a query resembles a source.
+
+Beside the source that a query comes from stands what resembles that source. It is no second source,
+and no image without source shows how high it comes, for its height is the gallery's. Knows scores,
+no rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.calibration.statistic import Groups, Scores
+from attribution.retrieval.retrieval import Among
+
+ABOVE = 5  # pictures of the first ranks that explain what is ranked below them
+SAME_PICTURE = 0.5
+"""Cosine, in every part, from which two sources are taken to show one picture, cropped or
+recoloured: neither is an accident of the other."""
+Ranks = NDArray[np.intp]
+
+
+def first_pictures(groups: Groups, held: NDArray[np.bool_]) -> Ranks:
+    """`(n, ABOVE)` ranks of the first pictures of each query, one rank a picture; -1 for no more.
+
+    Args:
+        groups: `(n, k)` as for `statistics_of`.
+        held: `(n, k)` whether there is a candidate of this rank.
+    """
+    ranks = np.arange(groups.shape[1])
+    leads = np.sort(np.where((groups == ranks) & held, ranks, len(ranks)), axis=1)[:, :ABOVE]
+    return np.where(leads < len(ranks), leads, -1)
+
+
+def explained_scores(
+    parts: Scores, first: Ranks, among: Among, offsets: NDArray[np.float32]
+) -> Scores:
+    r"""The scores that sources ranked above let one expect of a query.
+
+    .. math:: x'_{pj} = \max_{i < j} \frac{x_p(q, i)}{x_p(i, i)} \, x_p(i, j)
+
+    with :math:`x_p` a part's score counted from a cosine as expected of unrelated images. If the
+    query comes from i and from nothing else, its row is that of i shrunk, by the share of it that
+    the query has kept, and something that has nothing to do with j; so what it has in common with j
+    is what i has, shrunk alike. A query that is i itself has all of it.
+
+    Args:
+        parts: `(n, k, parts)` scores of the query with its candidates, best first.
+        first: `(n, e)` ranks of the sources that explain, -1 for none.
+        among: of these, as queries, with all candidates.
+        offsets: `(parts,)` what is to be added to a score to count it so.
+
+    Returns:
+        `(n, k, parts)`, -inf where no source above says anything.
+    """
+    place = np.maximum(first, 0)[..., None]
+    query = np.take_along_axis(parts, place, axis=1) + offsets
+    between = among.scores + offsets
+    own = np.take_along_axis(between, place[..., None], axis=2)[:, :, 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        kept = np.where(own > 0, np.clip(query / own, 0, 1), 0)
+        expected = kept[:, :, None] * between - offsets
+    above = (first >= 0)[..., None] & (first[..., None] < np.arange(parts.shape[1]))
+    alike = (among.apart <= 2 * (1 - SAME_PICTURE)).all(axis=3)
+    says = (above & ~alike)[..., None] & np.isfinite(between) & np.isfinite(query)[:, :, None]
+    nothing = np.full((len(parts), 1, *parts.shape[1:]), -np.inf)
+    explained = np.concatenate([nothing, np.where(says, expected, -np.inf)], axis=1).max(axis=1)
+    return np.asarray(explained, np.float32)
