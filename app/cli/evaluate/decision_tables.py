@@ -70,9 +70,10 @@ def _uniformity(report: DecisionReport) -> Table:
 
 def _power(report: DecisionReport) -> Table:
     table = titled_table(
-        "queries with sources: power (attributed, and a true source first) [95 %]",
+        "queries with sources: power (attributed, and a true source first) [95 %], and the shares "
+        "where any wrong name is attributed and where all true ones are",
         ("queries", "set"),
-        ("alpha", "attributed", "power", "misattributed", "any wrong", "all named"),
+        ("alpha", "attributed", "power", "misattributed", "any wrong", "all"),
     )
     rows = []
     for each in report.power:
