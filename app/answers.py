@@ -35,6 +35,8 @@ class Question:
         alpha: rate of false attributions to accept.
         collections: the searched set; None for all.
         guarantee: what the rate is promised of.
+        no_source: share of such images believed to come from no source held; None for what shares
+            were fitted with.
         min_generation: as the caller counts.
         reach: the collections that the caller is limited to, by whose changes generations are
             counted; None where there is no limit.
@@ -45,6 +47,7 @@ class Question:
     alpha: float
     collections: frozenset[str] | None
     guarantee: Guarantee = "average"
+    no_source: float | None = None
     min_generation: int = 0
     reach: frozenset[str] | None = None
     explain: bool = False
@@ -52,7 +55,7 @@ class Question:
     @property
     def terms(self) -> Terms:
         """What of it decides the answer: images with the same are searched for together."""
-        return Terms(self.top_k, self.collections, self.alpha, self.guarantee)
+        return Terms(self.top_k, self.collections, self.alpha, self.guarantee, self.no_source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class RankedSource:
             uniformly from the query's is this one.
         attributed: `p_value <= alpha`.
         match: whether the query is this very picture, by its bytes or by its pixels.
+        copies: other sources that show the same picture, of which this is the best match; not
+            listed again.
     """
 
     rank: int
@@ -59,6 +61,12 @@ class RankedSource:
     share: float
     attributed: bool
     match: Match | None = None
+    copies: tuple[Source, ...] = ()
+
+    @property
+    def showing(self) -> tuple[Source, ...]:
+        """All sources that show the picture, this one first."""
+        return (self.source, *self.copies)
 
 
 @dataclass(frozen=True, slots=True)

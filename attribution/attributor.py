@@ -16,28 +16,22 @@ from attribution.answer import (
     decision_of,
 )
 from attribution.calibration import AlphaTooSmall, Calibrated, Calibration
-from attribution.calibration.explained import explained_scores, first_pictures
-from attribution.calibration.groups import groups_of
+from attribution.calibration.explained import ABOVE, explained_scores
 from attribution.calibration.reference import Statistics
 from attribution.calibration.shares.newest import NewestShares
-from attribution.calibration.statistic import (
-    DEPTH,
-    Groups,
-    Scores,
-    TooFewNeighbours,
-)
+from attribution.calibration.statistic import Scores, TooFewNeighbours
+from attribution.candidates import Copies, candidates
 from attribution.catalog import Catalog, Source
 from attribution.index import Hits, Index
 from attribution.retrieval.fusion import Queries, Rows
-from attribution.retrieval.retrieval import Ids, part_scores_of, retrieve, scores_among
+from attribution.retrieval.retrieval import Ids, part_scores_of, scores_among
 from models.encoder import Encoder
 
 DEFAULT_ALPHA = 0.01
 DEFAULT_TOP_K = 10
 LARGEST_TOP_K = 100
-# Candidates fetched whatever top_k, so that shares do not depend on it; some beyond what can be
-# listed, so that sources deleted meanwhile leave no gap.
-_DEPTH = LARGEST_TOP_K + 28
+MOST_COPIES = 100
+"""Sources listed as copies of one."""
 Divided = NDArray[np.float64]
 
 
@@ -49,6 +43,7 @@ class Terms:
     collections: frozenset[str] | None = None
     alpha: float = DEFAULT_ALPHA
     guarantee: Guarantee = "average"
+    no_source: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +51,8 @@ class Ranking:
     """Candidates of n queries, best first, -1 and -inf where there are fewer than k.
 
     Attributes:
-        hits: `(n, k)` vector ids and scores.
+        hits: `(n, k)` vector ids and scores, a picture once.
+        copies: of each query, vector ids by the candidate that shows the same picture.
         statistics: `(n, k)` of the same, which p-values are of.
         heights: `(n, k)` of the same, which shares are of.
         calibrated: the null of the searched set.
@@ -64,16 +60,31 @@ class Ranking:
     """
 
     hits: Hits
+    copies: tuple[Copies, ...]
     statistics: Scores
     heights: Scores
     calibrated: Calibrated
     generation: int
+
+    def showing(self, query: int, ids: Collection[int]) -> NDArray[np.intp]:
+        """Places of a query's candidates that are, or show the same as, any of these sources."""
+        copies = self.copies[query]
+        wanted = {first for first, others in copies.items() if np.isin(others, list(ids)).any()}
+        return np.flatnonzero(np.isin(self.hits.ids[query], list(wanted.union(ids))))
 
     @property
     def level(self) -> float:
         """The height that one in a hundred images without source exceeds."""
         null = self.calibrated.null
         return -float("inf") if null is None else null.share_level
+
+    @property
+    def p_values(self) -> NDArray[np.float64]:
+        """`(n,)` of each query's best, on average over backgrounds; NaN without a null."""
+        null = self.calibrated.null
+        if null is None:
+            return np.full(len(self.statistics), np.nan)
+        return null.p_values(self.statistics[:, 0])
 
 
 class Attributor:
@@ -111,6 +122,7 @@ class Attributor:
         collections: frozenset[str] | None = None,
         alpha: float = DEFAULT_ALPHA,
         guarantee: Guarantee = "average",
+        no_source: float | None = None,
     ) -> list[Attribution]:
         """Answer each query, independently of the others.
 
@@ -120,23 +132,25 @@ class Attributor:
             collections: searched set; None for all.
             alpha: largest rate of false attribution to accept, in (0, 1).
             guarantee: what that rate is promised of.
+            no_source: share of such queries believed to come from no source held, in (0, 1), which
+                shares start from; None for what they were fitted with.
 
         Raises:
-            ValueError: `top_k` or `alpha` out of range, or rows of another width.
+            ValueError: `top_k`, `alpha` or `no_source` out of range, or rows of another width.
             AlphaTooSmall: the background cannot bear out this alpha.
         """
         if not 1 <= top_k <= LARGEST_TOP_K:
             raise ValueError(f"top_k must be 1 to {LARGEST_TOP_K}, not {top_k}")
         if not 0 < alpha < 1:
             raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
+        shares = self.shares.current().believing(no_source)
         ranking, sources = self._ranked_and_joined(embeddings, top_k, collections)
         null = ranking.calibrated.null
         if null is not None and alpha < null.smallest_alpha(guarantee):
             raise AlphaTooSmall(alpha, null.smallest_alpha(guarantee))
-        shares = self.shares.current()
-        divided = shares.model.divide(ranking.heights, ranking.level)
+        divided = shares.model.divide(ranking.heights, ranking.level, ranking.p_values)
         state = replace(ranking.calibrated.state, id=shares.name(ranking.calibrated.state))
-        terms = Terms(top_k, collections, alpha, guarantee)
+        terms = Terms(top_k, collections, alpha, guarantee, no_source)
         return [
             self._answer(ranking, sources, row, divided[row], state, terms)
             for row in range(len(embeddings))
@@ -150,6 +164,7 @@ class Attributor:
             collections=terms.collections,
             alpha=terms.alpha,
             guarantee=terms.guarantee,
+            no_source=terms.no_source,
         )
 
     def at_hand(self, terms: Terms) -> bool:
@@ -165,6 +180,9 @@ class Attributor:
     ) -> Ranking:
         """Candidates of each query with their statistics, before anything is decided or divided.
 
+        A picture that is held several times is one candidate, so that its copies neither crowd out
+        what else is held nor count more than once.
+
         Args:
             embeddings: `(n, query_dimension)`, as for `attribute`.
             collections: searched set; None for all.
@@ -172,23 +190,24 @@ class Attributor:
         """
         generation = self.index.generation
         asked = self.calibration.reference.fusion.prepare(embeddings)
-        hits = retrieve(self.index, asked, _DEPTH, collections=collections)
-        calibrated = self.calibration.current(collections)
-        # What the index has not seen yet; asked after the search, or it might have seen less.
-        gone = np.isin(hits.ids, self.catalog.removed_after(generation)) | (hits.ids < 0)
-        for row, ids in enumerate(left_out or ()):
-            gone[row] |= np.isin(hits.ids[row], list(ids))
-        hits = _without(hits, gone, LARGEST_TOP_K)
+        found = candidates(
+            self.index, self.catalog, asked, LARGEST_TOP_K,
+            collections=collections, left_out=left_out,
+        )  # fmt: skip
+        hits = found.hits
+        calibrated = self.calibration.current(collections)  # asked after the search
         statistics = self._statistics(asked, hits)
         if statistics is None:  # nothing to standardise by: ranks only
             calibrated = Calibrated(None, replace(calibrated.state, state="missing"))
             statistics = Statistics(hits.scores, hits.scores)
-        return Ranking(hits, statistics.deciding, statistics.joined, calibrated, generation)
+        return Ranking(
+            hits, found.copies, statistics.deciding, statistics.joined, calibrated, generation
+        )
 
     def _ranked_and_joined(
         self, embeddings: Rows, top_k: int, collections: frozenset[str] | None
     ) -> tuple[Ranking, dict[int, Source]]:
-        """Candidates, and what the catalog knows of those that are listed.
+        """Candidates, and what the catalog knows of those that are listed and of their copies.
 
         One that was deleted between the two is not listed: then all are ranked without it.
         """
@@ -198,33 +217,39 @@ class Attributor:
             ranking = self.rank(embeddings, collections=collections, left_out=left_out)
             listed = np.unique(ranking.hits.ids[:, :top_k])
             wanted = listed[listed >= 0].tolist()
-            sources = self.catalog.by_vector_ids(wanted)
-            if len(sources) == len(wanted):
+            shown = {
+                int(other)
+                for ids, copies in zip(ranking.hits.ids[:, :top_k], ranking.copies, strict=True)
+                for first in ids.tolist()
+                for other in copies.get(first, ())[:MOST_COPIES]
+            }
+            sources = self.catalog.by_vector_ids(sorted(shown.union(wanted)))
+            missing = set(wanted) - sources.keys()
+            if not missing:
                 return ranking, sources
-            gone |= set(wanted) - sources.keys()
+            gone |= missing
 
     def _statistics(self, asked: Queries, hits: Hits) -> Statistics | None:
         """Standardised scores; None where there is nothing to compare with."""
         reference = self.calibration.reference
         outside = reference.nearest_scores(asked)
-        groups = groups_of(self.index, hits.ids[:, :DEPTH])
+        alone = np.broadcast_to(np.arange(hits.ids.shape[1], dtype=np.uint8), hits.ids.shape)
         parts = part_scores_of(self.index, asked, hits.ids)
         try:
-            statistics = reference.statistics(hits.scores, parts, groups, outside)
+            statistics = reference.statistics(hits.scores, parts, alone, outside)
         except TooFewNeighbours:
             return None
         rows = reference.remarkable(statistics.deciding)
         if len(rows):
-            explained = self._explained(hits.ids[rows], groups[rows], parts[rows])
-            beside = reference.beside(parts[rows], groups[rows], outside.parts[rows], explained)
+            explained = self._explained(hits.ids[rows], parts[rows])
+            beside = reference.beside(parts[rows], alone[rows], outside.parts[rows], explained)
             statistics.deciding[rows] = np.minimum(statistics.deciding[rows], beside)
         return statistics
 
-    def _explained(self, ids: Ids, groups: Groups, parts: Scores) -> Scores:
+    def _explained(self, ids: Ids, parts: Scores) -> Scores:
         """What of each candidate's scores the sources above it explain."""
-        first = first_pictures(groups, ids[:, :DEPTH] >= 0)
-        among = scores_among(self.index, self.encoder, ids, first, self._one_view)
-        return explained_scores(parts, first, among, self._one_view.offsets)
+        among = scores_among(self.index, self.encoder, ids, ABOVE, self._one_view)
+        return explained_scores(parts, among, self._one_view.offsets)
 
     def _answer(
         self,
@@ -238,6 +263,7 @@ class Attributor:
         """The answer of one query; `shares` as `ShareModel.divide` gives them."""
         top_k, alpha = terms.top_k, terms.alpha
         ids, null = ranking.hits.ids[row], ranking.calibrated.null
+        copies = {first: each.tolist() for first, each in ranking.copies[row].items()}
         found = [place for place in range(len(ids)) if ids[place] >= 0]
         statistics = ranking.statistics[row]
         p_values = null.p_values(statistics, terms.guarantee) if null is not None else None
@@ -249,6 +275,11 @@ class Attributor:
                 p_value=None if p_values is None else float(p_values[place]),
                 share=float(shares[place]),
                 attributed=p_values is not None and bool(p_values[place] <= alpha),
+                copies=tuple(
+                    sources[other]
+                    for other in copies.get(int(ids[place]), ())[:MOST_COPIES]
+                    if other in sources
+                ),
             )
             for rank, place in enumerate(found[:top_k], start=1)
         )
@@ -265,12 +296,3 @@ class Attributor:
             unattributed_share=float(shares[-1]),
             guarantee=terms.guarantee,
         )
-
-
-def _without(hits: Hits, gone: NDArray[np.bool_], kept: int) -> Hits:
-    """The best `kept` of what is not `gone`; padding where there are fewer."""
-    order = np.argsort(gone, axis=1, kind="stable")[:, :kept]
-    return Hits(
-        np.take_along_axis(np.where(gone, -1, hits.ids), order, axis=1),
-        np.take_along_axis(np.where(gone, -np.inf, hits.scores), order, axis=1).astype(np.float32),
-    )

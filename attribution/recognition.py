@@ -30,9 +30,7 @@ Signature = NDArray[np.float64]
 
 def comes_into_question(attribution: Attribution, query: DecodedImage) -> bool:
     """Whether `recognised` has anything to look at."""
-    return any(
-        each.attributed or each.source.sha256 == query.sha256 for each in attribution.sources
-    )
+    return any(each.attributed or _identical(each, query) for each in attribution.sources)
 
 
 def recognised(catalog: Catalog, attribution: Attribution, query: DecodedImage) -> Attribution:
@@ -73,7 +71,7 @@ def same_picture(first: Signature, second: Signature) -> bool:
 def _match(
     catalog: Catalog, query: DecodedImage, seen: Signature, ranked: RankedSource
 ) -> Match | None:
-    if ranked.source.sha256 == query.sha256:
+    if _identical(ranked, query):
         return "identical"
     if not ranked.attributed:
         return None
@@ -84,6 +82,10 @@ def _match(
     except (CatalogError, OSError) as error:  # deleted since, or damaged: `verify` tells
         logger.warning("no comparison with %s: %s", ranked.source.source_id, error)
         return None
+
+
+def _identical(ranked: RankedSource, query: DecodedImage) -> bool:
+    return any(each.sha256 == query.sha256 for each in ranked.showing)
 
 
 def _edges(picture: Signature) -> Signature:

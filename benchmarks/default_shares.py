@@ -105,7 +105,9 @@ def held_out_shares(found: Examples, candidates: Candidates) -> dict[str, np.nda
     for fold in np.unique(found.folds):
         here = found.folds == fold
         model = fit(found.chosen(~here))
-        divided["ours"][here] = model.divide(found.statistics[here], found.level[here])
+        divided["ours"][here] = model.divide(
+            found.statistics[here], found.level[here], found.p_values[here]
+        )
         for rival in RIVALS:
             own = fitted_rival(rival, candidates.chosen(~here), found.chosen(~here))
             divided[rival.name][here] = rival.divide(candidates.chosen(here), own)
@@ -127,7 +129,7 @@ def areas(attributor: Recording, found: Examples, candidates: Candidates) -> dic
     ranking = attributor.rank(rows)
     above = np.asarray(ranking.heights, np.float64) - ranking.level
     asked = Candidates(above, coefficients(attributor, rows, ranking.hits.ids))
-    divided = {"ours": fit(found).divide(ranking.heights, ranking.level)}
+    divided = {"ours": fit(found).divide(ranking.heights, ranking.level, ranking.p_values)}
     for rival in RIVALS:
         divided[rival.name] = rival.divide(asked, fitted_rival(rival, candidates, found))
     both = [np.isin(pair, ranking.hits.ids[row]).all() for row, pair in enumerate(pairs)]

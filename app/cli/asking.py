@@ -46,6 +46,7 @@ def question_of(asked: Asked) -> Question:
         alpha=asked.alpha,
         collections=frozenset(asked.collections) or None,
         guarantee=asked.guarantee,
+        no_source=asked.no_source,
     )
 
 

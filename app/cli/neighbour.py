@@ -56,6 +56,7 @@ class Asked:
     alpha: float
     collections: tuple[str, ...]
     guarantee: Guarantee = "average"
+    no_source: float | None = None
 
     @classmethod
     def of(
@@ -66,6 +67,7 @@ class Asked:
         alpha: float | None,
         collections: Sequence[str] | None,
         guarantee: Guarantee | None,
+        no_source: float | None = None,
     ) -> Asked:
         """As the command line says; what it does not name, as the settings say."""
         return cls(
@@ -73,16 +75,19 @@ class Asked:
             settings.alpha if alpha is None else alpha,
             tuple(sorted(set(collections or ()))),
             guarantee or settings.guarantee,
+            no_source,
         )
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The same as the HTTP API's query."""
+        believed = {} if self.no_source is None else {"no_source": self.no_source}
         return {
             "top_k": self.top_k,
             "alpha": self.alpha,
             "guarantee": self.guarantee,
             "collection": self.collections,
+            **believed,
         }
 
 

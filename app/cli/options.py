@@ -82,6 +82,16 @@ Guarantee = Annotated[
         "95 % confidence the background that is there.",
     ),
 ]
+NoSource = Annotated[
+    float | None,
+    typer.Option(
+        "--no-source",
+        min=0.001,
+        max=0.999,
+        help="Share of such images that you believe to come from no source held; shares start "
+        "from it, decisions do not depend on it.",
+    ),
+]
 KeyFile = Annotated[
     Path | None,
     typer.Option(

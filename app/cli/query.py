@@ -17,7 +17,7 @@ from app.cli import options
 from app.cli.console import fail_about, flush_right, one_line, out, print_json
 from app.cli.neighbour import Asked, Neighbour, neighbour_of
 from app.cli.wording import decision_in_words, source_name, warn_of_nothing_held
-from app.schemas.attribution import AttributionDocument
+from app.schemas.attribution import AttributionDocument, RankedSource
 from app.settings import Settings
 
 _MATCHES = {None: "", "identical": " (this very file)", "copy": " (this very picture)"}
@@ -42,6 +42,7 @@ def query_command(
     collection: options.Collections = None,
     alpha: options.Alpha = None,
     guarantee: options.Guarantee = None,
+    no_source: options.NoSource = None,
     key_file: options.KeyFile = None,
     data: options.Data = None,
     encoder: options.Encoder = None,
@@ -59,7 +60,12 @@ def query_command(
     """
     settings = options.settings_from(data=data, encoder=encoder, weights=weights)
     asked = Asked.of(
-        settings, top_k=top_k, alpha=alpha, collections=collection, guarantee=guarantee
+        settings,
+        top_k=top_k,
+        alpha=alpha,
+        collections=collection,
+        guarantee=guarantee,
+        no_source=no_source,
     )
     named = bool(encoder) or weights is not None
     failed = nothing_held = False
@@ -153,7 +159,7 @@ def _show(path: Path, answer: AttributionDocument) -> None:
     for ranked in answer.sources:
         table.add_row(
             str(ranked.rank),
-            source_name(ranked) + _MATCHES[ranked.match],
+            source_name(ranked) + _MATCHES[ranked.match] + _copies(ranked),
             f"{ranked.score:.3f}",
             "-" if ranked.p_value is None else f"{ranked.p_value:.2g}",
             f"{ranked.share:.1%}",
@@ -163,6 +169,10 @@ def _show(path: Path, answer: AttributionDocument) -> None:
     out.print(
         f"other sources {answer.other_share:.1%}, no source here {answer.unattributed_share:.1%}"
     )
+
+
+def _copies(ranked: RankedSource) -> str:
+    return f" (held {len(ranked.copies) + 1} times)" if ranked.copies else ""
 
 
 def _document(path: Path, answer: AttributionDocument) -> dict[str, Any]:

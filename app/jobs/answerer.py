@@ -51,6 +51,7 @@ def question_document(question: Question) -> dict[str, Any]:
         "top_k": question.top_k,
         "alpha": question.alpha,
         "guarantee": question.guarantee,
+        "no_source": question.no_source,
         "collection": None if collections is None else sorted(collections),
     }
 
@@ -62,6 +63,7 @@ def _question_of(parameters: Mapping[str, Any]) -> Question:
         top_k=parameters["top_k"],
         alpha=parameters["alpha"],
         guarantee=parameters.get("guarantee", "average"),  # older jobs name none
+        no_source=parameters.get("no_source"),
         collections=None if collections is None else frozenset(collections),
     )
 

@@ -37,6 +37,7 @@ def answered(position: int, answer: FreshAnswer) -> Ended:
             "share": ranked.share,
             "attributed": ranked.attributed,
             "match": ranked.match,
+            "copies": [copy.vector_id for copy in ranked.copies],
         }
         for ranked in attribution.sources
     ]
@@ -112,10 +113,11 @@ def _pages(
         if not page:
             return
         named = {
-            source["source"]
+            vector_id
             for result in page
             if not result.failed
-            for source in result.record["attribution"]["sources"]
+            for ranked in result.record["attribution"]["sources"]
+            for vector_id in _showing(ranked)
         }
         sources = catalog.by_vector_ids(sorted(named))
         yield [
@@ -154,19 +156,29 @@ def _answer(result: JobResult, sources: Mapping[int, Source]) -> KeptAnswer:
     )
 
 
+def _showing(kept: Mapping[str, Any]) -> list[int]:
+    """Vector ids of the sources that show a ranked picture, the best first."""
+    return [kept["source"], *kept.get("copies", ())]  # older results name no copies
+
+
 def _attribution(kept: Mapping[str, Any], sources: Mapping[int, Source]) -> Attribution:
     """An attribution without the sources that were deleted since.
 
-    Their shares go to what is held by nobody, and the decision is that of the best source left.
+    Where another source shows the same picture, it takes the place of the one that is gone. Shares
+    of the others go to what is held by nobody, and the decision is that of the best source left.
     Where none of those listed is left, it is not known who would have come next: no decision.
     """
-    held = tuple(
-        RankedSource(**each | {"source": sources[each["source"]]})
+    present = [
+        (each, [sources[vector_id] for vector_id in _showing(each) if vector_id in sources])
         for each in kept["sources"]
-        if each["source"] in sources
+    ]
+    held = tuple(
+        RankedSource(**each | {"source": shown[0], "copies": tuple(shown[1:])})
+        for each, shown in present
+        if shown
     )
     now: dict[str, Any] = {"calibration": CalibrationState(**kept["calibration"]), "sources": held}
-    lost = [each["share"] for each in kept["sources"] if each["source"] not in sources]
+    lost = [each["share"] for each, shown in present if not shown]
     if lost:
         now["unattributed_share"] = kept["unattributed_share"] + sum(lost)
     if lost and kept["decision"] is not None:

@@ -94,6 +94,14 @@ class AttributionParameters(BaseModel, extra="forbid"):
         "95 % confidence the `background` that is there, which takes stronger evidence; unset: the "
         "service's own.",
     )
+    no_source: float | None = Field(
+        default=None,
+        ge=0.001,
+        le=0.999,
+        description="Share of your images that you believe to come from no source held here; "
+        "shares start from it, decisions do not depend on it. Unset: what shares were fitted with, "
+        "mostly 0.5.",
+    )
     min_generation: int = Field(
         default=0,
         ge=0,
@@ -144,6 +152,11 @@ class RankedSource(BaseModel):
         description="`identical`: the query is the very file. `copy`: an attributed source shows "
         "the same picture in another file. null: neither was seen.",
     )
+    copies: list[str] = Field(
+        default=[],
+        description="Other sources, at most 100, that show the same picture; they count as this "
+        "one and are not listed again.",
+    )
     uri: str | None
     title: str | None
     creator: str | None
@@ -166,6 +179,7 @@ class RankedSource(BaseModel):
             share=ranked.share,
             attributed=ranked.attributed,
             match=ranked.match,
+            copies=[copy.source_id for copy in ranked.copies],
             uri=source.uri,
             title=source.title,
             creator=source.creator,

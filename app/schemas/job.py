@@ -24,6 +24,7 @@ EXAMPLE: dict[str, Any] = {
         "top_k": 10,
         "alpha": 0.01,
         "guarantee": "average",
+        "no_source": None,
         "collection": ["default"],
     },
     "created_at": "2026-01-01T12:00:00Z",
@@ -41,6 +42,7 @@ class JobQuestion(BaseModel):
     top_k: int
     alpha: float
     guarantee: Guarantee = "average"
+    no_source: float | None = Field(default=None, description="null: what shares were fitted with.")
     collection: list[CollectionName] | None = Field(description="null: all collections.")
 
 

@@ -45,6 +45,7 @@ async def question_of(
         alpha=parameters.alpha if parameters.alpha is not None else service.settings.alpha,
         collections=searched,
         guarantee=parameters.guarantee or service.settings.guarantee,
+        no_source=parameters.no_source,
         min_generation=parameters.min_generation,
         reach=caller.collections,
         explain=isinstance(parameters, ExplainableParameters) and parameters.explain,

@@ -116,6 +116,7 @@ function sourceItem(source, draw) {
   share.querySelector("span").textContent = percent(source.share);
   item.querySelector(".numbers").textContent = [
     MATCHES[source.match],
+    source.copies.length ? `held ${source.copies.length + 1} times` : null,
     `rank ${source.rank}`,
     `similarity ${source.score.toFixed(2)}`,
     source.p_value === null ? null : `p = ${significant(source.p_value)}`,

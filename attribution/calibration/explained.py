@@ -10,31 +10,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.calibration.statistic import Groups, Scores
+from attribution.calibration.statistic import Scores
 from attribution.retrieval.retrieval import Among
 
-ABOVE = 5  # pictures of the first ranks that explain what is ranked below them
+ABOVE = 5  # pictures of the first ranks explain what is ranked below them
 SAME_PICTURE = 0.5
 """Cosine, in every part, from which two sources are taken to show one picture, cropped or
 recoloured: neither is an accident of the other."""
-Ranks = NDArray[np.intp]
 
 
-def first_pictures(groups: Groups, held: NDArray[np.bool_]) -> Ranks:
-    """`(n, ABOVE)` ranks of the first pictures of each query, one rank a picture; -1 for no more.
-
-    Args:
-        groups: `(n, k)` as for `statistics_of`.
-        held: `(n, k)` whether there is a candidate of this rank.
-    """
-    ranks = np.arange(groups.shape[1])
-    leads = np.sort(np.where((groups == ranks) & held, ranks, len(ranks)), axis=1)[:, :ABOVE]
-    return np.where(leads < len(ranks), leads, -1)
-
-
-def explained_scores(
-    parts: Scores, first: Ranks, among: Among, offsets: NDArray[np.float32]
-) -> Scores:
+def explained_scores(parts: Scores, among: Among, offsets: NDArray[np.float32]) -> Scores:
     r"""The scores that sources ranked above let one expect of a query.
 
     .. math:: x'_{pj} = \max_{i < j} \frac{x_p(q, i)}{x_p(i, i)} \, x_p(i, j)
@@ -46,21 +31,19 @@ def explained_scores(
 
     Args:
         parts: `(n, k, parts)` scores of the query with its candidates, best first.
-        first: `(n, e)` ranks of the sources that explain, -1 for none.
-        among: of these, as queries, with all candidates.
+        among: of the e best of them, as queries, with all.
         offsets: `(parts,)` what is to be added to a score to count it so.
 
     Returns:
         `(n, k, parts)`, -inf where no source above says anything.
     """
-    place = np.maximum(first, 0)[..., None]
-    query = np.take_along_axis(parts, place, axis=1) + offsets
-    between = among.scores + offsets
-    own = np.take_along_axis(between, place[..., None], axis=2)[:, :, 0]
+    e, k = among.scores.shape[1:3]
+    query, between = parts[:, :e] + offsets, among.scores + offsets
+    own = between[:, np.arange(e), np.arange(e)]
     with np.errstate(invalid="ignore", divide="ignore"):
         kept = np.where(own > 0, np.clip(query / own, 0, 1), 0)
         expected = kept[:, :, None] * between - offsets
-    above = (first >= 0)[..., None] & (first[..., None] < np.arange(parts.shape[1]))
+    above = np.arange(e)[:, None] < np.arange(k)
     alike = (among.apart <= 2 * (1 - SAME_PICTURE)).all(axis=3)
     says = (above & ~alike)[..., None] & np.isfinite(between) & np.isfinite(query)[:, :, None]
     nothing = np.full((len(parts), 1, *parts.shape[1:]), -np.inf)

@@ -6,6 +6,8 @@ Candidates of a query and of a background image are grouped by the same rule.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +42,58 @@ def groups_of(index: Index, ids: NDArray[np.int64]) -> Groups:
         _groups_of_block(index, ids[start : start + _BLOCK]) for start in range(0, len(ids), _BLOCK)
     ]
     return np.concatenate(blocks) if blocks else np.empty(ids.shape, np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The candidates of one query, of each picture the best, and what else shows it.
+
+    Attributes:
+        firsts: places of the best candidates, ascending.
+        copies: of each of them, the places of the others.
+    """
+
+    firsts: list[int]
+    copies: list[list[int]]
+
+
+def pictures_of(index: Index, ids: NDArray[np.int64], wanted: int) -> list[Pictures]:
+    """Part the candidates of each query by what they show, best first.
+
+    Args:
+        index: where the rows are.
+        ids: `(n, k)` vector ids by rank, -1 where there are fewer, at the end.
+        wanted: pictures a query, at most half of 255; what comes after so many is not looked at.
+    """
+    grouped = groups_of(index, ids[:, :wanted])
+    alone = (grouped == np.arange(grouped.shape[1])).all(axis=1) & (grouped.shape[1] == wanted)
+    found = []
+    for own, groups, plain in zip(ids, grouped, alone, strict=True):
+        held = own[own >= 0]
+        if plain:
+            firsts = list(range(min(wanted, len(held))))
+            found.append(Pictures(firsts, [[] for _ in firsts]))
+        else:
+            found.append(_pictures(index, held, groups[: len(held)], wanted))
+    return found
+
+
+def _pictures(index: Index, ids: NDArray[np.int64], groups: Groups, wanted: int) -> Pictures:
+    """Of one query: some candidates at a time are grouped with the pictures found before."""
+    firsts: list[int] = []
+    copies: dict[int, list[int]] = {}
+    for start in range(0, len(ids), wanted):
+        block = list(range(start, min(start + wanted, len(ids))))
+        both = firsts + block
+        if start:
+            groups = groups_of(index, ids[both][None])[0]
+        for place, first in zip(both[len(firsts) :], groups[len(both) - len(block) :], strict=True):
+            copies.setdefault(both[first], []).append(place)
+        firsts = list(copies)
+        if len(firsts) >= wanted:
+            break
+    firsts = firsts[:wanted]
+    return Pictures(firsts, [copies[first][1:] for first in firsts])
 
 
 def first_members(same: NDArray[np.bool_]) -> Groups:
@@ -87,11 +141,13 @@ def _near_in_every_part(index: Index, ids: NDArray[np.int64]) -> tuple[Places, P
     narrowest, *others = sorted(index.parts, key=lambda part: part.dimension)
     held, rows = _held(index, np.unique(ids[ids >= 0]), narrowest)
     query, first, second = _near_pairs(held, rows, ids)
-    pairs = np.stack([ids[query, first], ids[query, second]], axis=1)
+    left, right = (np.searchsorted(held, ids[query, rank]) for rank in (first, second))
+    pairs = left * len(held) + right  # a number a pair, for many queries have the same ones
     for part in others:
         if not len(pairs):
             break
-        each, place = np.unique(pairs, axis=0, return_inverse=True)
+        distinct, place = np.unique(pairs, return_inverse=True)
+        each = held[np.stack(np.divmod(distinct, len(held)), axis=1)]
         known, rows = _held(index, np.unique(each), part)
         alike = np.zeros(len(each), dtype=bool)
         present = np.flatnonzero(np.isin(each, known).all(axis=1))
@@ -99,7 +155,7 @@ def _near_in_every_part(index: Index, ids: NDArray[np.int64]) -> tuple[Places, P
             some = present[start : start + _PAIRS]
             left, right = (rows[np.searchsorted(known, each[some, side])] for side in (0, 1))
             alike[some] = near(left, right)
-        kept = alike[place.ravel()]
+        kept = alike[place]
         query, first, second, pairs = query[kept], first[kept], second[kept], pairs[kept]
     return query, first, second
 

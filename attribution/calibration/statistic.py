@@ -32,10 +32,10 @@ def statistics_of(
 
     with mean :math:`\bar s` and deviation :math:`\sigma` of the `NEIGHBOURS` scores from the third
     best picture on, scores of reference images among them. The second best is spared because a
-    query may have two sources, which would hide each other. All doubles of the two are left out
-    too: one picture held several times could else never stand above its own neighbourhood. The
-    reference takes the place of neighbours that a small gallery lacks, so the statistic means the
-    same with one source and with a million.
+    query may have two sources, which would hide each other. A picture counts once, by the first
+    rank that shows it: held several times it could else never stand above its own neighbourhood,
+    or would be most of another's. The reference takes the place of neighbours that a small gallery
+    lacks, so the statistic means the same with one source and with a million.
 
     The constant :math:`\sigma_0` is the fudge factor of Tusher, Tibshirani and Chu, "Significance
     analysis of microarrays", PNAS 2001: without it the largest statistics are those of queries
@@ -79,14 +79,9 @@ def neighbourhood(
     Raises:
         TooFewNeighbours: fewer than `FEWEST_NEIGHBOURS` scores to standardise by.
     """
-    below = scores.astype(np.float32)
+    below = np.where(groups == np.arange(groups.shape[1]), scores, -np.inf).astype(np.float32)
     if below.shape[1]:
-        own = np.arange(below.shape[1])
-        best = below.argmax(axis=1)[:, None]
-        below[groups == np.take_along_axis(groups, best, axis=1)] = -np.inf
-        second = below.argmax(axis=1)[:, None]
-        doubles = groups == np.take_along_axis(groups, second, axis=1)
-        below[doubles & (own != second)] = -np.inf
+        np.put_along_axis(below, below.argmax(axis=1)[:, None], -np.inf, axis=1)
     chosen = nearest(np.concatenate([below, reference], axis=1))[:, 1:]
     present = np.isfinite(chosen)
     if present.sum(axis=1).min(initial=NEIGHBOURS) < FEWEST_NEIGHBOURS:

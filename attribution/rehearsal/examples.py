@@ -113,23 +113,24 @@ def _asked(ranking: Ranking, queries: Sequence[Known], *, held: bool) -> Example
     credit = np.zeros((n, k + 2))
     for row, query in enumerate(queries):
         if held:
-            credit[row] = _credit(ranking.hits.ids[row], query.truths)
+            credit[row] = _credit(ranking, row, query.truths)
         else:
             credit[row, -1] = 1.0
     return Examples(
         np.asarray(ranking.heights, np.float64),
         np.full(n, ranking.level),
+        ranking.p_values,
         credit,
         np.ones(n),
         np.array([query.fold for query in queries], np.int64),
     )
 
 
-def _credit(ids: NDArray[np.int64], truths: Sequence[frozenset[int]]) -> NDArray[np.float64]:
+def _credit(ranking: Ranking, row: int, truths: Sequence[frozenset[int]]) -> NDArray[np.float64]:
     """`(k + 2,)`: an equal part for each source, divided among the candidates that show it."""
-    credit = np.zeros(len(ids) + 2)
+    credit = np.zeros(ranking.hits.ids.shape[1] + 2)
     for shown in truths:
-        places = np.flatnonzero(np.isin(ids, list(shown)))
+        places = ranking.showing(row, shown)
         if len(places):
             credit[places] += 1.0 / (len(truths) * len(places))
         else:  # held but not among the candidates, or not held at all
@@ -147,6 +148,7 @@ def _joined(
     return Examples(
         np.concatenate([block.statistics for block in blocks]),
         np.concatenate([block.level for block in blocks]),
+        np.concatenate([block.p_values for block in blocks]),
         np.concatenate([block.credit for block in blocks]),
         np.repeat(shares, [positives, negatives]),
         np.concatenate([block.folds for block in blocks]),

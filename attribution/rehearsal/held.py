@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from attribution.attributor import Attributor
+from attribution.attributor import Attributor, Ranking
 from attribution.calibration.picture_copies import Thumbnail, is_copy, preview_thumbnail
 from attribution.catalog import Catalog, CatalogError, Source, SourceFilter
 from attribution.rehearsal.examples import UnreadablePicture
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 _LOOKED_AT = 16  # nearest sources among which copies of a source are looked for
 _PAGE = 1000
 _BLOCK = 32
+_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +108,25 @@ def _block_with_copies(
 ) -> list[HeldSource]:
     rows = attributor.encoder.encode([picture for _, picture in block], domain="query")
     ranking = attributor.rank(rows)
-    near = ranking.hits.ids[:, :_LOOKED_AT]
-    sources = attributor.catalog.by_vector_ids(np.unique(near[near >= 0]).tolist())
+    near = [_near(ranking, row) for row in range(len(block))]
+    sources = attributor.catalog.by_vector_ids(sorted(set().union(*near)))
     found = []
     for vector_id in sources.keys() - seen.keys():
         seen[vector_id] = _thumbnail_of(attributor.catalog, sources[vector_id])
     for place, (source, picture) in enumerate(block):
         own = thumbnail(picture)
-        others = [sources[each] for each in near[place].tolist() if each in sources]
+        others = [sources[each] for each in near[place] if each in sources]
         copies = {other.vector_id for other in others if _same(source, other, own, seen)}
         found.append(HeldSource(source, frozenset(copies | {source.vector_id})))
     return found
+
+
+def _near(ranking: Ranking, row: int) -> list[int]:
+    """The best candidates of a query, and the sources that count as copies of these."""
+    ids = ranking.hits.ids[row, :_LOOKED_AT]
+    firsts: list[int] = ids[ids >= 0].tolist()
+    copies = ranking.copies[row]
+    return firsts + [other for first in firsts for other in copies.get(first, _NONE).tolist()]
 
 
 def _thumbnail_of(catalog: Catalog, source: Source) -> Thumbnail | None:

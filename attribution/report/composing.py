@@ -102,6 +102,7 @@ def _reported(ranked: RankedSource, pictures: Pictures) -> ReportedSource:
         share=ranked.share,
         attributed=ranked.attributed,
         match=ranked.match,
+        copies=tuple(copy.source_id for copy in ranked.copies),
         thumbnail=pictures.thumbnails.get(source.source_id),
         maps=pictures.maps.get(source.source_id),
     )

@@ -128,6 +128,7 @@ class ReportedSource(_Frozen):
     share: float
     attributed: bool
     match: Match | None = None
+    copies: tuple[str, ...] = ()
     thumbnail: Picture | None
     maps: ReportedMaps | None = None
 

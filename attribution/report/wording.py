@@ -100,6 +100,7 @@ def source_facts(source: ReportedSource) -> list[Fact]:
         ("Collection", source.collection),
         ("Source", source.source_id),
         ("SHA-256", source.sha256),
+        ("The same picture", ", ".join(source.copies)),
     ]
     return [Fact(label, value) for label, value in known if value]
 

@@ -21,10 +21,10 @@ _ROUNDS = 6  # how often the number of proposals is doubled before they have to 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Among:
-    """Candidates of n queries compared with each other, e of them with all k.
+    """Candidates of n queries compared with each other, the e best with all k.
 
     Attributes:
-        scores: `(n, e, k, parts)` of the e as queries; -inf where there is none.
+        scores: `(n, e, k, parts)` of the e best as queries; -inf where there is none.
         apart: `(n, e, k, parts)` squared distances of their rows; inf where there is none.
     """
 
@@ -176,32 +176,30 @@ def part_scores_of(index: Index, asked: Queries, ids: NDArray[np.int64]) -> Rows
     return scores
 
 
-def scores_among(
-    index: Index, encoder: Encoder, ids: Ids, first: NDArray[np.intp], rule: Fusion
-) -> Among:
-    """What some candidates of each query would score with all of them, as queries themselves.
+def scores_among(index: Index, encoder: Encoder, ids: Ids, first: int, rule: Fusion) -> Among:
+    """What the best candidates of each query would score with all of them, as queries themselves.
 
     Args:
         index: where the rows are.
         encoder: what made them.
         ids: `(n, k)` vector ids by rank, -1 where there are fewer.
-        first: `(n, e)` ranks of the candidates that are put as queries, -1 where there are fewer.
+        first: candidates that are put as queries, at most so many.
         rule: for queries of one view.
     """
-    scores = np.full((*first.shape, ids.shape[1], len(rule.parts)), -np.inf, np.float32)
+    firsts = ids[:, :first]
+    scores = np.full((*firsts.shape, ids.shape[1], len(rule.parts)), -np.inf, np.float32)
     apart = np.full(scores.shape, np.inf, np.float32)
-    asking, firsts = _held(index, np.unique(np.take_along_axis(ids, np.maximum(first, 0), axis=1)))
+    asking, queries = _held(index, np.unique(firsts))
     if not len(asking):
         return Among(scores, apart)
-    asked = rule.prepare(encoder.as_queries(np.concatenate(firsts, axis=1)))
+    asked = rule.prepare(encoder.as_queries(np.concatenate(queries, axis=1)))
     for query, own in enumerate(ids):
         held, parts = _held(index, np.unique(own))
         columns = np.flatnonzero(np.isin(own, held))
-        column = np.searchsorted(held, own[columns])
-        row = np.flatnonzero((first[query] >= 0) & np.isin(own[first[query]], asking))
-        places = np.searchsorted(asking, own[first[query, row]])
+        row = np.flatnonzero(np.isin(own[:first], asking))
+        column, places = np.searchsorted(held, own[columns]), np.searchsorted(asking, own[row])
         found = asked.take(places).scores_of_parts(parts).swapaxes(1, 2)
-        distances = _distances([each[places] for each in firsts], parts)
+        distances = _distances([each[places] for each in queries], parts)
         scores[query, row[:, None], columns] = found[:, column]
         apart[query, row[:, None], columns] = distances[:, column]
     return Among(scores, apart)

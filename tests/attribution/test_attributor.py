@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution.attributor import Attributor
+from attribution.attributor import MOST_COPIES, Attributor
 from attribution.calibration import AlphaTooSmall, Calibration
 from attribution.catalog import Catalog
 from attribution.index import EmbeddedIndex, Follower
@@ -128,6 +128,40 @@ def test_one_picture_held_twice_is_named_twice(catalog, new_source):
     [answer] = world.attributor.attribute(world.rows[7][None], alpha=0.05)
     assert [ranked.source for ranked in answer.sources[:2]] == [world.sources[7], other]
     assert all(ranked.attributed for ranked in answer.sources[:2])
+
+
+def test_a_picture_held_many_times_is_listed_once(catalog, new_source):
+    world = World(catalog, SmallSpace(), new_source)
+    [before] = world.attributor.attribute(world.near(7), alpha=0.05)
+    away = 0.01 * rows_of(12, 150, world.space.parts)
+    copies = unit(world.rows[7] + away, world.space.parts)
+    catalog.add(world.space.model_id, [new_source(500 + n, row) for n, row in enumerate(copies)])
+    world.follower.catch_up()
+    [answer] = world.attributor.attribute(world.near(7), alpha=0.05)
+    first, *others = answer.sources
+    assert world.sources[7] in first.showing
+    assert len(first.copies) == MOST_COPIES
+    assert [each.source for each in others] == [each.source for each in before.sources[1:]]
+    assert not any(each.copies for each in others)
+    assert first.share == pytest.approx(before.sources[0].share, abs=0.02)
+    assert answer.unattributed_share == pytest.approx(before.unattributed_share, abs=0.02)
+    assert total(answer) == pytest.approx(1)
+
+
+def test_no_source_is_believed_of_a_query_as_it_is_said(world):
+    queries = np.concatenate([world.near(7, noise=0.6), world.space.query_rows(8, 1)])
+    answers = {
+        part: world.attributor.attribute(queries, alpha=0.05, no_source=part)
+        for part in (0.05, 0.5, 0.95, None)
+    }
+    for row in range(2):
+        found = [answers[part][row].unattributed_share for part in (0.05, 0.5, 0.95)]
+        assert found == sorted(found)
+        assert answers[None][row] == answers[0.5][row]
+        assert answers[0.05][row].p_value == answers[0.5][row].p_value
+    assert answers[0.05][0].calibration.id != answers[0.5][0].calibration.id
+    with pytest.raises(ValueError, match="no_source"):
+        world.attributor.attribute(queries, no_source=1.0)
 
 
 @pytest.mark.parametrize("view", [0, 1])

@@ -290,6 +290,18 @@ def test_a_source_can_be_asked_about_as_a_query():
         assert np.array_equal(rows, encoder.encode(images))  # left as they were
 
 
+def test_how_much_hubs_are_corrected_is_part_of_what_an_encoder_is(tmp_path):
+    ids = set()
+    for hubness in (0.0, 0.3, 0.5):
+        save_small(tmp_path)
+        card = json.loads((tmp_path / "card.json").read_text()) | {"hubness": hubness}
+        for part in card["parts"]:
+            part["dimension"] = 13 if hubness else 12
+        (tmp_path / "card.json").write_text(json.dumps(card))
+        ids.add(load_encoder_folder(tmp_path).model_id)
+    assert len(ids) == 3
+
+
 def test_a_correction_without_a_bank_is_refused():
     part = HeadPart("whole", AffineMap(torch.zeros(4), torch.eye(4)))
     with pytest.raises(ValueError, match="bank of more than 10"):

@@ -6,14 +6,11 @@ import numpy as np
 
 
 def slow_neighbourhood(scores, groups, reference):
-    """Of ranks 3 to 50 without doubles of the two best pictures."""
-    held = [place for place in range(len(scores)) if np.isfinite(scores[place])]
-    best = max(held, key=lambda place: scores[place], default=None)
-    others = [place for place in held if groups[place] != groups[best]]
-    second = max(others, key=lambda place: scores[place], default=None)
-    below = [
-        scores[place] for place in others if place == second or groups[place] != groups[second]
+    """Of ranks 3 to 50, a picture once."""
+    held = [
+        score for place, score in enumerate(scores) if np.isfinite(score) and groups[place] == place
     ]
+    below = sorted(held, reverse=True)[1:]
     chosen = sorted([*below, *reference], reverse=True)[1:49]
     return np.mean(chosen), np.std(chosen)
 

@@ -53,6 +53,7 @@ def batch_command(
     collection: options.Collections = None,
     alpha: options.Alpha = None,
     guarantee: options.Guarantee = None,
+    no_source: options.NoSource = None,
     data: options.Data = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
@@ -78,18 +79,22 @@ def batch_command(
         task = bar.add_task("Attributing", total=len(images), completed=done)
         answers: Results = iter(())
         if waiting and url is not None:
+            wanted = {"alpha": alpha, "guarantee": guarantee, "no_source": no_source}
             parameters: dict[str, Any] = {
                 "top_k": top_k,
                 "collection": sorted(set(collection or ())),
+                # what is not said the service decides by its own
+                **{name: value for name, value in wanted.items() if value is not None},
             }
-            if alpha is not None:  # else the service decides by its own
-                parameters["alpha"] = alpha
-            if guarantee is not None:
-                parameters["guarantee"] = guarantee
             answers = answer_remotely(url, _key(key_file), images, parameters, written)
         elif waiting:
             asked = Asked.of(
-                settings, top_k=top_k, alpha=alpha, collections=collection, guarantee=guarantee
+                settings,
+                top_k=top_k,
+                alpha=alpha,
+                collections=collection,
+                guarantee=guarantee,
+                no_source=no_source,
             )
             answers = _answer_here(settings, asked, waiting)
         for path, result in answers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -115,7 +115,8 @@ def calibrate_command(
             no_source=no_source,
             on_progress=lambda done: bar.update(asked, completed=done),
         )
-        chosen = _choose(found, default_shares(vision.encoder.card))
+        default = replace(default_shares(vision.encoder.card), no_source=no_source)
+        chosen = _choose(found, default)
         stored = gallery.catalog.calibrations.add(
             vision.encoder.model_id,
             KIND,

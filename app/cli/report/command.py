@@ -45,6 +45,7 @@ def report_command(
     collection: options.Collections = None,
     alpha: options.Alpha = None,
     guarantee: options.Guarantee = None,
+    no_source: options.NoSource = None,
     signing_key: Annotated[
         Path | None,
         typer.Option(
@@ -72,7 +73,12 @@ def report_command(
         data=data, encoder=encoder, weights=weights, signing_key=signing_key
     )
     asked = Asked.of(
-        settings, top_k=top_k, alpha=alpha, collections=collection, guarantee=guarantee
+        settings,
+        top_k=top_k,
+        alpha=alpha,
+        collections=collection,
+        guarantee=guarantee,
+        no_source=no_source,
     )
     named = bool(encoder) or weights is not None
     with neighbour_of(settings, key_file, named=named) as neighbour:

@@ -36,6 +36,7 @@ class Examples:
     Attributes:
         statistics: `(n, k)` of the candidates, by rank, -inf where missing.
         level: `(n,)` level of chance of the set that each query searched.
+        p_values: `(n,)` of the queries there.
         credit: `(n, k + 2)` rows that add up to 1: probability that a true source drawn uniformly
             is this candidate; a source held but not among them; one that is not held.
         weights: `(n,)`, how much each query counts.
@@ -44,6 +45,7 @@ class Examples:
 
     statistics: Values
     level: Values
+    p_values: Values
     credit: Values
     weights: Values
     folds: NDArray[np.int64]
@@ -56,6 +58,7 @@ class Examples:
         return Examples(
             self.statistics[which],
             self.level[which],
+            self.p_values[which],
             self.credit[which],
             self.weights[which],
             self.folds[which],
@@ -95,10 +98,11 @@ class FitFigures:
 def fit(examples: Examples, start: ShareModel | None = None) -> ShareModel:
     """The share model of the smallest log score, drawn a little towards `start`.
 
-    Deterministic: BFGS of limited memory on numerical derivatives.
+    What is believed of a query before it is looked at, `no_source`, stays as it is in `start`: it
+    is not for the examples to say. Deterministic: BFGS of limited memory on numerical derivatives.
 
     Args:
-        examples: what to fit on.
+        examples: what to fit on; by weight, `no_source` of them come from no source held.
         start: where to start; also the prior, worth half an example.
 
     Raises:
@@ -106,20 +110,23 @@ def fit(examples: Examples, start: ShareModel | None = None) -> ShareModel:
     """
     if not len(examples):
         raise ValueError("a share model cannot be fitted to no queries")
-    first = _free(start or ShareModel())
+    begin = start or ShareModel()
+    first = _free(begin)
     strength = _PRIOR / len(examples)
 
     def loss(free: Values) -> float:
-        model = _model(free)
+        model = _model(free, begin.no_source)
         return score(model, examples) + strength * float(((free - first) ** 2).sum())
 
-    return _model(_minimised(loss, first))
+    return _model(_minimised(loss, first), begin.no_source)
 
 
 def score(model: ShareModel, examples: Examples) -> float:
     """Log score of a model on examples, in nats."""
     return log_score(
-        model.divide(examples.statistics, examples.level), examples.credit, examples.weights
+        model.divide(examples.statistics, examples.level, examples.p_values),
+        examples.credit,
+        examples.weights,
     )
 
 
@@ -136,7 +143,7 @@ def cross_validated(examples: Examples, start: ShareModel | None = None) -> FitF
     predicted, constant = [], []
     for fold, judged in zip(folds, held_out, strict=True):
         seen = examples.chosen(examples.folds != fold)
-        predicted.append(fit(seen, start).divide(judged.statistics, judged.level))
+        predicted.append(fit(seen, start).divide(judged.statistics, judged.level, judged.p_values))
         mean = np.average(seen.credit, axis=0, weights=seen.weights)
         constant.append(np.tile(mean, (len(judged), 1)))
     return _figures(np.vstack(predicted), np.vstack(constant), held_out)
@@ -163,18 +170,20 @@ def _smoothed(constant: Values) -> Values:
 
 
 def _free(model: ShareModel) -> Values:
-    """Parameters without bounds: logarithms of what is positive, the log-odds of a part."""
+    """Parameters without bounds: logarithms of what is positive, log-odds of parts."""
     positive = [model.scale, model.exponent, model.lapse, model.breadth]
-    part = min(max(model.hidden, _SMALLEST), 1 - _SMALLEST)
+    parts = np.clip([model.hidden, model.evidence], _SMALLEST, 1 - _SMALLEST)
     logs = np.log(np.maximum(positive, _SMALLEST))
-    return np.array([model.offset, *logs, np.log(part / (1 - part))])
+    return np.array([model.offset, *logs, *np.log(parts / (1 - parts))])
 
 
-def _model(free: Values) -> ShareModel:
+def _model(free: Values, no_source: float) -> ShareModel:
     bounded = np.clip(free, -_BOUND, _BOUND)
     scale, exponent, lapse, breadth = np.exp(bounded[1:5]).tolist()
-    hidden = 1 / (1 + np.exp(-bounded[5]))
-    return ShareModel(float(bounded[0]), scale, exponent, lapse, breadth, float(hidden))
+    hidden, evidence = (1 / (1 + np.exp(-bounded[5:]))).tolist()
+    return ShareModel(
+        no_source, evidence, float(bounded[0]), scale, exponent, lapse, breadth, hidden
+    )
 
 
 def _minimised(loss: Callable[[Values], float], start: Values) -> Values:

@@ -1,6 +1,7 @@
 """Shares: how the credit for a query divides among candidates, with room for "none of them".
 
-Knows statistics and numbers, no source and no catalog.
+What goes to none of them is read off the p-value, so that shares never contradict the decision; the
+rest is divided by how far candidates stand out. Knows numbers, no source and no catalog.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Values = NDArray[np.float64]
-KIND = "shares-1"
+KIND = "shares-2"
 """Of these parameters, on this statistic; a change of either makes older fits unusable."""
 _FAR = -30.0  # from here down log(1 + e^x) is e^x to the last bit
-_LOG_LOG_2 = float(np.log(np.log(2.0)))
 _LARGEST = 1e6  # of any parameter, and its inverse the smallest: beyond, a division may overflow
 LEVEL_ALPHA = 0.01  # the null's quantile that statistics are measured from
 
@@ -28,28 +28,38 @@ class BadParameters(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ShareModel:
-    r"""How much a candidate counts, by how far its statistic stands above what chance reaches.
+    r"""How credit divides, by the query's p-value and by how far each candidate stands out.
 
-    With the level :math:`c` that one in a hundred images without source exceeds, a candidate of
-    statistic :math:`t` weighs
+    To no source held goes the local false discovery rate (Efron, Tibshirani, Storey and Tusher,
+    JASA 2001) of the p-value: with :math:`\pi` the share of queries that have no source held, whose
+    p-values are uniform, and :math:`a p^{a - 1}` the density of the others' (a beta distribution,
+    as Pounds and Morris, Bioinformatics 2003),
 
-    .. math:: w(t) = \Big(\frac{\log(1 + e^{(t - c - o)/s})}{\log 2}\Big)^{\gamma}
+    .. math:: u(p) = \frac{\pi}{\pi + (1 - \pi) \, a p^{a - 1}}
 
-    against a weight of 1 for "no source is held": exponentially little below the level, where
-    chance rules, and no more than a power of its height far above it, where both sources of a
-    query are beyond doubt and the larger match is not the truer one. (A softmax, exponential
-    throughout, gives all credit to the larger.)
+    It rises with p, and says the same with one source held and with a million.
 
-    Besides, a query may have a source that hardly shows in it. Such a faint one is held as often
-    as the candidates' weight says that any is, `lapse` times; it is beyond the candidates in
-    `hidden` of the cases, and else one of them by
+    The rest is divided among the candidates. With the level :math:`c` that one in a hundred images
+    without source exceeds, one of statistic :math:`t` weighs
+
+    .. math:: w(t) = \big(\log(1 + e^{(t - c - o)/s})\big)^{\gamma}
+
+    exponentially little below the level, where chance rules, and no more than a power of its height
+    far above it, where both sources of a query are beyond doubt and the larger match is not the
+    truer one. (A softmax, exponential throughout, gives all credit to the larger.)
+
+    Besides, a query may have a source that hardly shows in it. Such a faint one weighs `lapse`
+    times what all candidates do; it is beyond the candidates in `hidden` of the cases, and else one
+    of them by
 
     .. math:: v_j \propto e^{\min(t_j, t_{(2)})/b}
 
     with the second largest statistic :math:`t_{(2)}`: what stands out has its credit already.
 
     Attributes:
-        offset: :math:`o`, where a lone candidate counts as much as no source at all.
+        no_source: :math:`\pi`, what is believed before a query is looked at.
+        evidence: :math:`a`; the smaller, the nearer to 0 are p-values of queries with a source.
+        offset: :math:`o`, in units of the statistic.
         scale: :math:`s`, in units of the statistic.
         exponent: :math:`\gamma`.
         lapse: weight of faint sources, as a part of the candidates' weight.
@@ -60,12 +70,14 @@ class ShareModel:
         BadParameters: not finite, or out of range.
     """
 
-    offset: float = -2.7
-    scale: float = 1.9
-    exponent: float = 2.4
-    lapse: float = 0.3
-    breadth: float = 1.0
-    hidden: float = 0.3
+    no_source: float = 0.5
+    evidence: float = 0.17
+    offset: float = -3.6
+    scale: float = 0.5
+    exponent: float = 1.0
+    lapse: float = 0.2
+    breadth: float = 0.8
+    hidden: float = 0.4
 
     def __post_init__(self) -> None:
         if not (np.abs([*asdict(self).values()]) <= _LARGEST).all():
@@ -74,6 +86,8 @@ class ShareModel:
             raise BadParameters(
                 f"{self}: scale, exponent and breadth must be above 0, lapse at least 0"
             )
+        if not (0 < self.no_source < 1 and 0 < self.evidence < 1):
+            raise BadParameters(f"{self}: no_source and evidence must be between 0 and 1")
         if not 0 <= self.hidden <= 1:
             raise BadParameters(f"{self}: hidden is a part, so between 0 and 1")
 
@@ -107,15 +121,23 @@ class ShareModel:
         text = json.dumps([KIND, self.parameters], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
-    def divide(self, statistics: ArrayLike, level: ArrayLike) -> Values:
+    def unattributed(self, p_values: ArrayLike) -> Values:
+        """`(n,)` local false discovery rate of each query's p-value; NaN of none is 0."""
+        p = np.asarray(p_values, np.float64)
+        held = (1 - self.no_source) * self.evidence * p ** (self.evidence - 1)
+        return np.where(np.isnan(p), 0.0, self.no_source / (self.no_source + held))
+
+    def divide(self, statistics: ArrayLike, level: ArrayLike, p_values: ArrayLike) -> Values:
         """Divide 1 among candidates, sources held but not among them, and no source.
 
         Where fewer than `k` sources are held, none is beyond the candidates.
 
         Args:
             statistics: `(n, k)` of the candidates of n queries, -inf where there are fewer.
-            level: the level of chance, of all queries or `(n,)`. Minus infinity, where there is
-                no null, lets the candidates divide everything.
+            level: the level of chance, of all queries or `(n,)`; minus infinity where there is no
+                null.
+            p_values: `(n,)` of the queries; NaN, where there is no null, lets the candidates divide
+                everything.
 
         Returns:
             `(n, k + 2)` rows that add up to 1: `k` shares, then what goes to sources held but
@@ -128,28 +150,28 @@ class ShareModel:
             return np.tile([0.0, 1.0], (n, 1))
         count = np.isfinite(t).sum(axis=1)
         at = np.broadcast_to(np.asarray(level, np.float64), (n,))
-        judged = np.isfinite(at)
         best = np.where(count > 0, t.max(axis=1), 0.0)
-        height = t - np.where(judged, at, best)[:, None] - self.offset
+        height = t - np.where(np.isfinite(at), at, best)[:, None] - self.offset
         logs = self.exponent * _log_softplus(height / self.scale)
-        # Divided by the largest weight of a row, none overflows.
         top = np.where(count > 0, logs.max(axis=1), 0.0)
-        top = np.where(judged, np.maximum(top, 0.0), top)
-        standing = np.exp(logs - top[:, None])
+        standing = np.exp(logs - top[:, None])  # divided by the largest, none overflows
         faint = self.lapse * standing.sum(axis=1)
         beyond = np.where(count == k, self.hidden * faint, 0.0)
-        spread = _spread(t, best, self.breadth)
         weights = np.empty((n, k + 2))
-        weights[:, :k] = standing + (faint - beyond)[:, None] * spread
+        weights[:, :k] = standing + (faint - beyond)[:, None] * _spread(t, best, self.breadth)
         weights[:, k] = beyond
-        weights[:, k + 1] = np.where(judged | (count == 0), np.exp(-np.maximum(top, 0.0)), 0.0)
-        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+        weights[:, k + 1] = 0.0
+        none = np.where(count > 0, self.unattributed(np.broadcast_to(p_values, (n,))), 1.0)
+        total = np.where(count > 0, weights.sum(axis=1), 1.0)
+        divided = weights / total[:, None] * (1 - none)[:, None]
+        divided[:, k + 1] = none
+        return np.asarray(divided)
 
 
 def _log_softplus(x: Values) -> Values:
-    """`log(log(1 + e^x) / log 2)`: 0 at 0, and no underflow far below."""
+    """`log(log(1 + e^x))`, with no underflow far below."""
     soft = np.logaddexp(0.0, x)
-    return np.asarray(np.where(x < _FAR, x, np.log(np.maximum(soft, np.exp(_FAR)))) - _LOG_LOG_2)
+    return np.asarray(np.where(x < _FAR, x, np.log(np.maximum(soft, np.exp(_FAR)))))
 
 
 def _spread(t: Values, best: Values, breadth: float) -> Values:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from attribution.answer import CalibrationState
@@ -23,6 +23,16 @@ class Shares:
 
     model: ShareModel
     fitted_at: datetime | None = None
+
+    def believing(self, no_source: float | None) -> Shares:
+        """The same where so many queries are believed to have no source held; None: as it is.
+
+        Raises:
+            BadParameters: not between 0 and 1.
+        """
+        if no_source is None:
+            return self
+        return replace(self, model=replace(self.model, no_source=no_source))
 
     def name(self, state: CalibrationState) -> str | None:
         """The id of a null and of this model together; None where there is no null."""

@@ -39,7 +39,8 @@ def decide(
 
     Queries with sources come first, in the order of the benchmark, so that a treatment draws the
     same pixels as in `ranks.protocol.evaluate`. A set is left out where that leaves anything to
-    search.
+    search. In the whole gallery it is believed of a query what is true of the benchmark: how many
+    of its queries have no source.
 
     Args:
         benchmark: the queries.
@@ -76,10 +77,17 @@ def decide(
                 for case in chosen
             ]
             asked = [looks[n] for n in inside[name]]
-            answers = _answers(attributor, asked, collections, steps)
+            believed = _prevalence(chosen) if name is None else None
+            answers = _answers(attributor, asked, collections, steps, believed)
             judged = tuple(starmap(_judged, zip(answers, truths, strict=True)))
             found.append(Answers(condition, name, chosen, judged))
     return Decisions(alphas, tuple(found))
+
+
+def _prevalence(cases: Sequence[Case]) -> float | None:
+    """Share of the queries that have no source, where some have; what shares are to start from."""
+    sourceless = sum(not case.truths for case in cases)
+    return sourceless / len(cases) if 0 < sourceless < len(cases) else None
 
 
 def _supported(attributor: Attributor, row: Rows) -> tuple[float, ...]:
@@ -112,8 +120,9 @@ def _answers(
     looks: Sequence[Described],
     collections: frozenset[str] | None,
     steps: Steps,
+    no_source: float | None,
 ) -> Iterator[Attribution]:
-    terms = Terms(LISTED, collections, max(ALPHAS))
+    terms = Terms(LISTED, collections, max(ALPHAS), no_source=no_source)
     for start in range(0, len(looks), _BATCH):
         block = looks[start : start + _BATCH]
         yield from attribute_looks(attributor, block, terms)
@@ -127,23 +136,21 @@ def _judged(answer: Attribution, truths: set[str]) -> Judged:
             "encoder with a background (`attribution train --background`)"
         )
     first = answer.sources[0] if answer.sources else None
-    wrong = [
-        ranked.p_value
+    shown = [
+        (truths & {source.sha256 for source in ranked.showing}, ranked.p_value)
         for ranked in answer.sources
-        if ranked.p_value is not None and ranked.source.sha256 not in truths
+        if ranked.p_value is not None
     ]
-    named = [
-        ranked.p_value
-        for ranked in answer.sources
-        if ranked.p_value is not None and ranked.source.sha256 in truths
-    ]
-    right = first is not None and first.source.sha256 in truths
+    wrong = [p_value for true, p_value in shown if not true]
+    named = [p_value for true, p_value in shown if true]
+    found = set().union(*(true for true, _ in shown))
+    right = bool(shown and shown[0][0])
     return Judged(
         p_value=answer.p_value,
         first=None if first is None else first.source.uri,
         right=right,
         wrong_p_value=min(wrong, default=1.0),
-        named_p_value=max(named) if truths and len(named) == len(truths) else 1.0,
+        named_p_value=max(named) if named and found == truths else 1.0,
         share=0.0 if first is None else first.share,
         unattributed_share=answer.unattributed_share,
         credit=1 / len(truths) if right else 0.0,

@@ -10,7 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from attribution.evaluation.ranks.rankings import Evaluation, Ranking, distinct_ranks
+from attribution.evaluation.ranks.rankings import (
+    Evaluation,
+    Ranking,
+    distinct_ranks,
+    ranks_without_others,
+)
 from attribution.evaluation.statistics.bootstrap import (
     Interval,
     Intervals,
@@ -38,7 +43,8 @@ class Figures:
     Attributes:
         set: name of the set.
         made_by: generator that the cases are limited to; empty: all.
-        role: role that the truths are limited to, their ranks unchanged; empty: all.
+        role: role that the truths are limited to, the query's other true sources being skipped
+            where ranks are counted; empty: all.
         queries: number of cases.
         components: that are independent of each other.
         hit: share of the cases with any true source at rank 1.
@@ -46,6 +52,8 @@ class Figures:
         recall_ceiling: depth -> the largest that recall can be.
         precision: mean average precision with its 95 % interval.
         precision_ceiling: the largest it can be.
+        precision_among_all: mean average precision at the ranks among all sources, the other true
+            ones too, as it was reported before; the same without a role.
     """
 
     set: str
@@ -58,6 +66,7 @@ class Figures:
     recall_ceiling: Mapping[int, float]
     precision: Interval
     precision_ceiling: float
+    precision_among_all: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +158,16 @@ def _figures(
     evaluation: Evaluation, ranking: Ranking, name: str, *, role: str = "", made_by: str = ""
 ) -> Figures:
     chosen = [
-        (case, found)
+        (case, found, ranks)
         for case, ranks in zip(evaluation.cases, ranking.ranks, strict=True)
         if case.set == name
         and made_by in ("", case.method)
         and (found := distinct_ranks(case, ranks, role))
     ]
-    cases, ranks = [case for case, _ in chosen], [found for _, found in chosen]
+    cases = [case for case, _, _ in chosen]
+    ranks = [
+        ranks_without_others(case, every, role) if role else found for case, found, every in chosen
+    ]
     cut = evaluation.cut
 
     def mean(measure: Callable[[tuple[int, ...]], float]) -> float:
@@ -179,4 +191,5 @@ def _figures(
         recall_ceiling={k: ceiling(k) for k in DEPTHS},
         precision=mean_intervals(precisions, cases).mean,
         precision_ceiling=mean(lambda found: average_precision_ceiling(len(found), cut)),
+        precision_among_all=float(np.mean([average_precision(each, cut) for _, each, _ in chosen])),
     )

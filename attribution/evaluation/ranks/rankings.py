@@ -77,3 +77,13 @@ def distinct_ranks(case: Case, ranks: Sequence[int], role: str = "") -> tuple[in
         if role in ("", truth.role)
     }
     return tuple(found.values())
+
+
+def ranks_without_others(case: Case, ranks: Sequence[int], role: str) -> tuple[int, ...]:
+    """`distinct_ranks` of one role, had the query's other true sources not been held."""
+    everyone = {truth.key: rank for truth, rank in zip(case.truths, ranks, strict=True)}
+    own = {truth.key for truth in case.truths if truth.role == role}
+    others = [rank for key, rank in everyone.items() if key not in own]
+    return tuple(
+        rank - sum(other < rank for other in others) for key, rank in everyone.items() if key in own
+    )

@@ -1,6 +1,7 @@
 """What is kept of the images of a job, and what is read of it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -70,6 +71,24 @@ class Kept:
 def read(ended, held=SOURCES, *, shown=int):
     text = "".join(lines(Kept(ended, held), JOB, after=0, shown=shown, ended=True))
     return [json.loads(line) for line in text.splitlines()]
+
+
+def test_another_source_of_the_picture_takes_the_place_of_one_that_is_gone():
+    first, *others = ANSWER.attribution.sources
+    twice = replace(first, copies=(source(8), source(9)))
+    answer = replace(ANSWER, attribution=replace(ANSWER.attribution, sources=(twice, *others)))
+    kept = [answered(4, answer)]
+    held = SOURCES | {8: source(8), 9: source(9)}
+    listed = read(kept, held)[0]["attribution"]["sources"][0]
+    assert (listed["source_id"], listed["copies"]) == ("src_1", ["src_8", "src_9"])
+    for gone in ([1], [1, 8]):
+        left = {number: each for number, each in held.items() if number not in gone}
+        found = read(kept, left)[0]["attribution"]
+        listed = found["sources"][0]
+        assert listed["source_id"] == f"src_{8 if len(gone) == 1 else 9}"
+        assert len(listed["copies"]) == 2 - len(gone)
+        assert found["unattributed_share"] == ANSWER.attribution.unattributed_share
+    assert len(read(kept, {2: SOURCES[2]})[0]["attribution"]["sources"]) == 1
 
 
 def test_an_answer_reads_as_if_it_were_given_now():

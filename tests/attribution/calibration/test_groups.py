@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.calibration.groups import SAME, first_members, groups_of
+from attribution.calibration.groups import SAME, first_members, groups_of, pictures_of
 from attribution.index import EmbeddedIndex
 from tests.support.changes import change_batch
 from tests.support.spaces import SPACE_PARTS, rows_of
@@ -17,6 +17,26 @@ def slow_first_members(same):
         leaders = [other for other in range(place) if groups[other] == other and same[other][place]]
         groups.append(leaders[0] if leaders else place)
     return groups
+
+
+@pytest.mark.parametrize("wanted", [1, 3, 7, 40])
+def test_pictures_are_those_of_one_look_at_all_candidates(wanted):
+    rng = np.random.default_rng(4)
+    shown = rng.integers(0, 9, 40)
+    rows = rows_of(3, 9)[shown] + 0.01 * rng.normal(size=(40, 24)).astype(np.float32)
+    index = holding(rows)
+    ids = np.array([rng.permutation(40), np.append(rng.permutation(40)[:30], [-1] * 10)])
+    for own, found in zip(ids, pictures_of(index, ids, wanted), strict=True):
+        firsts = []
+        for place, vector_id in enumerate(own[own >= 0]):
+            alike = [first for first in firsts if shown[own[first[0]]] == shown[vector_id]]
+            alike[0].append(place) if alike else firsts.append([place])
+        assert found.firsts == [first[0] for first in firsts][:wanted]
+        # of copies, those in the stretches that were looked at
+        for all_of_it, copies in zip(firsts, found.copies, strict=False):
+            assert copies == all_of_it[1 : len(copies) + 1]
+        if wanted > len(firsts):
+            assert [[a, *b] for a, b in zip(found.firsts, found.copies, strict=True)] == firsts
 
 
 @given(st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(0, 1))

@@ -38,12 +38,12 @@ def test_without_its_source_a_query_is_ranked_as_if_it_were_not_held(
     assert left_out[:39] == pytest.approx(ranking.heights[0, :39], abs=1e-4)
 
 
-def test_credit_is_divided_among_sources_and_among_copies(held, hold, open_attributor):
+def test_credit_is_divided_among_sources_and_copies_count_once(held, hold, open_attributor):
     [copy] = hold([3], "other")
     found = examples(open_attributor(), [known(3, {held[3], copy.vector_id}, {held[9]}, set())])
     positive = found.credit[0]
-    assert positive[:2] == pytest.approx([1 / 6, 1 / 6])
-    assert sorted(positive)[-2:] == pytest.approx([1 / 3, 1 / 3])
+    assert positive[0] == pytest.approx(1 / 3)
+    assert sorted(positive)[-3:] == pytest.approx([1 / 3, 1 / 3, 1 / 3])
     assert positive[-1] == pytest.approx(1 / 3), "the third is not held"
 
 

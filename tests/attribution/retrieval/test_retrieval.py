@@ -260,14 +260,14 @@ def test_candidates_score_among_each_other_as_queries_would(rule):
     rows, fusion = unit_rows(12, 3), Fusion(PARTS, unit_rows(40, 5), rule=rule)
     index = filled_index(rows, np.arange(1, 13), ["all"] * 12)
     ids = np.array([[5, 1, 9, -1], [2, 99, 12, 7]])  # 99 is not held
-    first = np.array([[0, 2, -1], [0, 1, 3]])
     space = SmallSpace(parts=PARTS, dimension=10, reference=fusion.reference)
-    found = scores_among(index, space, ids, first, fusion)
-    for query, (own, asking) in enumerate(zip(ids, first, strict=True)):
-        for e, i in enumerate(asking):
+    found = scores_among(index, space, ids, 3, fusion)
+    assert found.scores.shape == (2, 3, 4, 2)
+    for query, own in enumerate(ids):
+        for i in range(3):
             for j, other in enumerate(own):
-                scores, apart = found.scores[query, e, j], found.apart[query, e, j]
-                if i < 0 or -1 in (own[i], other) or 99 in (own[i], other):
+                scores, apart = found.scores[query, i, j], found.apart[query, i, j]
+                if -1 in (own[i], other) or 99 in (own[i], other):
                     assert np.isneginf(scores).all()
                     assert np.isinf(apart).all()
                     continue

@@ -7,7 +7,9 @@ from scipy.optimize import minimize
 from attribution.calibration.shares.fitting import Examples, cross_validated, fit, score
 from attribution.calibration.shares.model import ShareModel
 
-TRUTH = ShareModel(offset=1.0, scale=2.0, exponent=1.5, lapse=0.2, breadth=2.0, hidden=0.4)
+TRUTH = ShareModel(
+    evidence=0.25, offset=1.0, scale=2.0, exponent=1.5, lapse=0.2, breadth=2.0, hidden=0.4
+)
 
 
 def drawn(seed, n=600, k=12, model=TRUTH):
@@ -17,9 +19,11 @@ def drawn(seed, n=600, k=12, model=TRUTH):
     statistics[: n // 2, 0] += rng.gamma(2, 6, n // 2)
     statistics[: n // 4, 1] = statistics[: n // 4, 0] * rng.random(n // 4)
     level = rng.normal(3, 0.5, n)
-    divided = model.divide(statistics, level)
+    p_values = np.where(np.arange(n) < n // 2, rng.beta(0.25, 1, n), rng.random(n)).clip(1e-4)
+    divided = model.divide(statistics, level, p_values)
     columns = [rng.choice(k + 2, p=row) for row in divided]
-    return Examples(statistics, level, np.eye(k + 2)[columns], np.ones(n), rng.integers(0, 2, n))
+    credit, folds = np.eye(k + 2)[columns], rng.integers(0, 2, n)
+    return Examples(statistics, level, p_values, credit, np.ones(n), folds)
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +48,24 @@ def test_a_fit_carries_over_to_other_queries(fitted):
 
 def test_no_other_optimiser_finds_better(examples, fitted):
     def loss(free):
-        offset, *logs, odds = free
-        part = 1 / (1 + np.exp(-odds))
-        return score(ShareModel(offset, *np.exp(np.clip(logs, -12, 12)), part), examples)
+        offset, *logs, hidden, evidence = free
+        parts = [1 / (1 + np.exp(-odds)) for odds in (hidden, evidence)]
+        model = ShareModel(0.5, parts[1], offset, *np.exp(np.clip(logs, -12, 12)), parts[0])
+        return score(model, examples) + 0.5 * sum((free - prior) ** 2) / len(examples)
 
-    start = [0.0, 0.0, 0.0, -1.0, 0.0, -1.0]
+    def free_of(model):
+        parts = np.array([model.hidden, model.evidence])
+        positive = [model.scale, model.exponent, model.lapse, model.breadth]
+        return np.array([model.offset, *np.log(positive), *np.log(parts / (1 - parts))])
+
+    prior = free_of(ShareModel())
+    start = [0.0, 0.0, 0.0, -1.0, 0.0, -1.0, -1.0]
     found = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 1500})
-    assert score(fitted, examples) <= found.fun + 2e-3
+    assert loss(free_of(fitted)) <= found.fun + 2e-3
+
+
+def test_what_is_believed_of_a_query_is_not_fitted(examples):
+    assert fit(examples, ShareModel(no_source=0.8)).no_source == 0.8
 
 
 def test_the_same_examples_give_the_same_fit(examples, fitted):
@@ -69,12 +84,13 @@ def test_weights_count(examples, fitted):
     heavy = Examples(
         examples.statistics,
         examples.level,
+        examples.p_values,
         examples.credit,
         np.where(sourceless, 10.0, 1.0),
         examples.folds,
     )
-    plain = fitted.divide(examples.statistics, examples.level)[:, -1].mean()
-    assert fit(heavy).divide(examples.statistics, examples.level)[:, -1].mean() > plain + 0.05
+    plain, other = (each.unattributed(examples.p_values) for each in (fitted, fit(heavy)))
+    assert other.mean() > plain.mean() + 0.02
 
 
 def test_figures_on_held_out_folds_beat_the_constant(examples):
@@ -92,6 +108,7 @@ def test_credit_that_follows_nothing_does_not_beat_the_constant(examples):
     shuffled = Examples(
         examples.statistics,
         examples.level,
+        examples.p_values,
         examples.credit[rng.permutation(len(examples))],
         examples.weights,
         examples.folds,
@@ -106,7 +123,9 @@ def test_a_perfect_ranking_is_fitted_without_overflow():
     statistics[:n, 0] = 30.0
     credit = np.zeros((2 * n, k + 2))
     credit[:n, 0] = credit[n:, -1] = 1.0
-    sure = Examples(statistics, np.full(2 * n, 3.0), credit, np.ones(2 * n), np.arange(2 * n) % 2)
+    p_values = np.repeat([1e-4, 0.9], n)
+    level, folds = np.full(2 * n, 3.0), np.arange(2 * n) % 2
+    sure = Examples(statistics, level, p_values, credit, np.ones(2 * n), folds)
     assert cross_validated(sure).log_score < 0.1
 
 

@@ -1,16 +1,20 @@
 """Shares add up, keep the order, know nothing of nothing, and follow the formula."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import beta
 
 from attribution.calibration.shares.model import BadParameters, ShareModel
 
 models = st.builds(
     ShareModel,
+    no_source=st.floats(0.01, 0.99),
+    evidence=st.floats(0.01, 0.99),
     offset=st.floats(-3, 3),
     scale=st.floats(0.2, 5),
     exponent=st.floats(0.2, 4),
@@ -20,33 +24,49 @@ models = st.builds(
 )
 
 
-def slow(model, statistics, level):
+p_values = st.floats(1e-4, 1)
+
+
+def slow(model, statistics, level, p_value):
     """One query in words."""
+    chance = model.no_source  # the density of a uniform p-value is 1
+    signal = (1 - model.no_source) * beta(model.evidence, 1).pdf(p_value)
+    none = chance / (chance + signal)
     found = sorted(t for t in statistics if math.isfinite(t))
     cap = found[-2] if len(found) > 1 else found[-1]
     weights, spread = [], []
     for t in statistics:
         height = (t - level - model.offset) / model.scale
-        weights.append((math.log1p(math.exp(height)) / math.log(2)) ** model.exponent)
+        weights.append(math.log1p(math.exp(height)) ** model.exponent)
         spread.append(math.exp((min(t, cap) - cap) / model.breadth))
     faint = model.lapse * sum(weights)
     beyond = model.hidden * faint if len(found) == len(statistics) else 0.0
     weights = [w + (faint - beyond) * v / sum(spread) for w, v in zip(weights, spread, strict=True)]
-    weights += [beyond, 1.0]
-    return np.array(weights) / sum(weights)
+    weights += [beyond]
+    return np.array([*((1 - none) * np.array(weights) / sum(weights)), none])
 
 
-@given(models, st.lists(st.floats(-20, 60, width=32), min_size=1, max_size=20), st.floats(-5, 9))
-def test_shares_follow_the_formula(model, statistics, level):
+@given(
+    models,
+    st.lists(st.floats(-20, 60, width=32), min_size=1, max_size=20),
+    st.floats(-5, 9),
+    p_values,
+)
+def test_shares_follow_the_formula(model, statistics, level, p_value):
     for given_ in (statistics, [*statistics, -math.inf]):
-        assert model.divide([given_], level)[0] == pytest.approx(
-            slow(model, given_, level), rel=1e-6, abs=1e-12
+        assert model.divide([given_], level, p_value)[0] == pytest.approx(
+            slow(model, given_, level, p_value), rel=1e-6, abs=1e-12
         )
 
 
-@given(models, st.lists(st.floats(-30, 90, width=32), min_size=1, max_size=20), st.floats(-30, 30))
-def test_shares_add_up_and_keep_the_order(model, statistics, level):
-    [divided] = model.divide([statistics], level)
+@given(
+    models,
+    st.lists(st.floats(-30, 90, width=32), min_size=1, max_size=20),
+    st.floats(-30, 30),
+    p_values,
+)
+def test_shares_add_up_and_keep_the_order(model, statistics, level, p_value):
+    [divided] = model.divide([statistics], level, p_value)
     assert divided.sum() == pytest.approx(1)
     assert (divided >= 0).all()
     order = np.argsort(statistics, kind="stable")
@@ -55,41 +75,61 @@ def test_shares_add_up_and_keep_the_order(model, statistics, level):
 
 @pytest.mark.parametrize("level", [-np.inf, 0.0, 4.0])
 def test_nothing_found_is_all_unattributed(level):
-    assert ShareModel().divide(np.full((1, 4), -np.inf), level).tolist() == [[0, 0, 0, 0, 0, 1]]
-    assert ShareModel().divide(np.zeros((1, 0)), level).tolist() == [[0, 1]]
+    for p_value in (1.0, np.nan):
+        found = ShareModel().divide(np.full((1, 4), -np.inf), level, p_value)
+        assert found.tolist() == [[0, 0, 0, 0, 0, 1]]
+        assert ShareModel().divide(np.zeros((1, 0)), level, p_value).tolist() == [[0, 1]]
 
 
-def test_a_candidate_at_the_level_counts_as_much_as_no_source():
-    model = ShareModel(offset=0.5, scale=2.0, exponent=1.7, lapse=0)
-    assert model.divide([[3.5, -np.inf]], 3.0)[0] == pytest.approx([0.5, 0, 0, 0.5])
+@given(models, st.lists(p_values, min_size=2, max_size=20))
+def test_no_source_rises_with_the_p_value_whatever_is_held(model, some):
+    p = np.sort(some)
+    none = model.unattributed(p)
+    assert (np.diff(none) >= 0).all()
+    for held in (1, 9):
+        divided = model.divide(np.full((len(p), held), 3.0), 2.0, p)
+        assert divided[:, -1] == pytest.approx(none)
+
+
+@given(models, p_values)
+def test_no_source_rises_with_what_is_believed_of_it(model, p_value):
+    believed = [replace(model, no_source=part) for part in (0.1, 0.5, 0.9)]
+    found = [float(each.unattributed(p_value)) for each in believed]
+    assert found == sorted(found)
+
+
+def test_no_source_is_right_on_average_where_p_values_are_as_presumed():
+    rng = np.random.default_rng(3)
+    model = ShareModel(no_source=0.3, evidence=0.2)
+    truly = rng.random(40_000) < 0.3
+    p = np.where(truly, rng.random(40_000), rng.beta(0.2, 1, 40_000))
+    none = model.unattributed(p)
+    for low, high in ((0, 0.1), (0.1, 0.3), (0.3, 0.6), (0.6, 1)):
+        inside = (none >= low) & (none < high)
+        assert none[inside].mean() == pytest.approx(truly[inside].mean(), abs=0.02)
 
 
 def test_two_sources_beyond_doubt_share_by_a_power_of_their_height():
     model = ShareModel(offset=0, scale=1, exponent=0.5, lapse=0)
-    [divided] = model.divide([[40.0, 20.0, -np.inf]], 2.0)
+    [divided] = model.divide([[40.0, 20.0, -np.inf]], 2.0, 1e-3)
     assert divided[1] / divided[0] == pytest.approx(math.sqrt(18 / 38), rel=1e-3)
     assert divided[-1] < 0.2
 
 
-def test_far_below_the_level_nothing_is_credited():
-    [divided] = ShareModel().divide([[1.0, 0.5]], 30.0)
-    assert divided[-1] > 0.999
-
-
 def test_a_faint_source_is_beyond_the_candidates_or_any_but_the_best():
     model = ShareModel(lapse=0.5, hidden=0.4, breadth=1000.0)
-    [plain] = ShareModel(lapse=0.0).divide([[90.0, 1.0, 1.0]], 8.0)
-    [full] = model.divide([[90.0, 1.0, 1.0]], 8.0)
+    [plain] = ShareModel(lapse=0.0).divide([[90.0, 1.0, 1.0]], 8.0, np.nan)
+    [full] = model.divide([[90.0, 1.0, 1.0]], 8.0, np.nan)
     assert full[3] / (full[:4].sum()) == pytest.approx(0.5 * 0.4 / 1.5, rel=1e-3)
     assert full[1] - plain[1] == pytest.approx(0.5 * 0.6 / 1.5 / 3, rel=0.02)
-    [few] = model.divide([[90.0, 1.0, -np.inf]], 8.0)
+    [few] = model.divide([[90.0, 1.0, -np.inf]], 8.0, np.nan)
     assert few[3] == 0
     assert few[2] == 0
     assert few[1] > full[1]
 
 
 def test_without_a_null_the_candidates_divide_everything():
-    [divided] = ShareModel().divide([[5.0, 4.0, -np.inf]], -np.inf)
+    [divided] = ShareModel().divide([[5.0, 4.0, -np.inf]], -np.inf, np.nan)
     assert divided[-1] == 0
     assert divided[0] > divided[1] > 0
     assert divided[:2].sum() == pytest.approx(1)
@@ -101,17 +141,17 @@ def test_extreme_parameters_neither_overflow_nor_lose_all_weight(level):
         ShareModel(offset=-17.0, scale=1e-4, exponent=400.0, breadth=1e-4),
         ShareModel(offset=90.0, scale=1e-4, exponent=400.0, lapse=1e4),
     ):
-        [divided] = model.divide([[60.0, 2.0, -np.inf]], level)
+        [divided] = model.divide([[60.0, 2.0, -np.inf]], level, 0.2)
         assert divided.sum() == pytest.approx(1)
 
 
 def test_queries_are_divided_independently():
     rng = np.random.default_rng(0)
-    statistics, levels = rng.normal(size=(6, 9)) * 5, rng.normal(size=6)
-    together = ShareModel().divide(statistics, levels)
+    statistics, levels, p = rng.normal(size=(6, 9)) * 5, rng.normal(size=6), rng.random(6)
+    together = ShareModel().divide(statistics, levels, p)
     for row in range(6):
         assert together[row] == pytest.approx(
-            ShareModel().divide(statistics[row : row + 1], levels[row])[0]
+            ShareModel().divide(statistics[row : row + 1], levels[row], p[row])[0]
         )
 
 
@@ -128,7 +168,9 @@ def test_parameters_make_the_same_model_again():
     ids=["none", "too few", "unknown"],
 )
 def test_other_parameters_are_refused_by_name(parameters):
-    with pytest.raises(BadParameters, match="breadth, exponent, hidden, lapse, offset, scale"):
+    with pytest.raises(
+        BadParameters, match="breadth, evidence, exponent, hidden, lapse, no_source, offset, scale"
+    ):
         ShareModel.of(parameters)
 
 
@@ -138,6 +180,10 @@ def test_other_parameters_are_refused_by_name(parameters):
         {"scale": 0},
         {"exponent": -1},
         {"hidden": 1.1},
+        {"no_source": 0.0},
+        {"no_source": 1.0},
+        {"evidence": 0.0},
+        {"evidence": float("nan")},
         {"lapse": -0.1},
         {"breadth": 0},
         {"offset": float("nan")},
@@ -162,6 +208,6 @@ def test_parameters_that_are_no_numbers_are_refused(value):
 @pytest.mark.parametrize("name", ["scale", "exponent", "breadth"])
 def test_the_most_extreme_parameters_still_divide_one(name, value):
     statistics = np.array([[1e30, 9.0, -50.0], [5.0, -np.inf, -np.inf]])
-    divided = ShareModel(**{name: value}).divide(statistics, 2.0)
+    divided = ShareModel(**{name: value}).divide(statistics, 2.0, 0.5)
     assert (divided >= 0).all()
     assert divided.sum(axis=1) == pytest.approx([1, 1])

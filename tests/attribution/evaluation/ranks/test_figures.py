@@ -7,7 +7,12 @@ import pytest
 
 from attribution.evaluation.benchmark.cases import Case, Truth
 from attribution.evaluation.ranks.figures import difference, summarise, write_json
-from attribution.evaluation.ranks.rankings import Evaluation, Ranking, distinct_ranks
+from attribution.evaluation.ranks.rankings import (
+    Evaluation,
+    Ranking,
+    distinct_ranks,
+    ranks_without_others,
+)
 
 
 def case(in_set, method, *truths):
@@ -48,7 +53,7 @@ def test_figures_of_sets_and_their_mean(evaluation):
     assert summary.mean.low <= summary.mean.value <= summary.mean.high
 
 
-def test_a_role_is_its_own_sources_at_the_ranks_they_had(evaluation):
+def test_a_role_is_ranked_as_if_the_other_true_sources_were_not_held(evaluation):
     summary = summarise(evaluation, evaluation.ranking("b", "clean"))
     rows = {(row.set, row.role): row for row in summary.rows}
     assert set(rows) == {
@@ -58,7 +63,13 @@ def test_a_role_is_its_own_sources_at_the_ranks_they_had(evaluation):
         ("splice", "appearance"),
     }
     structure = rows["splice", "structure"]
-    assert structure.precision.value == pytest.approx((1 / 3 + 0 + 1 / 7) / 3)
+    assert structure.precision.value == pytest.approx((1 / 3 + 1 / 100 + 1 / 7) / 3)
+    assert structure.precision_among_all == pytest.approx((1 / 3 + 0 + 1 / 7) / 3)
+    appearance = rows["splice", "appearance"]
+    assert appearance.precision.value == pytest.approx((1 / 5 + 1 + 1 / 99) / 3)
+    assert appearance.precision_among_all == pytest.approx((1 / 6 + 1 + 1 / 100) / 3)
+    whole = rows["splice", ""]
+    assert whole.precision_among_all == pytest.approx(whole.precision.value)
     assert structure.recall[10] == pytest.approx(2 / 3)
     assert structure.recall_ceiling[1] == 1
     assert rows["splice", "appearance"].hit == pytest.approx(1 / 3)
@@ -91,6 +102,9 @@ def test_a_source_in_two_roles_counts_once():
     twice = case("s", "", ("a", "structure"), ("a", "appearance"), ("b", "appearance"))
     assert distinct_ranks(twice, (1, 1, 5)) == (1, 5)
     assert distinct_ranks(twice, (1, 1, 5), "structure") == (1,)
+    assert ranks_without_others(twice, (1, 1, 5), "structure") == (1,)
+    assert ranks_without_others(twice, (1, 1, 5), "appearance") == (1, 5)
+    assert ranks_without_others(twice, (9, 9, 5), "structure") == (8,)
 
 
 def test_rankings_are_found_by_name(evaluation):
