@@ -34,7 +34,11 @@ def ingest_command(
     ] = "default",
     update: Annotated[
         bool,
-        typer.Option("--update", help="Take out sources whose file holds another picture now."),
+        typer.Option(
+            "--update",
+            help="Take out sources whose file holds another picture now, or rename them where "
+            "another file holds theirs.",
+        ),
     ] = False,
     missing: Annotated[
         bool,
@@ -57,7 +61,8 @@ def ingest_command(
     second.
 
     A file that holds another picture than before becomes a new source; the old one stays, and is
-    named, unless --update takes it out.
+    named, unless --update takes it out. Where another file holds the old picture now, the source
+    is the same, and --update gives it that name.
 
     Exits with 1 when a file was skipped.
     """
@@ -84,7 +89,7 @@ def ingest_command(
             update=update,
         )
         bar.update(task, total=bar.tasks[0].completed)
-        gone = None if names is None else names.missing(catalog)
+        gone = None if names is None else names.missing(catalog, report.elsewhere)
     _show(report, others, gone, update=update, as_json=as_json)
     if report.skipped:
         raise typer.Exit(1)
@@ -100,12 +105,13 @@ def _show(
 ) -> None:
     """The counts, then what was skipped, replaced and is missing, each with its name."""
     named = asdict(report) | {"no_pictures": others.total()}
+    del named["elsewhere"]
     if gone is not None:
         named["missing"] = [asdict(each) for each in gone]
     counts = {
         name: len(value) if isinstance(value, list | tuple) else value
         for name, value in named.items()
-        if value or name not in ("replaced", "no_pictures")
+        if value or name not in ("replaced", "renamed", "no_pictures")
     }
     show(named, facts(counts), as_json=as_json)
     if as_json:
@@ -122,6 +128,14 @@ def _show(
             for each in report.replaced
         ]
     )
-    tell_each([f"missing {each.uri}: {each.source_id} is held still" for each in gone or ()])
+    done = "is called so now" if update else "has its old name; --update gives it this one"
+    tell_each([f"{each.path} was renamed: {each.source_id} {done}" for each in report.renamed])
+    tell_each(
+        [
+            f"missing {each.uri}: {each.source_id} is held still"
+            + (f", and its picture is {each.now}" if each.now else "")
+            for each in gone or ()
+        ]
+    )
     if not (report.added or report.unchanged or report.updated or report.skipped):
         warn("There were no images to add.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -169,3 +171,14 @@ def require_folder(path: Path) -> None:
         raise BadInvocation(f"--out {path}: there is no folder {path.parent}; make it first")
     if path.is_dir():
         raise BadInvocation(f"--out {path} is a folder: name a file")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder that `--out` names before the work, and find out whether it takes files.
+
+    Raises:
+        OSError: it cannot be made, or this user may not write in it.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))

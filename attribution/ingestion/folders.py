@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from attribution.catalog.presence import FILE
+from attribution.folder_lock import NAME
 from models.images.formats import HEAD_BYTES, IMAGE_SUFFIXES, PICTURE_SUFFIXES, picture_format
 
 _KEPT_BY_SYSTEMS = {
@@ -137,7 +139,7 @@ class _Walk:
             return LeftOut(path, f"a link that leads nowhere, to {path.readlink()}")
         if not stat.S_ISDIR(mode):
             return _file(path, mode)
-        if (kept := kept_by_a_system(path.name)) is not None:
+        if (kept := kept_by_a_system(path.name) or _kept_by_us(path)) is not None:
             return LeftOut(path, kept) if _has_pictures(path) else NoPicture(path)
         if path.is_symlink() and self._leads_back(path):
             return LeftOut(path, "a link back to a folder that it lies in")
@@ -155,6 +157,13 @@ class _Walk:
             return True
         self._followed.append(target)
         return False
+
+
+def _kept_by_us(folder: Path) -> str | None:
+    """Why a data folder or a backup of one is not looked into, with the previews in it."""
+    if not any((folder / name).is_file() for name in (FILE, NAME)):
+        return None
+    return "a data folder or a backup of one: what is held was ingested before"
 
 
 def _names(folder: Path) -> list[str]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sized
+from collections.abc import Callable, Generator, Iterable, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from attribution.catalog import (
@@ -55,7 +56,9 @@ class Progress:
 class IngestReport:
     """Every row is in one of the four; an index at `generation` has seen all of them.
 
-    `replaced` are sources whose name another image has now, taken out where that was asked for.
+    `replaced` are sources whose name another image has now, taken out where that was asked for;
+    `renamed` are those whose own image has another name now, which they get where that was asked
+    for. `elsewhere` are the paths of images that a source names otherwise, by its id.
     """
 
     added: int
@@ -64,6 +67,8 @@ class IngestReport:
     skipped: tuple[Skipped, ...]
     generation: int
     replaced: tuple[Replaced, ...] = ()
+    renamed: tuple[Replaced, ...] = ()
+    elsewhere: Mapping[str, Path] = field(default_factory=dict)
 
 
 def ingest(
@@ -94,7 +99,8 @@ def ingest(
         workers: threads that read and decode while a batch is encoded.
         load: loads the further encoders that the catalog registers, under which sources are
             embedded too; None leaves them out.
-        update: take out sources whose name (collection and uri) another image has now.
+        update: take out sources whose name (collection and uri) another image has now, and
+            rename those whose own image the rows name otherwise.
 
     Raises:
         ValueError: `batch_size` or `workers` is below 1, or the encoder's vectors are unusable.
@@ -141,15 +147,16 @@ class _Run:
     def take(self, outcome: Known | Fresh | Skipped) -> None:
         match outcome:
             case Fresh():
-                digest = outcome.decoded.sha256
-                self._replacements.note(outcome.row, digest, outcome.namesakes)
+                digest, held = outcome.decoded.sha256, outcome.held
+                self._replacements.note(outcome.row, digest, outcome.namesakes, held)
                 self._batch.append(outcome)
                 if len(self._batch) == self._batch_size:
                     self.commit()
                 return
             case Known():
-                self._replacements.note(outcome.row, outcome.sha256, outcome.namesakes)
-                self._follow(outcome.row, outcome.source_id)
+                held = outcome.source
+                self._replacements.note(outcome.row, held.sha256, outcome.namesakes, held)
+                self._follow(outcome.row, held.source_id)
             case Skipped():
                 self._skipped.append(outcome)
         self._tell()
@@ -176,9 +183,10 @@ class _Run:
         self._tell()
 
     def report(self, *, update: bool) -> IngestReport:
-        replaced = self._replacements.replaced()
+        replaced, renamed = self._replacements.replaced(), self._replacements.renamed()
         if update:
-            self._replacements.take_out(self._catalog, replaced)
+            replaced = self._replacements.take_out(self._catalog, replaced)
+            self._replacements.rename(self._catalog, renamed)
         return IngestReport(
             added=self._added,
             unchanged=self._unchanged,
@@ -186,6 +194,8 @@ class _Run:
             skipped=tuple(self._skipped),
             generation=self._catalog.generation(),
             replaced=replaced,
+            renamed=renamed,
+            elsewhere=self._replacements.elsewhere(),
         )
 
     def _add(self) -> Intake:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, NoReturn
 
 from attribution.ingestion.folders import (
@@ -120,7 +120,7 @@ def _read_folder(
                     on_other(path)
 
 
-def as_text(path: Path) -> str:
+def as_text(path: PurePath | str) -> str:
     """The path as answers name it; of a name that is not UTF-8 the bytes are spelt out."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 

@@ -30,19 +30,19 @@ class Known:
     """A row whose image its collection holds, with a vector of this encoder."""
 
     row: ManifestRow
-    source_id: str
-    sha256: str
+    source: Source
     namesakes: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """A row whose image is to be encoded."""
+    """A row whose image is to be encoded; `held` is its source that has no vector yet."""
 
     row: ManifestRow
     decoded: DecodedImage
     preview: bytes
     namesakes: tuple[Source, ...] = ()
+    held: Source | None = None
 
 
 class RowReader:
@@ -63,30 +63,27 @@ class RowReader:
             digest = hashlib.sha256(data).hexdigest()
             if self._catalog.takedowns.among([digest]):
                 return Skipped(row.path, TAKEN_DOWN)
-            source_id = self._held(row.collection, digest)
+            held = self._catalog.known_digests(row.collection, [digest]).get(digest)
             others = namesakes(self._catalog, row, digest)
-            if source_id is not None:
-                return Known(row, source_id, digest, others)
+            if held is not None and self._has_vector(held):
+                return Known(row, held, others)
             decoded = decode(data, limits=self._limits)
         except (ImageError, InvalidField) as error:
             return Skipped(row.path, str(error))
         except OSError as error:
             return Skipped(row.path, f"cannot be read ({error.strerror})")
-        return Fresh(row, decoded, make_preview(decoded.image), others)
+        return Fresh(row, decoded, make_preview(decoded.image), others, held)
 
     def _bytes(self, path: Path) -> bytes:
         with regular_file(path).open("rb") as file:
             return file.read(self._limits.max_bytes + 1)
 
-    def _held(self, collection: str, digest: str) -> str | None:
-        source = self._catalog.known_digests(collection, [digest]).get(digest)
-        if source is None:
-            return None
+    def _has_vector(self, source: Source) -> bool:
         try:
             self._catalog.embeddings(self._model_id, [source.vector_id])
         except EmbeddingsMissing:
-            return None
-        return source.source_id
+            return False
+        return True
 
 
 def _refuse_unstorable(row: ManifestRow) -> None:

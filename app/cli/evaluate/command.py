@@ -14,6 +14,7 @@ from app.cli.evaluate.methods import fitting_images, wanted_baselines
 from app.cli.evaluate.ranks import evaluate_ranks
 from app.cli.failures import BadInvocation
 from app.cli.images import ImagesLeftOut
+from app.cli.options import make_folder
 from app.cli.train.recipes import refuse_device
 from attribution.evaluation.benchmark.cases import Benchmark
 from attribution.evaluation.benchmark.formats import read_benchmark
@@ -58,7 +59,7 @@ def evaluate_command(
     if out_folder is not None:  # hours before there is something to write
         import attribution.evaluation.pictures.curves  # noqa: F401, PLC0415 - needs an extra
 
-        out_folder.mkdir(parents=True, exist_ok=True)
+        make_folder(out_folder)
     if gallery is not None and not decisions:
         raise BadInvocation("--gallery holds what is searched with --decisions: give both")
     unfitted = ImagesLeftOut()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.console import out, progress
+from app.cli.options import make_folder
 from app.cli.train.progress import read_with_bar
 from app.cli.train.recipes import complaints_by_option, given, refuse_device
 from app.cli.train.run import TrainingRun
@@ -55,7 +56,7 @@ def train_head_only(
     blocks = start.backbone.blocks_of_descriptor
     plans = head_plans(run.head, recipe, blocks)
     check_head(plans, recipe, blocks, images=run.head_images)
-    run.out_folder.mkdir(parents=True, exist_ok=True)
+    make_folder(run.out_folder)
     shape = start.card.preprocessing
 
     def read(paths: Sequence[Path], kept_out: frozenset[str] = frozenset()) -> ImageSet:

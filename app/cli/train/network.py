@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from app.cli.console import out
 from app.cli.failures import BadInvocation
+from app.cli.options import make_folder
 from app.cli.train.progress import read_with_bar, run_trainer
 from app.cli.train.recipes import RECIPE, refuse_unfit
 from app.cli.train.run import TrainingRun
@@ -47,6 +48,7 @@ def train_network(run: TrainingRun, recipe: Recipe, start: Start | None, compone
     side = recipe.first.image_side
     with process_group(run.device) as device:
         refuse_unfit(recipe, device, world_size(), net)
+        make_folder(run.out_folder)
         images = read(side)
         for name, phase in recipe.phases.items():
             trainer = _trainer(run, name, phase, images, device, net, shape)

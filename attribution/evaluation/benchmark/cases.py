@@ -126,3 +126,12 @@ def open_image(path: Path) -> Image.Image:
 def file_picture(key: str, path: Path) -> Picture:
     """A gallery image that is a file of its own."""
     return Picture(key, str(path), lambda: regular_file(path).read_bytes())
+
+
+def unreadable_picture(key: str, place: str, reason: str) -> Picture:
+    """What is known not to be readable, such as a folder that is closed; says so when loaded."""
+
+    def refuse() -> bytes:
+        raise BadBenchmark(f"{place}: {reason}")
+
+    return Picture(key, place, refuse)

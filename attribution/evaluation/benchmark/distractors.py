@@ -10,7 +10,12 @@ import json
 from functools import partial
 from pathlib import Path
 
-from attribution.evaluation.benchmark.cases import BadBenchmark, Picture, file_picture
+from attribution.evaluation.benchmark.cases import (
+    BadBenchmark,
+    Picture,
+    file_picture,
+    unreadable_picture,
+)
 from attribution.ingestion.archives import ArchiveDamaged, Member, open_tar, pictures_in
 from attribution.ingestion.folders import Found, LeftOut, walk
 
@@ -49,13 +54,8 @@ def _files(folder: Path) -> list[Picture]:
         if isinstance(entry, Found):
             pictures.append(file_picture(key, entry.path))
         elif isinstance(entry, LeftOut):
-            place = str(entry.path)
-            pictures.append(Picture(key, place, partial(_refuse, place, entry.reason)))
+            pictures.append(unreadable_picture(key, str(entry.path), entry.reason))
     return pictures
-
-
-def _refuse(place: str, reason: str) -> bytes:
-    raise BadBenchmark(f"{place}: {reason}")
 
 
 def _marked(index: Path) -> frozenset[str]:
@@ -99,9 +99,8 @@ def _member(shard: Path, member: Member) -> Picture:
 
 
 def _left_out(shard: Path, entry: LeftOut) -> Picture:
-    place = f"{entry.path} in {shard}"
     key = f"{_PREFIX}{shard.name}/{entry.path.as_posix()}"
-    return Picture(key, place, partial(_refuse, place, entry.reason))
+    return unreadable_picture(key, f"{entry.path} in {shard}", entry.reason)
 
 
 def _read_member(shard: Path, offset: int, size: int) -> bytes:

@@ -55,9 +55,16 @@ def detect(path: Path) -> Format:
         return "manifest"
     if path.suffix == ".json" or (path.is_dir() and any(path.glob("*.json"))):
         return "abc"
-    if any(image_files(subject) for subject in subject_folders(path)):
+    if any(map(_has_images, subject_folders(path))):
         return "instances"
     raise BadBenchmark(
         f"{path}: neither a folder with {MANIFEST}, nor JSON files in the layout of AbC, nor a "
         "folder of subjects with images"
     )
+
+
+def _has_images(subject: Path) -> bool:
+    try:
+        return bool(image_files(subject))
+    except OSError:  # said of it when it is read
+        return False

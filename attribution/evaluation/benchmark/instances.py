@@ -15,14 +15,17 @@ from attribution.evaluation.benchmark.cases import (
     Picture,
     Truth,
     file_picture,
+    unreadable_picture,
 )
-from attribution.ingestion.folders import is_picture
+from attribution.ingestion.folders import is_picture, named_as_picture
 
 SET = "instances"
 
 
 def read_instances(folder: Path) -> Benchmark:
     """Read all subjects of a folder, images directly in it left out.
+
+    A subject whose folder cannot be read is a source that cannot be, so that it is left out.
 
     Raises:
         BadBenchmark: no subjects, or a subject's folder without images; names it.
@@ -33,7 +36,12 @@ def read_instances(folder: Path) -> Benchmark:
     cases: list[Case] = []
     sources: list[Picture] = []
     for subject in subjects:
-        files = image_files(subject)
+        try:
+            files = image_files(subject)
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror})"
+            sources.append(unreadable_picture(f"{subject.name}/", str(subject), reason))
+            continue
         if not files:
             raise BadBenchmark(f"{subject}: no images in it; remove it or put images there")
         keys = {file: file.relative_to(folder).as_posix() for file in files}
@@ -58,6 +66,6 @@ def image_files(folder: Path) -> list[Path]:
 
 def _may_be_picture(path: Path) -> bool:
     try:
-        return is_picture(path)
-    except OSError:  # said of the image when it is to be read
+        return is_picture(path) or (named_as_picture(path) and not path.is_dir())
+    except OSError:  # said of the image when it is to be read, as of a pipe or a dangling link
         return True

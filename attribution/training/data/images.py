@@ -19,6 +19,7 @@ from torch import Tensor
 
 from attribution.ingestion.archives import ArchiveDamaged, Member, open_tar, pictures_in, read
 from attribution.ingestion.folders import Found, LeftOut, is_picture, walk
+from attribution.ingestion.manifest import as_text
 from models.images.decoding import DEFAULT_LIMITS, decode
 from models.images.errors import DecodingLimits, ImageError
 
@@ -116,18 +117,25 @@ def read_set(
             return name, error
 
     found: list[tuple[str, Tensor]] = []
-    waiting = (item for path in paths for item in members(path, on_left_out) if wanted(item[0]))
+    complaints: list[str] = []
+
+    def leave_out(name: str, reason: str) -> None:
+        complaints.append(f"{name}: {reason}")
+        on_left_out(name, reason)
+
+    waiting = (item for path in paths for item in members(path, leave_out) if wanted(item[0]))
     with ThreadPoolExecutor(max_workers=2) as pool:
         while block := list(islice(waiting, _BLOCK)):  # the pool would drain the whole iterator
             for name, pixels in pool.map(read, block):
                 if isinstance(pixels, ImageError):
-                    on_left_out(name, str(pixels))
+                    leave_out(name, str(pixels))
                     continue
                 found.append((name, pixels))
                 if on_read is not None:
                     on_read(len(found))
     if not found:
-        raise NoImages(f"no readable image in {', '.join(map(str, paths))}")
+        first = f": the first left out is {complaints[0]}" if complaints else ""
+        raise NoImages(f"no readable image in {', '.join(map(str, paths))}{first}")
     names, rows = zip(*found, strict=True)
     return ImageSet(torch.stack(rows), names)
 
@@ -138,13 +146,13 @@ def member_names(paths: Sequence[Path]) -> frozenset[str]:
     for path in paths:
         if path.suffix == ".tar" and path.is_file():
             with _archive(path) as archive:
-                names.update(member.name for member in _pictures(archive, lambda *_: None))
+                names.update(as_text(member.name) for member in _pictures(archive, lambda *_: None))
         elif path.is_dir():
             files, archives = _contents(path, lambda *_: None)
-            names.update(file.relative_to(path).as_posix() for file in files)
+            names.update(as_text(file.relative_to(path)) for file in files)
             names.update(member_names(archives))
         elif is_picture(path):
-            names.add(path.name)
+            names.add(as_text(path.name))
     return frozenset(names)
 
 
@@ -173,24 +181,30 @@ def members(path: Path, on_left_out: OnLeftOut = log_left_out) -> Iterator[tuple
     """
     if path.is_dir():
         files, archives = _contents(path, on_left_out)
-        for file in files:
-            name = file.relative_to(path).as_posix()
-            try:
-                data = file.read_bytes()
-            except OSError as error:
-                on_left_out(name, f"cannot be read ({error.strerror})")
-                continue
-            yield name, data
+        yield from _read(files, path, on_left_out)
         for archive in archives:
             yield from members(archive, on_left_out)
     elif path.suffix == ".tar":
         with _archive(path) as opened:
             for member in _pictures(opened, on_left_out):
-                yield member.name, read(opened, member.content)
+                yield as_text(member.name), read(opened, member.content)
     elif path.is_file():
-        yield path.name, path.read_bytes()
+        yield from _read([path], path.parent, on_left_out)
     else:
         raise NoImages(f"{path}: no such folder, tar file or image")
+
+
+def _read(
+    files: Sequence[Path], folder: Path, on_left_out: OnLeftOut
+) -> Iterator[tuple[str, bytes]]:
+    for file in files:
+        name = as_text(file.relative_to(folder))
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            on_left_out(name, f"cannot be read ({error.strerror})")
+            continue
+        yield name, data
 
 
 def _contents(folder: Path, on_left_out: OnLeftOut) -> tuple[list[Path], list[Path]]:
@@ -200,7 +214,8 @@ def _contents(folder: Path, on_left_out: OnLeftOut) -> tuple[list[Path], list[Pa
         if isinstance(entry, Found):
             pictures.append(entry.path)
         elif isinstance(entry, LeftOut):
-            on_left_out(entry.path.relative_to(folder).as_posix(), entry.reason)
+            name = folder if entry.path == folder else entry.path.relative_to(folder)
+            on_left_out(as_text(name), entry.reason)
         elif entry.path.suffix == ".tar" and entry.path.is_file():
             archives.append(entry.path)
     return pictures, archives
@@ -211,7 +226,7 @@ def _pictures(archive: tarfile.TarFile, on_left_out: OnLeftOut) -> Iterator[Memb
         if isinstance(entry, Member):
             yield entry
         else:
-            on_left_out(entry.path.as_posix(), entry.reason)
+            on_left_out(as_text(entry.path), entry.reason)
 
 
 @contextmanager

@@ -139,10 +139,29 @@ def test_what_is_gone_is_listed(attribution, tmp_path):
     folder, data = draw(tmp_path / "pictures", range(3)), tmp_path / "data"
     assert attribution("ingest", folder, "--data", data).code == 0
     (folder / "002.jpg").unlink()
+    (folder / "001.jpg").rename(folder / "dusk.jpg")
     assert "missing" not in attribution("ingest", folder, "--data", data).out
     told = attribution("ingest", folder, "--missing", "--data", data)
     assert told.code == 0
     assert f"missing {folder / '002.jpg'}" in told.err
+    assert f"its picture is {folder / 'dusk.jpg'}" in told.err
+    document = attribution("ingest", folder, "--missing", "--data", data, "--json").document
+    now = [each["now"] for each in document["missing"]]
+    assert now == [str(folder / "dusk.jpg"), None]
+    assert "elsewhere" not in document
+
+
+def test_a_renamed_file_is_told_and_its_source_is_renamed_when_asked(attribution, tmp_path):
+    folder, data = draw(tmp_path / "pictures", range(3)), tmp_path / "data"
+    assert attribution("ingest", folder, "--data", data).code == 0
+    (folder / "001.jpg").rename(folder / "old.jpg")
+    picture(50).save(folder / "001.jpg")
+    told = attribution("ingest", folder, "--data", data)
+    assert f"{folder / 'old.jpg'} was renamed" in told.err
+    assert "--update gives it this one" in told.err
+    assert "is called so now" in attribution("ingest", folder, "--update", "--data", data).err
+    again = attribution("ingest", folder, "--update", "--json", "--data", data).document
+    assert (again["unchanged"], again["renamed"], again["replaced"]) == (4, [], [])
 
 
 def test_a_name_that_is_not_utf_8_is_held_under_its_bytes(attribution, tmp_path):

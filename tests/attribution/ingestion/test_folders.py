@@ -119,3 +119,14 @@ def test_a_pipe_is_not_opened(tmp_path, put):
     os.mkfifo(tmp_path / "folder" / "p.jpg")
     os.mkfifo(tmp_path / "folder" / "pipe")
     assert left_out(tmp_path / "folder") == {"p.jpg": "no regular file"}
+
+
+@pytest.mark.parametrize("name", ["catalog.sqlite3", "service.lock"])
+def test_a_data_folder_is_no_folder_of_pictures(put, name):
+    """`ingest .` would hold the previews of what it holds, and the queries of jobs."""
+    folder = put("var/previews/ab/abc.jpg").parents[3]
+    assert found(folder) == ["a.jpg", "var/previews/ab/abc.jpg"]
+    put(f"var/{name}", b"SQLite format 3")
+    assert found(folder) == ["a.jpg"]
+    assert "data folder" in left_out(folder)["var"]
+    assert found(folder / "var" / "previews") == ["ab/abc.jpg"]  # given itself

@@ -170,6 +170,10 @@ def test_where_nothing_can_be_written_is_said_before_images_are_read(
     done = evaluate(data, *mode, "--out", tmp_path / "taken")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "File exists" in done.err
+    monkeypatch.setattr("os.access", lambda *_: False)
+    done = evaluate(data, *mode, "--out", tmp_path)
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert f"Permission denied: '{tmp_path}'" in done.err
 
 
 @pytest.mark.parametrize(

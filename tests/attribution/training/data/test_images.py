@@ -1,5 +1,6 @@
 """Images of folders and tar files are found wherever they lie, by the same names."""
 
+import os
 import tarfile
 from pathlib import Path
 
@@ -85,3 +86,30 @@ def test_content_decides_what_is_an_image_and_what_is_left_out_is_told(folder):
     assert member_names([folder / "deep" / "a", folder / "notes.txt"]) == {"a"}
     assert told.keys() == {"deep/@eaDir", "text.jpg", "._b.png"}
     assert "Synology" in told["deep/@eaDir"]
+
+
+def test_a_name_that_is_not_utf_8_is_spelt_out_wherever_it_is_kept(folder):
+    odd = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
+    (folder / "deep" / "a.png").rename(odd)
+    with tarfile.open(folder / "deep" / "shard.tar", "w") as archive:
+        archive.add(odd, os.fsdecode(b"th\xe9.png"))
+    names = ("caf\\xe9.png", "th\\xe9.png")
+    found = read_images([folder], side=8)
+    assert found.names == names
+    assert member_names([folder]) == set(names)
+    assert member_names([odd]) == {names[0]}
+    assert len(found.digest) == 64
+    assert len(read_images([folder], side=8, exclude=frozenset(names[:1]))) == 1
+
+
+def test_where_nothing_can_be_read_the_first_reason_is_said(tmp_path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_text("no image")
+    with pytest.raises(NoImages, match=r"no readable image in .*: the first left out is a\.png: "):
+        read_images([tmp_path], side=8)
+
+
+def test_a_file_of_its_own_that_cannot_be_read_is_left_out(folder, monkeypatch):
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    with pytest.raises(NoImages, match=r"a\.png: cannot be read \(Permission denied\)"):
+        read_images([folder / "deep" / "a.png"], side=8)
