@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from app.encoders.gallery import open_gallery
 from app.encoders.load import load_vision
@@ -36,7 +36,8 @@ from attribution.synthesis.laundering import recompressed
 from models.images.borders import content_box, cut_out
 from models.images.decoding import decode
 
-Frame = Callable[[Image.Image, np.random.Generator], tuple[Image.Image, tuple[int, int]]]
+_Place = tuple[int, int]
+Frame = Callable[[Image.Image, np.random.Generator], tuple[Image.Image, _Place]]
 """Lays a picture into a larger one, and says where."""
 LOOKS = ("whole", "cut out", "both")
 _BLOCK = 64
@@ -50,7 +51,7 @@ class Asked:
     truths: frozenset[str]
 
 
-def barred(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, tuple[int, int]]:
+def barred(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, _Place]:
     """Black bars above and below, or on both sides, a fifth to three sevenths of the whole."""
     width, height = image.size
     factor = rng.uniform(1.25, 1.75)
@@ -61,7 +62,7 @@ def barred(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, t
     return whole, at
 
 
-def on_page(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, tuple[int, int]]:
+def on_page(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, _Place]:
     """Light margins of unequal width, every second time with a caption."""
     width, height = image.size
     left, right, top, bottom = (rng.uniform(0.08, 0.5, 4) * [width, width, height, height]).tolist()
@@ -74,7 +75,7 @@ def on_page(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, 
     return whole, at
 
 
-def on_screen(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, tuple[int, int]]:
+def on_screen(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, _Place]:
     """A light or a dark application with a bar, a line of state above and lines of text below."""
     width, height = image.size
     size = int(width * rng.uniform(1.1, 1.8)), int(height * rng.uniform(1.5, 2.2))
@@ -92,7 +93,77 @@ def on_screen(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image
     return whole, at
 
 
-FRAMES: dict[str, Frame] = {"bars": barred, "page": on_page, "screenshot": on_screen}
+def page_in_bars(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, _Place]:
+    """A page between black bars, as a film shows it."""
+    page, at = on_page(image, rng)
+    bar = int(page.width * rng.uniform(0.1, 0.4))
+    whole = Image.new("RGB", (page.width + 2 * bar, page.height))
+    whole.paste(page, (bar, 0))
+    return whole, (at[0] + bar, at[1])
+
+
+def in_viewer(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, _Place]:
+    """A dark program that shows a picture, with what it says of it in a panel on the right."""
+    width, height = image.size
+    left, right, top, bottom = (
+        rng.uniform(0.05, 0.25, 4) * [width, width, height, height]
+    ).tolist()
+    panel = int(width * rng.uniform(0.3, 0.6))
+    at, dark = (int(left), int(top)), int(rng.integers(16, 40))
+    size = int(width + left + right) + panel, int(height + top + bottom)
+    whole = Image.new("RGB", size, (dark,) * 3)
+    drawn, lighter = ImageDraw.Draw(whole), dark + int(rng.integers(15, 50))
+    drawn.rectangle((size[0] - panel, 0, *size), fill=(lighter,) * 3)
+    for line in range(8, size[1] - 12, 14):
+        drawn.text((size[0] - panel + 6, line), "f/4 1/250"[: panel // 7], fill=(200, 200, 200))
+    whole.paste(image, at)
+    return whole, at
+
+
+def dark_in_bars(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, _Place]:
+    """A picture of the night, of 25 to 60 levels, between black bars."""
+    levels, black = rng.uniform(25, 60), rng.uniform(2, 8)
+    return barred(image.point(lambda level: int(level / 255 * levels + black)), rng)
+
+
+def on_itself(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, _Place]:
+    """In the middle of its own enlargement, blurred and every second time darkened."""
+    width, height = image.size
+    factor = rng.uniform(1.4, 2.6)
+    size = (int(width * factor), height) if rng.random() < 0.6 else (width, int(height * factor))
+    whole = ImageOps.fit(image, size)
+    whole = whole.filter(ImageFilter.GaussianBlur(max(size) * rng.uniform(0.02, 0.06)))
+    if rng.random() < 0.5:
+        share = rng.uniform(0.5, 0.9)
+        whole = whole.point(lambda level: int(level * share))
+    at = ((size[0] - width) // 2, (size[1] - height) // 2)
+    whole.paste(image, at)
+    return whole, at
+
+
+def on_squares(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, _Place]:
+    """On the squares that stand for transparency."""
+    width, height = image.size
+    left, right, top, bottom = (rng.uniform(0.08, 0.4, 4) * [width, width, height, height]).tolist()
+    size = int(width + left + right), int(height + top + bottom)
+    side, light, darker = int(rng.integers(6, 17)), 255, int(rng.choice([153, 191, 204]))
+    down, across = np.mgrid[: size[1], : size[0]] // side
+    squares = np.where((down + across) % 2, darker, light).astype(np.uint8)
+    whole, at = Image.fromarray(squares).convert("RGB"), (int(left), int(top))
+    whole.paste(image, at)
+    return whole, at
+
+
+FRAMES: dict[str, Frame] = {
+    "bars": barred,
+    "page": on_page,
+    "screenshot": on_screen,
+    "page in bars": page_in_bars,
+    "viewer": in_viewer,
+    "dark in bars": dark_in_bars,
+    "its own backdrop": on_itself,
+    "squares": on_squares,
+}
 
 
 def framed(asked: Sequence[Asked], frame: Frame) -> tuple[list[Asked], float]:
@@ -106,6 +177,13 @@ def framed(asked: Sequence[Asked], frame: Frame) -> tuple[list[Asked], float]:
         box = content_box(whole)
         found += box is not None and overlap(box, true) > 0.9
     return queries, found / max(1, len(queries))
+
+
+def count_boxes(asked: Sequence[Asked]) -> dict[str, object]:
+    """In how many queries as they are a box is found, and the right one in how many of a frame."""
+    cuts = sum(content_box(each.image) is not None for each in asked)
+    found = {name: round(framed(asked, frame)[1], 3) for name, frame in FRAMES.items()}
+    return {"queries": len(asked), "cut as they are": cuts, "found": found}
 
 
 def overlap(first: Sequence[int], second: Sequence[int]) -> float:
@@ -206,13 +284,17 @@ def main() -> None:
     """Measure every condition and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="the gallery; without it only boxes are counted")
     parser.add_argument("--limit", type=int, default=150, help="queries of each set")
     parser.add_argument("--alpha", type=float, default=0.01)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    settings = Settings(data=given.data)
     by_set = benchmark_queries(given.folder, given.limit)
+    if given.data is None:
+        boxes = {name: count_boxes(asked) for name, asked in by_set.items()}
+        given.out.write_text(json.dumps({"boxes": boxes}, indent=1) + "\n", encoding="utf-8")
+        return
+    settings = Settings(data=given.data)
     results: dict[str, object] = {}
     with open_gallery(settings, load_vision(settings)) as gallery:
         gallery.prepare()

@@ -14,12 +14,14 @@ def test_a_frame_holds_the_picture_where_it_says(kind):
         whole, at = FRAMES[kind](inner, rng)
         assert whole.width * whole.height > inner.width * inner.height
         box = (*at, at[0] + inner.width, at[1] + inner.height)
-        assert whole.crop(box).tobytes() == inner.tobytes()
+        lies = np.corrcoef(np.asarray(whole.crop(box)).ravel(), np.asarray(inner).ravel())
+        assert lies[0, 1] > 0.98  # of a night, with fewer levels
 
 
 @pytest.mark.parametrize("kind", FRAMES)
 def test_what_is_framed_is_mostly_found(kind):
-    asked = [Asked(picture(seed, (160, 120)), frozenset()) for seed in range(12)]
+    images = [picture(seed, (160, 120), grid=(40, 54)) for seed in range(12)]
+    asked = [Asked(image, frozenset()) for image in images]
 
     queries, found = framed(asked, FRAMES[kind])
 

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from models.images.borders import content_box, cut_out
 from tests.support.pictures import jpeg, picture
@@ -71,6 +71,62 @@ def test_a_screenshot_is_parted_from_what_is_written_around_it():
     assert close(content_box(saved(whole, 80)), (30, 60))
 
 
+def between_bars(inner) -> Image.Image:
+    return framed((inner.width + 160, inner.height), (80, 0), "black", inner)
+
+
+def viewer() -> Image.Image:
+    """A dark program with a lighter panel on the right, full of words."""
+    whole = framed((340, 200), (30, 40), (24, 24, 28))
+    drawn = ImageDraw.Draw(whole)
+    drawn.rectangle((230, 0, 340, 200), fill=(58, 58, 64))
+    for line in range(8, 190, 14):
+        drawn.text((238, line), "f/4 1/250 s", fill=(200, 200, 200))
+    return whole
+
+
+def night(divisor) -> Image.Image:
+    return INNER.point(lambda level: 8 + level // divisor)
+
+
+def squares(light, darker) -> Image.Image:
+    down, across = np.mgrid[:220, :280] // 10
+    ground = np.where((down + across) % 2, darker, light).astype(np.uint8)
+    whole = Image.fromarray(ground).convert("RGB")
+    whole.paste(INNER, (50, 60))
+    return whole
+
+
+def on_itself(size, at, radius=9) -> Image.Image:
+    """Its own enlargement behind it, blurred and darkened."""
+    inner = picture(1, INNER.size, grid=(40, 54))  # of a lens that was in focus
+    whole = ImageOps.fit(inner, size).filter(ImageFilter.GaussianBlur(radius))
+    whole = whole.point(lambda level: level * 2 // 5)
+    whole.paste(inner, at)
+    return whole
+
+
+@pytest.mark.parametrize("quality", [95, 75])
+@pytest.mark.parametrize(
+    ("whole", "at"),
+    [
+        (between_bars(framed((280, 240), (50, 70), (250, 250, 250))), (130, 70)),
+        (viewer(), (30, 40)),
+        (framed((300, 120), (70, 0), "black", night(16)), (70, 0)),
+        (framed((160, 240), (0, 60), "black", night(16)), (0, 60)),
+        (squares(255, 204), (50, 60)),
+        (squares(102, 153), (50, 60)),
+        (on_itself((320, 120), (80, 0)), (80, 0)),
+        (on_itself((160, 260), (0, 70)), (0, 70)),
+        (on_itself((300, 240), (70, 60)), (70, 60)),
+    ],
+    ids=["page between bars", "viewer", "night, pillars", "night, letter box", "squares",
+         "dark squares", "backdrop", "backdrop of a phone", "backdrop all around"],
+)  # fmt: skip
+def test_ground_may_be_of_two_colours_nearly_the_pictures_own_or_out_of_focus(whole, at, quality):
+    assert close(content_box(saved(whole, quality)), at, by=4)
+
+
 def test_specks_on_the_ground_do_not_matter():
     whole = framed((240, 200), (40, 40), "white")
     for at in range(5, 230, 45):
@@ -111,10 +167,33 @@ def cut_away() -> Image.Image:
     return page
 
 
+def out_of_focus(at) -> Image.Image:
+    """A sharp thing before a soft ground, as a lens shows it: it has no straight edges."""
+    whole = picture(7, (240, 240)).filter(ImageFilter.GaussianBlur(12))
+    mask = Image.new("L", (120, 150))
+    ImageDraw.Draw(mask).ellipse((0, 0, 119, 149), fill=255)
+    whole.paste(picture(3, (120, 150), grid=(50, 40)), at, mask)
+    return whole
+
+
+def sky() -> Image.Image:
+    """Two shades of it at the top, and a row of houses below."""
+    levels = np.full((200, 240), 150, np.uint8)
+    levels[:, 120:] = 190
+    whole = Image.fromarray(levels).convert("RGB")
+    whole.paste(picture(5, (240, 120)), (0, 80))
+    return whole
+
+
 @pytest.mark.parametrize(
     "image",
     [
         INNER,
+        out_of_focus((60, 45)),
+        out_of_focus((10, 45)),
+        sky(),
+        on_itself((320, 120), (20, 0)),
+        framed((300, 120), (0, 0), "black", night(16)),
         drawing(),
         letter(),
         sheet(),
@@ -126,8 +205,9 @@ def cut_away() -> Image.Image:
         framed((164, 124), (2, 2)),
         framed((162, 122), (1, 1)).filter(ImageFilter.GaussianBlur(8)),
     ],
-    ids=["picture", "drawing", "letter", "sheet", "cut away", "blank", "dot", "line", "icon",
-         "hairline", "blurred"],
+    ids=["picture", "in the middle", "at the side", "sky", "not in the middle",
+         "night at the side", "drawing", "letter", "sheet", "cut away", "blank", "dot", "line",
+         "icon", "hairline", "blurred"],
 )  # fmt: skip
 def test_what_frames_no_picture_is_left_alone(image):
     assert content_box(image) is None
