@@ -73,12 +73,6 @@ class Ranking:
         return np.flatnonzero(np.isin(self.hits.ids[query], list(wanted.union(ids))))
 
     @property
-    def level(self) -> float:
-        """The height that one in a hundred images without source exceeds."""
-        null = self.calibrated.null
-        return -float("inf") if null is None else null.share_level
-
-    @property
     def p_values(self) -> NDArray[np.float64]:
         """`(n,)` of each query's best, on average over backgrounds; NaN without a null."""
         null = self.calibrated.null
@@ -148,7 +142,7 @@ class Attributor:
         null = ranking.calibrated.null
         if null is not None and alpha < null.smallest_alpha(guarantee):
             raise AlphaTooSmall(alpha, null.smallest_alpha(guarantee))
-        divided = shares.model.divide(ranking.heights, ranking.level, ranking.p_values)
+        divided = shares.model.divide(ranking.heights, ranking.p_values)
         state = replace(ranking.calibrated.state, id=shares.name(ranking.calibrated.state))
         terms = Terms(top_k, collections, alpha, guarantee, no_source)
         return [

@@ -105,9 +105,7 @@ def held_out_shares(found: Examples, candidates: Candidates) -> dict[str, np.nda
     for fold in np.unique(found.folds):
         here = found.folds == fold
         model = fit(found.chosen(~here))
-        divided["ours"][here] = model.divide(
-            found.statistics[here], found.level[here], found.p_values[here]
-        )
+        divided["ours"][here] = model.divide(found.statistics[here], found.p_values[here])
         for rival in RIVALS:
             own = fitted_rival(rival, candidates.chosen(~here), found.chosen(~here))
             divided[rival.name][here] = rival.divide(candidates.chosen(here), own)
@@ -127,9 +125,9 @@ def areas(attributor: Recording, found: Examples, candidates: Candidates) -> dic
         true.append(float(made.mask.mean()))
     rows = attributor.encoder.encode(pictures, domain="query")
     ranking = attributor.rank(rows)
-    above = np.asarray(ranking.heights, np.float64) - ranking.level
-    asked = Candidates(above, coefficients(attributor, rows, ranking.hits.ids))
-    divided = {"ours": fit(found).divide(ranking.heights, ranking.level, ranking.p_values)}
+    heights = np.asarray(ranking.heights, np.float64)
+    asked = Candidates(heights, coefficients(attributor, rows, ranking.hits.ids))
+    divided = {"ours": fit(found).divide(ranking.heights, ranking.p_values)}
     for rival in RIVALS:
         divided[rival.name] = rival.divide(asked, fitted_rival(rival, candidates, found))
     both = [np.isin(pair, ranking.hits.ids[row]).all() for row, pair in enumerate(pairs)]
@@ -152,9 +150,8 @@ def measured(found: Examples, asked: Sequence[tuple[np.ndarray, Ranking]], attri
     """Everything that is printed."""
     # Each block is asked without its sources, then with them; examples come the other way round.
     order = [*asked[1::2], *asked[0::2]]
-    above = found.statistics - found.level[:, None]
     solved = [coefficients(attributor, rows, ranking.hits.ids) for rows, ranking in order]
-    candidates = Candidates(above, np.concatenate(solved))
+    candidates = Candidates(found.statistics, np.concatenate(solved))
     divided = held_out_shares(found, candidates)
     mean = np.average(found.credit, axis=0, weights=found.weights)[None] + 1e-5
     divided["constant"] = np.repeat(mean / mean.sum(), len(found), axis=0)

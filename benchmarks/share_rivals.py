@@ -19,14 +19,14 @@ _BOUND = 60.0  # of logarithms
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Features of candidates: `(n, k)` statistics above the level, and `(n, k)` coefficients."""
+    """Features of candidates: `(n, k)` statistics, and `(n, k)` coefficients."""
 
-    above: np.ndarray
+    statistics: np.ndarray
     coefficients: np.ndarray
 
     def chosen(self, which: np.ndarray) -> Candidates:
         """Those where `which` is true."""
-        return Candidates(self.above[which], self.coefficients[which])
+        return Candidates(self.statistics[which], self.coefficients[which])
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Rival:
 
     def divide(self, candidates: Candidates, parameters: np.ndarray) -> np.ndarray:
         """`(n, k + 2)` as `ShareModel.divide` gives it, of queries with k candidates."""
-        present = np.isfinite(candidates.above)
-        above = np.where(present, candidates.above, 0.0)
-        logs = self.logs(above, np.log(candidates.coefficients + _FAINT), parameters[:-2])
+        present = np.isfinite(candidates.statistics)
+        heights = np.where(present, candidates.statistics, 0.0)
+        logs = self.logs(heights, np.log(candidates.coefficients + _FAINT), parameters[:-2])
         weights = present * np.exp(np.clip(logs, -_BOUND, _BOUND))
         hidden, lapse = np.exp(np.clip(parameters[-2:], -_BOUND, _BOUND))
         other = hidden + lapse * weights.sum(axis=1)

@@ -57,13 +57,10 @@ class Null:
     Attributes:
         strata: at least one.
         generation: the index generation they were taken at.
-        share_level: the joined score's statistic that one in a hundred exceeds in every stratum;
-            shares are measured from it.
     """
 
     strata: tuple[StratumNull, ...]
     generation: int
-    share_level: float = -float("inf")
 
     def smallest_alpha(self, guarantee: Guarantee = "average") -> float:
         """No p-value is smaller than that of no larger statistic in the smallest stratum."""
@@ -90,17 +87,6 @@ class Null:
             [stratum.p_values(statistics, guarantee) for stratum in self.strata], axis=0
         )
         return largest
-
-    def quantile(self, alpha: float) -> float:
-        """The statistic above which a p-value is at most about `alpha`, in every stratum."""
-        return max(
-            (
-                float(np.quantile(stratum.statistics, 1.0 - alpha, method="higher"))
-                for stratum in self.strata
-                if len(stratum.statistics)
-            ),
-            default=-float("inf"),
-        )
 
 
 def null_of(

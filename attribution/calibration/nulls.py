@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict, deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +18,6 @@ from attribution.calibration.neighbours import BackgroundNeighbours, Found
 from attribution.calibration.null import Null, null_of
 from attribution.calibration.picture_copies import CopyTest, thumbnails_of
 from attribution.calibration.reference import NearestReference, Reference, Statistics
-from attribution.calibration.shares.model import LEVEL_ALPHA
 from attribution.calibration.statistic import Groups, Scores, TooFewNeighbours
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
@@ -140,11 +139,8 @@ class FollowedNull:
         copies = self.copies(hits.ids[:, 0])
         if copies.any():
             logger.info("%d background images are copies of sources: left out", copies.sum())
-        deciding, joined = (
-            null_of(np.ascontiguousarray(each[:, 0]), scored.strata, copies, self.generation)
-            for each in (statistics.deciding, statistics.joined)
-        )
-        self.null = replace(deciding, share_level=joined.quantile(LEVEL_ALPHA))
+        best = np.ascontiguousarray(statistics.deciding[:, 0])
+        self.null = null_of(best, scored.strata, copies, self.generation)
 
 
 class FilteredNulls:

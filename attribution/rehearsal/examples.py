@@ -104,7 +104,7 @@ def _loaded(
 
 
 def _asked(ranking: Ranking, queries: Sequence[Known], *, held: bool) -> Examples:
-    if not np.isfinite(ranking.level):
+    if ranking.calibrated.null is None:
         raise NothingToFit(
             "without a null nothing says what chance reaches, and shares cannot be fitted: this "
             "encoder has no background images, or nothing is held"
@@ -118,7 +118,6 @@ def _asked(ranking: Ranking, queries: Sequence[Known], *, held: bool) -> Example
             credit[row, -1] = 1.0
     return Examples(
         np.asarray(ranking.heights, np.float64),
-        np.full(n, ranking.level),
         ranking.p_values,
         credit,
         np.ones(n),
@@ -147,7 +146,6 @@ def _joined(
     shares = [(1 - no_source) * total / positives, no_source * total / negatives]
     return Examples(
         np.concatenate([block.statistics for block in blocks]),
-        np.concatenate([block.level for block in blocks]),
         np.concatenate([block.p_values for block in blocks]),
         np.concatenate([block.credit for block in blocks]),
         np.repeat(shares, [positives, negatives]),

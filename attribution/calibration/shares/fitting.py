@@ -35,8 +35,7 @@ class Examples:
 
     Attributes:
         statistics: `(n, k)` of the candidates, by rank, -inf where missing.
-        level: `(n,)` level of chance of the set that each query searched.
-        p_values: `(n,)` of the queries there.
+        p_values: `(n,)` of the queries.
         credit: `(n, k + 2)` rows that add up to 1: probability that a true source drawn uniformly
             is this candidate; a source held but not among them; one that is not held.
         weights: `(n,)`, how much each query counts.
@@ -44,7 +43,6 @@ class Examples:
     """
 
     statistics: Values
-    level: Values
     p_values: Values
     credit: Values
     weights: Values
@@ -57,7 +55,6 @@ class Examples:
         """Those where `which` is true."""
         return Examples(
             self.statistics[which],
-            self.level[which],
             self.p_values[which],
             self.credit[which],
             self.weights[which],
@@ -124,7 +121,7 @@ def fit(examples: Examples, start: ShareModel | None = None) -> ShareModel:
 def score(model: ShareModel, examples: Examples) -> float:
     """Log score of a model on examples, in nats."""
     return log_score(
-        model.divide(examples.statistics, examples.level, examples.p_values),
+        model.divide(examples.statistics, examples.p_values),
         examples.credit,
         examples.weights,
     )
@@ -143,7 +140,7 @@ def cross_validated(examples: Examples, start: ShareModel | None = None) -> FitF
     predicted, constant = [], []
     for fold, judged in zip(folds, held_out, strict=True):
         seen = examples.chosen(examples.folds != fold)
-        predicted.append(fit(seen, start).divide(judged.statistics, judged.level, judged.p_values))
+        predicted.append(fit(seen, start).divide(judged.statistics, judged.p_values))
         mean = np.average(seen.credit, axis=0, weights=seen.weights)
         constant.append(np.tile(mean, (len(judged), 1)))
     return _figures(np.vstack(predicted), np.vstack(constant), held_out)

@@ -19,7 +19,6 @@ KIND = "shares-2"
 """Of these parameters, on this statistic; a change of either makes older fits unusable."""
 _FAR = -30.0  # from here down log(1 + e^x) is e^x to the last bit
 _LARGEST = 1e6  # of any parameter, and its inverse the smallest: beyond, a division may overflow
-LEVEL_ALPHA = 0.01  # the null's quantile that statistics are measured from
 
 
 class BadParameters(ValueError):
@@ -39,12 +38,11 @@ class ShareModel:
 
     It rises with p, and says the same with one source held and with a million.
 
-    The rest is divided among the candidates. With the level :math:`c` that one in a hundred images
-    without source exceeds, one of statistic :math:`t` weighs
+    The rest is divided among the candidates. One of statistic :math:`t` weighs
 
-    .. math:: w(t) = \big(\log(1 + e^{(t - c - o)/s})\big)^{\gamma}
+    .. math:: w(t) = \big(\log(1 + e^{(t - o)/s})\big)^{\gamma}
 
-    exponentially little below the level, where chance rules, and no more than a power of its height
+    exponentially little below :math:`o`, where chance rules, and no more than a power of its height
     far above it, where both sources of a query are beyond doubt and the larger match is not the
     truer one. (A softmax, exponential throughout, gives all credit to the larger.)
 
@@ -72,7 +70,7 @@ class ShareModel:
 
     no_source: float = 0.5
     evidence: float = 0.17
-    offset: float = -3.6
+    offset: float = 2.7
     scale: float = 0.5
     exponent: float = 1.0
     lapse: float = 0.2
@@ -127,15 +125,13 @@ class ShareModel:
         held = (1 - self.no_source) * self.evidence * p ** (self.evidence - 1)
         return np.where(np.isnan(p), 0.0, self.no_source / (self.no_source + held))
 
-    def divide(self, statistics: ArrayLike, level: ArrayLike, p_values: ArrayLike) -> Values:
+    def divide(self, statistics: ArrayLike, p_values: ArrayLike) -> Values:
         """Divide 1 among candidates, sources held but not among them, and no source.
 
         Where fewer than `k` sources are held, none is beyond the candidates.
 
         Args:
             statistics: `(n, k)` of the candidates of n queries, -inf where there are fewer.
-            level: the level of chance, of all queries or `(n,)`; minus infinity where there is no
-                null.
             p_values: `(n,)` of the queries; NaN, where there is no null, lets the candidates divide
                 everything.
 
@@ -149,10 +145,8 @@ class ShareModel:
         if k == 0:
             return np.tile([0.0, 1.0], (n, 1))
         count = np.isfinite(t).sum(axis=1)
-        at = np.broadcast_to(np.asarray(level, np.float64), (n,))
         best = np.where(count > 0, t.max(axis=1), 0.0)
-        height = t - np.where(np.isfinite(at), at, best)[:, None] - self.offset
-        logs = self.exponent * _log_softplus(height / self.scale)
+        logs = self.exponent * _log_softplus((t - self.offset) / self.scale)
         top = np.where(count > 0, logs.max(axis=1), 0.0)
         standing = np.exp(logs - top[:, None])  # divided by the largest, none overflows
         faint = self.lapse * standing.sum(axis=1)

@@ -94,7 +94,6 @@ def test_ties_count_against_the_query():
 def test_an_empty_gallery_rejects_nothing():
     null = null_from(np.full(50, -np.inf), np.full(20, -np.inf))
     assert null.p_values(np.float32([-np.inf]))[0] == 1.0
-    assert null.quantile(0.01) == -np.inf
     assert null.smallest_alpha() == pytest.approx(1 / 21)
 
 
@@ -102,16 +101,6 @@ def test_a_stratum_of_which_all_are_copies_allows_no_attribution():
     null = null_from(np.zeros(200), [])
     assert null.p_values(np.float32([9.0]))[0] == 1.0
     assert null.smallest_alpha() == 1.0
-    assert null.quantile(0.01) == 0.0
-    assert null_from([]).quantile(0.01) == -np.inf
-
-
-def test_the_quantile_is_that_of_the_highest_stratum():
-    low, high = np.arange(1000), np.arange(1000) + 500
-    null = null_from(low, high)
-    level = null.quantile(0.01)
-    assert level == pytest.approx(np.quantile(high, 0.99), abs=1)
-    assert null.p_values(np.float32([level + 1]))[0] <= 0.011
 
 
 def test_rows_are_sorted_into_strata_without_copies():

@@ -8,7 +8,7 @@ from attribution.calibration.shares.fitting import Examples, cross_validated, fi
 from attribution.calibration.shares.model import ShareModel
 
 TRUTH = ShareModel(
-    evidence=0.25, offset=1.0, scale=2.0, exponent=1.5, lapse=0.2, breadth=2.0, hidden=0.4
+    evidence=0.25, offset=4.0, scale=2.0, exponent=1.5, lapse=0.2, breadth=2.0, hidden=0.4
 )
 
 
@@ -18,12 +18,11 @@ def drawn(seed, n=600, k=12, model=TRUTH):
     statistics = np.sort(rng.normal(0, 1.5, (n, k)), axis=1)[:, ::-1]
     statistics[: n // 2, 0] += rng.gamma(2, 6, n // 2)
     statistics[: n // 4, 1] = statistics[: n // 4, 0] * rng.random(n // 4)
-    level = rng.normal(3, 0.5, n)
     p_values = np.where(np.arange(n) < n // 2, rng.beta(0.25, 1, n), rng.random(n)).clip(1e-4)
-    divided = model.divide(statistics, level, p_values)
+    divided = model.divide(statistics, p_values)
     columns = [rng.choice(k + 2, p=row) for row in divided]
     credit, folds = np.eye(k + 2)[columns], rng.integers(0, 2, n)
-    return Examples(statistics, level, p_values, credit, np.ones(n), folds)
+    return Examples(statistics, p_values, credit, np.ones(n), folds)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,7 @@ def test_the_same_examples_give_the_same_fit(examples, fitted):
 
 def test_few_examples_stay_near_the_start(examples):
     few = examples.chosen(np.arange(len(examples)) < 2)
-    start = ShareModel(offset=0.7)
+    start = ShareModel(offset=3.7)
     assert fit(few, start).scale == pytest.approx(start.scale, rel=3)
     assert np.isfinite(score(fit(few, start), few))
 
@@ -83,7 +82,6 @@ def test_weights_count(examples, fitted):
     sourceless = examples.credit[:, -1] == 1
     heavy = Examples(
         examples.statistics,
-        examples.level,
         examples.p_values,
         examples.credit,
         np.where(sourceless, 10.0, 1.0),
@@ -107,7 +105,6 @@ def test_credit_that_follows_nothing_does_not_beat_the_constant(examples):
     rng = np.random.default_rng(5)
     shuffled = Examples(
         examples.statistics,
-        examples.level,
         examples.p_values,
         examples.credit[rng.permutation(len(examples))],
         examples.weights,
@@ -124,8 +121,8 @@ def test_a_perfect_ranking_is_fitted_without_overflow():
     credit = np.zeros((2 * n, k + 2))
     credit[:n, 0] = credit[n:, -1] = 1.0
     p_values = np.repeat([1e-4, 0.9], n)
-    level, folds = np.full(2 * n, 3.0), np.arange(2 * n) % 2
-    sure = Examples(statistics, level, p_values, credit, np.ones(2 * n), folds)
+    folds = np.arange(2 * n) % 2
+    sure = Examples(statistics, p_values, credit, np.ones(2 * n), folds)
     assert cross_validated(sure).log_score < 0.1
 
 

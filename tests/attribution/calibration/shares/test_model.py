@@ -27,7 +27,7 @@ models = st.builds(
 p_values = st.floats(1e-4, 1)
 
 
-def slow(model, statistics, level, p_value):
+def slow(model, statistics, p_value):
     """One query in words."""
     chance = model.no_source  # the density of a uniform p-value is 1
     signal = (1 - model.no_source) * beta(model.evidence, 1).pdf(p_value)
@@ -36,7 +36,7 @@ def slow(model, statistics, level, p_value):
     cap = found[-2] if len(found) > 1 else found[-1]
     weights, spread = [], []
     for t in statistics:
-        height = (t - level - model.offset) / model.scale
+        height = (t - model.offset) / model.scale
         weights.append(math.log1p(math.exp(height)) ** model.exponent)
         spread.append(math.exp((min(t, cap) - cap) / model.breadth))
     faint = model.lapse * sum(weights)
@@ -49,36 +49,33 @@ def slow(model, statistics, level, p_value):
 @given(
     models,
     st.lists(st.floats(-20, 60, width=32), min_size=1, max_size=20),
-    st.floats(-5, 9),
     p_values,
 )
-def test_shares_follow_the_formula(model, statistics, level, p_value):
+def test_shares_follow_the_formula(model, statistics, p_value):
     for given_ in (statistics, [*statistics, -math.inf]):
-        assert model.divide([given_], level, p_value)[0] == pytest.approx(
-            slow(model, given_, level, p_value), rel=1e-6, abs=1e-12
+        assert model.divide([given_], p_value)[0] == pytest.approx(
+            slow(model, given_, p_value), rel=1e-6, abs=1e-12
         )
 
 
 @given(
     models,
     st.lists(st.floats(-30, 90, width=32), min_size=1, max_size=20),
-    st.floats(-30, 30),
     p_values,
 )
-def test_shares_add_up_and_keep_the_order(model, statistics, level, p_value):
-    [divided] = model.divide([statistics], level, p_value)
+def test_shares_add_up_and_keep_the_order(model, statistics, p_value):
+    [divided] = model.divide([statistics], p_value)
     assert divided.sum() == pytest.approx(1)
     assert (divided >= 0).all()
     order = np.argsort(statistics, kind="stable")
     assert (np.diff(divided[: len(statistics)][order]) >= -1e-12).all()
 
 
-@pytest.mark.parametrize("level", [-np.inf, 0.0, 4.0])
-def test_nothing_found_is_all_unattributed(level):
+def test_nothing_found_is_all_unattributed():
     for p_value in (1.0, np.nan):
-        found = ShareModel().divide(np.full((1, 4), -np.inf), level, p_value)
+        found = ShareModel().divide(np.full((1, 4), -np.inf), p_value)
         assert found.tolist() == [[0, 0, 0, 0, 0, 1]]
-        assert ShareModel().divide(np.zeros((1, 0)), level, p_value).tolist() == [[0, 1]]
+        assert ShareModel().divide(np.zeros((1, 0)), p_value).tolist() == [[0, 1]]
 
 
 @given(models, st.lists(p_values, min_size=2, max_size=20))
@@ -87,7 +84,7 @@ def test_no_source_rises_with_the_p_value_whatever_is_held(model, some):
     none = model.unattributed(p)
     assert (np.diff(none) >= 0).all()
     for held in (1, 9):
-        divided = model.divide(np.full((len(p), held), 3.0), 2.0, p)
+        divided = model.divide(np.full((len(p), held), 3.0), p)
         assert divided[:, -1] == pytest.approx(none)
 
 
@@ -111,47 +108,46 @@ def test_no_source_is_right_on_average_where_p_values_are_as_presumed():
 
 def test_two_sources_beyond_doubt_share_by_a_power_of_their_height():
     model = ShareModel(offset=0, scale=1, exponent=0.5, lapse=0)
-    [divided] = model.divide([[40.0, 20.0, -np.inf]], 2.0, 1e-3)
+    [divided] = model.divide([[38.0, 18.0, -np.inf]], 1e-3)
     assert divided[1] / divided[0] == pytest.approx(math.sqrt(18 / 38), rel=1e-3)
     assert divided[-1] < 0.2
 
 
 def test_a_faint_source_is_beyond_the_candidates_or_any_but_the_best():
     model = ShareModel(lapse=0.5, hidden=0.4, breadth=1000.0)
-    [plain] = ShareModel(lapse=0.0).divide([[90.0, 1.0, 1.0]], 8.0, np.nan)
-    [full] = model.divide([[90.0, 1.0, 1.0]], 8.0, np.nan)
+    [plain] = ShareModel(lapse=0.0).divide([[90.0, 1.0, 1.0]], np.nan)
+    [full] = model.divide([[90.0, 1.0, 1.0]], np.nan)
     assert full[3] / (full[:4].sum()) == pytest.approx(0.5 * 0.4 / 1.5, rel=1e-3)
     assert full[1] - plain[1] == pytest.approx(0.5 * 0.6 / 1.5 / 3, rel=0.02)
-    [few] = model.divide([[90.0, 1.0, -np.inf]], 8.0, np.nan)
+    [few] = model.divide([[90.0, 1.0, -np.inf]], np.nan)
     assert few[3] == 0
     assert few[2] == 0
     assert few[1] > full[1]
 
 
 def test_without_a_null_the_candidates_divide_everything():
-    [divided] = ShareModel().divide([[5.0, 4.0, -np.inf]], -np.inf, np.nan)
+    [divided] = ShareModel().divide([[5.0, 4.0, -np.inf]], np.nan)
     assert divided[-1] == 0
     assert divided[0] > divided[1] > 0
     assert divided[:2].sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("level", [-np.inf, 0.0])
-def test_extreme_parameters_neither_overflow_nor_lose_all_weight(level):
+def test_extreme_parameters_neither_overflow_nor_lose_all_weight():
     for model in (
         ShareModel(offset=-17.0, scale=1e-4, exponent=400.0, breadth=1e-4),
         ShareModel(offset=90.0, scale=1e-4, exponent=400.0, lapse=1e4),
     ):
-        [divided] = model.divide([[60.0, 2.0, -np.inf]], level, 0.2)
+        [divided] = model.divide([[60.0, 2.0, -np.inf]], 0.2)
         assert divided.sum() == pytest.approx(1)
 
 
 def test_queries_are_divided_independently():
     rng = np.random.default_rng(0)
-    statistics, levels, p = rng.normal(size=(6, 9)) * 5, rng.normal(size=6), rng.random(6)
-    together = ShareModel().divide(statistics, levels, p)
+    statistics, p = rng.normal(size=(6, 9)) * 5, rng.random(6)
+    together = ShareModel().divide(statistics, p)
     for row in range(6):
         assert together[row] == pytest.approx(
-            ShareModel().divide(statistics[row : row + 1], levels[row], p[row])[0]
+            ShareModel().divide(statistics[row : row + 1], p[row])[0]
         )
 
 
@@ -208,6 +204,6 @@ def test_parameters_that_are_no_numbers_are_refused(value):
 @pytest.mark.parametrize("name", ["scale", "exponent", "breadth"])
 def test_the_most_extreme_parameters_still_divide_one(name, value):
     statistics = np.array([[1e30, 9.0, -50.0], [5.0, -np.inf, -np.inf]])
-    divided = ShareModel(**{name: value}).divide(statistics, 2.0, 0.5)
+    divided = ShareModel(**{name: value}).divide(statistics, 0.5)
     assert (divided >= 0).all()
     assert divided.sum(axis=1) == pytest.approx([1, 1])
