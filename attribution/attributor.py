@@ -15,7 +15,7 @@ from attribution.answer import (
     RankedSource,
     decision_of,
 )
-from attribution.calibration import AlphaTooSmall, Calibrated, Calibration
+from attribution.calibration import AlphaTooSmall, Calibrated, Calibration, Null
 from attribution.calibration.explained import ABOVE, explained_scores
 from attribution.calibration.reference import Statistics
 from attribution.calibration.shares.newest import NewestShares
@@ -28,6 +28,7 @@ from attribution.retrieval.retrieval import Ids, part_scores_of, scores_among
 from models.encoder import Encoder
 
 DEFAULT_ALPHA = 0.01
+LARGEST_ALPHA = 0.5
 DEFAULT_TOP_K = 10
 LARGEST_TOP_K = 100
 MOST_COPIES = 100
@@ -124,7 +125,7 @@ class Attributor:
             embeddings: `(n, query_dimension)` float32 rows of `encoder`, domain `query`.
             top_k: sources listed, 1 to 100.
             collections: searched set; None for all.
-            alpha: largest rate of false attribution to accept, in (0, 1).
+            alpha: largest rate of false attribution to accept, above 0 and at most .5.
             guarantee: what that rate is promised of.
             no_source: share of such queries believed to come from no source held, in (0, 1), which
                 shares start from; None for what they were fitted with.
@@ -135,8 +136,8 @@ class Attributor:
         """
         if not 1 <= top_k <= LARGEST_TOP_K:
             raise ValueError(f"top_k must be 1 to {LARGEST_TOP_K}, not {top_k}")
-        if not 0 < alpha < 1:
-            raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
+        if not 0 < alpha <= LARGEST_ALPHA:
+            raise ValueError(f"alpha must be above 0 and at most {LARGEST_ALPHA}, not {alpha}")
         shares = self.shares.current().believing(no_source)
         ranking, sources = self._ranked_and_joined(embeddings, top_k, collections)
         null = ranking.calibrated.null
@@ -190,7 +191,7 @@ class Attributor:
         )  # fmt: skip
         hits = found.hits
         calibrated = self.calibration.current(collections)  # asked after the search
-        statistics = self._statistics(asked, hits)
+        statistics = self._statistics(asked, hits, calibrated.null)
         if statistics is None:  # nothing to standardise by: ranks only
             calibrated = Calibrated(None, replace(calibrated.state, state="missing"))
             statistics = Statistics(hits.scores, hits.scores)
@@ -223,8 +224,12 @@ class Attributor:
                 return ranking, sources
             gone |= missing
 
-    def _statistics(self, asked: Queries, hits: Hits) -> Statistics | None:
-        """Standardised scores; None where there is nothing to compare with."""
+    def _statistics(self, asked: Queries, hits: Hits, null: Null | None) -> Statistics | None:
+        """Standardised scores; None where there is nothing to compare with.
+
+        Whether another source explains a candidate is only looked at where its p-value could
+        matter, which saves most queries without source the time.
+        """
         reference = self.calibration.reference
         outside = reference.nearest_scores(asked)
         alone = np.broadcast_to(np.arange(hits.ids.shape[1], dtype=np.uint8), hits.ids.shape)
@@ -233,7 +238,9 @@ class Attributor:
             statistics = reference.statistics(hits.scores, parts, alone, outside)
         except TooFewNeighbours:
             return None
-        rows = reference.remarkable(statistics.deciding)
+        if null is None or hits.ids.shape[1] < 2:
+            return statistics
+        rows = np.flatnonzero(null.p_values(statistics.deciding[:, 1]) <= LARGEST_ALPHA)
         if len(rows):
             explained = self._explained(hits.ids[rows], parts[rows])
             beside = reference.beside(parts[rows], alone[rows], outside.parts[rows], explained)

@@ -137,14 +137,6 @@ def beside_statistics(
     return np.where(missing, -np.inf, scores).astype(np.float32)
 
 
-def unremarkable(tails: Sequence[Tail]) -> float:
-    """The statistic that the best match of an image outside any gallery has on average.
-
-    A tail score is minus the logarithm of a uniform probability, 1 on average.
-    """
-    return float(len(tails))
-
-
 def _joined(
     parts: Scores,
     groups: Groups,

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attribution.calibration.by_parts import (
     Tail,
     beside_statistics,
     joined_statistics,
-    unremarkable,
 )
 from attribution.calibration.statistic import (
     Groups,
@@ -115,11 +113,6 @@ class Reference:
             joined_statistics(parts, groups, nearest_reference.parts, typical.tails),
             statistics_of(ranked, groups, nearest_reference.joined, typical=typical.deviation),
         )
-
-    def remarkable(self, deciding: Scores) -> NDArray[np.intp]:
-        """Which of `(n, k)` queries resemble a second source more than is usual."""
-        usual = unremarkable(self.typical.tails)
-        return np.flatnonzero((deciding[:, 1:] > usual).any(axis=1))
 
     def beside(
         self, parts: Scores, groups: Groups, nearest_reference: Scores, explained: Scores

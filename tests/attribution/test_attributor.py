@@ -1,5 +1,7 @@
 """Answers: the true source first, an honest no, nothing that is gone, shares that add up."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from attribution.catalog import Catalog
 from attribution.index import EmbeddedIndex, Follower
 from attribution.retrieval.fusion import Fusion
 from models.background import Background
-from tests.support.spaces import SmallSpace, rows_of
+from tests.support.spaces import SPACE_PARTS, SmallSpace, rows_of
 
 
 def unit(rows, parts):
@@ -20,9 +22,9 @@ def unit(rows, parts):
 
 
 class World:
-    """Sixty sources and an attributor on them."""
+    """Sixty sources, or others, and an attributor on them."""
 
-    def __init__(self, catalog, space, new_source, *, background=400):
+    def __init__(self, catalog, space, new_source, *, background=400, rows=None):
         self.catalog, self.space = catalog, space
         self.index = EmbeddedIndex(space.parts, space.dimension, space.model_id, catalog.epoch)
         self.follower = Follower(catalog, self.index, space.model_id)
@@ -39,7 +41,7 @@ class World:
         self.calibration = Calibration(self.index, fusion, self.background, catalog)
         self.follower.on_change(self.calibration.apply)
         self.calibration.build()
-        self.rows = rows_of(1, 60, space.parts)
+        self.rows = rows_of(1, 60, space.parts) if rows is None else rows
         self.sources = [
             item.source
             for item in catalog.add(
@@ -98,6 +100,25 @@ def test_each_part_can_find_its_own_source(world):
     }
 
 
+def without(kind, rows):
+    """The rows with nothing of one row in any part."""
+    rows = rows.copy()
+    for part in SPACE_PARTS:
+        own = kind[0, part.columns]
+        rows[:, part.columns] -= np.outer(rows[:, part.columns] @ own, own)
+    return unit(rows, SPACE_PARTS)
+
+
+@dataclass(frozen=True)
+class Strangers(SmallSpace):
+    """A space whose queries, and so whose background, have nothing of one row."""
+
+    kind: np.ndarray = field(default_factory=lambda: rows_of(31, 1))
+
+    def query_rows(self, seed, n):
+        return without(self.kind, super().query_rows(seed, n))
+
+
 def resembling(world, new_source, number, times):
     """A source held besides that resembles another one."""
     own = rows_of(880 + number, 1, world.space.parts)
@@ -120,6 +141,18 @@ def test_what_resembles_the_source_is_not_named_beside_it(catalog, new_source):
     [answer] = world.attributor.attribute(both, alpha=0.05)
     assert {ranked.source for ranked in answer.sources[:2]} == set(world.sources[7:9])
     assert all(ranked.attributed for ranked in answer.sources[:2])
+
+
+def test_of_a_few_sources_that_are_all_alike_one_is_named(catalog, new_source):
+    """No background image comes near any of them, so that being alike is enough to stand out."""
+    kind = rows_of(31, 1)
+    space = Strangers(reference=without(kind, rows_of(99, 200)), kind=kind)
+    alike = unit(0.6 * kind + unit(rows_of(32, 4, space.parts), space.parts), space.parts)
+    world = World(catalog, space, new_source, rows=alike)
+    for number in range(4):
+        [answer] = world.attributor.attribute(world.rows[number][None], alpha=0.05)
+        assert [each.attributed for each in answer.sources] == [True, False, False, False]
+        assert answer.sources[0].source == world.sources[number]
 
 
 def test_one_picture_held_twice_is_named_twice(catalog, new_source):

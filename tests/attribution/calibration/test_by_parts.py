@@ -7,7 +7,6 @@ from attribution.calibration.by_parts import (
     Tail,
     beside_statistics,
     joined_statistics,
-    unremarkable,
 )
 from attribution.calibration.statistic import DEPTH, TooFewNeighbours
 from tests.support.statistics import slow_beside, slow_joined, slow_reference, slow_tail
@@ -64,11 +63,6 @@ def test_beside_others_it_counts_from_what_they_let_one_expect(among, tails):
     assert (found <= alone + 1e-5).all()
     assert (found[:, 0] < alone[:, 0]).all()
     assert alone[:, 0] == pytest.approx(joined_statistics(parts, groups, reference, tails)[:, 0])
-
-
-def test_unremarkable_is_what_an_image_outside_any_gallery_has_on_average(tails):
-    own = sum(tail.scores(tail.best.astype(np.float32)).mean() for tail in tails)
-    assert unremarkable(tails) == pytest.approx(own, rel=0.05)
 
 
 def test_the_tail_is_the_share_of_reference_images_that_stand_as_high(among, tails):
