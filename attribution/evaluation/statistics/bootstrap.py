@@ -107,6 +107,38 @@ def paired_difference(first: Values, second: Values, cases: Sequence[Case]) -> I
     return mean_intervals(first - second, cases)
 
 
+def resampled_over_runs(
+    values: Values, cases: Sequence[Case], *, draws: int = DRAWS, seed: int = SEED
+) -> Values:
+    """`(draws,)` means over sets of a figure that also varies with what was trained.
+
+    Components are drawn as in `mean_intervals`, and independently of them the first trainings, and
+    within each that is drawn the second ones: what a seed adds is as uncertain as what an image
+    adds. Few seeds tell little, and a bootstrap of `k` of them is too narrow by
+    `sqrt((k - 1) / k)` in what they add; one of them adds nothing.
+
+    Args:
+        values: `(b, s, n)`, of `b` bases with `s` runs on each, one figure a case.
+        cases: the cases.
+        draws: resamples.
+        seed: of the resampling.
+    """
+    bases, runs, _ = values.shape
+    joined = components(cases)
+    sets = np.array([case.set for case in cases])
+    rng = np.random.default_rng(seed)
+    of_sets = []
+    for name in dict.fromkeys(case.set for case in cases):
+        inside = sets == name
+        flat = [row[inside] for row in values.reshape(bases * runs, -1)]
+        sums, counts = _totals(flat, joined[inside])
+        of_sets.append(np.stack(_resampled_means(sums, counts, draws, rng), axis=1))
+    means = np.mean(of_sets, axis=0).reshape(draws, bases, runs)
+    within = rng.multinomial(runs, np.full(runs, 1 / runs), size=(draws, bases)) / runs
+    between = rng.multinomial(bases, np.full(bases, 1 / bases), size=draws) / bases
+    return np.asarray(((means * within).sum(axis=2) * between).sum(axis=1), np.float64)
+
+
 def clustered_means(values: Sequence[Values], groups: NDArray[np.intp]) -> tuple[Interval, ...]:
     """Percentile bootstrap of means over queries of any sets, whose groups are given.
 

@@ -14,6 +14,7 @@ from attribution.evaluation.statistics.bootstrap import (
     components,
     mean_intervals,
     paired_difference,
+    resampled_over_runs,
 )
 
 
@@ -152,3 +153,48 @@ def test_figures_that_are_resampled_together_have_the_intervals_they_have_alone(
     one_set = [case for case in cases if case.set == "a"]
     [alone] = clustered_means([values[: len(one_set)]], components(one_set))
     assert alone == mean_intervals(values[: len(one_set)], one_set).mean
+
+
+def slow_over_runs(values, cases, draws, seed):
+    """Draw bases, runs within each, and components within each set, with loops."""
+    rng = np.random.default_rng(seed)
+    labels = slow_components(cases)
+    bases, runs, _ = values.shape
+    means = []
+    for _ in range(draws):
+        in_sets = []
+        picked = [
+            (base, run)
+            for base in rng.integers(bases, size=bases)
+            for run in rng.integers(runs, size=runs)
+        ]
+        for name in ("a", "b"):
+            own = sorted({label for label, c in zip(labels, cases, strict=True) if c.set == name})
+            rows = [
+                row
+                for drawn in rng.choice(own, len(own))
+                for row, label in enumerate(labels)
+                if label == drawn
+            ]
+            in_sets.append(np.mean([values[base, run][rows].mean() for base, run in picked]))
+        means.append(np.mean(in_sets))
+    return np.array(means)
+
+
+def test_resampling_over_runs_is_that_of_drawing_bases_runs_and_components():
+    cases, values = made()
+    rng = np.random.default_rng(5)
+    shifts = rng.normal(scale=0.5, size=(3, 1, 1)) + rng.normal(scale=0.3, size=(3, 4, 1))
+    of_runs = values + shifts
+    found = np.quantile(resampled_over_runs(of_runs, cases), [0.05, 0.5, 0.95])
+    slow = np.quantile(slow_over_runs(of_runs, cases, 800, 1), [0.05, 0.5, 0.95])
+    assert found == pytest.approx(slow, abs=0.05)
+    alone = np.quantile(resampled_over_runs(of_runs[:1, :1], cases), [0.05, 0.95])
+    assert found[2] - found[0] > 1.3 * (alone[1] - alone[0])
+
+
+def test_one_run_alone_is_resampled_over_its_components_only():
+    cases, values = made()
+    found = np.quantile(resampled_over_runs(values[None, None], cases), [0.025, 0.975])
+    mean = mean_intervals(values, cases).mean
+    assert found == pytest.approx([mean.low, mean.high])
