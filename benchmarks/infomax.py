@@ -39,7 +39,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import torch
-from infomax_choice import FORMS, TERMS, Choice, FormKind, closed_form, mapped
+from infomax_choice import FORMS, RATES, TERMS, Choice, FormKind, closed_form, mapped
 from infomax_linear import Alignment, Knobs, Term, train_map
 from infomax_rows import (
     BaseRows,
@@ -216,7 +216,7 @@ def main() -> None:
             encoder = load_encoder(train_base(kind, number, outside, options.out))
             folder = options.out / (f"{kind}-{number}" if KINDS[kind] > 1 else kind)
             rows = describe_base(encoder, pixels, folder / "rows")
-            choice = choice or Choice(folder / "chosen.json", rows)
+            choice = choice or Choice(folder / "chosen.json", rows, RATES[kind])
             bases.append(Base(folder, rows, benchmark, choice).arms())
         if choice is not None:
             table[kind] = summary(bases, benchmark.ranked) | {"held out": choice.tried}

@@ -23,7 +23,8 @@ from models.heads import AffineMap, Moments, cca, linear_identity, whiten
 
 CHOOSING = 100  # the seed of runs that knobs are chosen by, none of the above
 TEMPERATURES = (0.05, 0.1, 0.2)
-RATES = (3e-4, 2e-3)
+RATES = {"sscd": (3e-4, 2e-3), "residual": (2e-3, 1e-2)}
+"""By kind of base: contrast hurts SSCD at the larger one, and does too little at 3e-4 otherwise."""
 WEIGHTS = (0.01, 0.075, 0.55, 4.0, 30.0)
 RIDGES = (0.001, 0.01, 0.1, 1.0, 10.0)
 FormKind = Literal["zca", "cca"]
@@ -68,8 +69,8 @@ class Form:
 class Choice:
     """The knobs of a kind of base, chosen on held-out mixtures and written down one by one."""
 
-    def __init__(self, path: Path, rows: BaseRows) -> None:
-        self._path, self._rows = path, rows
+    def __init__(self, path: Path, rows: BaseRows, rates: Sequence[float]) -> None:
+        self._path, self._rows, self._rates = path, rows, rates
         self._trained = cache(partial(train_map, rows))
         self.tried: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
         self.best({"base": None})
@@ -87,11 +88,13 @@ class Choice:
 
     def knobs(self, term: Term, alignment: Alignment = "simclr") -> Knobs:
         """Rate and temperature of contrast alone; with that temperature, rate and weight."""
-        grid = [Knobs("none", 0.0, t, rate) for t in TEMPERATURES for rate in RATES]
+        grid = [Knobs("none", 0.0, t, rate) for t in TEMPERATURES for rate in self._rates]
         found = self._best_of(grid)
         if term != "none":
             t = found.temperature
-            found = self._best_of([Knobs(term, w, t, rate) for w in WEIGHTS for rate in RATES])
+            found = self._best_of(
+                [Knobs(term, w, t, rate) for w in WEIGHTS for rate in self._rates]
+            )
         return replace(found, alignment=alignment)
 
     def ridge(self, kind: FormKind, term: Term | None = None) -> float:

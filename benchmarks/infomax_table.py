@@ -135,7 +135,8 @@ def markdown(table: Mapping[str, Any]) -> str:
         figures = " | ".join(signed(found[name]) for name in CONDITIONS)
         mean = f"{signed(found[ENDPOINT])} [{signed(found['low'])}, {signed(found['high'])}]"
         test = found["equivalence"]
-        verdict = f"{'yes' if test['holds'] else 'no'}, p {test['p']:.3f}"
+        p = "< .001" if test["p"] < 0.001 else shown(test["p"])
+        verdict = f"{'yes' if test['holds'] else 'no'}, p {p}"
         lines.append(
             f"| {found['first']} - {found['second']} | {figures} | {mean} | "
             f"[{signed(test['low'])}, {signed(test['high'])}] | {verdict} |"

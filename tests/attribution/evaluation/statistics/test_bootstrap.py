@@ -198,3 +198,14 @@ def test_one_run_alone_is_resampled_over_its_components_only():
     found = np.quantile(resampled_over_runs(values[None, None], cases), [0.025, 0.975])
     mean = mean_intervals(values, cases).mean
     assert found == pytest.approx([mean.low, mean.high])
+
+
+def test_bases_and_runs_vary_as_means_of_so_many_drawn_ones():
+    cases, values = made()
+    levels = np.array([0.1, 0.4, 0.9])
+    flat = np.zeros((3, 1, len(values)))
+    of_bases = resampled_over_runs(flat + levels[:, None, None], cases)
+    of_runs = resampled_over_runs(flat.transpose(1, 0, 2) + levels[None, :, None], cases)
+    for found in (of_bases, of_runs):
+        assert found.mean() == pytest.approx(levels.mean(), abs=0.01)
+        assert found.std() == pytest.approx(levels.std() / 3**0.5, rel=0.05)
