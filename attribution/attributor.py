@@ -238,7 +238,7 @@ class Attributor:
             statistics = reference.statistics(hits.scores, parts, alone, outside)
         except TooFewNeighbours:
             return None
-        if null is None or hits.ids.shape[1] < 2:
+        if null is None:
             return statistics
         rows = np.flatnonzero(null.p_values(statistics.deciding[:, 1]) <= LARGEST_ALPHA)
         if len(rows):

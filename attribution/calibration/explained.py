@@ -46,6 +46,5 @@ def explained_scores(parts: Scores, among: Among, offsets: NDArray[np.float32]) 
     above = np.arange(e)[:, None] < np.arange(k)
     alike = (among.apart <= 2 * (1 - SAME_PICTURE)).all(axis=3)
     says = (above & ~alike)[..., None] & np.isfinite(between) & np.isfinite(query)[:, :, None]
-    nothing = np.full((len(parts), 1, *parts.shape[1:]), -np.inf)
-    explained = np.concatenate([nothing, np.where(says, expected, -np.inf)], axis=1).max(axis=1)
+    explained = np.where(says, expected, -np.inf).max(axis=1, initial=-np.inf)
     return np.asarray(explained, np.float32)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from attribution.calibration.neighbours import BackgroundNeighbours, Found
 from attribution.calibration.null import Null, null_of
 from attribution.calibration.picture_copies import CopyTest, thumbnails_of
-from attribution.calibration.reference import NearestReference, Reference, Statistics
+from attribution.calibration.reference import NearestReference, Reference
 from attribution.calibration.statistic import Groups, Scores, TooFewNeighbours
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
@@ -59,13 +59,13 @@ class ScoredBackground:
         """See `Reference.nearest_scores`; seconds, so it is kept with the null."""
         return self.reference.nearest_scores(self.asked)
 
-    def statistics(self, ranked: Scores, parts: Scores, groups: Groups) -> Statistics:
-        """Of every image's ranks in a searched set; see `Reference.statistics`.
+    def statistics(self, parts: Scores, groups: Groups) -> Scores:
+        """Of every image's ranks in a searched set; see `Reference.deciding`.
 
         Raises:
             TooFewNeighbours: nothing to standardise by.
         """
-        return self.reference.statistics(ranked, parts, groups, self.nearest)
+        return self.reference.deciding(parts, groups, self.nearest)
 
     def copy_test(self) -> CopyTest:
         """A new test for copies of sources."""
@@ -132,14 +132,14 @@ class FollowedNull:
         scored, neighbours = self._scored, self.neighbours
         hits = neighbours.hits
         try:
-            statistics = scored.statistics(hits.scores, neighbours.parts, neighbours.groups)
+            statistics = scored.statistics(neighbours.parts, neighbours.groups)
         except TooFewNeighbours:
             self.null = None
             return
         copies = self.copies(hits.ids[:, 0])
         if copies.any():
             logger.info("%d background images are copies of sources: left out", copies.sum())
-        best = np.ascontiguousarray(statistics.deciding[:, 0])
+        best = np.ascontiguousarray(statistics[:, 0])
         self.null = null_of(best, scored.strata, copies, self.generation)
 
 

@@ -7,11 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from attribution.calibration.by_parts import (
-    Tail,
-    beside_statistics,
-    joined_statistics,
-)
+from attribution.calibration.by_parts import Tail, beside_statistics, joined_statistics
 from attribution.calibration.statistic import (
     Groups,
     Scores,
@@ -108,14 +104,24 @@ class Reference:
         Raises:
             TooFewNeighbours: nothing to standardise by.
         """
-        typical = self.typical
+        deviation = self.typical.deviation
         return Statistics(
-            joined_statistics(parts, groups, nearest_reference.parts, typical.tails),
-            statistics_of(ranked, groups, nearest_reference.joined, typical=typical.deviation),
+            self.deciding(parts, groups, nearest_reference),
+            statistics_of(ranked, groups, nearest_reference.joined, typical=deviation),
         )
 
-    def beside(
-        self, parts: Scores, groups: Groups, nearest_reference: Scores, explained: Scores
+    def deciding(
+        self, parts: Scores, groups: Groups, nearest_reference: NearestReference
     ) -> Scores:
-        """`beside_statistics` with this encoder's constants; `nearest_reference` of its parts."""
-        return beside_statistics(parts, groups, nearest_reference, self.typical.tails, explained)
+        """`joined_statistics` with this encoder's constants: all that a null is made of.
+
+        Raises:
+            TooFewNeighbours: nothing to standardise by.
+        """
+        return joined_statistics(parts, groups, nearest_reference.parts, self.typical.tails)
+
+    def beside(
+        self, parts: Scores, groups: Groups, nearest_parts: Scores, explained: Scores
+    ) -> Scores:
+        """`beside_statistics` with this encoder's constants."""
+        return beside_statistics(parts, groups, nearest_parts, self.typical.tails, explained)

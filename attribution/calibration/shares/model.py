@@ -151,15 +151,13 @@ class ShareModel:
         standing = np.exp(logs - top[:, None])  # divided by the largest, none overflows
         faint = self.lapse * standing.sum(axis=1)
         beyond = np.where(count == k, self.hidden * faint, 0.0)
-        weights = np.empty((n, k + 2))
+        weights = np.empty((n, k + 1))
         weights[:, :k] = standing + (faint - beyond)[:, None] * _spread(t, best, self.breadth)
         weights[:, k] = beyond
-        weights[:, k + 1] = 0.0
         none = np.where(count > 0, self.unattributed(np.broadcast_to(p_values, (n,))), 1.0)
         total = np.where(count > 0, weights.sum(axis=1), 1.0)
-        divided = weights / total[:, None] * (1 - none)[:, None]
-        divided[:, k + 1] = none
-        return np.asarray(divided)
+        held = weights / total[:, None] * (1 - none)[:, None]
+        return np.column_stack([held, none])
 
 
 def _log_softplus(x: Values) -> Values:

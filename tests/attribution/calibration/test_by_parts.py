@@ -3,11 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution.calibration.by_parts import (
-    Tail,
-    beside_statistics,
-    joined_statistics,
-)
+from attribution.calibration.by_parts import Tail, beside_statistics, joined_statistics
 from attribution.calibration.statistic import DEPTH, TooFewNeighbours
 from tests.support.statistics import slow_beside, slow_joined, slow_reference, slow_tail
 
