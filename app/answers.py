@@ -37,6 +37,7 @@ class Question:
         guarantee: what the rate is promised of.
         no_source: share of such images believed to come from no source held; None for what shares
             were fitted with.
+        recall: instead of `top_k`, how often the list is to hold a true source.
         min_generation: as the caller counts.
         reach: the collections that the caller is limited to, by whose changes generations are
             counted; None where there is no limit.
@@ -48,6 +49,7 @@ class Question:
     collections: frozenset[str] | None
     guarantee: Guarantee = "average"
     no_source: float | None = None
+    recall: float | None = None
     min_generation: int = 0
     reach: frozenset[str] | None = None
     explain: bool = False
@@ -55,7 +57,9 @@ class Question:
     @property
     def terms(self) -> Terms:
         """What of it decides the answer: images with the same are searched for together."""
-        return Terms(self.top_k, self.collections, self.alpha, self.guarantee, self.no_source)
+        return Terms(
+            self.top_k, self.collections, self.alpha, self.guarantee, self.no_source, self.recall
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,7 @@ def ask(
 
     Raises:
         AlphaTooSmall: the background cannot bear out the question's alpha.
+        RecallTooLarge: no list is known to hold a true source that often.
     """
     if not embedded:
         return []

@@ -36,6 +36,14 @@ class CalibrationState:
 
 
 @dataclass(frozen=True, slots=True)
+class PromisedRecall:
+    """That the list holds a true source at this rate, of queries of these kinds that have one."""
+
+    rate: float
+    kinds: str
+
+
+@dataclass(frozen=True, slots=True)
 class RankedSource:
     """One candidate source of a query.
 
@@ -76,7 +84,7 @@ class Attribution:
     `decision` and `p_value` are None without calibration. Shares of `sources`, `other_share`
     (candidates beyond `top_k`) and `unattributed_share` add up to 1. `content` is whether the image
     shows anything to compare; where it does not, no source is claimed. `guarantee` is what the
-    p-values promise.
+    p-values promise, and `recall`, where it was asked for, what the length of the list does.
     """
 
     model_id: str
@@ -90,6 +98,7 @@ class Attribution:
     unattributed_share: float
     content: bool = True
     guarantee: Guarantee = "average"
+    recall: PromisedRecall | None = None
 
     @property
     def reason(self) -> Reason | None:

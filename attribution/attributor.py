@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,15 @@ from attribution.answer import (
     Attribution,
     CalibrationState,
     Guarantee,
+    PromisedRecall,
     RankedSource,
     decision_of,
 )
 from attribution.calibration import AlphaTooSmall, Calibrated, Calibration, Null
 from attribution.calibration.explained import ABOVE, explained_scores
 from attribution.calibration.reference import Statistics
-from attribution.calibration.shares.newest import NewestShares
+from attribution.calibration.shares.newest import NewestShares, Shares
+from attribution.calibration.shares.recall import LEAST, MOST
 from attribution.calibration.statistic import Scores, TooFewNeighbours
 from attribution.candidates import Copies, candidates
 from attribution.catalog import Catalog, Source
@@ -45,6 +48,7 @@ class Terms:
     alpha: float = DEFAULT_ALPHA
     guarantee: Guarantee = "average"
     no_source: float | None = None
+    recall: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +84,19 @@ class Ranking:
         if null is None:
             return np.full(len(self.statistics), np.nan)
         return null.p_values(self.statistics[:, 0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Listed:
+    """What answers are made of: shares as `ShareModel.divide` gives them, and how many are listed.
+
+    Candidates are found without gaps, so that of `lengths[i]` listed all come first.
+    """
+
+    ranking: Ranking
+    shares: Divided
+    lengths: tuple[int, ...]
+    sources: Mapping[int, Source]
 
 
 class Attributor:
@@ -118,6 +135,7 @@ class Attributor:
         alpha: float = DEFAULT_ALPHA,
         guarantee: Guarantee = "average",
         no_source: float | None = None,
+        recall: float | None = None,
     ) -> list[Attribution]:
         """Answer each query, independently of the others.
 
@@ -129,27 +147,30 @@ class Attributor:
             guarantee: what that rate is promised of.
             no_source: share of such queries believed to come from no source held, in (0, 1), which
                 shares start from; None for what they were fitted with.
+            recall: instead of `top_k`, list as few sources as hold a true one at this rate, .5 to
+                .99, on queries like those that `Shares.recall` was measured on.
 
         Raises:
-            ValueError: `top_k`, `alpha` or `no_source` out of range, or rows of another width.
+            ValueError: `top_k`, `alpha`, `no_source` or `recall` out of range, or rows of another
+                width.
             AlphaTooSmall: the background cannot bear out this alpha.
+            RecallTooLarge: no list is known to hold a true source that often.
         """
         if not 1 <= top_k <= LARGEST_TOP_K:
             raise ValueError(f"top_k must be 1 to {LARGEST_TOP_K}, not {top_k}")
         if not 0 < alpha <= LARGEST_ALPHA:
             raise ValueError(f"alpha must be above 0 and at most {LARGEST_ALPHA}, not {alpha}")
+        if recall is not None and not LEAST <= recall <= MOST:
+            raise ValueError(f"recall must be {LEAST} to {MOST}, not {recall}")
         shares = self.shares.current().believing(no_source)
-        ranking, sources = self._ranked_and_joined(embeddings, top_k, collections)
-        null = ranking.calibrated.null
-        if null is not None and alpha < null.smallest_alpha(guarantee):
-            raise AlphaTooSmall(alpha, null.smallest_alpha(guarantee))
-        divided = shares.model.divide(ranking.heights, ranking.p_values)
-        state = replace(ranking.calibrated.state, id=shares.name(ranking.calibrated.state))
-        terms = Terms(top_k, collections, alpha, guarantee, no_source)
-        return [
-            self._answer(ranking, sources, row, divided[row], state, terms)
-            for row in range(len(embeddings))
-        ]
+        terms = Terms(top_k, collections, alpha, guarantee, no_source, recall)
+        listed = self._listed(embeddings, terms, shares)
+        calibrated = listed.ranking.calibrated
+        if calibrated.null is not None and alpha < calibrated.null.smallest_alpha(guarantee):
+            raise AlphaTooSmall(alpha, calibrated.null.smallest_alpha(guarantee))
+        state = replace(calibrated.state, id=shares.name(calibrated.state))
+        promised = None if recall is None else PromisedRecall(recall, shares.recall.kinds)
+        return [self._answer(listed, row, state, terms, promised) for row in range(len(embeddings))]
 
     def answer(self, terms: Terms, embeddings: Rows) -> list[Attribution]:
         """Answer each query; see `attribute`."""
@@ -160,6 +181,7 @@ class Attributor:
             alpha=terms.alpha,
             guarantee=terms.guarantee,
             no_source=terms.no_source,
+            recall=terms.recall,
         )
 
     def at_hand(self, terms: Terms) -> bool:
@@ -199,9 +221,7 @@ class Attributor:
             hits, found.copies, statistics.deciding, statistics.joined, calibrated, generation
         )
 
-    def _ranked_and_joined(
-        self, embeddings: Rows, top_k: int, collections: frozenset[str] | None
-    ) -> tuple[Ranking, dict[int, Source]]:
+    def _listed(self, embeddings: Rows, terms: Terms, shares: Shares) -> _Listed:
         """Candidates, and what the catalog knows of those that are listed and of their copies.
 
         One that was deleted between the two is not listed: then all are ranked without it.
@@ -209,19 +229,26 @@ class Attributor:
         gone: set[int] = set()
         while True:
             left_out = [gone] * len(embeddings) if gone else None
-            ranking = self.rank(embeddings, collections=collections, left_out=left_out)
-            listed = np.unique(ranking.hits.ids[:, :top_k])
-            wanted = listed[listed >= 0].tolist()
+            ranking = self.rank(embeddings, collections=terms.collections, left_out=left_out)
+            divided = shares.model.divide(ranking.heights, ranking.p_values)
+            lengths = [terms.top_k] * len(divided)
+            if terms.recall is not None:
+                lengths = shares.recall.listed(terms.recall, divided).tolist()
+            firsts = [
+                [each for each in ids[:length].tolist() if each >= 0]
+                for ids, length in zip(ranking.hits.ids, lengths, strict=True)
+            ]
+            wanted = set(chain.from_iterable(firsts))
             shown = {
                 int(other)
-                for ids, copies in zip(ranking.hits.ids[:, :top_k], ranking.copies, strict=True)
-                for first in ids.tolist()
+                for ids, copies in zip(firsts, ranking.copies, strict=True)
+                for first in ids
                 for other in copies.get(first, ())[:MOST_COPIES]
             }
-            sources = self.catalog.by_vector_ids(sorted(shown.union(wanted)))
-            missing = set(wanted) - sources.keys()
+            sources = self.catalog.by_vector_ids(sorted(shown | wanted))
+            missing = wanted - sources.keys()
             if not missing:
-                return ranking, sources
+                return _Listed(ranking, divided, tuple(map(len, firsts)), sources)
             gone |= missing
 
     def _statistics(self, asked: Queries, hits: Hits, null: Null | None) -> Statistics | None:
@@ -254,18 +281,17 @@ class Attributor:
 
     def _answer(
         self,
-        ranking: Ranking,
-        sources: Mapping[int, Source],
+        listed: _Listed,
         row: int,
-        shares: Divided,
         state: CalibrationState,
         terms: Terms,
+        promised: PromisedRecall | None,
     ) -> Attribution:
-        """The answer of one query; `shares` as `ShareModel.divide` gives them."""
-        top_k, alpha = terms.top_k, terms.alpha
+        """The answer of one query."""
+        ranking, sources, shares = listed.ranking, listed.sources, listed.shares[row]
+        alpha, length = terms.alpha, listed.lengths[row]
         ids, null = ranking.hits.ids[row], ranking.calibrated.null
         copies = {first: each.tolist() for first, each in ranking.copies[row].items()}
-        found = [place for place in range(len(ids)) if ids[place] >= 0]
         statistics = ranking.statistics[row]
         p_values = null.p_values(statistics, terms.guarantee) if null is not None else None
         ranked = tuple(
@@ -282,9 +308,9 @@ class Attributor:
                     if other in sources
                 ),
             )
-            for rank, place in enumerate(found[:top_k], start=1)
+            for rank, place in enumerate(range(length), start=1)
         )
-        best = None if p_values is None else float(p_values[0]) if found else 1.0
+        best = None if p_values is None else float(p_values[0]) if ids[0] >= 0 else 1.0
         return Attribution(
             model_id=self.encoder.model_id,
             index_generation=ranking.generation,
@@ -293,7 +319,8 @@ class Attributor:
             alpha=alpha,
             calibration=state,
             sources=ranked,
-            other_share=float(max(0.0, shares[:-1].sum() - shares[found[:top_k]].sum())),
+            other_share=float(max(0.0, shares[:-1].sum() - shares[:length].sum())),
             unattributed_share=float(shares[-1]),
             guarantee=terms.guarantee,
+            recall=promised,
         )

@@ -27,8 +27,9 @@ from app.encoders.gallery import open_gallery
 from app.encoders.load import load_vision
 from app.settings import Settings
 from attribution.attributor import Attributor, Ranking
-from attribution.calibration.shares.fitting import Examples, cross_validated, fit
+from attribution.calibration.shares.fitting import Examples, fit, held_out_shares, judged
 from attribution.calibration.shares.model import KIND, ShareModel
+from attribution.calibration.shares.recall import Recall, depths_of
 from attribution.calibration.shares.scoring import (
     brier_score,
     equal_mass_calibration_error,
@@ -99,7 +100,7 @@ def figures(divided: np.ndarray, judged: Examples) -> dict[str, float]:
     return {name: round(value, 3) for name, value in found.items()}
 
 
-def held_out_shares(found: Examples, candidates: Candidates) -> dict[str, np.ndarray]:
+def shares_by_way(found: Examples, candidates: Candidates) -> dict[str, np.ndarray]:
     """Shares by each way, of queries whose sources its fit has not seen."""
     divided = {name: np.empty_like(found.credit) for name in ("ours", *(r.name for r in RIVALS))}
     for fold in np.unique(found.folds):
@@ -152,7 +153,7 @@ def measured(found: Examples, asked: Sequence[tuple[np.ndarray, Ranking]], attri
     order = [*asked[1::2], *asked[0::2]]
     solved = [coefficients(attributor, rows, ranking.hits.ids) for rows, ranking in order]
     candidates = Candidates(found.statistics, np.concatenate(solved))
-    divided = held_out_shares(found, candidates)
+    divided = shares_by_way(found, candidates)
     mean = np.average(found.credit, axis=0, weights=found.weights)[None] + 1e-5
     divided["constant"] = np.repeat(mean / mean.sum(), len(found), axis=0)
     return {
@@ -165,11 +166,15 @@ def write_card(model: ShareModel, found: Examples) -> None:
     """Put the parameters on the bundled encoder's card."""
     path = BUNDLED / CARD
     card = Card.model_validate_json(path.read_text())
+    held_out = held_out_shares(found)
+    held = found.credit[:, -1] < 1
+    recall = Recall.measured(depths_of(held_out[held], found.credit[held]), FITTED_ON)
     shares = SharesCard(
         kind=KIND,
         parameters={name: round(value, 4) for name, value in model.parameters.items()},
-        figures=cross_validated(found).rounded(),
+        figures=judged(held_out, found).rounded(),
         fitted_on=FITTED_ON,
+        recall=recall.document["depths"],
     )
     document = json.loads(path.read_text()) | {"shares": shares.model_dump()}
     Card.model_validate(document)

@@ -46,6 +46,7 @@ class SharesCard(BaseModel):
     parameters: dict[str, float]
     figures: dict[str, float] = Field(default_factory=dict)
     fitted_on: str = ""
+    recall: dict[str, float] = Field(default_factory=dict)
 
 
 class Card(BaseModel):

@@ -47,6 +47,7 @@ def question_of(asked: Asked) -> Question:
         collections=frozenset(asked.collections) or None,
         guarantee=asked.guarantee,
         no_source=asked.no_source,
+        recall=asked.recall,
     )
 
 
@@ -92,6 +93,7 @@ class Asking:
         Raises:
             CollectionNotFound: a collection of the question does not exist.
             AlphaTooSmall: the background cannot bear out the question's alpha.
+            RecallTooLarge: no list is known to hold a true source that often.
         """
         waiting = iter(paths)
         while some := list(islice(waiting, _AT_ONCE)):
@@ -111,7 +113,7 @@ class Asking:
         Raises:
             ImageError: it is none within the limits.
             OSError: it cannot be read.
-            CollectionNotFound, AlphaTooSmall: as `ask`.
+            CollectionNotFound, AlphaTooSmall, RecallTooLarge: as `ask`.
         """
         [answered] = self._answers([self._read(path)])
         return answered

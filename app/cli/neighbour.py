@@ -57,6 +57,7 @@ class Asked:
     collections: tuple[str, ...]
     guarantee: Guarantee = "average"
     no_source: float | None = None
+    recall: float | None = None
 
     @classmethod
     def of(
@@ -68,6 +69,7 @@ class Asked:
         collections: Sequence[str] | None,
         guarantee: Guarantee | None,
         no_source: float | None = None,
+        recall: float | None = None,
     ) -> Asked:
         """As the command line says; what it does not name, as the settings say."""
         return cls(
@@ -76,18 +78,19 @@ class Asked:
             tuple(sorted(set(collections or ()))),
             guarantee or settings.guarantee,
             no_source,
+            recall,
         )
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The same as the HTTP API's query."""
-        believed = {} if self.no_source is None else {"no_source": self.no_source}
+        besides = {"no_source": self.no_source, "recall": self.recall}
         return {
             "top_k": self.top_k,
             "alpha": self.alpha,
             "guarantee": self.guarantee,
             "collection": self.collections,
-            **believed,
+            **{name: value for name, value in besides.items() if value is not None},
         }
 
 

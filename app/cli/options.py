@@ -94,6 +94,16 @@ NoSource = Annotated[
         "from it, decisions do not depend on it.",
     ),
 ]
+Recall = Annotated[
+    float | None,
+    typer.Option(
+        "--recall",
+        min=0.5,
+        max=0.99,
+        help="Instead of --top-k, list as few sources as hold a true one at this rate, of images "
+        "that have one held and are like those that it was measured on (attribution calibrate).",
+    ),
+]
 KeyFile = Annotated[
     Path | None,
     typer.Option(

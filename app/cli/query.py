@@ -43,6 +43,7 @@ def query_command(
     alpha: options.Alpha = None,
     guarantee: options.Guarantee = None,
     no_source: options.NoSource = None,
+    recall: options.Recall = None,
     key_file: options.KeyFile = None,
     data: options.Data = None,
     encoder: options.Encoder = None,
@@ -66,6 +67,7 @@ def query_command(
         collections=collection,
         guarantee=guarantee,
         no_source=no_source,
+        recall=recall,
     )
     named = bool(encoder) or weights is not None
     failed = nothing_held = False

@@ -22,6 +22,7 @@ from app.telemetry.metrics import Metrics
 from attribution.answer import Attribution
 from attribution.attributor import Terms
 from attribution.calibration import AlphaTooSmall
+from attribution.calibration.shares.recall import RecallTooLarge
 from attribution.catalog import Catalog, Claimed, Ended, Job, JobItem, Jobs
 from models.images.errors import ImageError
 
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
 """How often an image is tried whose attempts come to nothing, the process's end included."""
 # What trying again cannot mend.
-_FINAL = (ImageError, AlphaTooSmall, Problem)
+_FINAL = (ImageError, AlphaTooSmall, RecallTooLarge, Problem)
 _CALIBRATION_TRIES = 30  # a second apart: unlike a request, a job can wait for a decision
 _POLL_SECONDS = 0.2
 
@@ -52,6 +53,7 @@ def question_document(question: Question) -> dict[str, Any]:
         "alpha": question.alpha,
         "guarantee": question.guarantee,
         "no_source": question.no_source,
+        "recall": question.recall,
         "collection": None if collections is None else sorted(collections),
     }
 
@@ -64,6 +66,7 @@ def _question_of(parameters: Mapping[str, Any]) -> Question:
         alpha=parameters["alpha"],
         guarantee=parameters.get("guarantee", "average"),  # older jobs name none
         no_source=parameters.get("no_source"),
+        recall=parameters.get("recall"),
         collections=None if collections is None else frozenset(collections),
     )
 

@@ -21,6 +21,7 @@ from app.inference.forward_pass import InferenceError
 from app.problems.problem import FieldError, Problem, invalid, problem_of_status
 from app.telemetry.request_id import request_id_of
 from attribution.calibration import AlphaTooSmall
+from attribution.calibration.shares.recall import RecallTooLarge
 from attribution.catalog import (
     ActiveEncoderLeftOut,
     CatalogBusy,
@@ -120,6 +121,7 @@ _PROBLEMS: dict[type, Callable[[Any], Problem]] = {
     ClientDisconnect: lambda _: Problem("malformed-body", "The connection was closed."),
     ImageError: lambda error: Problem(error.code, str(error)),
     AlphaTooSmall: lambda error: invalid("query.alpha", str(error)),
+    RecallTooLarge: lambda error: invalid("query.recall", str(error)),
     InferenceError: lambda _: Problem("inference-failed", retry_after=1),
     BatcherClosedError: lambda _: Problem("not-ready", "The service is stopping.", retry_after=5),
     SourceNotFound: lambda error: Problem("source-not-found", f"{error}."),

@@ -197,6 +197,8 @@ def _refuse_early(
     null = service.serving.calibration.current(question.collections).null
     if null is not None and question.alpha < null.smallest_alpha(question.guarantee):
         raise AlphaTooSmall(question.alpha, null.smallest_alpha(question.guarantee))
+    if question.recall is not None:
+        service.serving.attributor.shares.current().recall.depth(question.recall)
     jobs = service.catalog.jobs
     if idempotency_key is not None and jobs.is_key_used(owner, idempotency_key):
         return

@@ -102,6 +102,14 @@ class AttributionParameters(BaseModel, extra="forbid"):
         "shares start from it, decisions do not depend on it. Unset: what shares were fitted with, "
         "mostly 0.5.",
     )
+    recall: float | None = Field(
+        default=None,
+        ge=0.5,
+        le=0.99,
+        description="Instead of `top_k`, list as few sources as hold a true one at this rate, of "
+        "images that have one held here and are like those that the rate was measured on, which "
+        "the answer names; at most 100.",
+    )
     min_generation: int = Field(
         default=0,
         ge=0,
@@ -118,6 +126,16 @@ class ExplainableParameters(AttributionParameters):
         description="Also show where: heat maps of the attributed sources, at most 10 (of the "
         "first 3 listed when none is attributed), and a map of the image's regions.",
     )
+
+
+class PromisedRecall(BaseModel):
+    """What the length of the list promises."""
+
+    rate: float = Field(
+        description="Of images with a source held here, how many have one listed; not of all of "
+        "an image's sources."
+    )
+    kinds: str = Field(description="Images that it was measured on; others may fare worse.")
 
 
 class Calibration(BaseModel):
@@ -279,6 +297,7 @@ class AttributionDocument(
         description="Probability that a true source drawn at random is not held at all."
     )
     sources: list[RankedSource] = Field(description="Always listed, whatever the decision.")
+    recall: PromisedRecall | None = Field(default=None, description="Where it was asked for.")
     region_map: RegionMap | None = Field(default=None, description="With `explain` only.")
     query: Query
     timings_ms: Timings
@@ -301,6 +320,9 @@ class AttributionDocument(
             other_share=found.other_share,
             unattributed_share=found.unattributed_share,
             sources=[RankedSource.of(ranked, heat.get(ranked.rank)) for ranked in found.sources],
+            recall=None
+            if found.recall is None
+            else PromisedRecall(rate=found.recall.rate, kinds=found.recall.kinds),
             region_map=None if explained is None else RegionMap.of(explained),
             query=Query.of(query),
             timings_ms=Timings.of(answered.timings),

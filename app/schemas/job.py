@@ -25,6 +25,7 @@ EXAMPLE: dict[str, Any] = {
         "alpha": 0.01,
         "guarantee": "average",
         "no_source": None,
+        "recall": None,
         "collection": ["default"],
     },
     "created_at": "2026-01-01T12:00:00Z",
@@ -43,6 +44,7 @@ class JobQuestion(BaseModel):
     alpha: float
     guarantee: Guarantee = "average"
     no_source: float | None = Field(default=None, description="null: what shares were fitted with.")
+    recall: float | None = Field(default=None, description="null: `top_k` sources are listed.")
     collection: list[CollectionName] | None = Field(description="null: all collections.")
 
 

@@ -46,6 +46,7 @@ async def question_of(
         collections=searched,
         guarantee=parameters.guarantee or service.settings.guarantee,
         no_source=parameters.no_source,
+        recall=parameters.recall,
         min_generation=parameters.min_generation,
         reach=caller.collections,
         explain=isinstance(parameters, ExplainableParameters) and parameters.explain,

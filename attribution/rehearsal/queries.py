@@ -14,6 +14,11 @@ from attribution.synthesis.laundering import launder
 
 Kind = Literal["one", "two", "collage"]
 KINDS: tuple[Kind, ...] = ("one", "two", "one", "collage")
+REHEARSED = (
+    "synthetic queries made from the patches of one source or two, and collages; half of them "
+    "cropped, mirrored, recoloured and compressed"
+)
+"""The kinds in words."""
 FOLDS = 2
 SIZE = 128  # long side in pixels; the cost grows with its square
 _LARGEST_SEED = 2**31

@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from attribution.answer import PromisedRecall
 from attribution.attributor import MOST_COPIES, Attributor
 from attribution.calibration import AlphaTooSmall, Calibration
+from attribution.calibration.shares.model import ShareModel
+from attribution.calibration.shares.newest import NewestShares, Shares
+from attribution.calibration.shares.recall import Recall, RecallTooLarge
 from attribution.catalog import Catalog
 from attribution.index import EmbeddedIndex, Follower
 from attribution.retrieval.fusion import Fusion
@@ -290,9 +294,35 @@ def test_an_empty_gallery_answers_no_source_found(catalog, small_space, new_sour
     assert answer.unattributed_share == 1.0
 
 
-@pytest.mark.parametrize("options", [{"top_k": 0}, {"top_k": 101}, {"alpha": 0}, {"alpha": 1}])
+def test_a_list_by_recall_is_as_long_as_it_must_be_instead_of_as_long_as_asked(world):
+    recall = Recall({80: 0.0, 90: 0.9}, "sixty drawings")
+    shares = NewestShares(world.catalog, "of nobody", Shares(ShareModel(), recall=recall))
+    attributor = Attributor(world.space, world.catalog, world.index, world.calibration, shares)
+    queries = np.concatenate([world.near(7), world.space.query_rows(8, 1)])
+    whole = attributor.attribute(queries, top_k=100)
+    short = attributor.attribute(queries, top_k=3, recall=0.8)
+    long = attributor.attribute(queries, top_k=3, recall=0.85)
+    assert [len(answer.sources) for answer in short] == [1, 1]
+    assert len(long[0].sources) < len(long[1].sources) < 60  # one of them stands out
+    for every, answer in zip(whole, long, strict=True):
+        assert answer.recall == PromisedRecall(0.85, "sixty drawings")
+        assert answer.sources == every.sources[: len(answer.sources)]
+        before = sum(ranked.share for ranked in answer.sources[:-1])
+        assert before <= 0.9 * (1 - answer.unattributed_share)
+        after = before + answer.sources[-1].share
+        assert after > 0.9 * (1 - answer.unattributed_share)
+        assert total(answer) == pytest.approx(1)
+        assert answer.decision == every.decision
+    with pytest.raises(RecallTooLarge, match=r"at most 0\.9"):
+        attributor.attribute(queries, recall=0.95)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"top_k": 0}, {"top_k": 101}, {"alpha": 0}, {"alpha": 1}, {"recall": 0.4}, {"recall": 1}],
+)
 def test_numbers_out_of_range_are_refused(world, options):
-    with pytest.raises(ValueError, match=r"top_k|alpha"):
+    with pytest.raises(ValueError, match=r"top_k|alpha|recall"):
         world.attributor.attribute(world.near(1), **options)
 
 

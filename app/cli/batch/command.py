@@ -54,6 +54,7 @@ def batch_command(
     alpha: options.Alpha = None,
     guarantee: options.Guarantee = None,
     no_source: options.NoSource = None,
+    recall: options.Recall = None,
     data: options.Data = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
@@ -79,7 +80,12 @@ def batch_command(
         task = bar.add_task("Attributing", total=len(images), completed=done)
         answers: Results = iter(())
         if waiting and url is not None:
-            wanted = {"alpha": alpha, "guarantee": guarantee, "no_source": no_source}
+            wanted = {
+                "alpha": alpha,
+                "guarantee": guarantee,
+                "no_source": no_source,
+                "recall": recall,
+            }
             parameters: dict[str, Any] = {
                 "top_k": top_k,
                 "collection": sorted(set(collection or ())),
@@ -95,6 +101,7 @@ def batch_command(
                 collections=collection,
                 guarantee=guarantee,
                 no_source=no_source,
+                recall=recall,
             )
             answers = _answer_here(settings, asked, waiting)
         for path, result in answers:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.progress import Progress
 from rich.table import Table
 
@@ -18,13 +20,22 @@ from app.encoders.background import extended
 from app.encoders.gallery import Gallery, open_gallery
 from app.encoders.load import Vision, load_vision
 from app.settings import Settings
-from attribution.calibration.shares.fitting import Examples, FitFigures, cross_validated, fit, score
+from attribution.calibration.shares.fitting import (
+    Examples,
+    FitFigures,
+    fit,
+    held_out_shares,
+    judged,
+    score,
+)
 from attribution.calibration.shares.model import KIND, ShareModel
-from attribution.calibration.shares.newest import default_shares
+from attribution.calibration.shares.newest import RECALL, default_shares
+from attribution.calibration.shares.recall import Recall, depths_of
 from attribution.catalog import Catalog, CatalogMissing
 from attribution.catalog.presence import require_place
 from attribution.rehearsal.examples import NO_SOURCE, Known, examples
 from attribution.rehearsal.labelled import labelled
+from attribution.rehearsal.queries import REHEARSED
 from attribution.rehearsal.rehearsal import QUERIES, rehearsal
 from models.loading import load_encoder_background
 
@@ -38,12 +49,14 @@ class ChosenShares:
         fitted: whether that is the fitted one.
         figures: of fitted models, each on queries of sources that it has not seen.
         default_log_score: of the default on the same queries.
+        depths: of each query with a source held; see `Recall`.
     """
 
     model: ShareModel
     fitted: bool
     figures: FitFigures
     default_log_score: float
+    depths: NDArray[np.float64]
 
 
 def calibrate_command(
@@ -115,13 +128,15 @@ def calibrate_command(
             no_source=no_source,
             on_progress=lambda done: bar.update(asked, completed=done),
         )
-        default = replace(default_shares(vision.encoder.card), no_source=no_source)
+        default = default_shares(vision.encoder.card).believing(no_source).model
         chosen = _choose(found, default)
+        kinds = REHEARSED if manifest is None else f"labelled queries of {manifest.name}"
+        recall = Recall.measured(chosen.depths, f"{kinds}, {len(chosen.depths)} of them")
         stored = gallery.catalog.calibrations.add(
             vision.encoder.model_id,
             KIND,
             chosen.model.parameters,
-            _figures(chosen, no_source=no_source, seed=seed),
+            {**_figures(chosen, no_source=no_source, seed=seed), RECALL: recall.document},
         )
     if as_json:
         print_json(
@@ -135,6 +150,7 @@ def calibrate_command(
         )
     else:
         _show(chosen, len(known))
+        _show_recall(recall)
     if left_out:
         left_out.tell("the background was extended without")
         raise typer.Exit(1)
@@ -169,11 +185,14 @@ def _rehearsal(gallery: Gallery, bar: Progress, queries: int, seed: int) -> list
 
 def _choose(found: Examples, default: ShareModel) -> ChosenShares:
     """Fit, judge on held-out sources, and keep the default where it does better there."""
-    figures = cross_validated(found, default)
-    default_score = score(default, found)
+    held_out = held_out_shares(found, default)
+    figures, default_score = judged(held_out, found), score(default, found)
     fitted = figures.log_score <= default_score
     model = fit(found, default) if fitted else default
-    return ChosenShares(model, fitted, figures, default_score)
+    shares = held_out if fitted else default.divide(found.statistics, found.p_values)
+    held = found.credit[:, -1] < 1
+    depths = depths_of(shares[held], found.credit[held])
+    return ChosenShares(model, fitted, figures, default_score, depths)
 
 
 def _figures(chosen: ChosenShares, *, no_source: float, seed: int) -> dict[str, Any]:
@@ -208,3 +227,11 @@ def _show(chosen: ChosenShares, queries: int) -> None:
             "kept. More sources or more queries may change that."
         )
     out.print("Stored; a running service uses it from now on.")
+
+
+def _show_recall(recall: Recall) -> None:
+    if recall.largest:
+        out.print(
+            f"`--recall` up to {recall.largest:g} lists as few sources as hold a true one that "
+            "often in queries like these."
+        )

@@ -26,6 +26,8 @@ def decision_tables(report: DecisionReport) -> Iterator[Table]:
         yield _uniformity(report)
     if report.power:
         yield _power(report)
+    if report.listing:
+        yield _listing(report)
     if report.false_discovery:
         yield _false_discovery(report)
     yield _shares(report)
@@ -91,6 +93,28 @@ def _power(report: DecisionReport) -> Table:
                 _figure(each.fully_named.value),
             )
         )
+    return _by_condition(table, rows)
+
+
+def _listing(report: DecisionReport) -> Table:
+    table = titled_table(
+        "lists by --recall of queries with sources: share that holds a true one [95 %]; what is "
+        "promised is of the queries that it was measured on",
+        ("queries", "set"),
+        ("recall", "holds one", "median", "mean length"),
+    )
+    first = report.listing[0].recall
+    rows = [
+        (
+            each.condition,
+            each.set if each.recall == first else "",
+            f"{each.recall:g}",
+            _rate(each.holding),
+            f"{each.median:.0f}",
+            f"{each.mean:.1f}",
+        )
+        for each in report.listing
+    ]
     return _by_condition(table, rows)
 
 

@@ -5,7 +5,7 @@ Knows arrays only: where queries and rankings come from is elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -133,31 +133,53 @@ def cross_validated(examples: Examples, start: ShareModel | None = None) -> FitF
     Raises:
         ValueError: fewer than two folds.
     """
+    return judged(held_out_shares(examples, start), examples)
+
+
+def held_out_shares(examples: Examples, start: ShareModel | None = None) -> Values:
+    """`(n, k + 2)` shares of each query by a model fitted on the other folds.
+
+    Raises:
+        ValueError: fewer than two folds.
+    """
+    shares = np.empty_like(examples.credit)
+    for here in _folds(examples):
+        model = fit(examples.chosen(~here), start)
+        shares[here] = model.divide(examples.statistics[here], examples.p_values[here])
+    return shares
+
+
+def judged(shares: Values, examples: Examples) -> FitFigures:
+    """How good shares are that no fit on the same sources has made.
+
+    Args:
+        shares: `(n, k + 2)`, of `held_out_shares`.
+        examples: the same queries.
+
+    Raises:
+        ValueError: fewer than two folds.
+    """
+    credit, weights = examples.credit, examples.weights
+    constant = np.empty_like(credit)
+    for here in _folds(examples):
+        constant[here] = np.average(credit[~here], axis=0, weights=weights[~here])
+    return FitFigures(
+        queries=len(credit),
+        log_score=log_score(shares, credit, weights),
+        constant_log_score=log_score(_smoothed(constant), credit, weights),
+        brier_score=brier_score(shares, credit, weights),
+        constant_brier_score=brier_score(constant, credit, weights),
+        rank_1_error=equal_mass_calibration_error(shares[:, 0], credit[:, 0], weights),
+        unattributed_error=equal_mass_calibration_error(shares[:, -1], credit[:, -1], weights),
+    )
+
+
+def _folds(examples: Examples) -> list[NDArray[np.bool_]]:
+    """For each fold which queries are in it."""
     folds = np.unique(examples.folds)
     if len(folds) < 2:
         raise ValueError("a fit can only be judged on a second fold of queries")
-    held_out = [examples.chosen(examples.folds == fold) for fold in folds]
-    predicted, constant = [], []
-    for fold, judged in zip(folds, held_out, strict=True):
-        seen = examples.chosen(examples.folds != fold)
-        predicted.append(fit(seen, start).divide(judged.statistics, judged.p_values))
-        mean = np.average(seen.credit, axis=0, weights=seen.weights)
-        constant.append(np.tile(mean, (len(judged), 1)))
-    return _figures(np.vstack(predicted), np.vstack(constant), held_out)
-
-
-def _figures(predicted: Values, constant: Values, held_out: Sequence[Examples]) -> FitFigures:
-    credit = np.vstack([each.credit for each in held_out])
-    weights = np.concatenate([each.weights for each in held_out])
-    return FitFigures(
-        queries=len(credit),
-        log_score=log_score(predicted, credit, weights),
-        constant_log_score=log_score(_smoothed(constant), credit, weights),
-        brier_score=brier_score(predicted, credit, weights),
-        constant_brier_score=brier_score(constant, credit, weights),
-        rank_1_error=equal_mass_calibration_error(predicted[:, 0], credit[:, 0], weights),
-        unattributed_error=equal_mass_calibration_error(predicted[:, -1], credit[:, -1], weights),
-    )
+    return [examples.folds == fold for fold in folds]
 
 
 def _smoothed(constant: Values) -> Values:

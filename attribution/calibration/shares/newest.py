@@ -10,19 +10,29 @@ from datetime import datetime
 
 from attribution.answer import CalibrationState
 from attribution.calibration.shares.model import KIND, BadParameters, ShareModel
+from attribution.calibration.shares.recall import NOTHING_MEASURED, Recall
 from attribution.catalog import Catalog, CatalogError
 from models.card import Card
 
 logger = logging.getLogger(__name__)
+RECALL = "recall"
+"""Among the figures of a fit that are kept."""
 _INTERVAL = 2.0  # seconds for which a look into the catalog is good
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """A share model, and since when it has been fitted on this catalog; None: never."""
+    """How credit divides, and what is promised of lists.
+
+    Attributes:
+        model: divides.
+        fitted_at: since when it has been fitted on this catalog; None: never.
+        recall: how long lists must be, measured on the queries of the fit.
+    """
 
     model: ShareModel
     fitted_at: datetime | None = None
+    recall: Recall = NOTHING_MEASURED
 
     def believing(self, no_source: float | None) -> Shares:
         """The same where so many queries are believed to have no source held; None: as it is.
@@ -53,12 +63,12 @@ class NewestShares:
         self,
         catalog: Catalog,
         model_id: str,
-        default: ShareModel | None = None,
+        default: Shares | None = None,
         *,
         interval: float = _INTERVAL,
     ) -> None:
         self._catalog, self._model_id, self._interval = catalog, model_id, interval
-        self._current = Shares(default or ShareModel())
+        self._current = default or Shares(ShareModel())
         self._number = 0  # of the calibration in use
         self._looking = threading.Lock()
         self._look_again = -float("inf")
@@ -84,18 +94,21 @@ class NewestShares:
             return
         self._number = newer.calibration_id
         try:
-            self._current = Shares(ShareModel.of(newer.parameters), newer.created_at)
-        except (BadParameters, TypeError, ValueError) as error:
+            recall = Recall.of(newer.figures.get(RECALL))
+            self._current = Shares(ShareModel.of(newer.parameters), newer.created_at, recall)
+        except (BadParameters, AttributeError, KeyError, TypeError, ValueError) as error:
             logger.warning("calibration %d cannot be used: %s", newer.calibration_id, error)
 
 
-def default_shares(card: Card) -> ShareModel:
-    """The share model on an encoder's card, or general constants where it has none of ours."""
+def default_shares(card: Card) -> Shares:
+    """Those of an encoder's card, or general constants where it has none of ours."""
     declared = card.shares
     if declared is None or declared.kind != KIND:
-        return ShareModel()
+        return Shares(ShareModel())
     try:
-        return ShareModel.of(declared.parameters)
-    except BadParameters as error:
+        model = ShareModel.of(declared.parameters)
+        depths = {"depths": declared.recall, "kinds": declared.fitted_on}
+        return Shares(model, recall=Recall.of(depths))
+    except (BadParameters, ValueError) as error:
         logger.warning("the shares on the card of %s cannot be used: %s", card.name, error)
-        return ShareModel()
+        return Shares(ShareModel())

@@ -30,6 +30,8 @@ class Judged:
         unattributed_share: of the answer.
         credit: what `share` should be: one of n true sources has 1/n, any other source 0.
         sourceless: no true source was in the searched gallery.
+        place: rank of the first true source; 0 where none is listed.
+        lengths: sources that a list holds, for each of `Decisions.recalls`.
     """
 
     p_value: float
@@ -41,6 +43,8 @@ class Judged:
     unattributed_share: float
     credit: float
     sourceless: bool
+    place: int = 0
+    lengths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +102,13 @@ class Decisions:
 
     Attributes:
         alphas: of `ALPHAS`, those that the background is large enough for.
+        recalls: of `RECALLS`, those that lists are known to reach.
         answers: for each condition those in the whole gallery, then those without each set.
     """
 
     alphas: tuple[float, ...]
     answers: tuple[Answers, ...]
+    recalls: tuple[float, ...] = ()
 
     @property
     def conditions(self) -> tuple[str, ...]:

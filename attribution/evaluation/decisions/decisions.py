@@ -7,10 +7,10 @@ them. Knows no figure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice, starmap
+from itertools import accumulate, islice
 
 from attribution.answer import Attribution
-from attribution.attributor import Attributor, Terms
+from attribution.attributor import LARGEST_TOP_K, Attributor, Terms
 from attribution.calibration import AlphaTooSmall
 from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark, Case
 from attribution.evaluation.benchmark.treatments import treated_queries
@@ -22,8 +22,7 @@ from attribution.retrieval.fusion import Rows
 from models.encoder import Encoder
 
 ALPHAS = (0.1, 0.05, 0.01)
-LISTED = 10
-"""Sources looked at of each answer."""
+RECALLS = (0.8, 0.9, 0.95)
 _BATCH = 64
 
 
@@ -67,6 +66,9 @@ def decide(
     steps = Steps(total, on_steps)
     found: list[Answers] = []
     alphas: tuple[float, ...] = ()
+    recall = attributor.shares.current().recall
+    recalls = tuple(rate for rate in RECALLS if rate <= recall.largest)
+    cuts = tuple(map(recall.depth, recalls))
     for condition in conditions:
         looks = _described(attributor.encoder, cases, condition, steps)
         alphas = alphas or _supported(attributor, looks[0].rows[0])
@@ -79,9 +81,11 @@ def decide(
             asked = [looks[n] for n in inside[name]]
             believed = _prevalence(chosen) if name is None else None
             answers = _answers(attributor, asked, collections, steps, believed)
-            judged = tuple(starmap(_judged, zip(answers, truths, strict=True)))
+            judged = tuple(
+                _judged(answer, true, cuts) for answer, true in zip(answers, truths, strict=True)
+            )
             found.append(Answers(condition, name, chosen, judged))
-    return Decisions(alphas, tuple(found))
+    return Decisions(alphas, tuple(found), recalls)
 
 
 def _prevalence(cases: Sequence[Case]) -> float | None:
@@ -122,14 +126,14 @@ def _answers(
     steps: Steps,
     no_source: float | None,
 ) -> Iterator[Attribution]:
-    terms = Terms(LISTED, collections, max(ALPHAS), no_source=no_source)
+    terms = Terms(LARGEST_TOP_K, collections, max(ALPHAS), no_source=no_source)
     for start in range(0, len(looks), _BATCH):
         block = looks[start : start + _BATCH]
         yield from attribute_looks(attributor, block, terms)
         steps.add(len(block))
 
 
-def _judged(answer: Attribution, truths: set[str]) -> Judged:
+def _judged(answer: Attribution, truths: set[str], cuts: Sequence[float]) -> Judged:
     if answer.p_value is None:
         raise BadBenchmark(
             f"nothing is decided, calibration is {answer.calibration.state}: decisions need an "
@@ -145,6 +149,8 @@ def _judged(answer: Attribution, truths: set[str]) -> Judged:
     named = [p_value for true, p_value in shown if true]
     found = set().union(*(true for true, _ in shown))
     right = bool(shown and shown[0][0])
+    held = max(1.0 - answer.unattributed_share, 1e-12)
+    before = list(accumulate((each.share / held for each in answer.sources), initial=0.0))[:-1]
     return Judged(
         p_value=answer.p_value,
         first=None if first is None else first.source.uri,
@@ -155,4 +161,6 @@ def _judged(answer: Attribution, truths: set[str]) -> Judged:
         unattributed_share=answer.unattributed_share,
         credit=1 / len(truths) if right else 0.0,
         sourceless=not truths,
+        place=next((rank for rank, (true, _) in enumerate(shown, start=1) if true), 0),
+        lengths=tuple(sum(each <= cut for each in before) for cut in cuts),
     )

@@ -60,6 +60,27 @@ class Power:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """Lists that are to hold a true source of queries that have one.
+
+    Attributes:
+        condition: what was done to the queries.
+        set: their set.
+        recall: the promised rate, of queries like those that it was measured on.
+        holding: share whose list held a true source.
+        median: sources listed.
+        mean: sources listed.
+    """
+
+    condition: str
+    set: str
+    recall: float
+    holding: Rate
+    median: float
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
 class FalseDiscovery:
     """Share of wrong ones among all attributions, which depends on how common sources are.
 
@@ -129,6 +150,22 @@ def _power(answers: Answers, name: str, alpha: float) -> Power:
         wrongly_named=rate(attributed & (answers.values("wrong_p_value") <= alpha), groups),
         fully_named=rate(answers.values("named_p_value") <= alpha, groups),
     )
+
+
+def listings(decisions: Decisions) -> tuple[Listing, ...]:
+    """By condition, set and recall, of queries with sources in the whole gallery."""
+    found = []
+    for condition in decisions.conditions:
+        answers = decisions.whole(condition).where(sourceless=False)
+        for name in answers.sets:
+            chosen = answers.where(name)
+            places = chosen.values("place")
+            for column, recall in enumerate(decisions.recalls):
+                lengths = np.array([each.lengths[column] for each in chosen.judged])
+                holding = rate((places > 0) & (places <= lengths), chosen.groups)
+                figures = float(np.median(lengths)), float(lengths.mean())
+                found.append(Listing(condition, name, recall, holding, *figures))
+    return tuple(found)
 
 
 def false_discoveries(

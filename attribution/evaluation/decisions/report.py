@@ -22,9 +22,11 @@ from attribution.evaluation.decisions.p_values import (
 from attribution.evaluation.decisions.rates import (
     FalseAttribution,
     FalseDiscovery,
+    Listing,
     Power,
     false_attributions,
     false_discoveries,
+    listings,
     powers,
 )
 from attribution.evaluation.decisions.reliability import Reliability, reliabilities
@@ -70,6 +72,7 @@ class DecisionReport:
     alphas: tuple[float, ...]
     false_attribution: tuple[FalseAttribution, ...]
     power: tuple[Power, ...]
+    listing: tuple[Listing, ...]
     false_discovery: tuple[FalseDiscovery, ...]
     uniformity: tuple[NullFit, ...]
     risk: Mapping[str, RiskCoverage]
@@ -91,6 +94,7 @@ def report_decisions(
         alphas=decisions.alphas,
         false_attribution=false,
         power=found,
+        listing=listings(decisions),
         false_discovery=false_discoveries(false, found),
         uniformity=_null_fits(decisions),
         risk={

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from attribution.calibration.shares.model import KIND, ShareModel
+from attribution.calibration.shares.recall import Recall
 from attribution.catalog import Catalog
 from attribution.rehearsal.queries import make_query
 from models.background import read_background
@@ -53,6 +54,9 @@ def test_a_fit_to_the_sources_held_is_stored(attribution, data):
     assert kept.figures["queries"] == 80
     assert kept.figures["no_source"] == 0.5
     assert kept.figures["log_score"] < kept.figures["constant_log_score"]
+    recall = Recall.of(kept.figures["recall"])
+    assert 0.5 <= recall.largest <= 0.97  # of forty queries no more than 40 / 41 can be promised
+    assert recall.kinds.endswith("compressed, 40 of them")
 
 
 def test_labelled_queries_are_fitted_instead_and_told_in_words(
@@ -71,6 +75,17 @@ def test_labelled_queries_are_fitted_instead_and_told_in_words(
     assert "The share of the first source is off by" in done.out
     assert "a running service uses it" in done.out
     assert stored(data).figures["queries"] == 48
+    assert "`--recall` up to 0.96 lists as few sources" in done.out.replace("\n", " ")
+    asked = ("query", gallery / "p" / "000.jpg", "--data", data, "--json", "--recall")
+    answer = attribution(*asked, 0.9).document
+    assert answer["recall"] == {
+        "rate": 0.9,
+        "kinds": "labelled queries of labels.jsonl, 24 of them",
+    }
+    assert len(answer["sources"]) == 1
+    refused = attribution(*asked, 0.98)
+    assert refused.code == 1
+    assert "a recall of 0.98 cannot be promised" in refused.err.replace("\n", " ")
 
 
 def test_too_few_sources_store_nothing(attribution, held):

@@ -7,6 +7,7 @@ import pytest
 from attribution.answer import CalibrationState
 from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.calibration.shares.newest import NewestShares, Shares, default_shares
+from attribution.calibration.shares.recall import Recall
 from attribution.catalog import Catalog
 from models.card import BackboneCard, Card, PartCard, SharesCard
 from models.images.preprocessing import Preprocessing
@@ -25,7 +26,7 @@ def card(shares=None):
 
 
 def test_the_default_serves_until_something_is_stored(catalog):
-    shares = NewestShares(catalog, "small", ShareModel(offset=1.0), interval=0)
+    shares = NewestShares(catalog, "small", Shares(ShareModel(offset=1.0)), interval=0)
     assert shares.current() == Shares(ShareModel(offset=1.0), None)
     catalog.calibrations.add("another", KIND, FITTED.parameters, {})
     assert shares.current().fitted_at is None
@@ -90,4 +91,22 @@ def test_the_name_joins_null_and_shares():
     ids=["no card", "ours", "another kind", "unusable"],
 )
 def test_the_default_is_that_of_the_card(declared, expected):
-    assert default_shares(card(declared)) == expected
+    assert default_shares(card(declared)) == Shares(expected)
+
+
+def test_how_long_lists_must_be_comes_with_the_shares_that_it_was_measured_by(catalog, caplog):
+    declared = SharesCard(
+        kind=KIND, parameters=FITTED.parameters, recall={"90": 0.25}, fitted_on="drawings"
+    )
+    default = default_shares(card(declared))
+    assert default.recall == Recall({90: 0.25}, "drawings")
+    shares = NewestShares(catalog, "small", default, interval=0)
+    catalog.calibrations.add("small", KIND, FITTED.parameters, {})
+    assert shares.current().recall == Recall()  # nothing is known of lists by an older fit
+    measured = Recall({80: 0.125}, "photographs")
+    catalog.calibrations.add("small", KIND, FITTED.parameters, {"recall": measured.document})
+    assert shares.current().recall == measured
+    catalog.calibrations.add("small", KIND, FITTED.parameters, {"recall": {"depths": 1}})
+    with caplog.at_level(logging.WARNING):
+        assert shares.current().recall == measured
+    assert "cannot be used" in caplog.text

@@ -8,6 +8,9 @@ from PIL import Image, ImageFilter
 
 from attribution.attributor import Attributor
 from attribution.calibration import AlphaTooSmall, Calibration
+from attribution.calibration.shares.model import ShareModel
+from attribution.calibration.shares.newest import NewestShares, Shares
+from attribution.calibration.shares.recall import Recall
 from attribution.catalog import Catalog
 from attribution.evaluation.benchmark.cases import (
     BadBenchmark,
@@ -19,6 +22,7 @@ from attribution.evaluation.benchmark.cases import (
 from attribution.evaluation.decisions.decisions import decide
 from attribution.evaluation.decisions.gallery import GalleryPlan, fill_gallery, plan_gallery
 from attribution.index import open_index
+from attribution.looks import encode_looks, looks_at_picture
 from attribution.retrieval.fusion import fusion_of
 from tests.support.encoders import background_of, thumbnail_encoder
 from tests.support.pictures import picture
@@ -97,6 +101,24 @@ def test_what_is_kept_is_what_was_answered_and_what_is_true(decisions):
     assert (one.values("wrong_p_value") > one.values("p_value")).all()
     assert (one.values("named_p_value") == one.values("p_value")).all()  # one true source each
     assert (two.values("named_p_value") >= two.values("p_value")).all()
+
+
+def test_lists_are_cut_as_a_service_would(benchmark, encoder, tmp_path):
+    plan = plan_gallery(benchmark)
+    with Catalog.open(tmp_path) as catalog:
+        fill_gallery(catalog, encoder, plan)
+        attributor = opened(catalog, encoder, tmp_path, background_of(encoder))
+        recall = Recall({80: 0.0, 90: 0.7}, "made")
+        attributor.shares = NewestShares(catalog, "", Shares(ShareModel(), recall=recall))
+        found = decide(benchmark, attributor, plan)
+        assert found.recalls == (0.8, 0.9)
+        whole = found.whole("clean")
+        looks = [looks_at_picture(Image.open(case.query)) for case in whole.cases]
+        rows = [each.rows[0] for each in encode_looks(encoder, looks)]
+        believed = 2 / 8  # as many queries have no source
+        asked = attributor.attribute(np.stack(rows), recall=0.9, no_source=believed)
+    assert [each.lengths for each in whole.judged] == [(1, len(a.sources)) for a in asked]
+    assert [each.place for each in whole.judged] == [1] * 6 + [0] * 2
 
 
 def test_leaving_out_is_as_if_the_sources_had_never_been_added(

@@ -1,5 +1,6 @@
 """Rates counted by hand from a handful of answers, and false discovery by simulation."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from attribution.evaluation.decisions.rates import (
     false_attributions,
     false_discoveries,
     false_discovery_proportion,
+    listings,
     powers,
 )
 from attribution.evaluation.statistics.intervals import clopper_pearson
@@ -29,6 +31,10 @@ def judged(p_value, *, right=False, wrong=1.0, named=1.0, sourceless=False):
         credit=float(right),
         sourceless=sourceless,
     )
+
+
+def listed(place, *lengths):
+    return replace(judged(0.5), place=place, lengths=lengths)
 
 
 def case(name, *sources):
@@ -145,3 +151,20 @@ def test_where_nothing_is_attributed_nothing_is_discovered():
     assert false_discovery_proportion(0.0, 0.0, 0.0, 0.5) is None
     assert false_discovery_proportion(0.1, 0.0, 0.0, 0.5) == 1.0
     assert false_discovery_proportion(0.0, 0.9, 0.9, 0.01) == 0.0
+
+
+def test_a_list_holds_a_true_source_where_its_place_is_within():
+    found = answers(
+        [
+            (case("gan", "a"), listed(1, 1, 2)),
+            (case("gan", "b"), listed(2, 1, 2)),
+            (case("gan", "c"), listed(3, 2, 3)),
+            (case("gan", "d"), listed(0, 1, 5)),  # none was listed at all
+            (case("none"), replace(judged(0.5, sourceless=True), lengths=(9, 9))),
+        ]
+    )
+    short, long = listings(Decisions((0.1,), (found,), (0.8, 0.9)))
+    assert (short.set, short.recall, long.recall) == ("gan", 0.8, 0.9)
+    assert (short.holding.count, short.holding.total) == (1, 4)
+    assert (short.median, short.mean) == (1.0, 1.25)
+    assert (long.holding.count, long.median, long.mean) == (3, 2.5, 3.0)
