@@ -64,10 +64,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class HeatPictures:
-    """The heat maps of one source as PNGs, over the query and over the source."""
+    """The heat maps of one source as PNGs, over the query and over the source; see `SourceMaps`."""
 
     query: bytes
     source: bytes
+    evidence: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +83,11 @@ class Explained:
     def of(cls, explanation: Explanation) -> Explained:
         """Draw the pictures, which takes its time: not on an event loop."""
         heat = {
-            each.rank: HeatPictures(png(heat_picture(each.query)), png(heat_picture(each.source)))
+            each.rank: HeatPictures(
+                png(heat_picture(each.query)),
+                png(heat_picture(each.source)),
+                None if each.evidence is None else png(heat_picture(each.evidence)),
+            )
             for each in explanation.sources
         }
         return cls(explanation, heat, png(region_picture(explanation.region_map)))

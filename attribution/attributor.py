@@ -27,7 +27,7 @@ from attribution.candidates import Copies, candidates
 from attribution.catalog import Catalog, Source
 from attribution.index import Hits, Index
 from attribution.retrieval.fusion import Queries, Rows
-from attribution.retrieval.retrieval import Ids, part_scores_of, scores_among
+from attribution.retrieval.retrieval import Ids, part_scores_of, scores_among, scores_with
 from models.encoder import Encoder
 
 DEFAULT_ALPHA = 0.01
@@ -183,6 +183,11 @@ class Attributor:
             no_source=terms.no_source,
             recall=terms.recall,
         )
+
+    def scores_with(self, embeddings: Rows, ids: Ids) -> Scores:
+        """`(n, m)` scores of queries with `(m,)` vector ids, -inf of one that is not held."""
+        asked = self.calibration.reference.fusion.prepare(embeddings)
+        return scores_with(self.index, asked, ids)
 
     def at_hand(self, terms: Terms) -> bool:
         """Whether an answer waits for nothing: the null of the searched set is there."""

@@ -1,4 +1,10 @@
-"""How well heat maps and region maps show which part of a composite is from which image.
+"""How well maps show which part of a composite is from which image, and what its score rests on.
+
+Two kinds of map: `resemblance` of patches, and `evidence`, what the score loses when a part is
+blurred. Insertion and deletion (Petsiuk, Das and Saenko, BMVC 2018) blur the parts of an image in
+the order of a map, all others or those, and follow the score: what is given is the mean over the
+steps, in units of the score, by which it is higher on insertion and lower on deletion than in a
+random order.
 
 Composites are made of images that the encoder has not seen; `--only` names those of IMAGES that
 may be used, one a line, such as the background images held out of training. Other candidates are
@@ -15,45 +21,47 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from composites import KINDS, Composite, Labels, make_composites
 from numpy.typing import NDArray
+from PIL import Image
 
 from attribution.evaluation.benchmark.cases import Case, Truth
 from attribution.evaluation.statistics.bootstrap import Interval, mean_intervals
 from attribution.explanation.explanation import assigned
 from attribution.explanation.matching import Map, comparable, match
+from attribution.explanation.occlusion import CELLS, blurred, evidence, occluded
 from attribution.explanation.previews import views_of_query
+from attribution.retrieval.fusion import Fusion, Rows, fusion_of
 from attribution.training.data.images import member_names, read_pictures
 from models import load_encoder
 from models.encoder import Encoder
 
 Mask = NDArray[np.bool_]
 T = TypeVar("T", bound=np.generic)
-FIGURES = ("region_iou", "region_iou_of_all", "energy_inside", "pointing", "true_area")
+MAPS = ("resemblance", "evidence")
+OF_A_MAP = ("energy_inside", "pointing", "insertion", "deletion")
+FIGURES = (
+    "region_iou",
+    "region_iou_of_all",
+    *(f"{kind}_{figure}" for kind in MAPS for figure in OF_A_MAP),
+    "true_area",
+)
+STEPS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Localised:
-    """Figures of one composite.
+Localised = Mapping[str, float]
+"""Figures of one composite, `FIGURES`.
 
-    Attributes:
-        region_iou: mean over the true regions, where its sources are known to be the sources.
-        region_iou_of_all: the same where every candidate may claim patches.
-        energy_inside: mean over its sources; a flat map has `true_area`.
-        pointing: share of its sources whose map is highest inside their region.
-        true_area: mean share of the image that a source has.
-    """
-
-    region_iou: float
-    region_iou_of_all: float
-    energy_inside: float
-    pointing: float
-    true_area: float
+`region_iou` is the mean over the true regions, where its sources are known to be the sources;
+`region_iou_of_all` where every candidate may claim patches. Of each kind of map, means over its
+sources: `energy_inside`, which of a flat map is `true_area`, the mean share of the image that a
+source has; `pointing`, whether the map is highest inside the region; `insertion` and `deletion`.
+"""
 
 
 def scaled(values: NDArray[T], shape: tuple[int, ...]) -> NDArray[T]:
@@ -104,22 +112,58 @@ def points_inside(heat: Map, mask: Mask) -> bool:
     return bool(mask[y, x])
 
 
-def localise(encoder: Encoder, composite: Composite) -> Localised:
+def orders_followed(
+    encoder: Encoder, fusion: Fusion, image: Image.Image, source: Rows, maps: Sequence[Map]
+) -> list[tuple[float, float]]:
+    """Insertion and deletion of each map, beside a random order.
+
+    Args:
+        encoder: of the scores.
+        fusion: its rule.
+        image: the query.
+        source: `(1, dimension)`.
+        maps: `(CELLS, CELLS)` each.
+    """
+    orders = [np.argsort(-each.ravel(), kind="stable") for each in maps]
+    orders.append(np.random.default_rng(0).permutation(CELLS**2))
+    counts = [round(CELLS**2 * step / STEPS) for step in range(STEPS + 1)]
+    parts = [some for order in orders for n in counts for some in (order[n:], order[:n])]
+    rows = encoder.encode(blurred(image, (some.tolist() for some in parts)), domain="query")
+    scores = fusion.scores(rows, source).reshape(len(orders), STEPS + 1, 2)
+    *followed, chance = scores.mean(axis=1)
+    return [(float(each[0] - chance[0]), float(chance[1] - each[1])) for each in followed]
+
+
+def localise(encoder: Encoder, fusion: Fusion, composite: Composite) -> Localised:
     """Explain a composite by its candidates, as the service explains an answer."""
-    views = encoder.patches(views_of_query(composite.image))
-    patches = encoder.patches(composite.candidates)
-    vectors = comparable(np.concatenate([views, patches]), encoder.patch_blocks)
-    maps = [match(vectors[:2], source).query for source in vectors[2:]]
-    own = maps[: composite.attributed]
-    masks = [composite.labels == label for label in range(1, composite.attributed + 1)]
-    shape = maps[0].shape
-    return Localised(
-        region_iou=region_iou(assigned(own, shape), composite.labels),
-        region_iou_of_all=region_iou(assigned(maps, shape), composite.labels),
-        energy_inside=_mean(energy_inside, own, masks),
-        pointing=_mean(points_inside, own, masks),
-        true_area=float(np.mean([mask.mean() for mask in masks])),
+    image, held = composite.image.convert("RGB"), composite.attributed
+    views = encoder.patches(views_of_query(image))
+    vectors = comparable(
+        np.concatenate([views, encoder.patches(composite.candidates)]), encoder.patch_blocks
     )
+    alike = [match(vectors[:2], source).query for source in vectors[2:]]
+    sources = encoder.encode(composite.candidates[:held])
+    rows = encoder.encode(occluded(image), domain="query")
+    borne = evidence(fusion.scores(rows, sources))
+    coarse = [each.reshape(CELLS, 2, CELLS, 2).mean(axis=(1, 3)) for each in alike[:held]]
+    followed = [
+        orders_followed(encoder, fusion, image, sources[number : number + 1], pair)
+        for number, pair in enumerate(zip(coarse, borne, strict=True))
+    ]
+    masks = [composite.labels == label for label in range(1, held + 1)]
+    shape = alike[0].shape
+    found = {
+        "region_iou": region_iou(assigned(alike[:held], shape), composite.labels),
+        "region_iou_of_all": region_iou(assigned(alike, shape), composite.labels),
+        "true_area": float(np.mean([mask.mean() for mask in masks])),
+    }
+    for number, (kind, maps) in enumerate(zip(MAPS, (alike[:held], borne), strict=True)):
+        insertion, deletion = np.mean([each[number] for each in followed], axis=0).tolist()
+        found[f"{kind}_energy_inside"] = _mean(energy_inside, maps, masks)
+        found[f"{kind}_pointing"] = _mean(points_inside, maps, masks)
+        found[f"{kind}_insertion"] = insertion
+        found[f"{kind}_deletion"] = deletion
+    return found
 
 
 def intervals(
@@ -131,9 +175,7 @@ def intervals(
         for each in composites
     ]
     return {
-        figure: mean_intervals(
-            np.array([getattr(each, figure) for each in found]), cases, level=level
-        ).sets
+        figure: mean_intervals(np.array([each[figure] for each in found]), cases, level=level).sets
         for figure in FIGURES
     }
 
@@ -160,14 +202,15 @@ def main() -> None:
         seed=arguments.seed,
     )
     encoder = load_encoder(arguments.encoder)
+    fusion = fusion_of(encoder)
+    print(f"{'':26}", *(f"{kind:>22}" for kind in KINDS))
     started = time.perf_counter()
-    found = [localise(encoder, each) for each in composites]
+    found = [localise(encoder, fusion, each) for each in composites]
     seconds = (time.perf_counter() - started) / len(composites)
     figures = intervals(composites, found)
-    print(f"{'':10}", *(f"{figure:>24}" for figure in FIGURES))
-    for kind in KINDS:
-        cells = (figures[figure][kind] for figure in FIGURES)
-        print(f"{kind:10}", *(f"{c.value:9.3f} [{c.low:.3f}, {c.high:.3f}]" for c in cells))
+    for figure in FIGURES:
+        cells = (figures[figure][kind] for kind in KINDS)
+        print(f"{figure:26}", *(f"{c.value:7.3f} [{c.low:.3f}, {c.high:.3f}]" for c in cells))
     document = {
         "encoder": encoder.model_id,
         "composites_of_each_kind": arguments.count,

@@ -11,6 +11,8 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from app.answers import FreshAnswer, Question, ask
 from app.cli.neighbour import Asked
 from app.encoders.gallery import Gallery, open_gallery
@@ -23,9 +25,11 @@ from attribution.catalog.presence import require
 from attribution.explanation import (
     Explanation,
     Previewed,
+    evidence,
     explain,
     read_previews,
     sources_to_explain,
+    variants_of_query,
     views_of_query,
 )
 from attribution.files import regular_file
@@ -126,8 +130,12 @@ class Asking:
         patches = encoder.patches([each.image for each in previewed])
         if not previewed:
             patches = patches.reshape(0, *views.shape[1:])
-        ranked = [each.ranked for each in previewed]
-        return explain(views, ranked, patches, encoder.patch_blocks), previewed
+        ranked, borne = [each.ranked for each in previewed], None
+        if ranked:
+            rows = encoder.encode(variants_of_query(answered.query), domain="query")
+            ids = np.array([each.source.vector_id for each in ranked], np.int64)
+            borne = evidence(self.gallery.attributor.scores_with(rows, ids))
+        return explain(views, ranked, patches, encoder.patch_blocks, borne), previewed
 
     def _read(self, path: Path) -> _Read:
         started, limits = time.perf_counter(), decoding_limits(self._settings)

@@ -143,6 +143,14 @@ class Batcher:
         """
         return self._queue(self._maps, pixels, None)
 
+    def submit_variant(self, pixels: torch.Tensor) -> Future[Encoded]:
+        """Queue one (3, height, width) tensor of a query's variant; it waits as a patch map does.
+
+        Raises:
+            BatcherClosedError: after `close`.
+        """
+        return self._queue(self._maps, pixels, "query")
+
     def close(self) -> None:
         """Take nothing more, finish what waits, end the thread. May be called twice."""
         with self._changed:

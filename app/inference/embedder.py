@@ -181,6 +181,20 @@ class Embedder:
         encoded = await self._all([self._batcher.submit_patches(each) for each in pixels])
         return np.stack([each.embedding for each in encoded])
 
+    async def variants(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """`(n, query_dimension)` rows of a query's variants; embeddings go first.
+
+        Raises:
+            InferenceError: the encoder failed on one of them.
+            BatcherClosedError: the service is stopping.
+        """
+        loop = asyncio.get_running_loop()
+        pixels = await loop.run_in_executor(
+            self._decoders, lambda: [self._pixels(image) for image in images]
+        )
+        encoded = await self._all([self._batcher.submit_variant(each) for each in pixels])
+        return np.stack([each.embedding for each in encoded])
+
     def close(self) -> None:
         """Finish what was accepted, then end all threads."""
         self._decoders.shutdown(wait=True)

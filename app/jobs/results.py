@@ -17,7 +17,13 @@ from app.problems.mapping import problem_of
 from app.problems.problem import FieldError, Problem
 from app.schemas.attribution import AttributionDocument
 from app.schemas.problem import ProblemDocument
-from attribution.answer import Attribution, CalibrationState, RankedSource, decision_of
+from attribution.answer import (
+    Attribution,
+    CalibrationState,
+    PromisedRecall,
+    RankedSource,
+    decision_of,
+)
 from attribution.calibration.false_discovery import q_values_by_key
 from attribution.catalog import Catalog, Ended, JobNotFound, JobResult, Source
 from models.images.notes import Note
@@ -178,6 +184,8 @@ def _attribution(kept: Mapping[str, Any], sources: Mapping[int, Source]) -> Attr
         if shown
     )
     now: dict[str, Any] = {"calibration": CalibrationState(**kept["calibration"]), "sources": held}
+    if kept.get("recall") is not None:  # older results know of none
+        now["recall"] = PromisedRecall(**kept["recall"])
     lost = [each["share"] for each, shown in present if not shown]
     if lost:
         now["unattributed_share"] = kept["unattributed_share"] + sum(lost)

@@ -12,17 +12,24 @@ if TYPE_CHECKING:  # whoever only reads documents needs no network
 
 
 class HeatMap(BaseModel):
-    """Where the image resembles one source.
+    """Where the image resembles one source, and what of it bears the source's score.
 
     Paletted PNGs in base64, a pixel a patch, over the whole picture whatever its proportions: scale
-    them to the picture. A pixel's palette entry is its value, 255 times the similarity: 0 nothing
-    in common, 255 alike. Its opacity is the value again, so the picture can be overlaid as it is.
+    them to the picture. A pixel's palette entry is its value, 255 times what it says; in `query`
+    and `source` that is the similarity: 0 nothing in common, 255 alike. Its opacity is the value
+    again, so the picture can be overlaid as it is.
     """
 
     width: int = Field(description="Patches across.")
     height: int = Field(description="Patches down.")
     query: str = Field(description="Over the image asked about: what of it is in the source.")
     source: str = Field(description="Over the source: what of it is in the image asked about.")
+    evidence: str | None = Field(
+        default=None,
+        description="Over the image asked about, of its own size: what the score falls by when a "
+        "part is blurred. 255 is the part that costs most, of all sources with a heat map: the "
+        "scale is theirs in common.",
+    )
 
     @classmethod
     def of_sources(cls, explained: Explained) -> dict[int, HeatMap]:
@@ -30,7 +37,11 @@ class HeatMap(BaseModel):
         height, width = explained.explanation.region_map.shape
         return {
             rank: cls(
-                width=width, height=height, query=_base64(drawn.query), source=_base64(drawn.source)
+                width=width,
+                height=height,
+                query=_base64(drawn.query),
+                source=_base64(drawn.source),
+                evidence=None if drawn.evidence is None else _base64(drawn.evidence),
             )
             for rank, drawn in explained.heat.items()
         }

@@ -21,9 +21,11 @@ from app.schemas.attribution import AttributionParameters, ExplainableParameters
 from app.service.service import Service
 from attribution.explanation import (
     Previewed,
+    evidence,
     explain,
     read_previews,
     sources_to_explain,
+    variants_of_query,
     views_of_query,
 )
 from attribution.recognition import comes_into_question
@@ -105,27 +107,36 @@ async def _search(
 async def _explained(service: Service, found: FreshAnswer) -> FreshAnswer | Exception:
     """An answer with its maps, or why it has none; a source deleted meanwhile has no map.
 
-    The forward passes, two and one for each source explained, wait behind those of queries.
+    The forward passes wait behind those of queries: two, one for each source explained, and those
+    of the query's variants.
     """
     started = time.perf_counter()
     wanted = sources_to_explain(found.attribution)
     previewed = await run_in_threadpool(read_previews, service.catalog, wanted)
     views = await run_in_threadpool(views_of_query, found.query.image)
+    embedder, rows = service.serving.embedder, None
     try:
-        vectors = await service.serving.embedder.patches(
-            [*views, *(each.image for each in previewed)]
-        )
+        vectors = await embedder.patches([*views, *(each.image for each in previewed)])
+        if previewed:
+            rows = await embedder.variants(await run_in_threadpool(variants_of_query, found.query))
     except (InferenceError, BatcherClosedError) as error:
         return error
-    explained = await run_in_threadpool(_draw, service, vectors, previewed)
+    explained = await run_in_threadpool(_draw, service, vectors, previewed, rows)
     timings = replace(found.timings, explain=time.perf_counter() - started)
     return replace(found, explained=explained, timings=timings)
 
 
 def _draw(
-    service: Service, vectors: NDArray[np.float32], previewed: Sequence[Previewed]
+    service: Service,
+    vectors: NDArray[np.float32],
+    previewed: Sequence[Previewed],
+    rows: NDArray[np.float32] | None,
 ) -> Explained:
     views = len(vectors) - len(previewed)
-    ranked = [each.ranked for each in previewed]
-    blocks = service.serving.attributor.encoder.patch_blocks
-    return Explained.of(explain(vectors[:views], ranked, vectors[views:], blocks))
+    ranked, attributor = [each.ranked for each in previewed], service.serving.attributor
+    borne = None
+    if rows is not None:
+        ids = np.array([each.source.vector_id for each in ranked], np.int64)
+        borne = evidence(attributor.scores_with(rows, ids))
+    blocks = attributor.encoder.patch_blocks
+    return Explained.of(explain(vectors[:views], ranked, vectors[views:], blocks, borne))

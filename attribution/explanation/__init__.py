@@ -9,6 +9,7 @@ from attribution.explanation.explanation import (
     explain,
     sources_to_explain,
 )
+from attribution.explanation.occlusion import evidence, variants_of_query
 from attribution.explanation.previews import Previewed, read_previews, views_of_query
 
 __all__ = [
@@ -16,8 +17,10 @@ __all__ = [
     "Previewed",
     "Region",
     "SourceMaps",
+    "evidence",
     "explain",
     "read_previews",
     "sources_to_explain",
+    "variants_of_query",
     "views_of_query",
 ]

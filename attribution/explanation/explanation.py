@@ -33,12 +33,15 @@ class SourceMaps:
         source_id: its id.
         query: `(h, w)` float32 in [0, 1], over the query.
         source: `(h, w)` float32 in [0, 1], over the source.
+        evidence: float32 in [0, 1], over the query: how much of the score rests on each part; see
+            `occlusion.evidence`. None where that was not looked at.
     """
 
     rank: int
     source_id: str
     query: Map
     source: Map
+    evidence: Map | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,11 @@ def sources_to_explain(attribution: Attribution) -> tuple[RankedSource, ...]:
 
 
 def explain(
-    views: Vectors, sources: Sequence[RankedSource], patches: Vectors, blocks: Sequence[Part]
+    views: Vectors,
+    sources: Sequence[RankedSource],
+    patches: Vectors,
+    blocks: Sequence[Part],
+    evidence: Sequence[Map] | None = None,
 ) -> Explanation:
     """Draw the maps of one answer.
 
@@ -93,12 +100,14 @@ def explain(
         sources: what to explain, in order of rank.
         patches: `(n, h, w, d)` patch vectors of their previews, in the same order.
         blocks: the encoder's `patch_blocks`.
+        evidence: of each source, in the same order.
     """
     vectors = comparable(np.concatenate([views, patches]), blocks)
     maps = []
-    for ranked, source in zip(sources, vectors[2:], strict=True):
-        found = match(vectors[:2], source)
-        maps.append(SourceMaps(ranked.rank, ranked.source.source_id, found.query, found.source))
+    bearing: Sequence[Map | None] = [None] * len(sources) if evidence is None else evidence
+    for ranked, source, borne in zip(sources, vectors[2:], bearing, strict=True):
+        found, source_id = match(vectors[:2], source), ranked.source.source_id
+        maps.append(SourceMaps(ranked.rank, source_id, found.query, found.source, borne))
     attributed = [each for each, ranked in zip(maps, sources, strict=True) if ranked.attributed]
     region_map = assigned([each.query for each in attributed], views.shape[1:3])
     ranks = np.array([0, *(each.rank for each in attributed)], np.uint8)[region_map]

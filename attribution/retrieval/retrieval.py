@@ -176,6 +176,23 @@ def part_scores_of(index: Index, asked: Queries, ids: NDArray[np.int64]) -> Rows
     return scores
 
 
+def scores_with(index: Index, asked: Queries, ids: Ids) -> Rows:
+    """`(n, m)` what each query scores with the same few sources; -inf of one that is not held.
+
+    Args:
+        index: where the rows are.
+        asked: n queries.
+        ids: `(m,)` vector ids.
+    """
+    scores = np.full((len(asked), len(ids)), -np.inf, np.float32)
+    held, parts = _held(index, np.unique(ids))
+    if len(held):
+        columns = np.flatnonzero(np.isin(ids, held))
+        found = asked.scores(np.concatenate(parts, axis=1))
+        scores[:, columns] = found[:, np.searchsorted(held, ids[columns])]
+    return scores
+
+
 def scores_among(index: Index, encoder: Encoder, ids: Ids, first: int, rule: Fusion) -> Among:
     """What the best candidates of each query would score with all of them, as queries themselves.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.images.notes import Note
+from models.images.notes import FRAMED, Note
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom, as Pillow has them."""
@@ -48,7 +48,7 @@ def cut_out(image: Image.Image) -> tuple[Image.Image, Note] | None:
         f"It frames a picture of {across:.0%} of its width and {down:.0%} of its height, which was "
         "looked for too; p-values are those of two looks."
     )
-    return image.crop(box), Note("framed-picture", detail)
+    return image.crop(box), Note(FRAMED, detail)
 
 
 def content_box(image: Image.Image) -> Box | None:

@@ -15,6 +15,8 @@ Code = Literal[
     "no-content",
 ]
 
+FRAMED: Code = "framed-picture"
+
 
 @dataclass(frozen=True, slots=True)
 class Note:

@@ -98,7 +98,13 @@ def found_next_door(
     query = decode(image.read_bytes(), limits=limits).image
     drawn = [(ranked, ranked.heatmap) for ranked in answer.sources if ranked.heatmap is not None]
     maps = [
-        SourceMaps(ranked.rank, ranked.source_id, _similarity(heat.query), _similarity(heat.source))
+        SourceMaps(
+            ranked.rank,
+            ranked.source_id,
+            _values(heat.query),
+            _values(heat.source),
+            None if heat.evidence is None else _values(heat.evidence),
+        )
         for ranked, heat in drawn
     ]
     explanation = _explanation(maps, answer.region_map)
@@ -118,7 +124,7 @@ def _explanation(maps: Sequence[SourceMaps], drawn: RegionMap) -> Explanation:
     return Explanation(tuple(maps), _indices(drawn.png), regions, drawn.none_fraction)
 
 
-def _similarity(png: str) -> NDArray[np.float32]:
+def _values(png: str) -> NDArray[np.float32]:
     return _indices(png).astype(np.float32) / np.float32(255)
 
 

@@ -37,7 +37,7 @@ def explanation_picture(
     subtitle: str,
 ) -> None:
     """Write a PNG: the query and its regions, then a row of heat maps for each source."""
-    width = 2 * (CELL + GAP) + 2 * GAP + _LEGEND
+    width = 3 * (CELL + GAP) + 2 * GAP + _LEGEND
     height = TOP + (1 + len(rows)) * (CELL + CAPTION + GAP) + GAP
     canvas = Canvas(width, height)
     canvas.text((GAP, 18), shortened(title, 20, width - 2 * GAP), 20, INK)
@@ -52,7 +52,10 @@ def explanation_picture(
         _place(canvas, overlaid(_sized(query), heat[0], smooth=True), 0, top, "where in the image")
         over_source = overlaid(_sized(row.preview), heat[1], smooth=True)
         _place(canvas, over_source, 1, top, "where in the source")
-        left = _left(2)
+        if row.maps.evidence is not None:
+            borne = overlaid(_sized(query), heat_picture(row.maps.evidence), smooth=True)
+            _place(canvas, borne, 2, top, "what the score rests on")
+        left = _left(3)
         name = f"{row.maps.rank}. {row.name}"
         canvas.text((left, top + 8), shortened(name, 16, _LEGEND), 16, INK)
         for line, text in enumerate(row.lines):
@@ -68,7 +71,7 @@ def _legend(canvas: Canvas, explanation: Explanation, rows: Sequence[ShownSource
     ]
     entries.append((_NOBODY, "no source", explanation.none_fraction))
     for number, (colour, name, fraction) in enumerate(entries):
-        left, top = _left(2), TOP + 8 + 17 * number
+        left, top = _left(3), TOP + 8 + 17 * number
         corners = (left, top, left + 12, top + 12)
         canvas.draw.rectangle([FINE * each for each in corners], fill=colour)
         text = shortened(f"{fraction:.0%}  {name}", 13, _LEGEND - 20)

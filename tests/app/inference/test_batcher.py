@@ -137,6 +137,21 @@ def test_patch_maps_wait_for_embeddings_and_share_passes_among_themselves(fake, 
     assert fake.batches[1:] == [(2, "query"), (2, None)]
 
 
+def test_variants_of_a_query_wait_for_whoever_wants_an_answer(fake, batcher):
+    hold(fake, batcher)
+    variants = [batcher.submit_variant(image(value)) for value in (1, 2, 5)]
+    rows = [batcher.submit(image(value), "query") for value in (3, 4)]
+    fake.free.set()
+    assert [future.result(PATIENCE).embedding[0] for future in (*rows, *variants)] == [
+        3,
+        4,
+        1,
+        2,
+        5,
+    ]
+    assert fake.batches[1:] == [(2, "query"), (3, "query")]
+
+
 def test_patch_maps_that_wait_at_close_are_still_made(fake, batcher):
     hold(fake, batcher)
     waiting = batcher.submit_patches(image(7))

@@ -12,7 +12,7 @@ from app.jobs.results import answered, failed, lines
 from app.problems.problem import invalid
 from app.schemas.attribution import AttributionDocument
 from app.schemas.problem import ProblemDocument
-from attribution.answer import Attribution, CalibrationState, RankedSource
+from attribution.answer import Attribution, CalibrationState, PromisedRecall, RankedSource
 from attribution.catalog import JobResult, Source
 from models.images.notes import Note
 
@@ -44,6 +44,7 @@ ANSWER = Answer(
         ),
         other_share=0.05,
         unattributed_share=0.1,
+        recall=PromisedRecall(0.9, "drawings"),
     ),
     Timings(0.00935, 0.00215, 0.06253).searched(0.57297),
 )

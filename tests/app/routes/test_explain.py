@@ -37,6 +37,10 @@ def test_maps_of_attributed_sources_come_inline(shared, gallery):
     for name in ("query", "source"):
         assert opened(heat[name]).shape == (heat["height"], heat["width"])
         assert opened(heat[name]).max() > 100  # a picture in its own variation
+    borne = opened(heat["evidence"])
+    assert borne.shape == (8, 8)
+    assert borne.max() == 255  # the first one's score falls most
+    assert np.median(borne) < 128
     assert all(source["heatmap"] is None for source in others if not source["attributed"])
     regions = answer["region_map"]
     ranks = opened(regions["png"])
