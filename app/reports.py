@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 REPORT_JSON = "application/vnd.attribution.report+json"
 HTML = "text/html"
 PDF = "application/pdf"
+_UNLIKE = (
+    "It is unlike the background images that p-values rest on: for an image of its kind they may "
+    "not hold."
+)
 SUFFIXES = {REPORT_JSON: ".json", HTML: ".html", PDF: ".pdf"}
 
 
@@ -80,7 +84,10 @@ class Reporter:
                 height=query.height,
                 format=query.format,
                 thumbnail=thumbnail_of(query.image),
-                notes=tuple(note.detail for note in query.notes),
+                notes=(
+                    *(note.detail for note in query.notes),
+                    *([_UNLIKE] if attribution.unlike_background else []),
+                ),
             ),
             Circumstances(
                 created_at=datetime.now(UTC),

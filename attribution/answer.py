@@ -11,6 +11,8 @@ Decision = Literal["attributed", "no_source_found"]
 Guarantee = Literal["average", "background"]
 """What a p-value promises: alpha on average over draws of the background, or with 95 % confidence
 for the one that is there."""
+UNLIKE = 0.01
+"""Likeness to the background from which on downwards an image is said to be unlike it."""
 Match = Literal["identical", "copy"]
 Reason = Literal["nothing-held", "no-content"]
 
@@ -85,6 +87,8 @@ class Attribution:
     (candidates beyond `top_k`) and `unattributed_share` add up to 1. `content` is whether the image
     shows anything to compare; where it does not, no source is claimed. `guarantee` is what the
     p-values promise, and `recall`, where it was asked for, what the length of the list does.
+    `likeness` is the part of the background's images that are no more ordinary than the query:
+    where it is very small, p-values rest on images unlike it. None where it is not known.
     """
 
     model_id: str
@@ -99,6 +103,12 @@ class Attribution:
     content: bool = True
     guarantee: Guarantee = "average"
     recall: PromisedRecall | None = None
+    likeness: float | None = None
+
+    @property
+    def unlike_background(self) -> bool:
+        """Whether p-values rest on images unlike this one, so that they may not hold."""
+        return self.likeness is not None and self.likeness <= UNLIKE
 
     @property
     def reason(self) -> Reason | None:

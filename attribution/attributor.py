@@ -62,6 +62,7 @@ class Ranking:
         heights: `(n, k)` of the same, which shares are of.
         calibrated: the null of the searched set.
         generation: of the index when it was asked.
+        likeness: `(n,)` of each query to the background; None where that cannot be told.
     """
 
     hits: Hits
@@ -70,6 +71,7 @@ class Ranking:
     heights: Scores
     calibrated: Calibrated
     generation: int
+    likeness: NDArray[np.float64] | None = None
 
     def showing(self, query: int, ids: Collection[int]) -> NDArray[np.intp]:
         """Places of a query's candidates that are, or show the same as, any of these sources."""
@@ -223,8 +225,9 @@ class Attributor:
             calibrated = Calibrated(None, replace(calibrated.state, state="missing"))
             statistics = Statistics(hits.scores, hits.scores)
         return Ranking(
-            hits, found.copies, statistics.deciding, statistics.joined, calibrated, generation
-        )
+            hits, found.copies, statistics.deciding, statistics.joined, calibrated, generation,
+            self.calibration.likeness(asked),
+        )  # fmt: skip
 
     def _listed(self, embeddings: Rows, terms: Terms, shares: Shares) -> _Listed:
         """Candidates, and what the catalog knows of those that are listed and of their copies.
@@ -328,4 +331,5 @@ class Attributor:
             unattributed_share=float(shares[-1]),
             guarantee=terms.guarantee,
             recall=promised,
+            likeness=None if ranking.likeness is None else float(ranking.likeness[row]),
         )

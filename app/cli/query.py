@@ -14,9 +14,9 @@ import typer
 from rich.table import Table
 
 from app.cli import options
-from app.cli.console import fail_about, flush_right, one_line, out, print_json
+from app.cli.console import fail_about, flush_right, one_line, out, print_json, warn
 from app.cli.neighbour import Asked, Neighbour, neighbour_of
-from app.cli.wording import decision_in_words, source_name, warn_of_nothing_held
+from app.cli.wording import UNLIKE_BACKGROUND, decision_in_words, source_name, warn_of_nothing_held
 from app.schemas.attribution import AttributionDocument, RankedSource
 from app.settings import Settings
 
@@ -156,6 +156,8 @@ def _show(path: Path, answer: AttributionDocument) -> None:
     out.print(f"{one_line(path)}: {decision_in_words(answer)}", style="bold", soft_wrap=True)
     if answer.reason is not None:
         return
+    if answer.unlike_background:
+        warn(UNLIKE_BACKGROUND)
     columns = flush_right("score", "p-value", "share", "attributed")
     table = Table(*flush_right("rank"), "source", *columns)
     for ranked in answer.sources:

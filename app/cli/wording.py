@@ -18,6 +18,10 @@ GIVES_ONE = (
     "that have no source here"
 )
 """What makes an encoder decide."""
+UNLIKE_BACKGROUND = (
+    "this image is unlike the background that p-values rest on, so they may not hold for it; "
+    "`attribution calibrate --background FOLDER` adds images like it that have no source here"
+)
 
 
 class Decided(Protocol):

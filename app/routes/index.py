@@ -45,7 +45,9 @@ def get_index(service: ServiceDependency, holdings: HoldingsDependency) -> Index
         lag=max(0, latest - stats.generation),
         engine=EngineDocument.of(service.serving.encoder.choice),
         calibration=CalibrationDocument.of(
-            calibration, service.serving.attributor.shares.current()
+            calibration,
+            service.serving.attributor.shares.current(),
+            service.metrics.recent.summary() if within is None else None,
         ),
         collections=None if within is None else sorted(within),
         encoders=_encoders(service) if within is None else [],

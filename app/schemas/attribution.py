@@ -297,6 +297,16 @@ class AttributionDocument(
         description="Probability that a true source drawn at random is not held at all."
     )
     sources: list[RankedSource] = Field(description="Always listed, whatever the decision.")
+    background_likeness: float | None = Field(
+        default=None,
+        description="Part of the background's images that are no more ordinary than this image, "
+        "by how alike it is to unrelated pictures in each respect. Small: unlike anything that "
+        "p-values rest on. null where it is not known.",
+    )
+    unlike_background: bool = Field(
+        default=False,
+        description="Whether that is .01 or less: then p-values may not hold for this image.",
+    )
     recall: PromisedRecall | None = Field(default=None, description="Where it was asked for.")
     region_map: RegionMap | None = Field(default=None, description="With `explain` only.")
     query: Query
@@ -320,6 +330,8 @@ class AttributionDocument(
             other_share=found.other_share,
             unattributed_share=found.unattributed_share,
             sources=[RankedSource.of(ranked, heat.get(ranked.rank)) for ranked in found.sources],
+            background_likeness=found.likeness,
+            unlike_background=found.unlike_background,
             recall=None
             if found.recall is None
             else PromisedRecall(rate=found.recall.rate, kinds=found.recall.kinds),

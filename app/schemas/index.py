@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.schemas.attribution import Calibration
+from app.telemetry.recent import RecentAnswers
 from attribution.calibration import CalibrationReport
 from attribution.calibration.shares.newest import Shares
 from models.background import Stratum
@@ -20,6 +21,22 @@ class StratumDocument(BaseModel):
     stratum: Stratum
     images: int = Field(description="Images that the null is made of.")
     copies: int = Field(description="Images left out because a source here shows the same.")
+
+
+class RecentDocument(BaseModel):
+    """The last thousand answers that had a p-value, since the service began."""
+
+    queries: int
+    p_values: list[int] = Field(
+        description="How many p-values lie in each tenth of 0 to 1: alike where no image has a "
+        "source here, more in the first where some have. Fewer there than in the others: the "
+        "background is easier to match than your images."
+    )
+    likened: int = Field(description="Those whose likeness to the background is known.")
+    unlike_background: int = Field(
+        description="Those of them that are unlike the background; a hundredth is what chance "
+        "gives. Many more: extend it by `attribution calibrate --background`."
+    )
 
 
 class CalibrationDocument(Calibration):
@@ -38,10 +55,18 @@ class CalibrationDocument(Calibration):
     shares_fitted_at: AwareDatetime | None = Field(
         description="When shares were fitted; null while they are the default."
     )
+    recall: float = Field(
+        default=0.0, description="The largest that a query can ask for; 0 where none was measured."
+    )
+    recent: RecentDocument | None = Field(
+        default=None, description="null to a key that is limited to collections."
+    )
 
     @classmethod
-    def of(cls, report: CalibrationReport, shares: Shares) -> CalibrationDocument:
-        """What decisions and shares rest on."""
+    def of(
+        cls, report: CalibrationReport, shares: Shares, recent: RecentAnswers | None
+    ) -> CalibrationDocument:
+        """What decisions and shares rest on, and what the last answers were like."""
         return cls(
             id=shares.name(report.state),
             state=report.state.state,
@@ -54,6 +79,15 @@ class CalibrationDocument(Calibration):
             ],
             shares="default" if shares.fitted_at is None else "fitted",
             shares_fitted_at=shares.fitted_at,
+            recall=shares.recall.largest,
+            recent=None
+            if recent is None
+            else RecentDocument(
+                queries=recent.queries,
+                p_values=list(recent.p_values),
+                likened=recent.likened,
+                unlike_background=recent.unlike,
+            ),
         )
 
 

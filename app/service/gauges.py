@@ -72,6 +72,12 @@ class ServiceGauges(Collector):
         yield _gauge("job_images_waiting", "Images of jobs without a result yet.", load.images)
 
     def _calibration(self) -> Iterator[Metric]:
+        recent = self._service.metrics.recent.summary()
+        yield _gauge(
+            "recent_queries", "Last answers with a p-value, at most 1,000.", recent.queries
+        )
+        unlike = "Those of them that are unlike the background; a hundredth is what chance gives."
+        yield _gauge("recent_unlike_background", unlike, recent.unlike)
         calibration = self._service.serving.calibration
         fresh = calibration.state().state == "fresh"
         yield _gauge("calibration_fresh", "Whether a decision can be made now.", int(fresh))

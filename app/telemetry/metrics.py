@@ -12,10 +12,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from app.telemetry.recent import Recent
 from app.telemetry.watcher import Stage, Watcher
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _STAGE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_LIKENESS = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -60,6 +62,13 @@ class Metrics(Watcher):
         for decision in ("attributed", "no_source_found", "none"):
             self._decisions.labels(decision)
 
+        self._likeness = Histogram(
+            "attribution_background_likeness",
+            "Part of the background's images that are no more ordinary than an image asked about.",
+            buckets=_LIKENESS,
+            registry=self._registry,
+        )
+        self.recent = Recent()
         self._job_images = Counter(
             "attribution_job_images",
             "Images of jobs that have ended, by whether they were answered or got a problem.",
@@ -95,9 +104,15 @@ class Metrics(Watcher):
         """So many images have been searched for together."""
         self._searches.observe(images)
 
-    def decided(self, decision: str | None) -> None:
+    def decided(
+        self, decision: str | None, p_value: float | None = None, likeness: float | None = None
+    ) -> None:
         """An answer was given."""
         self._decisions.labels(decision or "none").inc()
+        if likeness is not None:
+            self._likeness.observe(likeness)
+        if p_value is not None:
+            self.recent.add(p_value, likeness)
 
     def job_images(self, *, answered: int, failed: int, retried: int) -> None:
         """Images of jobs have ended, or will be tried again."""

@@ -7,14 +7,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from attribution.answer import CalibrationState
 from attribution.calibration.kept import kept_null, null_id, null_owner, resumed_null
+from attribution.calibration.likeness import features_of
 from attribution.calibration.null import Null, StratumNull, warn_of_small_strata
 from attribution.calibration.nulls import FilteredNulls, FollowedNull, ScoredBackground
 from attribution.calibration.reference import Reference
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Companion, Index
-from attribution.retrieval.fusion import Fusion
+from attribution.retrieval.fusion import Fusion, Queries
 from models.background import Background
 
 _PATIENCE = 2.0  # seconds a query waits for the null to catch up with the index
@@ -116,6 +120,12 @@ class Calibration:
         if null is None:
             return CalibrationReport(state, None, ())
         return CalibrationReport(state, null.generation, null.strata)
+
+    def likeness(self, asked: Queries) -> NDArray[np.float64] | None:
+        """`(n,)` how like the background queries are; None where that cannot be told now."""
+        if self._scored is None or self._followed is None or self._scored.likeness is None:
+            return None
+        return self._scored.likeness.p_values(features_of(asked))
 
     def age_seconds(self) -> float | None:
         """How long ago the null of the whole catalog was last computed; None where it never was."""

@@ -20,7 +20,7 @@ from attribution.calibration import groups, picture_copies
 from attribution.calibration.by_parts import STATISTIC, Tail
 from attribution.calibration.neighbours import Found
 from attribution.calibration.nulls import FollowedNull, KeptNull, ScoredBackground
-from attribution.calibration.reference import NearestReference, Typical
+from attribution.calibration.reference import Typical
 from attribution.calibration.statistic import DEPTH, NEIGHBOURS
 from attribution.catalog import Catalog
 from attribution.index import Companion, Hits, Index, missed_changes
@@ -28,9 +28,9 @@ from models.background import Background
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 2
+_FORMAT = 3
 _SHAPES = {"ids": DEPTH, "scores": DEPTH, "parts": DEPTH, "groups": DEPTH,
-           "nearest": None, "nearest_parts": None, "copies": None}  # fmt: skip
+           "nearest_parts": None, "features": None, "copies": None}  # fmt: skip
 _FEWEST, _MOST, _SHARE = 1_000, 20_000, 4
 """Changes that are followed whatever is held, at most, and as a part of what is held. Up to about
 half of the sources following is quicker than building; rows of what is followed are in memory."""
@@ -63,8 +63,8 @@ def kept_null(
         "parts": neighbours.parts,
         "groups": neighbours.groups,
         "copies": followed.copies.found,
-        "nearest": scored.nearest.joined,
-        "nearest_parts": scored.nearest.parts,
+        "nearest_parts": scored.nearest_parts,
+        "features": scored.features,
         "typical": np.array([typical.deviation, *(tail.typical for tail in typical.tails)]),
         "tails": np.array([tail.best for tail in typical.tails]),
     }
@@ -87,7 +87,7 @@ def resumed_null(
     if missed is None:
         logger.info("more than %d changes since the null was kept; it is built anew", most)
         return None
-    scored.nearest = NearestReference(arrays["nearest"], arrays["nearest_parts"])
+    scored.nearest_parts, scored.features = arrays["nearest_parts"], arrays["features"]
     deviation, *of_parts = arrays["typical"].tolist()
     scored.reference.typical = Typical(deviation, tuple(map(Tail, of_parts, arrays["tails"])))
     hits = Hits(arrays["ids"], arrays["scores"])

@@ -14,10 +14,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.calibration.likeness import Likeness, features_of
 from attribution.calibration.neighbours import BackgroundNeighbours, Found
 from attribution.calibration.null import Null, null_of
 from attribution.calibration.picture_copies import CopyTest, thumbnails_of
-from attribution.calibration.reference import NearestReference, Reference
+from attribution.calibration.reference import Reference
 from attribution.calibration.statistic import Groups, Scores, TooFewNeighbours
 from attribution.catalog import Catalog
 from attribution.index import ChangeBatch, Index
@@ -55,9 +56,19 @@ class ScoredBackground:
         return self.reference.fusion.prepare(self._rows)
 
     @cached_property
-    def nearest(self) -> NearestReference:
-        """See `Reference.nearest_scores`; seconds, so it is kept with the null."""
-        return self.reference.nearest_scores(self.asked)
+    def nearest_parts(self) -> Scores:
+        """Of `Reference.nearest_scores`; seconds, so it is kept with the null."""
+        return self.reference.nearest_scores(self.asked).parts
+
+    @cached_property
+    def features(self) -> NDArray[np.float64]:
+        """What tells whether a query is like these images; kept with the null."""
+        return features_of(self.asked)
+
+    @cached_property
+    def likeness(self) -> Likeness | None:
+        """How like these images a query is; None where that cannot be told."""
+        return Likeness.of(self.features)
 
     def statistics(self, parts: Scores, groups: Groups) -> Scores:
         """Of every image's ranks in a searched set; see `Reference.deciding`.
@@ -65,7 +76,7 @@ class ScoredBackground:
         Raises:
             TooFewNeighbours: nothing to standardise by.
         """
-        return self.reference.deciding(parts, groups, self.nearest)
+        return self.reference.deciding(parts, groups, self.nearest_parts)
 
     def copy_test(self) -> CopyTest:
         """A new test for copies of sources."""

@@ -106,19 +106,17 @@ class Reference:
         """
         deviation = self.typical.deviation
         return Statistics(
-            self.deciding(parts, groups, nearest_reference),
+            self.deciding(parts, groups, nearest_reference.parts),
             statistics_of(ranked, groups, nearest_reference.joined, typical=deviation),
         )
 
-    def deciding(
-        self, parts: Scores, groups: Groups, nearest_reference: NearestReference
-    ) -> Scores:
+    def deciding(self, parts: Scores, groups: Groups, nearest_parts: Scores) -> Scores:
         """`joined_statistics` with this encoder's constants: all that a null is made of.
 
         Raises:
             TooFewNeighbours: nothing to standardise by.
         """
-        return joined_statistics(parts, groups, nearest_reference.parts, self.typical.tails)
+        return joined_statistics(parts, groups, nearest_parts, self.typical.tails)
 
     def beside(
         self, parts: Scores, groups: Groups, nearest_parts: Scores, explained: Scores

@@ -317,6 +317,19 @@ def test_a_list_by_recall_is_as_long_as_it_must_be_instead_of_as_long_as_asked(w
         attributor.attribute(queries, recall=0.95)
 
 
+def test_likeness_to_the_background_is_of_the_query_alone(world):
+    strange = unit(
+        world.space.reference.mean(axis=0, keepdims=True), SPACE_PARTS
+    )  # like everything
+    queries = np.concatenate([world.near(7), world.space.query_rows(8, 20), strange])
+    answers = world.attributor.attribute(queries, alpha=0.05)
+    alone = [world.attributor.attribute(row[None], alpha=0.05)[0].likeness for row in queries]
+    assert [answer.likeness for answer in answers] == pytest.approx(alone)
+    assert sum(answer.unlike_background for answer in answers[:-1]) <= 2
+    assert answers[-1].unlike_background
+    assert answers[-1].likeness == 1 / 401
+
+
 @pytest.mark.parametrize(
     "options",
     [{"top_k": 0}, {"top_k": 101}, {"alpha": 0}, {"alpha": 1}, {"recall": 0.4}, {"recall": 1}],

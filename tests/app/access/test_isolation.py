@@ -229,6 +229,9 @@ def test_an_unlimited_key_does_tell_them_apart(worlds):
     told = [world.admin("GET", "/v1/index").json() for world in worlds]
     assert told[0]["vectors"] < told[1]["vectors"]
     assert told[0]["generation"] < told[1]["generation"]
+    assert all(each["calibration"]["recent"] is not None for each in told)
+    limited = [world.ask("GET", "/v1/index")[2] for world in worlds]
+    assert [each["calibration"]["recent"] for each in limited] == [None, None]
 
 
 def test_no_statement_depends_on_what_others_hold(worlds, monkeypatch):

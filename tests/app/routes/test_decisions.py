@@ -70,7 +70,15 @@ def test_the_index_tells_what_decisions_rest_on(settings, encoder, stratified):
     with serving(settings, encoder, stratified) as served:
         add(served, range(10_000, 10_003))  # pictures of the background's first stratum
         state = served.client.get("/v1/index").json()
+        answers = [served.ask(variation(seed), alpha=0.05) for seed in (10_000, 5)]
+        later = served.client.get("/v1/index").json()["calibration"]
     calibration = state["calibration"]
+    assert calibration["recent"]["queries"] == 0
+    recent = later["recent"]
+    assert recent["queries"] == sum(recent["p_values"]) == 2
+    assert all(recent["p_values"][min(int(10 * each["p_value"]), 9)] for each in answers)
+    assert (recent["likened"], recent["unlike_background"]) == (0, 0)  # an encoder of one part
+    assert {each["background_likeness"] for each in answers} == {None}
     assert calibration["state"] == "fresh"
     assert calibration["generation"] == state["generation"]
     assert calibration["background"] == [
@@ -93,6 +101,8 @@ def test_without_a_background_nothing_is_reported_and_no_q_value_given(settings,
         "background": [],
         "shares": "default",
         "shares_fitted_at": None,
+        "recall": 0.0,
+        "recent": {"queries": 0, "p_values": [0] * 10, "likened": 0, "unlike_background": 0},
     }
     assert item["q_value"] is None
     assert item["attribution"]["p_value"] is None
