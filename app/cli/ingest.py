@@ -12,12 +12,20 @@ from typing import Annotated
 import typer
 
 from app.cli import options
-from app.cli.console import facts, progress, show, warn, warn_of_each
+from app.cli.console import facts, note, progress, show, warn, warn_of_each
 from app.encoders.load import load_by_engine, load_registered
 from app.inference.upload import decoding_limits
+from app.settings import Settings
 from attribution.catalog import Catalog
 from attribution.catalog.presence import require_place
-from attribution.ingestion import IngestReport, Missing, Names, ingest, read_manifest
+from attribution.ingestion import (
+    IngestReport,
+    Missing,
+    Names,
+    embedded_reader,
+    ingest,
+    read_with_table,
+)
 
 
 def ingest_command(
@@ -26,9 +34,31 @@ def ingest_command(
         typer.Argument(
             parser=options.path_given,
             metavar="PATH",
-            help="Folder of images (searched recursively), or a JSON Lines manifest.",
+            help="Folder of images (searched recursively), a JSON Lines manifest, or a "
+            "spreadsheet exported as CSV.",
         ),
     ],
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table",
+            parser=options.path_or_unset,
+            metavar="PATH",
+            help="CSV that says what the pictures of the folder are.  [default: FOLDER.csv beside "
+            "it or metadata.csv in it, where there is one]",
+        ),
+    ] = None,
+    no_table: Annotated[
+        bool, typer.Option("--no-table", help="Read no CSV beside the folder.")
+    ] = False,
+    embedded: Annotated[
+        bool | None,
+        typer.Option(
+            "--embedded/--no-embedded",
+            help="Read title, creator, rights and opt-outs out of the pictures (EXIF, IPTC, XMP) "
+            "where nothing else states them.  [default: if the extra `metadata` is installed]",
+        ),
+    ] = None,
     collection: Annotated[
         str, typer.Option("--collection", "-c", help="For rows that name none.")
     ] = "default",
@@ -53,7 +83,9 @@ def ingest_command(
     """Add images to the catalog as sources.
 
     A manifest is JSON Lines; each row has `path` (relative to the manifest) and may have `uri`,
-    `title`, `creator`, `licence`, `collection` and `metadata`. Pictures of a folder are known by
+    `title`, `creator`, `licence`, `collection` and `metadata`. Or it is a CSV with columns so
+    called, in common spellings; further columns become metadata. What neither states is read out
+    of the picture itself (docs/operations.md). Pictures of a folder are known by
     their content, whatever they are called. What cannot be read or is left out, such as recycle
     bins and links that lead nowhere, is skipped and listed (docs/operations.md has the table).
     Run it again at any time: what is there is not added twice, metadata follows the manifest, and
@@ -68,10 +100,14 @@ def ingest_command(
     """
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     others: Counter[str] = Counter()
-    rows = read_manifest(
+    said_in = embedded_reader(_asked(settings, embedded))
+    rows = read_with_table(
         path,
         collection=collection,
+        table=table,
+        beside=not no_table,
         on_other=lambda other: others.update([other.suffix.lower() or other.name]),
+        on_note=note,
     )
     names = Names(path if path.is_dir() else None, collection) if missing else None
     require_place(settings.data)
@@ -87,12 +123,20 @@ def ingest_command(
             on_progress=lambda now: bar.update(task, completed=now.done, total=now.total),
             load=lambda registered: load_registered(settings, registered).encoder,
             update=update,
+            embedded=said_in,
         )
         bar.update(task, total=bar.tasks[0].completed)
         gone = None if names is None else names.missing(catalog, report.elsewhere)
     _show(report, others, gone, update=update, as_json=as_json)
     if report.skipped:
         raise typer.Exit(1)
+
+
+def _asked(settings: Settings, embedded: bool | None) -> bool | None:
+    """Whether pictures are to be read for what they say: the option's word, then the settings'."""
+    if embedded is None and not settings.embedded_metadata:
+        return False
+    return embedded
 
 
 def _show(
@@ -111,7 +155,7 @@ def _show(
     counts = {
         name: len(value) if isinstance(value, list | tuple) else value
         for name, value in named.items()
-        if value or name not in ("replaced", "renamed", "no_pictures")
+        if value or name not in ("replaced", "renamed", "no_pictures", "embedded")
     }
     show(named, facts(counts), as_json=as_json)
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -21,6 +21,8 @@ from app.service.service import Service
 from attribution.catalog import ActiveEncoderLeftOut, NewSource
 from attribution.ingestion.adding import Intake, add_each, new_source
 from attribution.ingestion.companions import keeping_no_source_out
+from attribution.ingestion.embedded import Embedded as Said
+from attribution.ingestion.embedded import embedded_reader, filled
 from models.images.previews import make_preview
 
 RowsByEncoder = dict[str, NDArray[np.float32]]
@@ -107,8 +109,9 @@ def _add(
     others: Sequence[RowsByEncoder],
     collection: str,
 ) -> Intake:
+    said_in = embedded_reader(None if service.settings.embedded_metadata else False)
     sources = [
-        _new_source(arrival, item, rows, collection)
+        _new_source(arrival, item, rows, collection, said_in)
         for arrival, item, rows in zip(arrivals, embedded, others, strict=True)
         if isinstance(item, Embedded)
     ]
@@ -122,11 +125,17 @@ def _add(
 
 
 def _new_source(
-    arrival: Arrival, embedded: Embedded, others: RowsByEncoder, collection: str
+    arrival: Arrival,
+    embedded: Embedded,
+    others: RowsByEncoder,
+    collection: str,
+    said_in: Callable[[bytes], Said] | None,
 ) -> NewSource:
     stated = arrival.known.model_dump()
     if stated["uri"] is None:
         stated["uri"] = arrival.upload.filename
+    if said_in is not None:
+        stated = filled(stated, said_in(arrival.upload.read(max_bytes=arrival.upload.size)))
     return new_source(
         embedded.decoded,
         stated,

@@ -152,6 +152,13 @@ class Settings(Limits):
         "Japanese and Korean.",
     )
 
+    embedded_metadata: bool = Field(
+        default=True,
+        description="Take title, creator, licence, copyright and opt-outs of new sources from "
+        "what the image says of itself (EXIF, IPTC, XMP) where nobody states them; needs the extra "
+        "`metadata`, and without it nothing is taken.",
+    )
+
     follow_seconds: float = Field(
         default=0.5,
         gt=0,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from attribution.ingestion.companions import ImageEncoder
+from attribution.ingestion.embedded import Embedded, embedded_reader, read_embedded
 from attribution.ingestion.folders import is_picture
 from attribution.ingestion.ingest import IngestReport, Progress, ingest
-from attribution.ingestion.manifest import (
-    ManifestProblem,
-    ManifestRow,
-    ManifestUnreadable,
-    read_manifest,
-)
+from attribution.ingestion.manifest import read_manifest
 from attribution.ingestion.names import Missing, Names, Replaced
+from attribution.ingestion.rows import ManifestProblem, ManifestRow, ManifestUnreadable
+from attribution.ingestion.tables import read_with_table
 
 __all__ = [
+    "Embedded",
     "ImageEncoder",
     "IngestReport",
     "ManifestProblem",
@@ -23,7 +22,10 @@ __all__ = [
     "Names",
     "Progress",
     "Replaced",
+    "embedded_reader",
     "ingest",
     "is_picture",
+    "read_embedded",
     "read_manifest",
+    "read_with_table",
 ]

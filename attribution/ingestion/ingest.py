@@ -28,9 +28,10 @@ from attribution.catalog import (
 )
 from attribution.ingestion.adding import Intake, add_each, new_source
 from attribution.ingestion.companions import Companions, ImageEncoder, rows_of
-from attribution.ingestion.manifest import ManifestProblem, ManifestRow
+from attribution.ingestion.embedded import Embedded, filled
 from attribution.ingestion.names import Replaced, Replacements
 from attribution.ingestion.reading import TAKEN_DOWN, Fresh, Known, RowReader, Skipped
+from attribution.ingestion.rows import ManifestProblem, ManifestRow
 from models.images.decoding import DEFAULT_LIMITS
 from models.images.errors import DecodingLimits
 
@@ -58,7 +59,8 @@ class IngestReport:
 
     `replaced` are sources whose name another image has now, taken out where that was asked for;
     `renamed` are those whose own image has another name now, which they get where that was asked
-    for. `elsewhere` are the paths of images that a source names otherwise, by its id.
+    for. `elsewhere` are the paths of images that a source names otherwise, by its id. `embedded`
+    counts the rows whose file says something of itself.
     """
 
     added: int
@@ -69,6 +71,7 @@ class IngestReport:
     replaced: tuple[Replaced, ...] = ()
     renamed: tuple[Replaced, ...] = ()
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
+    embedded: int = 0
 
 
 def ingest(
@@ -82,6 +85,7 @@ def ingest(
     workers: int = 4,
     load: Callable[[RegisteredEncoder], ImageEncoder] | None = None,
     update: bool = False,
+    embedded: Callable[[bytes], Embedded] | None = None,
 ) -> IngestReport:
     """Add the images of `rows` to the catalog; may be repeated, and continues where it ended.
 
@@ -101,6 +105,8 @@ def ingest(
             embedded too; None leaves them out.
         update: take out sources whose name (collection and uri) another image has now, and
             rename those whose own image the rows name otherwise.
+        embedded: reads what a file says of itself, such as `read_embedded`; what the rows state
+            and what a source has already comes first. None reads nothing.
 
     Raises:
         ValueError: `batch_size` or `workers` is below 1, or the encoder's vectors are unusable.
@@ -112,7 +118,7 @@ def ingest(
     total = len(rows) if isinstance(rows, Sized) else None
     companions = None if load is None else Companions(catalog, encoder.model_id, load)
     run = _Run(catalog, encoder, companions, batch_size, total, on_progress)
-    reader = RowReader(catalog, encoder.model_id, limits)
+    reader = RowReader(catalog, encoder.model_id, limits, embedded)
     ahead = batch_size + workers
     with closing(_in_order(reader.read, rows, workers=workers, ahead=ahead)) as outcomes:
         for outcome in outcomes:
@@ -140,11 +146,13 @@ class _Run:
         self._total = total
         self._on_progress = on_progress
         self._batch: list[Fresh] = []
-        self._added = self._unchanged = self._updated = 0
+        self._added = self._unchanged = self._updated = self._embedded = 0
         self._skipped: list[Skipped] = []
         self._replacements = Replacements()
 
     def take(self, outcome: Known | Fresh | Skipped) -> None:
+        if not isinstance(outcome, Skipped) and outcome.embedded:
+            self._embedded += 1
         match outcome:
             case Fresh():
                 digest, held = outcome.decoded.sha256, outcome.held
@@ -156,7 +164,7 @@ class _Run:
             case Known():
                 held = outcome.source
                 self._replacements.note(outcome.row, held.sha256, outcome.namesakes, held)
-                self._follow(outcome.row, held.source_id)
+                self._follow(outcome, held.source_id)
             case Skipped():
                 self._skipped.append(outcome)
         self._tell()
@@ -174,7 +182,7 @@ class _Run:
                 case Added(created=True):
                     self._added += 1
                 case Added():  # the same image came twice, or another process was faster
-                    self._follow(fresh.row, outcome.source.source_id)
+                    self._follow(fresh, outcome.source.source_id)
                 case SourceTakenDown():  # since the reader asked
                     self._skipped.append(Skipped(fresh.row.path, TAKEN_DOWN))
                 case _:
@@ -196,6 +204,7 @@ class _Run:
             replaced=replaced,
             renamed=renamed,
             elsewhere=self._replacements.elsewhere(),
+            embedded=self._embedded,
         )
 
     def _add(self) -> Intake:
@@ -205,7 +214,7 @@ class _Run:
         sources = [
             new_source(
                 fresh.decoded,
-                {**fresh.row.stated, "uri": fresh.row.uri},
+                {**filled(fresh.row.stated, fresh.embedded), "uri": fresh.row.uri},
                 collection=fresh.row.collection,
                 preview=fresh.preview,
                 embedding=row,
@@ -221,15 +230,19 @@ class _Run:
                 self._catalog.put_collection(name)
             return add_each(self._catalog, self._encoder.model_id, sources)
 
-    def _follow(self, row: ManifestRow, source_id: str) -> None:
-        """Bring the metadata of a source to what the row states about it."""
+    def _follow(self, brought: Known | Fresh, source_id: str) -> None:
+        """Bring the metadata of a source to what its row states, and its file where nothing is."""
+        row = brought.row
         try:
             # Read here, not by the reader: a row before this one may have changed it.
-            if row.stated and _differ(self._catalog.source(source_id), row.stated):
-                self._catalog.update(source_id, row.stated)
-                self._updated += 1
-            else:
-                self._unchanged += 1
+            if row.stated or brought.embedded:
+                source = self._catalog.source(source_id)
+                stated = filled(row.stated, brought.embedded, source)
+                if _differ(source, stated):
+                    self._catalog.update(source_id, stated)
+                    self._updated += 1
+                    return
+            self._unchanged += 1
         except SourceNotFound:
             self._skipped.append(Skipped(row.path, "was deleted meanwhile: ingest it again"))
 

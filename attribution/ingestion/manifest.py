@@ -1,4 +1,4 @@
-"""What to ingest, row by row: the images of a folder, or a JSON Lines manifest.
+"""What to ingest, row by row: the images of a folder, a JSON Lines manifest or a spreadsheet.
 
 Knows files and what is said about them, not what is in the images. Reads as it goes: memory
 holds a line of a manifest, or the names in the folders that are open.
@@ -6,12 +6,11 @@ holds a line of a manifest, or the names in the folders that are open.
 
 from __future__ import annotations
 
+import codecs
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from attribution.ingestion.folders import (
@@ -22,53 +21,31 @@ from attribution.ingestion.folders import (
     named_as_picture,
     walk,
 )
+from attribution.ingestion.rows import ManifestProblem, ManifestRow, ManifestUnreadable, as_text
+from attribution.ingestion.spreadsheets import (
+    Cells,
+    Spreadsheet,
+    is_spreadsheet,
+    open_spreadsheet,
+)
 
 _TEXTS = ("path", "uri", "title", "creator", "licence", "collection")
 _FIELDS = (*_TEXTS, "metadata")
 _STATED = ("title", "creator", "licence", "uri", "metadata")
 _MAX_LINE = 1_000_000
+_HEAD = 65_536
 _TRIED_BYTES = _MAX_LINE
 """So many without a line that names a path, and a file is taken for something else."""
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestRow:
-    """One file and what is stated about it.
-
-    `path` is where to read the file; `uri` is what answers name it by. `stated` are the fields of
-    a source that the row gives. A uri that is only the path is none of them: it never replaces one
-    that someone has set.
-    """
-
-    path: Path
-    uri: str
-    collection: str = "default"
-    stated: dict[str, Any] = field(default_factory=dict)
-    line: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestProblem:
-    """A line that says nothing usable, or (line 0) what of a folder is not read."""
-
-    line: int
-    reason: str
-    path: Path
-
-    @property
-    def told(self) -> str:
-        """The reason, with the line that it is about."""
-        return f"line {self.line}: {self.reason}" if self.line else self.reason
-
-
-class ManifestUnreadable(ValueError):
-    """There is no folder or manifest to read; the message says what to give instead."""
-
-
 def read_manifest(
-    path: Path, *, collection: str = "default", on_other: Callable[[Path], None] | None = None
+    path: Path,
+    *,
+    collection: str = "default",
+    on_other: Callable[[Path], None] | None = None,
+    on_sheet: Callable[[Spreadsheet], None] | None = None,
 ) -> Iterator[ManifestRow | ManifestProblem]:
-    """Read the rows of a folder or of a JSON Lines manifest, lazily and in a stable order.
+    """Read the rows of a folder or of a manifest, lazily and in a stable order.
 
     A folder gives its pictures, those of its folders among them, sorted by path, and a problem for
     each that is left out; `walk` says what that is. A manifest gives a row a line: `path`
@@ -76,10 +53,14 @@ def read_manifest(
     `licence`, `collection`, `metadata` (a JSON object). null is the same as absent. What is wrong
     with a line becomes a `ManifestProblem`, and reading goes on.
 
+    A manifest may be a spreadsheet, too, exported as CSV, whose columns say the same by their
+    names; see `spreadsheets`. One that is damaged anywhere is refused before its first row.
+
     Args:
         path: the folder, or the manifest.
         collection: of the rows that name none.
         on_other: told of each file of a folder that is no picture.
+        on_sheet: told of the spreadsheet, and so how it is read.
 
     Raises:
         ManifestUnreadable: `path` is neither; raised at once, not with the first row.
@@ -99,6 +80,12 @@ def read_manifest(
             f"{path} cannot be read ({error.strerror}): give a folder or a JSON Lines manifest."
         ) from error
     try:
+        if path.is_file() and _is_sheet(path, file):
+            file.close()
+            sheet = open_sheet(path)
+            if on_sheet is not None:
+                on_sheet(sheet)
+            return (row_of(cells, sheet, collection) for cells in sheet.rows())
         begun = _begun(file, path)
     except BaseException:
         file.close()
@@ -118,11 +105,6 @@ def _read_folder(
             case NoPicture(path):
                 if on_other is not None:
                     on_other(path)
-
-
-def as_text(path: PurePath | str) -> str:
-    """The path as answers name it; of a name that is not UTF-8 the bytes are spelt out."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _begun(file: BinaryIO, manifest: Path) -> list[bytes]:
@@ -150,6 +132,54 @@ def _begun(file: BinaryIO, manifest: Path) -> list[bytes]:
             f'{{"path": "a.jpg"}}; its first line: {problem}. Give a folder or such a manifest.'
         )
     return begun
+
+
+def open_sheet(path: Path) -> Spreadsheet:
+    """See `open_spreadsheet`; what is wrong with it is a ManifestUnreadable."""
+    try:
+        return open_spreadsheet(path)
+    except OSError as error:
+        raise ManifestUnreadable(
+            f"{path} cannot be read ({error.strerror}): give a file that can."
+        ) from error
+
+
+def row_of(cells: Cells, sheet: Spreadsheet, collection: str) -> ManifestRow | ManifestProblem:
+    """What a row of a spreadsheet states; columns that mean nothing else become metadata."""
+    values: dict[str, Any] = dict(cells.values)
+    try:
+        metadata = _metadata_of(values.pop("metadata", None))
+        if "copyright" in values:
+            metadata.setdefault("copyright", values.pop("copyright"))
+        values["metadata"] = {**cells.others, **metadata}
+        values["path"] = _on_this_system(sheet.path.parent, _path(values))
+        return _row(values, sheet.path, cells.line, collection)
+    except _BadLine as error:
+        return ManifestProblem(cells.line, str(error), sheet.path)
+
+
+def _metadata_of(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        return _parse(text.encode())
+    except _BadLine as error:
+        raise _BadLine(f"metadata: {error}") from None
+
+
+def _on_this_system(folder: Path, written: str) -> str:
+    """A path as it is written on Windows, where it means a file here only without backslashes."""
+    if "\\" in written and not (folder / written).exists():
+        return written.replace("\\", "/")
+    return written
+
+
+def _is_sheet(path: Path, file: BinaryIO) -> bool:
+    """Whether a file means to be a spreadsheet; its place in the file stays."""
+    head = file.read(_HEAD)
+    file.seek(0)
+    begins = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    return begins != b"{" and is_spreadsheet(path, head)
 
 
 def _read_lines(

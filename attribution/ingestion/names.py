@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.catalog import Catalog, Source, SourceFilter, SourceNotFound
-from attribution.ingestion.manifest import ManifestProblem, ManifestRow, as_text
+from attribution.ingestion.rows import ManifestProblem, ManifestRow, as_text
 
 _CARRIED = ("title", "creator", "licence", "metadata")
 _PAGE = 1000

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from attribution.catalog import Catalog, EmbeddingsMissing, InvalidField, Source, validation
 from attribution.files import regular_file
-from attribution.ingestion.manifest import ManifestProblem, ManifestRow
+from attribution.ingestion.embedded import NOTHING_SAID, Embedded
 from attribution.ingestion.names import namesakes
+from attribution.ingestion.rows import ManifestProblem, ManifestRow
 from models.images.decoding import DecodedImage, decode
 from models.images.errors import DecodingLimits, ImageError
 from models.images.previews import make_preview
@@ -32,6 +34,7 @@ class Known:
     row: ManifestRow
     source: Source
     namesakes: tuple[Source, ...] = ()
+    embedded: Embedded = NOTHING_SAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +46,30 @@ class Fresh:
     preview: bytes
     namesakes: tuple[Source, ...] = ()
     held: Source | None = None
+    embedded: Embedded = NOTHING_SAID
 
 
 class RowReader:
-    """What happens to a row off the main thread: all but encoding and writing."""
+    """What happens to a row off the main thread: all but encoding and writing.
 
-    def __init__(self, catalog: Catalog, model_id: str, limits: DecodingLimits) -> None:
+    Args:
+        catalog: what is held.
+        model_id: of the encoder.
+        limits: of each file.
+        embedded: reads what a file says of itself; None where that is not asked.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        model_id: str,
+        limits: DecodingLimits,
+        embedded: Callable[[bytes], Embedded] | None = None,
+    ) -> None:
         self._catalog = catalog
         self._model_id = model_id
         self._limits = limits
+        self._embedded = embedded
 
     def read(self, row: ManifestRow | ManifestProblem) -> Known | Fresh | Skipped:
         """Read and decode the row's file, or say that it is held already or why it cannot be."""
@@ -66,13 +84,16 @@ class RowReader:
             held = self._catalog.known_digests(row.collection, [digest]).get(digest)
             others = namesakes(self._catalog, row, digest)
             if held is not None and self._has_vector(held):
-                return Known(row, held, others)
+                return Known(row, held, others, self._said_in(data))
             decoded = decode(data, limits=self._limits)
         except (ImageError, InvalidField) as error:
             return Skipped(row.path, str(error))
         except OSError as error:
             return Skipped(row.path, f"cannot be read ({error.strerror})")
-        return Fresh(row, decoded, make_preview(decoded.image), others, held)
+        return Fresh(row, decoded, make_preview(decoded.image), others, held, self._said_in(data))
+
+    def _said_in(self, data: bytes) -> Embedded:
+        return NOTHING_SAID if self._embedded is None else self._embedded(data)
 
     def _bytes(self, path: Path) -> bytes:
         with regular_file(path).open("rb") as file:

@@ -60,7 +60,7 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_KEPT = frozenset({*range(0xC0, 0xE1), 0xEE})
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Marker, start and end of every segment up to the end of the image, which may be missing."""
     position = 2
     for _ in range(_MAX_BLOCKS):
@@ -84,7 +84,7 @@ def _read_jpeg(data: bytes, limits: DecodingLimits) -> Still:
     orientation = None
     final: set[tuple[int, int]] = set()
     kept = [data[:2]]
-    for marker, start, end in _jpeg_segments(data):
+    for marker, start, end in jpeg_segments(data):
         segment = data[start:end]
         if marker == 0xD9:
             end_of_image = end

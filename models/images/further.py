@@ -56,6 +56,16 @@ def further_container(name: str) -> Container | None:
     return Container(name, bool, partial(_read, name), PngImageFile)
 
 
+def opened_further(name: str, file: BytesIO) -> ImageFile:
+    """A file of one of these formats, opened for what is said in it; no pixel is decoded.
+
+    Raises:
+        ImportError: the extra is not installed.
+        Exception: what its reader raises on damaged files.
+    """
+    return _OPENERS[name](file)
+
+
 def _read(name: str, data: bytes, limits: DecodingLimits) -> Still:
     """The first picture, upright; where it shows nothing, the first one of the file that does.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from attribution.ingestion.archives import ArchiveDamaged, Member, open_tar, pictures_in, read
 from attribution.ingestion.folders import Found, LeftOut, is_picture, walk
-from attribution.ingestion.manifest import as_text
+from attribution.ingestion.rows import as_text
 from models.images.decoding import DEFAULT_LIMITS, decode
 from models.images.errors import DecodingLimits, ImageError
 

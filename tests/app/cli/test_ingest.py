@@ -13,6 +13,7 @@ from attribution.catalog import Catalog, SourceFilter
 from models.encoder import Encoder
 from tests.support.forks import Fork
 from tests.support.pictures import draw, jpeg, picture
+from tests.support.rights import iptc, listed, saying, xmp
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
@@ -68,6 +69,49 @@ def test_a_line_that_is_no_json_is_skipped_and_named(attribution, pictures, tmp_
     assert done.code == 1
     assert done.document["added"] == 1
     assert len(done.document["skipped"]) == 1
+
+
+def test_a_spreadsheet_of_five_columns_names_sources(attribution, pictures, tmp_path):
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_bytes(
+        "Dateiname;Titel;Fotograf;Lizenz;Jahr\r\npictures/000.jpg;Größe;Zoë;CC0-1.0;1999\r\n".encode(
+            "cp1252"
+        )
+    )
+    data = tmp_path / "data"
+    done = attribution("ingest", sheet, "--data", data)
+    assert done.code == 0, done.err
+    assert f"{sheet} is read as Windows-1252, separated by semicolons" in done.err
+    [source] = sources(data)
+    assert (source.title, source.creator, source.licence) == ("Größe", "Zoë", "CC0-1.0")
+    assert source.metadata == {"Jahr": "1999"}
+    sheet.write_text("path,title\npictures/001.jpg,fine\npictures/002.jpg,not, fine\n")
+    refused = attribution("ingest", sheet, "--data", data)
+    assert refused.code == 1
+    assert f"{sheet}, line 3: it has 3 cells" in refused.err
+    assert len(sources(data)) == 1
+
+
+def test_photographs_say_who_made_them_where_their_manifest_does_not(attribution, tmp_path):
+    folder, data = tmp_path / "photographs", tmp_path / "data"
+    folder.mkdir()
+    packet = xmp(listed("dc:creator", "Seq", ["<rdf:li>By XMP</rdf:li>"]))
+    (folder / "a.jpg").write_bytes(saying(1, packet=packet))
+    (folder / "b.jpg").write_bytes(saying(2, block=iptc((2, 80, b"By IPTC"), (2, 116, b"(c) B"))))
+    (folder / "metadata.csv").write_text("file,title\nb.jpg,Stated\n")
+    assert attribution("ingest", folder, "--data", data, "--no-embedded").code == 0
+    assert [source.creator for source in sources(data)] == [None, None]
+    done = attribution("ingest", folder, "--data", data, "--json")
+    assert done.document["embedded"] == done.document["updated"] == 2
+    first, second = sources(data)
+    assert (first.creator, second.creator, second.title) == ("By XMP", "By IPTC", "Stated")
+    assert second.metadata == {"embedded": {"copyright": "(c) B"}}
+    (folder / "metadata.csv").write_text("file,creator,note\nb.jpg,Of the sheet,n\n")
+    assert attribution("ingest", folder, "--data", data, "--json").document["updated"] == 1
+    assert attribution("ingest", folder, "--data", data, "--json").document["updated"] == 0
+    [_, second] = sources(data)
+    assert second.creator == "Of the sheet"
+    assert second.metadata == {"note": "n", "embedded": {"copyright": "(c) B"}}
 
 
 @pytest.mark.parametrize("name", ["missing", "missing.jsonl", "pictures/000.jpg"])
@@ -178,7 +222,6 @@ def test_a_name_that_is_not_utf_8_is_held_under_its_bytes(attribution, tmp_path)
 @pytest.mark.parametrize(
     "content",
     [
-        b"path,title\na.jpg,A\n",
         b'[{"path": "a.jpg"}]',
         b'{\n "path": "a.jpg"\n}',
         b'{"images": [{"path": "a.jpg"}], "annotations": []}',

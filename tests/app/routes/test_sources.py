@@ -8,6 +8,7 @@ from PIL import Image
 
 from attribution.ingestion import ManifestRow, read_manifest
 from tests.support.pictures import jpeg, picture, variation
+from tests.support.rights import NO_TRAINING, listed, saying, xmp
 from tests.support.service import serving
 
 
@@ -38,6 +39,25 @@ def test_a_source_comes_back_as_it_was_described(shared):
     answer = shared.ask(variation(1), min_generation=added["generation"])
     assert answer["sources"][0]["uri"] == known["uri"]
     assert answer["sources"][0]["licence"] == "CC0"
+
+
+def test_an_upload_that_says_who_made_it_need_not_be_told(shared):
+    packet = xmp(
+        listed("dc:creator", "Seq", ["<rdf:li>Ann</rdf:li>"])
+        + listed("dc:title", "Alt", ["<rdf:li>Its own</rdf:li>"]),
+        f'plus:DataMining="{NO_TRAINING}"',
+    )
+    response = shared.client.post(
+        "/v1/sources",
+        files={"file": ("a.jpg", saying(71, packet=packet))},
+        data={"metadata": json.dumps({"title": "Stated", "metadata": {"note": "kept"}})},
+    )
+    source = response.json()["source"]
+    assert (source["title"], source["creator"]) == ("Stated", "Ann")
+    assert source["metadata"] == {
+        "note": "kept",
+        "embedded": {"data_mining": "DMI-PROHIBITED-GENAIMLTRAINING", "do_not_train": True},
+    }
 
 
 def test_the_same_bytes_again_change_nothing(shared):
