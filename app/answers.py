@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -16,11 +15,11 @@ from app.inference.searches import Searched, Searches
 from app.inference.timings import Timings
 from app.telemetry.metrics import Metrics
 from attribution.answer import Attribution, Guarantee
-from attribution.attributor import Attributor, Terms
+from attribution.attributor import Terms
 from attribution.catalog import Catalog
 from attribution.explanation import Explanation
 from attribution.explanation.pictures import heat_picture, png, region_picture
-from attribution.looks import answer_of, attribute_looks
+from attribution.looks import answer_of
 from attribution.recognition import recognised
 from models.images.decoding import DecodedImage
 from models.images.notes import Note
@@ -148,30 +147,6 @@ def answered(embedded: Embedded, searched: Searched[Attribution], metrics: Metri
     metrics.decided(attribution.decision, attribution.p_value, attribution.likeness)
     timings = embedded.timings.searched(searched.search_seconds, waited=searched.queue_seconds)
     return Answer(embedded.decoded, attribution, timings)
-
-
-def ask(
-    attributor: Attributor, embedded: Sequence[Embedded], question: Question
-) -> list[FreshAnswer]:
-    """Search for some images together, here and now.
-
-    A picture that a query frames is searched for as well, and the better answer of the two counts.
-
-    Raises:
-        AlphaTooSmall: the background cannot bear out the question's alpha.
-        RecallTooLarge: no list is known to hold a true source that often.
-    """
-    if not embedded:
-        return []
-    started = time.perf_counter()
-    described = [item.described for item in embedded]
-    attributions = attribute_looks(attributor, described, question.terms)
-    seconds = time.perf_counter() - started
-    answers = [
-        Answer(item.decoded, attribution, item.timings.searched(seconds))
-        for item, attribution in zip(embedded, attributions, strict=True)
-    ]
-    return recognise(attributor.catalog, answers)
 
 
 def recognise(catalog: Catalog, answers: Sequence[FreshAnswer]) -> list[FreshAnswer]:

@@ -16,7 +16,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from app.access.rates import Rates
-from app.encoders.load import Vision
 from app.middleware.access import AccessMiddleware
 from app.middleware.bodies import BodyLimitMiddleware
 from app.middleware.cors import NamedOriginsMiddleware
@@ -44,6 +43,7 @@ from app.service.service import open_service
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.version import service_version
+from attribution.opening.load import Vision
 
 if TYPE_CHECKING:  # needs an extra
     from app.telemetry.tracing import RequestTracer

@@ -22,8 +22,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from app.encoders.gallery import open_gallery
-from app.encoders.load import load_vision
 from app.settings import Settings
 from attribution.answer import Attribution
 from attribution.attributor import Attributor
@@ -32,6 +30,8 @@ from attribution.evaluation.benchmark.cases import open_image
 from attribution.evaluation.benchmark.formats import read_benchmark
 from attribution.evaluation.statistics.intervals import clopper_pearson
 from attribution.looks import better_of
+from attribution.opening.gallery import open_gallery
+from attribution.opening.load import load_vision
 from attribution.synthesis.laundering import recompressed
 from models.images.borders import content_box, cut_out
 from models.images.decoding import decode

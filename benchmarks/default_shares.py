@@ -23,8 +23,6 @@ import numpy as np
 from bundled_encoder import held_out
 from share_rivals import RIVALS, Candidates, coefficients, fitted_rival
 
-from app.encoders.gallery import open_gallery
-from app.encoders.load import load_vision
 from app.settings import Settings
 from attribution.attributor import Attributor, Ranking
 from attribution.calibration.shares.fitting import Examples, fit, held_out_shares, judged
@@ -37,6 +35,8 @@ from attribution.calibration.shares.scoring import (
 )
 from attribution.catalog import Catalog
 from attribution.ingestion import ingest, read_manifest
+from attribution.opening.gallery import open_gallery
+from attribution.opening.load import load_vision
 from attribution.rehearsal.examples import examples
 from attribution.rehearsal.held import choose, picture_of
 from attribution.rehearsal.queries import SIZE

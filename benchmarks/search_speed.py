@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from app.encoders.gallery import Gallery, open_gallery
-from app.encoders.load import load_vision
 from app.settings import Settings
 from attribution.index import EmbeddedIndex
+from attribution.opening.gallery import OpenedGallery, open_gallery
+from attribution.opening.load import load_vision
 from attribution.retrieval.retrieval import retrieve
 from models.processor import size_pools
 
@@ -54,7 +54,7 @@ def milliseconds(work: Callable[[], object], queries: int, rounds: int) -> float
     return round(1000 * float(np.median(seconds)) / queries, 3)
 
 
-def measure(gallery: Gallery, rows: np.ndarray, waiting: int, rounds: int) -> dict[str, Any]:
+def measure(gallery: OpenedGallery, rows: np.ndarray, waiting: int, rounds: int) -> dict[str, Any]:
     """Both ways for so many queries that wait, and whether they agree."""
     asked = gallery.calibration.reference.fusion.prepare(rows[:waiting])
     proposing: Any = Proposing(gallery.index)

@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
-from app.answers import FreshAnswer, Question, ask
+from app.answers import Answer, FreshAnswer, Question
 from app.cli.neighbour import Asked
-from app.encoders.gallery import Gallery, open_gallery
-from app.encoders.load import Vision, load_vision
-from app.inference.embedder import Embedded
 from app.inference.timings import Timings
-from app.inference.upload import Upload, decoding_limits
+from app.inference.upload import decoding_limits
 from app.settings import Settings
+from attribution import asking
+from attribution.asking import Answered, Unreadable
+from attribution.attributor import Attributor
 from attribution.catalog.presence import require
-from attribution.explanation import (
-    Explanation,
-    Previewed,
-    evidence,
-    explain,
-    read_previews,
-    sources_to_explain,
-    variants_of_query,
-    views_of_query,
-)
-from attribution.files import regular_file
-from attribution.looks import Looks, encode_looks, looks_at
-from models.images.decoding import DecodedImage, decode
-from models.images.errors import ImageError
-
-Unreadable = ImageError | OSError
-"""Why nothing can be asked about a file."""
-_AT_ONCE = 16
-"""Images in memory at a time."""
+from attribution.explanation import Explanation, Previewed
+from attribution.opening.gallery import OpenedGallery, open_gallery
+from attribution.opening.load import Vision, load_vision
 
 
 def question_of(asked: Asked) -> Question:
@@ -74,6 +52,7 @@ class Asking:
         self._settings = settings
         self._question = question
         self._opened = opened
+        self._limits = decoding_limits(settings)
 
     @cached_property
     def vision(self) -> Vision:
@@ -81,7 +60,7 @@ class Asking:
         return load_vision(self._settings)
 
     @cached_property
-    def gallery(self) -> Gallery:
+    def gallery(self) -> OpenedGallery:
         """What is searched.
 
         Raises:
@@ -97,19 +76,10 @@ class Asking:
         Raises:
             CollectionNotFound: a collection of the question does not exist.
             AlphaTooSmall: the background cannot bear out the question's alpha.
-            RecallTooLarge: no list is known to hold a true source that often.
         """
-        waiting = iter(paths)
-        while some := list(islice(waiting, _AT_ONCE)):
-            read: list[_Read | Unreadable] = []
-            for path in some:
-                try:
-                    read.append(self._read(path))
-                except (ImageError, OSError) as error:
-                    read.append(error)
-            answers = iter(self._answers([each for each in read if isinstance(each, _Read)]))
-            for path, each in zip(some, read, strict=True):
-                yield path, next(answers) if isinstance(each, _Read) else each
+        terms = self._question.terms
+        for path, each in asking.ask(self._attributor, paths, terms, self._limits):
+            yield path, _fresh(each) if isinstance(each, Answered) else each
 
     def ask_one(self, path: Path) -> FreshAnswer:
         """The answer about one image.
@@ -117,51 +87,22 @@ class Asking:
         Raises:
             ImageError: it is none within the limits.
             OSError: it cannot be read.
-            CollectionNotFound, AlphaTooSmall, RecallTooLarge: as `ask`.
+            CollectionNotFound, AlphaTooSmall: as `ask`.
         """
-        [answered] = self._answers([self._read(path)])
-        return answered
+        read = asking.read_query(path, self._limits)
+        [answered] = asking.answer(self._attributor(), [read], self._question.terms)
+        return _fresh(answered)
 
     def explain(self, answered: FreshAnswer) -> tuple[Explanation, tuple[Previewed, ...]]:
         """The maps of an answer, and the previews of the sources that have them, in one order."""
-        encoder = self.vision.encoder
-        previewed = read_previews(self.gallery.catalog, sources_to_explain(answered.attribution))
-        views = encoder.patches(views_of_query(answered.query.image))
-        patches = encoder.patches([each.image for each in previewed])
-        if not previewed:
-            patches = patches.reshape(0, *views.shape[1:])
-        ranked, borne = [each.ranked for each in previewed], None
-        if ranked:
-            rows = encoder.encode(variants_of_query(answered.query), domain="query")
-            ids = np.array([each.source.vector_id for each in ranked], np.int64)
-            borne = evidence(self.gallery.attributor.scores_with(rows, ids))
-        return explain(views, ranked, patches, encoder.patch_blocks, borne), previewed
+        return asking.explain_answer(self._attributor(), answered.query, answered.attribution)
 
-    def _read(self, path: Path) -> _Read:
-        started, limits = time.perf_counter(), decoding_limits(self._settings)
-        with regular_file(path).open("rb") as file:
-            upload = Upload(path.name, os.fstat(file.fileno()).st_size, file)
-            decoded = decode(upload.read(max_bytes=limits.max_bytes), limits=limits)
-        decoded, looks = looks_at(decoded, "query")
-        return _Read(decoded, looks, time.perf_counter() - started)
-
-    def _answers(self, read: Sequence[_Read]) -> list[FreshAnswer]:
-        if not read:
-            return []
-        gallery = self.gallery
-        started = time.perf_counter()
-        described = encode_looks(self.vision.encoder, [each.looks for each in read])
-        encoding = time.perf_counter() - started
-        embedded = []
-        for each, found in zip(read, described, strict=True):
-            timings = Timings(each.seconds, 0.0, encoding)
-            whole, *framed = found.rows
-            embedded.append(Embedded(each.decoded, whole, timings, *framed))
-        return ask(gallery.attributor, embedded, self._question)
+    def _attributor(self) -> Attributor:
+        return self.gallery.attributor
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Read:
-    decoded: DecodedImage
-    looks: Looks
-    seconds: float
+def _fresh(answered: Answered) -> FreshAnswer:
+    """The answer as everything in this package has it."""
+    took = answered.seconds
+    timings = Timings(took.decode, 0.0, took.encode).searched(took.search)
+    return Answer(answered.query, answered.attribution, timings)

@@ -14,10 +14,10 @@ from PIL import Image
 from app.cli import options
 from app.cli.console import facts, note, show, warn
 from app.cli.failures import BadInvocation
-from app.encoders.engines import in_words
 from app.inference.upload import decoding_limits
 from app.settings import Settings
 from attribution.catalog import Catalog
+from attribution.opening.engines import in_words
 from attribution.training.data.images import read_pictures
 from models.encoder import Encoder
 from models.exported.choosing import by_faster

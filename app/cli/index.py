@@ -9,12 +9,12 @@ import typer
 
 from app.cli import options
 from app.cli.console import facts, show, warn
-from app.encoders.engines import in_words
-from app.encoders.gallery import gallery_of
-from app.encoders.gallery import save as save_gallery
-from app.encoders.load import load_vision
 from attribution.catalog import Catalog
 from attribution.catalog.presence import require
+from attribution.opening.engines import in_words
+from attribution.opening.gallery import gallery_of
+from attribution.opening.gallery import save as save_gallery
+from attribution.opening.load import load_vision
 
 
 def index_command(

@@ -13,7 +13,6 @@ import typer
 
 from app.cli import options
 from app.cli.console import facts, note, progress, show, warn, warn_of_each
-from app.encoders.load import load_by_engine, load_registered
 from app.inference.upload import decoding_limits
 from app.settings import Settings
 from attribution.catalog import Catalog
@@ -26,6 +25,7 @@ from attribution.ingestion import (
     ingest,
     read_with_table,
 )
+from attribution.opening.load import load_by_engine, load_registered
 
 
 def ingest_command(

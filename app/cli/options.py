@@ -156,9 +156,9 @@ def with_active_encoder(settings: Settings, *, named: bool) -> Settings:
     """The settings with the catalog's active encoder, unless the command line has named one."""
     if named:
         return settings
-    from app.encoders.load import active_settings_of_folder  # noqa: PLC0415  # torch takes seconds
+    from attribution.opening.load import active_place_of_folder  # noqa: PLC0415  # torch takes seconds
 
-    return active_settings_of_folder(settings)
+    return active_place_of_folder(settings)
 
 
 def _explained(problem: ErrorDetails) -> str:

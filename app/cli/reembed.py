@@ -13,16 +13,16 @@ from app.cli import options
 from app.cli.console import progress, show, warn
 from app.cli.failures import BadInvocation
 from app.cli.wording import GIVES_ONE
-from app.encoders.load import (
-    active_settings,
-    load_vision,
-    registered_name,
-    registered_weights,
-    settings_for,
-)
 from app.settings import Settings
 from attribution.catalog import Catalog, CatalogError, CoverageIncomplete, RegisteredEncoder
 from attribution.maintenance import ReembedReport, fill_embeddings
+from attribution.opening.load import (
+    active_place,
+    load_vision,
+    place_for,
+    registered_name,
+    registered_weights,
+)
 from models.encoder import Encoder
 
 _ROUNDS = 10  # of filling in what was added while the round before was under way
@@ -76,7 +76,7 @@ def reembed_command(
             return
         catalog.require_writable()
         wanted = _previous(catalog) if back else _named(catalog, encoder or "", weights)
-        vision = load_vision(settings_for(settings, wanted))
+        vision = load_vision(place_for(settings, wanted))
         loaded = vision.encoder
         if wanted.model_id not in ("", loaded.model_id):
             raise NotTheEncoderThatServes(
@@ -127,7 +127,7 @@ def _hold_on_to_what_serves(catalog: Catalog, settings: Settings, batch: int) ->
     """
     if catalog.encoders.registry().active is not None:
         return
-    present = active_settings(settings, catalog)
+    present = active_place(settings, catalog)
     loaded = load_vision(present).encoder
     coverage = catalog.encoders.coverage(loaded.model_id)
     if coverage.sources and not coverage.embedded:

@@ -9,10 +9,10 @@ import typer
 
 from app.cli import options
 from app.cli.console import out, print_json, warn
-from app.encoders.load import load_registered
 from app.settings import Settings
 from attribution.catalog import Catalog
 from attribution.maintenance import verify
+from attribution.opening.load import load_registered
 from models.encoder import Encoder
 from models.loading import load_encoder
 

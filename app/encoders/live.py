@@ -11,8 +11,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from app.encoders.gallery import gallery_of
-from app.encoders.load import Vision
 from app.inference.embedder import Embedder
 from app.inference.searches import Searches
 from app.settings import Settings
@@ -21,6 +19,8 @@ from attribution.attributor import Attributor, Terms
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog
 from attribution.index import EmbeddedIndex, Follower
+from attribution.opening.gallery import gallery_of
+from attribution.opening.load import Vision
 from models.background import Background
 from models.encoder import Encoder
 

@@ -17,9 +17,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.encoders.background import Stamp, extension_stamp, load_whole_background
 from app.encoders.live import Live, Serving, begin_serving
-from app.encoders.load import EncoderUnavailable, Vision, load_registered, settings_for
 from app.inference.activities import Activities
 from app.inference.embedder import Embedder
 from app.inference.turns import Turns
@@ -27,6 +25,8 @@ from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from attribution.calibration import null_id
 from attribution.catalog import Catalog, RegisteredEncoder, Registry
+from attribution.opening.background import Stamp, extension_stamp, load_whole_background
+from attribution.opening.load import EncoderUnavailable, Vision, load_registered, place_for
 from models.background import Background
 from models.checkpoints import BadCheckpoint
 from models.encoder import Encoder
@@ -170,7 +170,7 @@ class Switch:
         if stamp == taken.stamp:
             return
         registered = registry.find(model_id)
-        named = self._settings if registered is None else settings_for(self._settings, registered)
+        named = self._settings if registered is None else place_for(self._settings, registered)
         try:
             background = load_whole_background(named, serving.encoder)
         except BadCheckpoint as error:

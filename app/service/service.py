@@ -17,9 +17,7 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from app.access.first_key import guard
-from app.encoders.gallery import vision_of
 from app.encoders.live import Live, Serving
-from app.encoders.load import Vision
 from app.encoders.switch import Switch
 from app.inference.activities import Activities
 from app.inference.watchdog import Watchdog
@@ -37,6 +35,8 @@ from app.telemetry.metrics import Metrics
 from attribution.catalog import Catalog
 from attribution.folder_lock import HeldFolder, Listening, folder_lock
 from attribution.maintenance import remove_leftovers
+from attribution.opening.gallery import vision_of
+from attribution.opening.load import Vision
 from models.processor import size_pools
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -19,6 +19,7 @@ from pydantic import Field, field_validator, model_validator
 from app.addresses import clean_prefix
 from app.settings.limits import PREFIX, Limits
 from app.settings.paths import at_home
+from attribution.opening.place import EngineSetting, engines_in, snapshots_in
 
 # What Kubernetes puts into every pod beside a service named `attribution` or `attribution-web`.
 _LINK = re.compile(r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
@@ -27,7 +28,6 @@ _LINKED_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 Guarantee = Literal["average", "background"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LogFormat = Literal["text", "json"]
-EngineSetting = Literal["auto", "torch", "onnx"]
 
 
 class Settings(Limits):
@@ -249,12 +249,21 @@ class Settings(Limits):
     @property
     def snapshots(self) -> Path:
         """Folder of the index's snapshots."""
-        return self.data / "index"
+        return snapshots_in(self.data)
 
     @property
     def engines(self) -> Path:
         """Folder of networks exported for ONNX Runtime."""
-        return self.data / "engines"
+        return engines_in(self.data)
+
+    @property
+    def names_encoder(self) -> bool:
+        """Whether somebody has set the encoder, rather than left it to the default."""
+        return "encoder" in self.model_fields_set
+
+    def with_encoder(self, name: str, weights: Path | None) -> Self:
+        """The same with another encoder."""
+        return self.model_copy(update={"encoder": name, "encoder_weights": weights})
 
     @property
     def proxies(self) -> tuple[str, ...]:

@@ -214,7 +214,7 @@ class _Run:
         sources = [
             new_source(
                 fresh.decoded,
-                {**filled(fresh.row.stated, fresh.embedded), "uri": fresh.row.uri},
+                {**filled(fresh.row.stated, fresh.embedded), "uri": fresh.row.uri or None},
                 collection=fresh.row.collection,
                 preview=fresh.preview,
                 embedding=row,

@@ -77,7 +77,7 @@ class RowReader:
             return Skipped(row.path, row.told)
         try:
             _refuse_unstorable(row)
-            data = self._bytes(row.path)
+            data = self._bytes(row.path) if row.content is None else row.content
             digest = hashlib.sha256(data).hexdigest()
             if self._catalog.takedowns.among([digest]):
                 return Skipped(row.path, TAKEN_DOWN)

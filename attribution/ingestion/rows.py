@@ -14,7 +14,8 @@ class ManifestRow:
 
     `path` is where to read the file; `uri` is what answers name it by. `stated` are the fields of
     a source that the row gives. A uri that is only the path is none of them: it never replaces one
-    that someone has set.
+    that someone has set. `content` is the file itself where it is at hand, and then `path` is only
+    what it is called in reports.
     """
 
     path: Path
@@ -22,6 +23,7 @@ class ManifestRow:
     collection: str = "default"
     stated: dict[str, Any] = field(default_factory=dict)
     line: int = 0
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ import socket
 
 import pytest
 
-from app.encoders.load import Vision
 from app.factory import open_app
 from app.server import run_beside
 from attribution.maintenance import FolderInUse, folder_lock
+from attribution.opening.load import Vision
 from tests.support.clients import get
 
 

@@ -8,10 +8,10 @@ import threading
 import httpx
 import pytest
 
-from app.encoders.load import Vision
 from app.factory import open_app
 from app.inference.watchdog import EXIT_CODE
 from app.server import _listeners, run_beside
+from attribution.opening.load import Vision
 from tests.support.clients import NO_TLS, get
 from tests.support.pictures import jpeg, picture, variation
 from tests.support.processes import ServiceProcess

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import uvicorn
 
-from app.encoders.load import Vision
 from app.factory import open_app
 from app.server import server_config
 from app.settings import Settings
+from attribution.opening.load import Vision
 from tests.support.clients import client
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
 from tests.support.forks import Fork, write_to

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import app.factory
 import app.server
-from app.encoders.load import Vision
 from app.settings import Settings
 from app.telemetry.logs import configure
+from attribution.opening.load import Vision
 from tests.support.clients import client, get
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
 from tests.support.forks import Fork, write_to

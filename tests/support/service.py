@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import httpx
 
-from app.encoders.load import Vision
 from app.factory import open_app
 from app.server import run_beside
 from app.service.service import Service
 from app.settings import Settings
+from attribution.opening.load import Vision
 from models.background import Background
 from models.encoder import Encoder
 from tests.support.clients import client as new_client

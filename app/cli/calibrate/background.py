@@ -10,10 +10,10 @@ import numpy as np
 from app.cli.console import out, progress, warn
 from app.cli.failures import BadInvocation
 from app.cli.images import background_progress
-from app.encoders.background import FEWEST_APART, save_extension
-from app.encoders.load import Vision
 from app.settings import Settings
 from attribution.calibration import SMALLEST_STRATUM, StratumNull
+from attribution.opening.background import FEWEST_APART, save_extension
+from attribution.opening.load import Vision
 from attribution.synthesis.background import StrataSizes, expected, make_background
 from attribution.training.data.images import OnLeftOut, member_names, read_pictures
 from models.background import PHOTO, Background

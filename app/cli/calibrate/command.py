@@ -16,9 +16,6 @@ from app.cli import options
 from app.cli.calibrate.background import keep_addition, make_addition
 from app.cli.console import flush_right, out, print_json, progress
 from app.cli.images import ImagesLeftOut
-from app.encoders.background import extended
-from app.encoders.gallery import Gallery, open_gallery
-from app.encoders.load import Vision, load_vision
 from app.settings import Settings
 from attribution.calibration.shares.fitting import (
     Examples,
@@ -33,6 +30,9 @@ from attribution.calibration.shares.newest import RECALL, default_shares
 from attribution.calibration.shares.recall import Recall, depths_of
 from attribution.catalog import Catalog, CatalogMissing
 from attribution.catalog.presence import require_place
+from attribution.opening.background import extended
+from attribution.opening.gallery import OpenedGallery, open_gallery
+from attribution.opening.load import Vision, load_vision
 from attribution.rehearsal.examples import NO_SOURCE, Known, examples
 from attribution.rehearsal.labelled import labelled
 from attribution.rehearsal.queries import REHEARSED
@@ -167,13 +167,13 @@ def _require_writable(settings: Settings, *, or_missing: bool) -> None:
         require_place(settings.data)
 
 
-def _build(gallery: Gallery, bar: Progress) -> None:
+def _build(gallery: OpenedGallery, bar: Progress) -> None:
     task = bar.add_task("Scoring the background", total=1)
     gallery.calibration.build()
     bar.update(task, completed=1)
 
 
-def _rehearsal(gallery: Gallery, bar: Progress, queries: int, seed: int) -> list[Known]:
+def _rehearsal(gallery: OpenedGallery, bar: Progress, queries: int, seed: int) -> list[Known]:
     task = bar.add_task("Looking for copies among sources", total=None)
     return rehearsal(
         gallery.attributor,

@@ -25,10 +25,10 @@ from app.cli import options
 from app.cli.console import out, progress
 from app.cli.demo.contact_sheet import Cell, contact_sheet
 from app.cli.demo.running import running
-from app.encoders.load import load_vision
 from app.settings import Settings
 from attribution.catalog import Catalog
 from attribution.ingestion import ingest, read_manifest
+from attribution.opening.load import load_vision
 from attribution.synthesis import Photograph, bundled_photographs, from_one, from_two
 from models.encoder import Encoder
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import httpx
 
-from app.encoders.load import Vision
 from app.factory import open_app
 from app.server import run_beside
 from app.settings import Settings
+from attribution.opening.load import Vision
 
 READY_SECONDS = 120.0
 

@@ -15,8 +15,6 @@ from app.cli.evaluate.decision_tables import decision_tables
 from app.cli.evaluate.tables import left_out_words
 from app.cli.failures import BadInvocation
 from app.cli.options import settings_from
-from app.encoders.gallery import open_gallery
-from app.encoders.load import Vision, load_vision
 from app.settings import Settings
 from attribution.catalog import Catalog
 from attribution.evaluation.benchmark.cases import Benchmark
@@ -29,6 +27,8 @@ from attribution.evaluation.decisions.report import (
     report_decisions,
     write_decisions,
 )
+from attribution.opening.gallery import open_gallery
+from attribution.opening.load import Vision, load_vision
 
 RESULT = "decisions.json"
 

@@ -5,10 +5,10 @@ import stat
 import pytest
 
 from app.access.first_key import Unguarded, guard
-from app.encoders.load import Vision
 from app.factory import open_app
 from app.settings import Settings
 from attribution.catalog import Catalog
+from attribution.opening.load import Vision
 from tests.support.service import serving
 
 

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from app.encoders.gallery import save
 from attribution.catalog import Catalog
 from attribution.index import holds_removed
+from attribution.opening.gallery import save
 from tests.support.encoders import make_encoder
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")

@@ -7,7 +7,7 @@ import weakref
 import pytest
 from PIL import Image
 
-from app.cli.asking import Asking
+from attribution import asking
 from attribution.catalog import Catalog
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
@@ -142,15 +142,15 @@ def test_one_file_that_cannot_be_read_stops_no_other(query, image, tmp_path):
 
 def test_of_many_images_few_are_in_memory_at_a_time(query, image, monkeypatch):
     gone, alive = [], []
-    read = Asking._read
+    read = asking.read_query
 
-    def watched(self, path):
-        found = read(self, path)
+    def watched(path, limits):
+        found = read(path, limits)
         weakref.finalize(found.decoded.image, gone.append, None)
         alive.append(1 + len(alive) - len(gone))
         return found
 
-    monkeypatch.setattr(Asking, "_read", watched)
+    monkeypatch.setattr(asking, "read_query", watched)
     done = query(*[image(seed % 12) for seed in range(150)], "--json")
     assert done.code == 0
     assert len(done.out.splitlines()) == len(alive) == 150

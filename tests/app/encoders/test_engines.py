@@ -5,9 +5,9 @@ import shutil
 import pytest
 
 from app.encoders import engines
-from app.encoders.load import load_vision
 from app.settings import Settings
 from attribution.catalog import Catalog
+from attribution.opening.load import load_vision
 from models.engine import Choice, Rate
 from models.exported import choosing
 from models.exported.stored import EngineUnavailable, graph_path

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from app.encoders.background import extension_path, save_extension
 from app.settings import Settings
 from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.catalog import Catalog, CoverageIncomplete, RegisteredEncoder
 from attribution.maintenance import fill_embeddings
+from attribution.opening.background import extension_path, save_extension
 from models import load_encoder
 from models.background import Background, thumbnail
 from tests.support.clients import client as new_client

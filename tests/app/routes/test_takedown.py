@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from app.encoders.load import Vision
 from app.service.service import open_service
 from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import FolderInUse, erase
+from attribution.opening.load import Vision
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
 from tests.support.folders import files_with
 from tests.support.pictures import jpeg, picture, variation

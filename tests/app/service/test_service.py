@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.encoders.load import Vision
 from app.problems.types import PROBLEM_TYPES
 from app.service.service import open_service
 from app.settings import Settings
+from attribution.opening.load import Vision
 from tests.support.clients import client as new_client
 from tests.support.clients import connected, head
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
@@ -73,7 +73,7 @@ def test_a_start_that_fails_closes_what_it_opened(settings, encoder, monkeypatch
     with open_service(settings, Vision(encoder, None)):
         pass
     descriptors = open_descriptors()
-    monkeypatch.setattr("app.encoders.gallery.open_index", refuse)
+    monkeypatch.setattr("attribution.opening.gallery.open_index", refuse)
     with pytest.raises(OSError, match="no index"), open_service(settings, Vision(encoder, None)):
         pass
     assert open_descriptors() <= descriptors

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from app.encoders.load import Vision
 from app.service.service import open_service
 from attribution.calibration import Calibration
+from attribution.opening.load import Vision
 from tests.support.service import serving
 from tests.support.waiting import wait_for
 

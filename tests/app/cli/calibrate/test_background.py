@@ -5,9 +5,9 @@ import pytest
 
 from app.cli.calibrate.background import _each_once, keep_addition
 from app.cli.failures import BadInvocation
-from app.encoders.background import load_extension
 from app.settings import Settings
 from attribution.calibration import StratumNull
+from attribution.opening.background import load_extension
 from models import load_encoder
 from models.background import GENERATED, PHOTO, Background
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from app.cli.calibrate.background import make_addition
-from app.encoders.background import save_extension
-from app.encoders.load import load_vision
 from app.settings import Settings
+from attribution.opening.background import save_extension
+from attribution.opening.load import load_vision
 from attribution.synthesis.background import StrataSizes
 from attribution.training.recipe.recipes import shipped
 from models.background import BACKGROUND, read_background

@@ -15,6 +15,7 @@ from attribution.ingestion.embedded.xmp import read_xmp
 from tests.support.rights import NO_TRAINING, iptc, listed, saying, xmp
 
 ARTIST, COPYRIGHT = 0x013B, 0x8298
+ELSE = "<rdf:li>Somebody else</rdf:li>"
 WHOLE = xmp(
     listed(
         "dc:title",
@@ -32,9 +33,7 @@ WHOLE = xmp(
     + listed(
         "xmpMM:Pantry",
         "Bag",
-        [
-            '<rdf:li rdf:parseType="Resource"><dc:creator><rdf:Seq><rdf:li>Somebody else</rdf:li></rdf:Seq></dc:creator></rdf:li>'
-        ],
+        [f'<rdf:li rdf:parseType="Resource">{listed("dc:creator", "Seq", [ELSE])}</rdf:li>'],
     ),
     f'plus:DataMining="{NO_TRAINING}" Iptc4xmpExt:DigitalSourceType='
     '"http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"',

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from app.settings import Settings
+from attribution.opening.place import Place
 from models.background import Background, merge, read_background, set_apart, write_background
 from models.checkpoints import BadCheckpoint
 from models.encoder import Encoder
@@ -62,16 +62,16 @@ def extended(shipped: Background | None, added: Background | None) -> Background
     return merge(shipped, set_apart(added, FEWEST_APART))
 
 
-def load_whole_background(settings: Settings, encoder: Encoder) -> Background | None:
-    """What ships with the encoder of these settings, with what was added to it.
+def load_whole_background(place: Place, encoder: Encoder) -> Background | None:
+    """What ships with the encoder of this place, with what was added to it.
 
     Raises:
         BadCheckpoint: a file is damaged, of another encoder, or gone with the encoder's folder.
     """
-    if os.sep in settings.encoder and encoder_folder(settings.encoder) is None:
-        raise BadCheckpoint(f"{settings.encoder} holds no encoder any more")
-    shipped = load_encoder_background(settings.encoder, encoder)
-    return extended(shipped, load_extension(settings.data, encoder))
+    if os.sep in place.encoder and encoder_folder(place.encoder) is None:
+        raise BadCheckpoint(f"{place.encoder} holds no encoder any more")
+    shipped = load_encoder_background(place.encoder, encoder)
+    return extended(shipped, load_extension(place.data, encoder))
 
 
 def extension_stamp(data: Path, model_id: str) -> Stamp | None:

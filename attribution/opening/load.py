@@ -1,21 +1,23 @@
-"""Which encoder to load: the catalog's active one, or the settings' where none was activated."""
+"""Which encoder to load: the catalog's active one, or the place's where none was activated."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from app.encoders.background import load_whole_background
-from app.encoders.engines import with_engine
-from app.settings import Settings
 from attribution.catalog import Catalog, CatalogError, CatalogMissing, RegisteredEncoder
+from attribution.opening.background import load_whole_background
+from attribution.opening.engines import with_engine
+from attribution.opening.place import Place
 from models.background import Background
 from models.encoder import Encoder
 from models.loading import encoder_folder, load_encoder
 from models.processor import size_pools
 
 logger = logging.getLogger(__name__)
+PlaceT = TypeVar("PlaceT", bound=Place)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,40 +40,39 @@ class EncoderUnavailable(CatalogError):
         )
 
 
-def active_settings(settings: Settings, catalog: Catalog) -> Settings:
-    """The settings with the catalog's active encoder in the place of theirs, if there is one."""
+def active_place(place: PlaceT, catalog: Catalog) -> PlaceT:
+    """The place with the catalog's active encoder instead of its own, if there is one."""
     active = catalog.encoders.registry().active_encoder
     if active is None:
-        return settings
-    chosen = settings_for(settings, active)
-    if "encoder" in settings.model_fields_set and (
-        registered_name(settings.encoder) != active.name
-        or registered_weights(settings.encoder_weights) != active.weights
+        return place
+    if place.names_encoder and (
+        registered_name(place.encoder) != active.name
+        or registered_weights(place.encoder_weights) != active.weights
     ):
         logger.warning(
             "the catalog's active encoder %s (%s) is used, not %s of the settings; "
             "`attribution reembed --activate` changes it",
-            active.model_id, _place(active), settings.encoder,
+            active.model_id, _place(active), place.encoder,
         )  # fmt: skip
-    return chosen
+    return place_for(place, active)
 
 
-def active_settings_of_folder(settings: Settings) -> Settings:
-    """`active_settings` for a command that has not opened the catalog, which may not exist yet."""
+def active_place_of_folder(place: PlaceT) -> PlaceT:
+    """`active_place` for a command that has not opened the catalog, which may not exist yet."""
     try:
-        with Catalog.existing(settings.data, url=settings.database_url) as catalog:
-            return active_settings(settings, catalog)
+        with Catalog.existing(place.data, url=place.database_url) as catalog:
+            return active_place(place, catalog)
     except CatalogMissing:
-        return settings
+        return place
 
 
-def settings_for(settings: Settings, encoder: RegisteredEncoder) -> Settings:
-    """The settings as if they named this encoder."""
+def place_for(place: PlaceT, encoder: RegisteredEncoder) -> PlaceT:
+    """The place as if it named this encoder."""
     weights = None if encoder.weights is None else Path(encoder.weights)
-    return settings.model_copy(update={"encoder": encoder.name, "encoder_weights": weights})
+    return place.with_encoder(encoder.name, weights)
 
 
-def load_registered(settings: Settings, encoder: RegisteredEncoder) -> Vision:
+def load_registered(place: Place, encoder: RegisteredEncoder) -> Vision:
     """An encoder that the catalog names, with its background.
 
     Raises:
@@ -80,7 +81,7 @@ def load_registered(settings: Settings, encoder: RegisteredEncoder) -> Vision:
     if Path(encoder.name).is_absolute() and encoder_folder(encoder.name) is None:
         raise EncoderUnavailable(encoder, "there is no encoder")
     try:
-        loaded = load_vision(settings_for(settings, encoder))
+        loaded = load_vision(place_for(place, encoder))
     except Exception as error:
         # Of whatever kind: a missing file, a broken one, a device without memory.
         raise EncoderUnavailable(encoder, str(error) or type(error).__name__) from error
@@ -89,19 +90,17 @@ def load_registered(settings: Settings, encoder: RegisteredEncoder) -> Vision:
     return loaded
 
 
-def load_vision(settings: Settings) -> Vision:
-    """The encoder that the settings name; the background that ships with it, and what was added."""
-    encoder = load_by_engine(settings)
-    return Vision(encoder, load_whole_background(settings, encoder))
+def load_vision(place: Place) -> Vision:
+    """The encoder that a place names; the background that ships with it, and what was added."""
+    encoder = load_by_engine(place)
+    return Vision(encoder, load_whole_background(place, encoder))
 
 
-def load_by_engine(settings: Settings) -> Encoder:
-    """The encoder that the settings name, by the engine that they name."""
-    size_pools(settings.inference_threads)
-    encoder = load_encoder(
-        settings.encoder, weights=settings.encoder_weights, device=settings.device
-    )
-    return with_engine(settings, encoder)
+def load_by_engine(place: Place) -> Encoder:
+    """The encoder that a place names, by the engine that it names."""
+    size_pools(place.inference_threads)
+    encoder = load_encoder(place.encoder, weights=place.encoder_weights, device=place.device)
+    return with_engine(place, encoder)
 
 
 def registered_name(name: str) -> str:

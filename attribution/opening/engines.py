@@ -1,10 +1,10 @@
-"""Which engine runs an encoder here: the one that the settings name, else the faster one."""
+"""Which engine runs an encoder here: the one that is set, else the faster one."""
 
 from __future__ import annotations
 
 import logging
 
-from app.settings import Settings
+from attribution.opening.place import Place
 from models.encoder import Encoder
 from models.engine import Choice, EngineName
 from models.exported.choosing import by_faster
@@ -14,8 +14,8 @@ from models.exported.stored import EngineUnavailable, load_engine, manifest_path
 logger = logging.getLogger(__name__)
 
 
-def with_engine(settings: Settings, encoder: Encoder) -> Encoder:
-    """The encoder by the engine that the settings name.
+def with_engine(place: Place, encoder: Encoder) -> Encoder:
+    """The encoder by the engine that is set.
 
     With `auto` by the faster one here, and by torch, with a word in the log, where the other cannot
     be used.
@@ -24,11 +24,11 @@ def with_engine(settings: Settings, encoder: Encoder) -> Encoder:
         EngineUnavailable: `onnx` is named, and there is no sound export, or no way to run it.
         ImportError: `onnx` is named, and the extra is not installed.
     """
-    if settings.engine == "torch":
+    if place.engine == "torch":
         return encoder.by(encoder.engine, Choice("torch", "set"))
-    if settings.engine == "onnx":
-        return _by_onnx(settings, encoder)
-    exported = manifest_path(settings.engines, encoder.model_id).exists()
+    if place.engine == "onnx":
+        return _by_onnx(place, encoder)
+    exported = manifest_path(place.engines, encoder.model_id).exists()
     if not exported or encoder.device.type != "cpu":
         return encoder
     if not installed():
@@ -38,7 +38,7 @@ def with_engine(settings: Settings, encoder: Encoder) -> Encoder:
         )  # fmt: skip
         return encoder
     try:
-        chosen = by_faster(encoder, settings.engines)
+        chosen = by_faster(encoder, place.engines)
     except EngineUnavailable as error:
         logger.warning("encoder %s is run by torch: %s", encoder.model_id, error)
         return encoder
@@ -56,11 +56,11 @@ def in_words(choice: Choice) -> str:
     return f"{choice.engine} (queries a second: {'; '.join(engines)})" if engines else choice.engine
 
 
-def _by_onnx(settings: Settings, encoder: Encoder) -> Encoder:
+def _by_onnx(place: Place, encoder: Encoder) -> Encoder:
     if encoder.device.type != "cpu":
         raise EngineUnavailable(
             f"engine onnx runs on the processor, not on {encoder.device}: set "
             "ATTRIBUTION_ENGINE to torch or ATTRIBUTION_DEVICE to cpu"
         )
-    engine, _ = load_engine(encoder, settings.engines)
+    engine, _ = load_engine(encoder, place.engines)
     return encoder.by(engine, Choice("onnx", "set"))

@@ -6,13 +6,13 @@ import os
 
 import pytest
 
-from app.encoders.gallery import open_gallery
-from app.encoders.load import Vision
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog, CollectionNotFound, NewSource
 from attribution.folder_lock import folder_lock
 from attribution.index import holds_removed
 from attribution.maintenance import erase
+from attribution.opening.gallery import open_gallery
+from attribution.opening.load import Vision
 from tests.support.folders import files_with
 from tests.support.pictures import jpeg, picture
 
@@ -30,9 +30,9 @@ def vision(encoder, background):
     return Vision(encoder, background)
 
 
-def add(settings, encoder, numbers):
+def add(place, encoder, numbers):
     """Sources by number: id, and the bytes of its row."""
-    with Catalog.open(settings.data) as catalog:
+    with Catalog.open(place.data) as catalog:
         images = [picture(number) for number in numbers]
         sources = [
             NewSource(
@@ -52,12 +52,12 @@ def add(settings, encoder, numbers):
 
 
 @pytest.fixture
-def held(settings, encoder):
-    return add(settings, encoder, range(SOURCES))
+def held(place, encoder):
+    return add(place, encoder, range(SOURCES))
 
 
-def manifest_of(settings):
-    [path] = settings.snapshots.glob("*/manifest.json")
+def manifest_of(place):
+    [path] = place.snapshots.glob("*/manifest.json")
     return json.loads(path.read_bytes())
 
 
@@ -69,77 +69,77 @@ def decision(gallery, encoder, number):
 
 @pytest.mark.usefixtures("held")
 def test_the_second_opening_scores_nothing_and_gives_the_same_answer(
-    settings, vision, encoder, monkeypatch
+    place, vision, encoder, monkeypatch
 ):
-    with open_gallery(settings, vision) as gallery:
+    with open_gallery(place, vision) as gallery:
         gallery.prepare()
         first = decision(gallery, encoder, 3)
     assert first[0] == "attributed"
-    assert manifest_of(settings)["companion"]["generation"] == SOURCES
+    assert manifest_of(place)["companion"]["generation"] == SOURCES
     monkeypatch.setattr(Calibration, "build", pytest.fail)
-    saved = (settings.snapshots / "CURRENT").read_bytes()
-    with open_gallery(settings, vision) as gallery:
+    saved = (place.snapshots / "CURRENT").read_bytes()
+    with open_gallery(place, vision) as gallery:
         gallery.prepare()
         assert decision(gallery, encoder, 3) == first
-    assert (settings.snapshots / "CURRENT").read_bytes() == saved, "nothing new, nothing written"
+    assert (place.snapshots / "CURRENT").read_bytes() == saved, "nothing new, nothing written"
 
 
 @pytest.mark.usefixtures("held")
-def test_a_damaged_null_is_said_built_anew_and_saved_again(settings, vision, caplog):
-    with open_gallery(settings, vision) as gallery:
+def test_a_damaged_null_is_said_built_anew_and_saved_again(place, vision, caplog):
+    with open_gallery(place, vision) as gallery:
         gallery.prepare()
-    [path] = settings.snapshots.glob("*/beside-scores.npy")
+    [path] = place.snapshots.glob("*/beside-scores.npy")
     path.write_bytes(path.read_bytes()[:-4])
-    with open_gallery(settings, vision) as gallery:
+    with open_gallery(place, vision) as gallery:
         assert gallery.calibration.state().state == "building"
         gallery.prepare()
     assert "the null is built anew" in caplog.text
-    with open_gallery(settings, vision) as gallery:
+    with open_gallery(place, vision) as gallery:
         assert gallery.calibration.state().state == "fresh"
 
 
 @pytest.mark.usefixtures("held")
 def test_beside_a_service_and_in_a_folder_of_somebody_else_nothing_is_saved(
-    settings, vision, monkeypatch
+    place, vision, monkeypatch
 ):
-    with folder_lock(settings.data, "a service"), open_gallery(settings, vision) as gallery:
+    with folder_lock(place.data, "a service"), open_gallery(place, vision) as gallery:
         gallery.prepare()
-    assert not settings.snapshots.exists()
-    monkeypatch.setattr(os, "geteuid", lambda: settings.data.stat().st_uid + 1)
-    with open_gallery(settings, vision) as gallery:
+    assert not place.snapshots.exists()
+    monkeypatch.setattr(os, "geteuid", lambda: place.data.stat().st_uid + 1)
+    with open_gallery(place, vision) as gallery:
         gallery.prepare()
-    assert not settings.snapshots.exists()
+    assert not place.snapshots.exists()
 
 
-def test_what_was_erased_while_it_was_open_is_not_written(settings, vision, held):
+def test_what_was_erased_while_it_was_open_is_not_written(place, vision, held):
     gone, row = held[7]
-    with open_gallery(settings, vision) as gallery:
+    with open_gallery(place, vision) as gallery:
         gallery.prepare()
-        with Catalog.open(settings.data) as catalog:
+        with Catalog.open(place.data) as catalog:
             catalog.takedowns.take(source_ids=[gone], reason="a test")
-            erased = erase(catalog, settings.data, settings.snapshots)
-        assert files_with(settings.data, row[:32]) == []
-    assert manifest_of(settings)["companion"]["generation"] == SOURCES + 1
-    assert not holds_removed(settings.snapshots, erased.generation)
-    assert files_with(settings.data, row[:32]) == []
+            erased = erase(catalog, place.data, place.snapshots)
+        assert files_with(place.data, row[:32]) == []
+    assert manifest_of(place)["companion"]["generation"] == SOURCES + 1
+    assert not holds_removed(place.snapshots, erased.generation)
+    assert files_with(place.data, row[:32]) == []
 
 
-def test_a_takedown_after_the_save_leaves_no_trace_in_the_null(settings, vision, held):
-    with open_gallery(settings, vision) as gallery:
+def test_a_takedown_after_the_save_leaves_no_trace_in_the_null(place, vision, held):
+    with open_gallery(place, vision) as gallery:
         gallery.prepare()
-    with Catalog.open(settings.data) as catalog:
+    with Catalog.open(place.data) as catalog:
         catalog.takedowns.take(source_ids=[held[7][0]], reason="a test")
-        assert erase(catalog, settings.data, settings.snapshots).index_clean
-    assert list(settings.snapshots.iterdir()) == []
-    with open_gallery(settings, vision) as gallery:
+        assert erase(catalog, place.data, place.snapshots).index_clean
+    assert list(place.snapshots.iterdir()) == []
+    with open_gallery(place, vision) as gallery:
         gallery.prepare()
         assert gallery.calibration.state().state == "fresh"
-    assert not holds_removed(settings.snapshots, SOURCES + 1)
+    assert not holds_removed(place.snapshots, SOURCES + 1)
 
 
 @pytest.mark.usefixtures("held")
-def test_a_question_about_some_collections_makes_no_null_of_all(settings, vision, encoder):
-    with open_gallery(settings, vision) as gallery:
+def test_a_question_about_some_collections_makes_no_null_of_all(place, vision, encoder):
+    with open_gallery(place, vision) as gallery:
         gallery.prepare(["default"])
         rows = encoder.encode([picture(3)], domain="query")
         [answer] = gallery.attributor.attribute(rows, collections=frozenset({"default"}))
@@ -147,4 +147,4 @@ def test_a_question_about_some_collections_makes_no_null_of_all(settings, vision
         assert gallery.calibration.state().state == "building"
         with pytest.raises(CollectionNotFound):
             gallery.prepare(["nowhere"])
-    assert not settings.snapshots.exists()
+    assert not place.snapshots.exists()

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.encoders.load import Vision, active_settings, load_registered, load_vision
-from app.settings import Settings
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
 from attribution.calibration.kept import null_owner
@@ -28,13 +26,15 @@ from attribution.index import (
     rebuild,
     save_snapshot,
 )
+from attribution.opening.load import Vision, active_place, load_registered, load_vision
+from attribution.opening.place import Place
 from attribution.retrieval.fusion import fusion_of
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Gallery:
+class OpenedGallery:
     """The sources held, ready to be asked about; calibrated once `calibration.ensure` returns."""
 
     catalog: Catalog
@@ -58,50 +58,50 @@ class Gallery:
 
 
 @contextmanager
-def open_gallery(settings: Settings, vision: Vision) -> Iterator[Gallery]:
+def open_gallery(place: Place, vision: Vision) -> Iterator[OpenedGallery]:
     """The catalog as it is now, beside a running service if need be.
 
     Where no service runs, index and null are saved at the end if they took their time, so that
     whoever opens the gallery next need not wait for them.
     """
-    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
-        gallery = gallery_of(settings, catalog, vision)
+    with Catalog.existing(place.data, url=place.database_url) as catalog:
+        gallery = gallery_of(place, catalog, vision)
         yield gallery
-        keep(settings, gallery)
+        keep(place, gallery)
 
 
 def gallery_of(
-    settings: Settings, catalog: Catalog, vision: Vision, *, anew: bool = False
-) -> Gallery:
+    place: Place, catalog: Catalog, vision: Vision, *, anew: bool = False
+) -> OpenedGallery:
     """What an open catalog holds, as this encoder sees it; others may be open beside it.
 
     Args:
-        settings: where snapshots are.
+        place: where snapshots are.
         catalog: whose sources.
         vision: encoder and background.
         anew: build everything from the catalog, whatever is saved.
     """
     encoder = vision.encoder
     # Before the index: so the index cannot be behind it.
-    kept = None if anew else _kept(settings, catalog, vision)
-    index = rebuild(catalog, encoder) if anew else open_index(catalog, encoder, settings.snapshots)
+    kept = None if anew else _kept(place, catalog, vision)
+    index = rebuild(catalog, encoder) if anew else open_index(catalog, encoder, place.snapshots)
     calibration = Calibration(index, fusion_of(encoder), vision.background, catalog)
     calibration.resume(kept)
     shares = NewestShares(catalog, encoder.model_id, default_shares(encoder.card))
     attributor = Attributor(encoder, catalog, index, calibration, shares)
-    return Gallery(catalog, index, calibration, attributor)
+    return OpenedGallery(catalog, index, calibration, attributor)
 
 
-def keep(settings: Settings, gallery: Gallery) -> None:
+def keep(place: Place, gallery: OpenedGallery) -> None:
     """Save index and null for the next start, if it would save time and nobody holds the folder."""
     try:
-        if gallery.calibration.worth_keeping and settings.data.stat().st_uid == os.geteuid():
-            save(settings, gallery)
+        if gallery.calibration.worth_keeping and place.data.stat().st_uid == os.geteuid():
+            save(place, gallery)
     except (FolderInUse, CatalogError, OSError) as error:
         logger.info("index and null were not saved for the next start: %s", error)
 
 
-def save(settings: Settings, gallery: Gallery) -> None:
+def save(place: Place, gallery: OpenedGallery) -> None:
     """Save index and null.
 
     The catalog is caught up with while the folder is held: what is erased meanwhile waits, and
@@ -112,23 +112,23 @@ def save(settings: Settings, gallery: Gallery) -> None:
         CatalogError, OSError: the catalog cannot be read, or the snapshot not written.
     """
     index, calibration, catalog = gallery.index, gallery.calibration, gallery.catalog
-    with folder_lock(settings.data, "a command that saves the index", brief=True):
+    with folder_lock(place.data, "a command that saves the index", brief=True):
         follower = Follower(catalog, index, index.model_id)
         follower.on_change(calibration.apply)
         follower.catch_up()
         if index.clean_generation < catalog.compaction.wanted():
             index.compact()
-        save_snapshot(index, settings.snapshots, calibration.kept())
+        save_snapshot(index, place.snapshots, calibration.kept())
 
 
-def _kept(settings: Settings, catalog: Catalog, vision: Vision) -> Companion | None:
+def _kept(place: Place, catalog: Catalog, vision: Vision) -> Companion | None:
     """The null that was saved for this encoder and background, if it is sound."""
     encoder, background = vision.encoder, vision.background
     if background is None:
         return None
     owner = Owner(encoder.model_id, encoder.dimension, encoder.parts, catalog.epoch)
     try:
-        return load_companion(settings.snapshots, owner, null_owner(background))
+        return load_companion(place.snapshots, owner, null_owner(background))
     except SnapshotAbsent:
         return None
     except SnapshotRefused as refused:
@@ -136,7 +136,7 @@ def _kept(settings: Settings, catalog: Catalog, vision: Vision) -> Companion | N
         return None
 
 
-def vision_of(settings: Settings, catalog: Catalog, given: Vision | None) -> Vision:
+def vision_of(place: Place, catalog: Catalog, given: Vision | None) -> Vision:
     """The encoder to begin to serve with: the catalog's active one, else `given` or the settings'.
 
     Raises:
@@ -144,6 +144,6 @@ def vision_of(settings: Settings, catalog: Catalog, given: Vision | None) -> Vis
     """
     active = catalog.encoders.registry().active_encoder
     if active is None or (given is not None and given.encoder.model_id == active.model_id):
-        return given or load_vision(settings)
-    active_settings(settings, catalog)  # says so where the settings name another
-    return load_registered(settings, active)
+        return given or load_vision(place)
+    active_place(place, catalog)  # says so where another is named
+    return load_registered(place, active)

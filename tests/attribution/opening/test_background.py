@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from app.encoders.background import (
+from attribution.calibration.null import null_of
+from attribution.opening.background import (
     FEWEST_APART,
     extended,
     extension_path,
@@ -11,7 +12,6 @@ from app.encoders.background import (
     load_extension,
     save_extension,
 )
-from attribution.calibration.null import null_of
 from models.background import STRATA, Background
 from models.checkpoints import BadCheckpoint
 

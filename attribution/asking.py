@@ -1,0 +1,179 @@
+"""Asks a gallery about pictures, a few at a time: decoded, encoded, searched for and recognised.
+
+Opens no gallery. Whoever asks in their own process asks here, so that the terminal and Python get
+the same answers; a service asks the same of pictures that wait for each other.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from attribution.answer import Attribution
+from attribution.attributor import Attributor, Terms
+from attribution.explanation import (
+    Explanation,
+    Previewed,
+    evidence,
+    explain,
+    read_previews,
+    sources_to_explain,
+    variants_of_query,
+    views_of_query,
+)
+from attribution.files import regular_file
+from attribution.looks import Looks, attribute_looks, encode_looks, looks_at
+from attribution.recognition import recognised
+from models.images.decoding import DEFAULT_LIMITS, DecodedImage, decode
+from models.images.errors import DecodingLimits, ImageError
+
+Picture = str | Path | bytes | Image.Image
+"""A file, by its path or its bytes, or a picture in memory."""
+PictureT = TypeVar("PictureT", bound=Picture)
+Unreadable = ImageError | OSError
+"""Why nothing can be asked about a picture."""
+AT_ONCE = 16
+"""Pictures in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """How long it took; `encode` and `search` are those of all pictures that shared them."""
+
+    decode: float
+    encode: float
+    search: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """A picture with its answer, and what that took."""
+
+    query: DecodedImage
+    attribution: Attribution
+    seconds: Seconds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """A picture that can be asked about, and what is looked at of it."""
+
+    decoded: DecodedImage
+    looks: Looks
+    seconds: float
+
+
+def bytes_of(picture: Picture, limits: DecodingLimits = DEFAULT_LIMITS) -> bytes:
+    """The file that a picture is; of one in memory a PNG, which loses nothing.
+
+    Raises:
+        ImageError: its size is refused, before anything is read.
+        OSError: it cannot be read.
+    """
+    if isinstance(picture, bytes):
+        return picture
+    if isinstance(picture, Image.Image):
+        written = io.BytesIO()
+        plain = picture if picture.mode in _STORED else picture.convert("RGB")
+        plain.save(written, "PNG", compress_level=1)
+        return written.getvalue()
+    with regular_file(Path(picture)).open("rb") as file:
+        limits.check_bytes(os.fstat(file.fileno()).st_size)
+        return file.read()
+
+
+_STORED = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
+
+
+def read_query(picture: Picture, limits: DecodingLimits = DEFAULT_LIMITS) -> Read:
+    """Decode a picture that is asked about.
+
+    Raises:
+        ImageError: it is none within the limits.
+        OSError: it cannot be read.
+    """
+    started = time.perf_counter()
+    decoded, looks = looks_at(decode(bytes_of(picture, limits), limits=limits), "query")
+    return Read(decoded, looks, time.perf_counter() - started)
+
+
+def ask(
+    opened: Callable[[], Attributor],
+    pictures: Iterable[PictureT],
+    terms: Terms,
+    limits: DecodingLimits = DEFAULT_LIMITS,
+) -> Iterator[tuple[PictureT, Answered | Unreadable]]:
+    """Each picture with its answer, or with what is wrong with it; memory holds a few of them.
+
+    Args:
+        opened: gives the attributor; called once a picture has been read, and not before.
+        pictures: consumed as it goes.
+        terms: what is asked of each.
+        limits: of each.
+
+    Raises:
+        AlphaTooSmall: the background cannot bear out the alpha.
+        RecallTooLarge: no list is known to hold a true source that often.
+    """
+    waiting = iter(pictures)
+    while some := list(islice(waiting, AT_ONCE)):
+        read: list[Read | Unreadable] = []
+        for picture in some:
+            try:
+                read.append(read_query(picture, limits))
+            except (ImageError, OSError) as error:
+                read.append(error)
+        readable = [each for each in read if isinstance(each, Read)]
+        answers = iter(answer(opened(), readable, terms) if readable else ())
+        for picture, each in zip(some, read, strict=True):
+            yield picture, next(answers) if isinstance(each, Read) else each
+
+
+def answer(attributor: Attributor, read: Sequence[Read], terms: Terms) -> list[Answered]:
+    """The answers about pictures that are encoded and searched for together.
+
+    A picture that a query frames is searched for as well, and the better answer of the two counts.
+
+    Raises:
+        AlphaTooSmall, RecallTooLarge: as `ask`.
+    """
+    started = time.perf_counter()
+    described = encode_looks(attributor.encoder, [each.looks for each in read])
+    encoded = time.perf_counter()
+    attributions = attribute_looks(attributor, described, terms)
+    searched = time.perf_counter()
+    return [
+        Answered(
+            each.decoded,
+            recognised(attributor.catalog, attribution, each.decoded),
+            Seconds(each.seconds, encoded - started, searched - encoded),
+        )
+        for each, attribution in zip(read, attributions, strict=True)
+    ]
+
+
+def explain_answer(
+    attributor: Attributor, query: DecodedImage, attribution: Attribution
+) -> tuple[Explanation, tuple[Previewed, ...]]:
+    """The maps of an answer, and the previews of the sources that have them, in one order."""
+    encoder = attributor.encoder
+    previewed = read_previews(attributor.catalog, sources_to_explain(attribution))
+    views = encoder.patches(views_of_query(query.image))
+    patches = encoder.patches([each.image for each in previewed])
+    if not previewed:
+        patches = patches.reshape(0, *views.shape[1:])
+    ranked, borne = [each.ranked for each in previewed], None
+    if ranked:
+        rows = encoder.encode(variants_of_query(query), domain="query")
+        ids = np.array([each.source.vector_id for each in ranked], np.int64)
+        borne = evidence(attributor.scores_with(rows, ids))
+    return explain(views, ranked, patches, encoder.patch_blocks, borne), previewed

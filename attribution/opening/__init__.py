@@ -1,0 +1,1 @@
+"""Opens what answers a query on a data folder: encoder, background, index, calibration."""
