@@ -1,4 +1,7 @@
-"""`attribution ingest`: a folder or a manifest into the catalog."""
+"""`attribution ingest`: a folder or a manifest into the catalog.
+
+Imports nothing heavy: a shell that completes its options asks this module for them.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli import options
 from app.cli.console import facts, note, progress, show, warn, warn_of_each
-from app.inference.upload import decoding_limits
 from app.settings import Settings
-from attribution.catalog import Catalog
-from attribution.catalog.presence import require_place
-from attribution.ingestion import (
-    IngestReport,
-    Missing,
-    Names,
-    embedded_reader,
-    ingest,
-    read_with_table,
-)
-from attribution.opening.load import load_by_engine, load_registered
+
+if TYPE_CHECKING:
+    from attribution.ingestion import IngestReport, Missing
 
 
 def ingest_command(
@@ -98,6 +92,17 @@ def ingest_command(
 
     Exits with 1 when a file was skipped.
     """
+    from app.inference.upload import decoding_limits  # noqa: PLC0415  # torch: seconds
+    from attribution.catalog import Catalog  # noqa: PLC0415
+    from attribution.catalog.presence import require_place  # noqa: PLC0415
+    from attribution.ingestion import (  # noqa: PLC0415
+        Names,
+        embedded_reader,
+        ingest,
+        read_with_table,
+    )
+    from attribution.opening.load import load_by_engine, load_registered  # noqa: PLC0415
+
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     others: Counter[str] = Counter()
     said_in = embedded_reader(_asked(settings, embedded))
@@ -128,6 +133,8 @@ def ingest_command(
         bar.update(task, total=bar.tasks[0].completed)
         gone = None if names is None else names.missing(catalog, report.elsewhere)
     _show(report, others, gone, update=update, as_json=as_json)
+    if any(each.path == path for each in report.skipped):
+        warn(f"mend these lines of {path} and run this again: nothing is added twice")
     if report.skipped:
         raise typer.Exit(1)
 

@@ -11,11 +11,12 @@ import importlib
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from app.cli.examples import EXAMPLES
 from app.cli.failures import INTERRUPTED, exit_code, is_expected
 from app.cli.streams import prepare_streams
 
@@ -29,6 +30,7 @@ COMMANDS = {
     "report": "Put the answer about one image into a document: JSON, HTML or PDF, signed if you "
     "have a key.",
     "serve": "Serve the HTTP API and the web page.",
+    "doctor": "Say what is installed and set up, what is missing, and what to do about it.",
     "calibrate": "Fit how shares are divided to the sources you hold.",
     "index": "Show what the index holds: kind, vectors, generation and measured recall.",
     "takedown": "Delete sources for good: no byte of them stays, and they cannot come back.",
@@ -46,7 +48,8 @@ COMMANDS = {
 HELP = """Which of the images you hold did this AI-generated image come from?
 
 Start with attribution demo. Then: attribution ingest PHOTOS, attribution query IMAGE, attribution
-serve. Settings come from ATTRIBUTION_* variables (docs/settings.md); options override them."""
+serve. Settings come from ATTRIBUTION_* variables and attribution.toml in the data folder
+(docs/settings.md); options override them. attribution doctor says what is missing."""
 _WIDTH = 100
 """Columns of the list of commands, where the terminal has them."""
 
@@ -64,7 +67,15 @@ def whole_command(name: str) -> Any:
             add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
         )
         group.command(name)(getattr(module, f"{name}_command"))
-    return typer.main.get_command(group)
+    return _with_examples(typer.main.get_command(group), name)
+
+
+def _with_examples(command: Any, name: str) -> Any:
+    """The command and those in it, each with an example at the end of its help."""
+    command.epilog = f"Example: `{EXAMPLES[name]}`"
+    for inner, each in getattr(command, "commands", {}).items():
+        _with_examples(each, f"{name} {inner}")
+    return command
 
 
 class LazyCommands(TyperGroup):
@@ -96,15 +107,30 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"max_content_width": _WIDTH},
-    add_completion=False,
     pretty_exceptions_enable=False,
     help=HELP,
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from app.version import service_version  # noqa: PLC0415  # reads what is installed
+
+        typer.echo(f"attribution {service_version()}")
+        raise typer.Exit
+
+
 @app.callback()
-def _attribution() -> None:
+def _attribution(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", callback=_tell_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
     """Typer needs a callback to make a group of commands that it has not seen."""
+    del version
 
 
 def main() -> None:
@@ -112,7 +138,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     prepare_streams()
     try:
-        app()
+        app(prog_name="attribution")
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
             from app.cli.console import warn  # noqa: PLC0415  # rich, which `--help` does without

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,8 @@ from pydantic import ValidationError
 
 from app.cli.failures import BadInvocation
 from app.settings import Guarantee as GuaranteeName
-from app.settings import Settings
+from app.settings import Settings, SettingsFileUnusable
+from app.settings.file import settings_file
 from app.settings.limits import PREFIX
 from app.settings.paths import at_home
 
@@ -127,13 +129,17 @@ def settings_from(
     """The environment's settings, with what the command line says instead where it says it.
 
     Raises:
-        BadInvocation: a value is out of range, or a variable names no setting.
+        BadInvocation: a value is out of range, or a variable or the settings file names no setting.
     """
     given = {"data": data, "encoder": encoder or None, "encoder_weights": weights, **others}
+    known = {name: value for name, value in given.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        return Settings(**known)
+    except SettingsFileUnusable as error:
+        raise BadInvocation(str(error)) from error
     except ValidationError as error:
-        raise BadInvocation("\n".join(map(_explained, error.errors()))) from error
+        said = [_explained(problem, known) for problem in error.errors()]
+        raise BadInvocation("\n".join(said)) from error
 
 
 def encoder_settings_from(
@@ -161,11 +167,15 @@ def with_active_encoder(settings: Settings, *, named: bool) -> Settings:
     return active_place_of_folder(settings)
 
 
-def _explained(problem: ErrorDetails) -> str:
+def _explained(problem: ErrorDetails, known: Mapping[str, Any]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:
         return message
-    variable = f"{PREFIX}{problem['loc'][0]}".upper()
+    name = str(problem["loc"][0])
+    variable = f"{PREFIX}{name}".upper()
+    file = settings_file(known, Settings.model_fields["data"].default)
+    if file is not None and name not in known and variable not in map(str.upper, os.environ):
+        variable = f"{name} in {file[0]}"
     given = problem["input"]
     shown = str(given) if isinstance(given, Path) else repr(given)
     return f"{variable} is {shown}: {message} (docs/settings.md)"

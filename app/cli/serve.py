@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli import options
+from app.cli.browser import open_once_ready
 from app.factory import open_app
 from app.server import run
 from app.telemetry.logs import configure
@@ -15,13 +16,18 @@ from app.telemetry.logs import configure
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")] = None,
+    opens: Annotated[
+        bool,
+        typer.Option("--open", help="Open the page in a browser once the service is ready."),
+    ] = False,
     data: options.Data = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
 ) -> None:
     """Serve the HTTP API and the web page.
 
-    Everything else is set by ATTRIBUTION_* variables, listed in docs/settings.md. Without API
+    Everything else is set by ATTRIBUTION_* variables or attribution.toml in the data folder; both
+    are described in docs/settings.md. Without API
     keys (`attribution keys`) the service listens on loopback and answers only this machine.
     Ctrl-C finishes what was accepted, then stops.
     """
@@ -30,4 +36,11 @@ def serve_command(
     )
     configure(settings.log_format, settings.log_level)
     with open_app(settings) as app:
-        run(app, settings, app.state.service.listens_at)
+        service = app.state.service
+
+        def listening(url: str) -> None:
+            service.listens_at(url)
+            if opens:
+                open_once_ready(url)
+
+        run(app, settings, listening)

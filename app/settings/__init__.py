@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from app.settings.file import SettingsFileUnusable
 from app.settings.limits import PREFIX
 from app.settings.settings import Guarantee, LogFormat, Settings
 
-__all__ = ["PREFIX", "Guarantee", "LogFormat", "Settings"]
+__all__ = ["PREFIX", "Guarantee", "LogFormat", "Settings", "SettingsFileUnusable"]

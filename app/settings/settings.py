@@ -1,4 +1,6 @@
-"""Every setting of the service, read from `ATTRIBUTION_*` variables; no other module reads them.
+"""Every setting of the service, read from `ATTRIBUTION_*` variables and a file beside them.
+
+No other module reads either.
 
 It imports nothing heavy, so that commands which only need settings start at once.
 """
@@ -15,8 +17,10 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from app.addresses import clean_prefix
+from app.settings.file import SettingsFile, settings_file
 from app.settings.limits import PREFIX, Limits
 from app.settings.paths import at_home
 from attribution.opening.place import EngineSetting, engines_in, snapshots_in
@@ -39,6 +43,11 @@ class Settings(Limits):
     limit that silently keeps its default is worse than a service that does not start.
     """
 
+    config: Path | None = Field(
+        default=None,
+        description="TOML file with settings, for those that no variable sets; unset: "
+        "`attribution.toml` in the data folder, if there is one.",
+    )
     data: Path = Field(
         default=Path("var"), description="Folder of the catalog, the previews and the snapshots."
     )
@@ -182,7 +191,8 @@ class Settings(Limits):
     )
 
     @field_validator(
-        "data", "encoder", "encoder_weights", "admin_key_file", "signing_key", "report_font",
+        "config", "data", "encoder", "encoder_weights", "admin_key_file", "signing_key",
+        "report_font",
         mode="before",
     )  # fmt: skip
     @classmethod
@@ -191,6 +201,27 @@ class Settings(Limits):
         if not isinstance(value, str | Path) or not str(value).startswith("~"):
             return value
         return type(value)(at_home(str(value)))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What a caller gives, then the environment, then the file.
+
+        Raises:
+            SettingsFileUnusable: there is a file, and it cannot be used.
+        """
+        del dotenv_settings, file_secret_settings
+        found = settings_file(init_settings(), cls.model_fields["data"].default)
+        if found is None:
+            return init_settings, env_settings
+        path, in_data = found
+        return init_settings, env_settings, SettingsFile(settings_cls, path, in_data=in_data)
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -245,6 +276,12 @@ class Settings(Limits):
                 hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them all"
                 raise ValueError(f"the environment sets {name}, which is no setting; {hint}")
         return self
+
+    @property
+    def file(self) -> Path | None:
+        """The file that they were read from, beside the environment."""
+        found = settings_file({"config": self.config, "data": self.data}, self.data)
+        return None if found is None else found[0]
 
     @property
     def snapshots(self) -> Path:

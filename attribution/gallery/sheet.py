@@ -100,6 +100,15 @@ class Explained:
             overlaid(shown.image, heat_picture(maps.source), smooth=True),
         )
 
+    def evidence(self, rank: int) -> Image.Image | None:
+        """What of the image the score of a source rests on, laid over it; None without a map.
+
+        Raises:
+            KeyError: that rank has no map.
+        """
+        borne = self._of_rank()[rank][0].evidence
+        return None if borne is None else overlaid(self.query, heat_picture(borne), smooth=True)
+
     def _of_rank(self) -> dict[int, tuple[SourceMaps, Previewed]]:
         pairs = zip(self.explanation.sources, self.previewed, strict=True)
         return {maps.rank: (maps, shown) for maps, shown in pairs}
@@ -110,6 +119,9 @@ class Explained:
         for rank, (_, shown) in self._of_rank().items():
             over_query, over_source = self.heat(rank)
             maps = [_picture(over_query, "in the image"), _picture(over_source, "in the source")]
+            borne = self.evidence(rank)
+            if borne is not None:
+                maps.append(_picture(borne, "what the score rests on"))
             rows.append(_row("", [_source(shown.ranked, "")], maps))
         return f'<table style="border-collapse:collapse">{"".join(rows)}</table>'
 

@@ -32,6 +32,7 @@ def batch_command(
         Path,
         typer.Option(
             "--out",
+            "-o",
             parser=options.path_given,
             metavar="PATH",
             help="File of results; what is in it is not asked again.",

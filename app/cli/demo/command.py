@@ -88,6 +88,7 @@ def demo_command(
         Path,
         typer.Option(
             "--out",
+            "-o",
             parser=options.path_given,
             metavar="PATH",
             help="Where photographs, queries and catalog go.",

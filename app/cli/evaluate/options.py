@@ -107,6 +107,8 @@ Decisions = Annotated[
 Gallery = Annotated[
     Path | None,
     typer.Option(
+        "--gallery",
+        "--data",
         parser=path_given,
         metavar="PATH",
         help="With --decisions: ingest into this folder and use what is there already.  "

@@ -67,6 +67,7 @@ Initial = Annotated[
     str | None,
     typer.Option(
         "--from",
+        "--encoder",
         help="What the run starts from: `bundled`, an encoder's folder, or a published backbone "
         "such as `dino-vits16`. By default the project's own network from scratch.",
     ),

@@ -118,7 +118,7 @@ def test_photographs_say_who_made_them_where_their_manifest_does_not(attribution
 def test_nothing_to_read_is_said_before_an_encoder_is_loaded(
     attribution, monkeypatch, pictures, tmp_path, name
 ):
-    monkeypatch.setattr("app.cli.ingest.load_by_engine", pytest.fail)
+    monkeypatch.setattr("attribution.opening.load.load_by_engine", pytest.fail)
     done = attribution("ingest", tmp_path / name, "--data", tmp_path / "data")
     assert done.code == 1
     assert str(tmp_path / name) in done.err

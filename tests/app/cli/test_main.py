@@ -1,11 +1,16 @@
 """`attribution` itself: help that teaches, and failures that are one line and an exit code."""
 
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from app.cli.examples import EXAMPLES
 from app.cli.main import COMMANDS, whole_command
+from app.version import service_version
 
 TEACHES = {
     "demo": ("contact sheet", "--exit", "Ctrl-C"),
@@ -14,7 +19,8 @@ TEACHES = {
     "batch": ("--url", "images that have a line are left alone", "Exits with 1"),
     "report": ("docs/answers.md", "attribution report make --help", "verify", "new-key"),
     "explain": ("heat map", "accuses nobody", "--out"),
-    "serve": ("docs/settings.md", "--port", "loopback"),
+    "serve": ("docs/settings.md", "--port", "loopback", "--open"),
+    "doctor": ("extras", "works beside a running service", "Exits with 1"),
     "calibrate": ("Nothing has to be labelled", "--manifest", "beside a service"),
     "index": ("--rebuild", "--save", "generation"),
     "takedown": ("--reason", "--lift", "in all collections", "Exits with 1 when a name"),
@@ -60,6 +66,72 @@ def test_help_of_a_command_teaches(attribution, command):
     assert COMMANDS[command] in text
 
 
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command and every command in one, by its whole name."""
+    for name in COMMANDS:
+        whole = whole_command(name)
+        yield name, whole
+        for inner, each in getattr(whole, "commands", {}).items():
+            yield f"{name} {inner}", each
+
+
+def test_every_command_shows_an_example_that_its_options_accept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("captions.csv", "their-key.pub", "held-out-names.txt", "report.json"):
+        (tmp_path / name).touch()
+    names = dict(commands())
+    assert set(EXAMPLES) == set(names)
+    for name, whole in names.items():
+        assert whole.epilog == f"Example: `{EXAMPLES[name]}`"
+        first, top, *words = shlex.split(EXAMPLES[name])
+        assert (first, top) == ("attribution", name.split()[0])
+        command = names[top]
+        while hasattr(command, "commands"):
+            inner = words.pop(0) if words[0] in command.commands else "make"
+            command = command.commands[inner]
+        command.make_context(name, words)
+
+
+def test_an_option_has_one_name_and_a_letter_one_meaning():
+    meanings: dict[str, set[str]] = {}
+    letters: dict[str, set[str]] = {}
+    for name, whole in commands():
+        for option in whole.params:
+            long = [each for each in option.opts if each.startswith("--")]
+            short = next(
+                (each for each in option.opts if each.startswith("-") and each not in long), ""
+            )
+            for each in long:
+                letters.setdefault(each, set()).add(short)
+            if short:
+                meanings.setdefault(short, set()).add(long[0])
+        said = {each for option in whole.params for each in option.opts}
+        assert "--gallery" not in said or "--data" in said, name
+        assert "--from" not in said or "--encoder" in said, name
+    assert all(len(named) == 1 for named in meanings.values()), meanings
+    for option in ("--out", "--collection", "--top-k", "--reason", "--data", "--json"):
+        assert len(letters[option]) == 1, (option, letters[option])
+
+
+def test_the_version_is_told_with_nothing_heavy(attribution):
+    for option in ("--version", "-V"):
+        done = attribution(option)
+        assert (done.code, done.out) == (0, f"attribution {service_version()}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [("attribution in", {"ingest", "index"}), ("attribution query --to", {"--top-k"})],
+)
+def test_a_shell_completes_commands_and_their_options(attribution, monkeypatch, line, wanted):
+    monkeypatch.setenv("_ATTRIBUTION_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
+    done = attribution()
+    assert wanted <= set(done.out.split())
+    assert not done.err
+
+
 HEAVY = {"torch", "faiss", "timm", "fastapi", "alembic", "sqlalchemy", "numpy", "PIL"}
 
 
@@ -68,6 +140,7 @@ HEAVY = {"torch", "faiss", "timm", "fastapi", "alembic", "sqlalchemy", "numpy", 
     [
         ((), HEAVY | {"pydantic", "rich.console", "rich.markdown"}),
         (("query",), HEAVY),
+        (("ingest",), HEAVY),
         (("explain",), HEAVY),
         (("report",), HEAVY),
         (("keys",), HEAVY - {"sqlalchemy", "numpy"}),
@@ -132,7 +205,7 @@ def test_an_unknown_encoder_suggests_near_names(attribution, tmp_path, pictures)
 
 
 def test_ctrl_c_says_what_is_kept_and_is_exit_code_130(attribution, monkeypatch, pictures):
-    monkeypatch.setattr("app.cli.ingest.load_by_engine", _interrupt)
+    monkeypatch.setattr("attribution.opening.load.load_by_engine", _interrupt)
     done = attribution("ingest", pictures)
     assert done.code == 130
     assert done.err == ("interrupted; what was written is kept\n")

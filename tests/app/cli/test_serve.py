@@ -7,17 +7,36 @@ import time
 import httpx
 import pytest
 
+from app.cli import browser
+from attribution import Gallery
 from attribution.folder_lock import folder_lock, listening_on
+from tests.support.pictures import picture, png
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
 
 
+def test_without_a_screen_no_browser_is_looked_for(monkeypatch, caplog):
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("webbrowser.open", pytest.fail)
+    with caplog.at_level("INFO"):
+        browser.open_once_ready("http://127.0.0.1:1")
+    assert "the page is at http://127.0.0.1:1/" in caplog.text
+
+
 @pytest.fixture
 def service(launch, small_encoder, tmp_path):
-    """The process of a service, and its address once it is ready."""
+    """The process of a service, and its address once it is ready; its browser writes a file."""
+    script = tmp_path / "browser.sh"
+    part, opened = tmp_path / "part", tmp_path / "opened"
+    script.write_text(f'#!/bin/sh\necho "$1" > {part}\nmv {part} {opened}\n')
+    script.chmod(0o755)
     process = launch(
-        *("serve", "--port", "0", "--data", tmp_path / "data"),
+        *("serve", "--port", "0", "--data", tmp_path / "data", "--open"),
         ATTRIBUTION_ENCODER=str(small_encoder),
+        BROWSER=f"{script} %s",
     )
     try:
         yield process, _ready_address(process)
@@ -32,6 +51,8 @@ def test_what_ingest_adds_is_found_and_ctrl_c_ends_it(
 ):
     process, address = service
     assert listening_on(tmp_path / "data").url == address
+    wait_for((tmp_path / "opened").exists)
+    assert (tmp_path / "opened").read_text() == f"{address}/\n"
     done = attribution("ingest", pictures, "--data", tmp_path / "data", "--json")
     assert done.document["added"] == 6
 
@@ -54,13 +75,25 @@ def test_what_ingest_adds_is_found_and_ctrl_c_ends_it(
         alone.document["sources"][0]["score"], abs=1e-4
     )
 
+    with Gallery.open(tmp_path / "data", encoder=str(small_encoder)) as beside:
+        added = beside.add(picture(77))
+        [ours] = beside.attribute(picture(77))
+    assert ours.sources[0].match == "identical"
+    theirs = httpx.post(
+        f"{address}/v1/attributions",
+        params={"min_generation": added.generation},
+        files={"file": png(picture(77))},
+        timeout=60,
+    ).json()
+    assert theirs["sources"][0]["source_id"] == ours.sources[0].source.source_id
+
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode in {0, 130}
     assert "Traceback" not in out + err
     assert listening_on(tmp_path / "data") is None
     saved = attribution("index", "--data", tmp_path / "data", "--json")
-    assert saved.document["vectors"] == 6
+    assert saved.document["vectors"] == 7
     assert (tmp_path / "data" / "index" / "CURRENT").is_file()
 
 

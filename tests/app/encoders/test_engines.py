@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from app.encoders import engines
 from app.settings import Settings
 from attribution.catalog import Catalog
+from attribution.opening import engines
 from attribution.opening.load import load_vision
 from models.engine import Choice, Rate
 from models.exported import choosing

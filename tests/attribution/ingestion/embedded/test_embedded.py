@@ -146,7 +146,7 @@ def test_metadata_never_grows_beyond_what_is_stored():
     assert json_object("metadata", whole["metadata"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     st.sampled_from(
         [

@@ -1,0 +1,1 @@
+"""`attribution doctor`: what is installed and set up, and what to do about what is not."""

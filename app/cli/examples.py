@@ -1,0 +1,35 @@
+"""An example of every command, shown by its `--help`. Imports nothing."""
+
+from __future__ import annotations
+
+EXAMPLES = {
+    "demo": "attribution demo --exit",
+    "ingest": "attribution ingest ~/photographs --table captions.csv",
+    "query": "attribution query suspicious.jpg --top-k 3",
+    "explain": "attribution explain suspicious.jpg --out where.png",
+    "batch": "attribution batch suspects/ --out results.jsonl",
+    "report": "attribution report suspicious.jpg --out report.pdf",
+    "report make": "attribution report make suspicious.jpg --out report.json --out report.pdf",
+    "report verify": "attribution report verify report.json --public-key their-key.pub",
+    "report new-key": "attribution report new-key signing-key.pem",
+    "serve": "attribution serve --data /srv/attribution --port 9000 --open",
+    "calibrate": "attribution calibrate --background other-photographs/",
+    "index": "attribution index --json",
+    "takedown": "attribution takedown photographs/a.jpg --reason 'asked for by its author'",
+    "compact": "attribution compact",
+    "verify": "attribution verify --repair",
+    "backup": "attribution backup /backups/monday",
+    "restore": "attribution restore /backups/monday --data var",
+    "engine": "attribution engine build",
+    "engine build": "attribution engine build --images photographs/",
+    "engine show": "attribution engine show",
+    "reembed": "attribution reembed dinov2-vits14 --activate",
+    "keys": "attribution keys create 'web shop' --scope query",
+    "keys create": "attribution keys create 'web shop' --scope query --collection press",
+    "keys list": "attribution keys list",
+    "keys revoke": "attribution keys revoke key_2m5n7q",
+    "generate": "attribution generate --out made/ photographs/ --singles 20 --pairs 10",
+    "train": "attribution train photographs/ --out runs/mine --background held-out-names.txt",
+    "evaluate": "attribution evaluate queries/ --distractors photographs/ --out results/",
+    "doctor": "attribution doctor --data /srv/attribution",
+}
