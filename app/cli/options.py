@@ -111,7 +111,8 @@ KeyFile = Annotated[
         parser=path_or_unset,
         metavar="PATH",
         help="File that holds an API key for the service that runs on this data folder, if one "
-        "does: it is asked where that gives the same answer sooner.",
+        "does: it is asked where that gives the same answer sooner.  "
+        "[default: $ATTRIBUTION_API_KEY]",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from app.addresses import clean_prefix
 from app.settings.limits import PREFIX, Limits
@@ -106,6 +106,11 @@ class Settings(Limits):
         default=False,
         description="Serve other machines although there are no keys: whoever reaches the port "
         "may query, add and delete.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="API key that commands send to a running service where no `--key-file` is "
+        "given.",
     )
     query_rate: int = Field(
         default=1200,
