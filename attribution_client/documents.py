@@ -88,9 +88,15 @@ class AttributionDocument(Document):
     """Probability that a true source drawn at random is not held at all."""
     sources: list[RankedSource]
     """Always listed, whatever the decision."""
+    recall: PromisedRecall | None = Field(default=None)
+    """Where it was asked for."""
     region_map: RegionMap | None = Field(default=None)
     """With `explain` only."""
     query: Query
+    credentials: CredentialsDocument | None = Field(default=None)
+    """What the image's own C2PA manifest says, beside the measurement and no part of it; null
+    where it has none.
+    """
     timings_ms: Timings
 
 
@@ -140,6 +146,27 @@ class CollectionPage(Document):
 
     items: list[CollectionDocument]
     next_cursor: str | None
+
+
+class CredentialsDocument(Document):
+    """What the C2PA manifest of the image says: a statement by who signed it, no measurement."""
+
+    state: Literal["trusted", "valid", "invalid", "unreadable", "not-read"] | str
+    """`trusted`: unchanged since it was signed, by a certificate of the trust list. `valid`:
+    unchanged, but anybody may have signed it. `invalid`: changed since, or not signed as it
+    should be. `unreadable`: damaged. `not-read`: this service lacks the extra `c2pa`.
+    """
+    problems: list[str]
+    """What is wrong, in the codes of C2PA."""
+    generator: str | None
+    """What made the image, it says."""
+    signer: str | None
+    """Who the certificate was given to, it says."""
+    digital_source_type: str | None
+    """Such as `trainedAlgorithmicMedia`, of the vocabulary of the IPTC."""
+    ingredients: list[IngredientDocument]
+    more_ingredients: int
+    """Ingredients beyond those listed."""
 
 
 class DeleteSources(Document):
@@ -243,6 +270,16 @@ class HeatMap(Document):
     """Over the source: what of it is in the image asked about."""
 
 
+class HeldIngredientDocument(Document):
+    """A source that an ingredient is."""
+
+    source_id: str
+    by: Literal["bytes", "identifier", "picture"] | str
+    """`bytes`: the very file lies in the manifest. `identifier`: the source's `uri` is an
+    identifier of the ingredient. `picture`: its thumbnail shows the picture of the source.
+    """
+
+
 class IndexDocument(Document):
     """What is searched, and how far it is behind the catalog."""
 
@@ -269,6 +306,16 @@ class IndexDocument(Document):
     """Those that `attribution reembed` has registered; empty to a key limited to collections, and
     while there is only the one of the settings.
     """
+
+
+class IngredientDocument(Document):
+    """What the image is said to be made of."""
+
+    title: str | None
+    relationship: str | None
+    """`parentOf`, `componentOf` or `inputTo`."""
+    held: list[HeldIngredientDocument]
+    """Which sources it is, if it is held."""
 
 
 class JobDocument(Document):
@@ -303,6 +350,8 @@ class JobQuestion(Document):
     guarantee: Literal["average", "background"] | str = Field(default="average")
     no_source: float | None = Field(default=None)
     """null: what shares were fitted with."""
+    recall: float | None = Field(default=None)
+    """null: `top_k` sources are listed."""
     collection: list[str] | None
     """null: all collections."""
 
@@ -313,6 +362,15 @@ class Method(Document):
     encoder: str
     model_id: str
     description: str
+
+
+class OptOutDocument(Document):
+    """What the owner of a source has said about training on it."""
+
+    do_not_train: bool
+    """Whether training is forbidden."""
+    data_mining: str | None
+    """The PLUS term that says so, such as `DMI-PROHIBITED-GENAIMLTRAINING`."""
 
 
 class Picture(Document):
@@ -363,6 +421,17 @@ class ProblemTypeDocument(Document):
     status: int
     advice: str
     """What to do about it."""
+
+
+class PromisedRecall(Document):
+    """What the length of the list promises."""
+
+    rate: float
+    """Of images with a source held here, how many have one listed; not of all of an image's
+    sources.
+    """
+    kinds: str
+    """Images that it was measured on; others may fare worse."""
 
 
 class PutCollection(Document):
@@ -429,6 +498,8 @@ class RankedSource(Document):
     title: str | None
     creator: str | None
     licence: str | None
+    opt_out: OptOutDocument | None = Field(default=None)
+    """What its metadata say about training on it; null where they say nothing."""
     thumbnail_url: str
     heatmap: HeatMap | None = Field(default=None)
     """With `explain` only, and not for every source listed."""
@@ -624,6 +695,16 @@ class SnapshotDocument(Document):
     """A snapshot that has been saved."""
 
     generation: int
+
+
+class SourceCodesDocument(Document):
+    """International Standard Content Codes; similar pictures have similar ones."""
+
+    content_code: str
+    """Image-Code, 64 bits, of the preview that is held: within a few bits of that of the file.
+    """
+    meta_code: str | None
+    """Meta-Code of the title; null without one."""
 
 
 class SourceDocument(Document):

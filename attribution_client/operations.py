@@ -21,6 +21,7 @@ class Operations(Calling):
         alpha: float | None = None,
         guarantee: Literal["average", "background"] | None = None,
         no_source: float | None = None,
+        recall: float | None = None,
         min_generation: int | None = None,
         explain: bool | None = None,
     ) -> documents.AttributionDocument:
@@ -41,6 +42,9 @@ class Operations(Calling):
         - `no_source`: Share of your images that you believe to come from no source held here;
           shares start from it, decisions do not depend on it. Unset: what shares were fitted with,
           mostly 0.5.
+        - `recall`: Instead of `top_k`, list as few sources as hold a true one at this rate, of
+          images that have one held here and are like those that the rate was measured on, which the
+          answer names; at most 100.
         - `min_generation`: Answer only once the index has seen this write, whose number it
           returned.
         - `explain`: Also show where: heat maps of the attributed sources, at most 10 (of the first
@@ -56,6 +60,7 @@ class Operations(Calling):
                     "alpha": alpha,
                     "guarantee": guarantee,
                     "no_source": no_source,
+                    "recall": recall,
                     "min_generation": min_generation,
                     "explain": explain,
                 },
@@ -73,6 +78,7 @@ class Operations(Calling):
         alpha: float | None = None,
         guarantee: Literal["average", "background"] | None = None,
         no_source: float | None = None,
+        recall: float | None = None,
         min_generation: int | None = None,
         explain: bool | None = None,
     ) -> documents.AttributionBatch:
@@ -91,6 +97,9 @@ class Operations(Calling):
         - `no_source`: Share of your images that you believe to come from no source held here;
           shares start from it, decisions do not depend on it. Unset: what shares were fitted with,
           mostly 0.5.
+        - `recall`: Instead of `top_k`, list as few sources as hold a true one at this rate, of
+          images that have one held here and are like those that the rate was measured on, which the
+          answer names; at most 100.
         - `min_generation`: Answer only once the index has seen this write, whose number it
           returned.
         - `explain`: Also show where: heat maps of the attributed sources, at most 10 (of the first
@@ -106,6 +115,7 @@ class Operations(Calling):
                     "alpha": alpha,
                     "guarantee": guarantee,
                     "no_source": no_source,
+                    "recall": recall,
                     "min_generation": min_generation,
                     "explain": explain,
                 },
@@ -130,6 +140,7 @@ class Operations(Calling):
         alpha: float | None = None,
         guarantee: Literal["average", "background"] | None = None,
         no_source: float | None = None,
+        recall: float | None = None,
         min_generation: int | None = None,
         idempotency_key: str | None = None,
     ) -> documents.JobDocument:
@@ -150,6 +161,9 @@ class Operations(Calling):
         - `no_source`: Share of your images that you believe to come from no source held here;
           shares start from it, decisions do not depend on it. Unset: what shares were fitted with,
           mostly 0.5.
+        - `recall`: Instead of `top_k`, list as few sources as hold a true one at this rate, of
+          images that have one held here and are like those that the rate was measured on, which the
+          answer names; at most 100.
         - `min_generation`: Answer only once the index has seen this write, whose number it
           returned.
         - `idempotency_key`: The same request under the same key makes one job, however often it is
@@ -165,6 +179,7 @@ class Operations(Calling):
                     "alpha": alpha,
                     "guarantee": guarantee,
                     "no_source": no_source,
+                    "recall": recall,
                     "min_generation": min_generation,
                 },
                 headers={"idempotency-key": idempotency_key},
@@ -411,6 +426,18 @@ class Operations(Calling):
             Call("GET", f"/v1/sources/{self._quoted(source_id)}/thumbnail", query={"size": size})
         )
 
+    def get_source_codes(self, source_id: str) -> documents.SourceCodesDocument:
+        """The content codes of a source.
+
+        Make International Standard Content Codes (ISO 24138) of what is held of a source.
+
+        - `source_id`: Id of a source.
+        """
+        return self._document(
+            Call("GET", f"/v1/sources/{self._quoted(source_id)}/iscc"),
+            documents.SourceCodesDocument,
+        )
+
     def list_collections(self) -> documents.CollectionPage:
         """List collections.
 
@@ -518,6 +545,7 @@ class AsyncOperations(AsyncCalling):
         alpha: float | None = None,
         guarantee: Literal["average", "background"] | None = None,
         no_source: float | None = None,
+        recall: float | None = None,
         min_generation: int | None = None,
         explain: bool | None = None,
     ) -> documents.AttributionDocument:
@@ -538,6 +566,9 @@ class AsyncOperations(AsyncCalling):
         - `no_source`: Share of your images that you believe to come from no source held here;
           shares start from it, decisions do not depend on it. Unset: what shares were fitted with,
           mostly 0.5.
+        - `recall`: Instead of `top_k`, list as few sources as hold a true one at this rate, of
+          images that have one held here and are like those that the rate was measured on, which the
+          answer names; at most 100.
         - `min_generation`: Answer only once the index has seen this write, whose number it
           returned.
         - `explain`: Also show where: heat maps of the attributed sources, at most 10 (of the first
@@ -553,6 +584,7 @@ class AsyncOperations(AsyncCalling):
                     "alpha": alpha,
                     "guarantee": guarantee,
                     "no_source": no_source,
+                    "recall": recall,
                     "min_generation": min_generation,
                     "explain": explain,
                 },
@@ -570,6 +602,7 @@ class AsyncOperations(AsyncCalling):
         alpha: float | None = None,
         guarantee: Literal["average", "background"] | None = None,
         no_source: float | None = None,
+        recall: float | None = None,
         min_generation: int | None = None,
         explain: bool | None = None,
     ) -> documents.AttributionBatch:
@@ -588,6 +621,9 @@ class AsyncOperations(AsyncCalling):
         - `no_source`: Share of your images that you believe to come from no source held here;
           shares start from it, decisions do not depend on it. Unset: what shares were fitted with,
           mostly 0.5.
+        - `recall`: Instead of `top_k`, list as few sources as hold a true one at this rate, of
+          images that have one held here and are like those that the rate was measured on, which the
+          answer names; at most 100.
         - `min_generation`: Answer only once the index has seen this write, whose number it
           returned.
         - `explain`: Also show where: heat maps of the attributed sources, at most 10 (of the first
@@ -603,6 +639,7 @@ class AsyncOperations(AsyncCalling):
                     "alpha": alpha,
                     "guarantee": guarantee,
                     "no_source": no_source,
+                    "recall": recall,
                     "min_generation": min_generation,
                     "explain": explain,
                 },
@@ -627,6 +664,7 @@ class AsyncOperations(AsyncCalling):
         alpha: float | None = None,
         guarantee: Literal["average", "background"] | None = None,
         no_source: float | None = None,
+        recall: float | None = None,
         min_generation: int | None = None,
         idempotency_key: str | None = None,
     ) -> documents.JobDocument:
@@ -647,6 +685,9 @@ class AsyncOperations(AsyncCalling):
         - `no_source`: Share of your images that you believe to come from no source held here;
           shares start from it, decisions do not depend on it. Unset: what shares were fitted with,
           mostly 0.5.
+        - `recall`: Instead of `top_k`, list as few sources as hold a true one at this rate, of
+          images that have one held here and are like those that the rate was measured on, which the
+          answer names; at most 100.
         - `min_generation`: Answer only once the index has seen this write, whose number it
           returned.
         - `idempotency_key`: The same request under the same key makes one job, however often it is
@@ -662,6 +703,7 @@ class AsyncOperations(AsyncCalling):
                     "alpha": alpha,
                     "guarantee": guarantee,
                     "no_source": no_source,
+                    "recall": recall,
                     "min_generation": min_generation,
                 },
                 headers={"idempotency-key": idempotency_key},
@@ -908,6 +950,18 @@ class AsyncOperations(AsyncCalling):
         """
         return await self._bytes_or_none(
             Call("GET", f"/v1/sources/{self._quoted(source_id)}/thumbnail", query={"size": size})
+        )
+
+    async def get_source_codes(self, source_id: str) -> documents.SourceCodesDocument:
+        """The content codes of a source.
+
+        Make International Standard Content Codes (ISO 24138) of what is held of a source.
+
+        - `source_id`: Id of a source.
+        """
+        return await self._document(
+            Call("GET", f"/v1/sources/{self._quoted(source_id)}/iscc"),
+            documents.SourceCodesDocument,
         )
 
     async def list_collections(self) -> documents.CollectionPage:

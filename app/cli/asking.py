@@ -22,6 +22,8 @@ from app.inference.timings import Timings
 from app.inference.upload import Upload, decoding_limits
 from app.settings import Settings
 from attribution.catalog.presence import require
+from attribution.credentials.reading import read_credentials
+from attribution.credentials.statement import Credentials
 from attribution.explanation import (
     Explanation,
     Previewed,
@@ -141,9 +143,13 @@ class Asking:
         started, limits = time.perf_counter(), decoding_limits(self._settings)
         with regular_file(path).open("rb") as file:
             upload = Upload(path.name, os.fstat(file.fileno()).st_size, file)
-            decoded = decode(upload.read(max_bytes=limits.max_bytes), limits=limits)
+            data = upload.read(max_bytes=limits.max_bytes)
+            decoded = decode(data, limits=limits)
         decoded, looks = looks_at(decoded, "query")
-        return _Read(decoded, looks, time.perf_counter() - started)
+        said = None
+        if self._settings.content_credentials:
+            said = read_credentials(data, decoded.format)
+        return _Read(decoded, looks, time.perf_counter() - started, said)
 
     def _answers(self, read: Sequence[_Read]) -> list[FreshAnswer]:
         if not read:
@@ -156,7 +162,8 @@ class Asking:
         for each, found in zip(read, described, strict=True):
             timings = Timings(each.seconds, 0.0, encoding)
             whole, *framed = found.rows
-            embedded.append(Embedded(each.decoded, whole, timings, *framed))
+            row = framed[0] if framed else None
+            embedded.append(Embedded(each.decoded, whole, timings, row, each.credentials))
         return ask(gallery.attributor, embedded, self._question)
 
 
@@ -165,3 +172,4 @@ class _Read:
     decoded: DecodedImage
     looks: Looks
     seconds: float
+    credentials: Credentials | None

@@ -172,16 +172,16 @@ def _explained(problem: ErrorDetails) -> str:
     return f"{variable} is {shown}: {message} (docs/settings.md)"
 
 
-def require_folder(path: Path) -> None:
-    """Find out before the work whether a file can be written where `--out` says.
+def require_folder(path: Path, option: str = "--out") -> None:
+    """Find out before the work whether a file can be written where an option says.
 
     Raises:
         BadInvocation: its folder does not exist, or it is a folder itself.
     """
     if not path.parent.is_dir():
-        raise BadInvocation(f"--out {path}: there is no folder {path.parent}; make it first")
+        raise BadInvocation(f"{option} {path}: there is no folder {path.parent}; make it first")
     if path.is_dir():
-        raise BadInvocation(f"--out {path} is a folder: name a file")
+        raise BadInvocation(f"{option} {path} is a folder: name a file")
 
 
 def make_folder(path: Path) -> None:

@@ -185,7 +185,7 @@ class JobAnswerer:
             answered(row, search.result(), self._metrics)
             for row, search in zip(rows, searches, strict=True)
         ]
-        return recognise(self._catalog, answers)
+        return recognise(self._catalog, answers, question.collections)
 
 
 def _wait(work: Sequence[Future[Any]], stopping: Event) -> None:

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
 from app.access.caller import Caller
-from app.answers import Explained, FreshAnswer, Question, answered, begin_asking, recognise
+from app.answers import (
+    Explained,
+    FreshAnswer,
+    Question,
+    answered,
+    begin_asking,
+    comes_to_be_recognised,
+    recognise,
+)
 from app.inference.batcher import BatcherClosedError
 from app.inference.embedder import Embedded
 from app.inference.forward_pass import InferenceError
@@ -28,7 +36,6 @@ from attribution.explanation import (
     variants_of_query,
     views_of_query,
 )
-from attribution.recognition import comes_into_question
 
 
 async def question_of(
@@ -93,8 +100,8 @@ async def _search(
     answers = [
         answered(item, each, service.metrics) for item, each in zip(embedded, found, strict=True)
     ]
-    if any(comes_into_question(each.attribution, each.query) for each in answers):
-        answers = await run_in_threadpool(recognise, service.catalog, answers)
+    if any(map(comes_to_be_recognised, answers)):
+        answers = await run_in_threadpool(recognise, service.catalog, answers, question.collections)
     if question.reach is None:
         return answers
     seen = {

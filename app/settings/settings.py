@@ -157,6 +157,12 @@ class Settings(Limits):
         "Japanese and Korean.",
     )
 
+    content_credentials: bool = Field(
+        default=True,
+        description="Read the C2PA manifest of a query, where it has one and the extra `c2pa` is "
+        "installed. Nothing is fetched.",
+    )
+
     follow_seconds: float = Field(
         default=0.5,
         gt=0,
