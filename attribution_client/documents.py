@@ -88,6 +88,13 @@ class AttributionDocument(Document):
     """Probability that a true source drawn at random is not held at all."""
     sources: list[RankedSource]
     """Always listed, whatever the decision."""
+    background_likeness: float | None = Field(default=None)
+    """Part of the background's images that are no more ordinary than this image, by how alike it
+    is to unrelated pictures in each respect. Small: unlike anything that p-values rest on. null
+    where it is not known.
+    """
+    unlike_background: bool = Field(default=False)
+    """Whether that is .01 or less: then p-values may not hold for this image."""
     recall: PromisedRecall | None = Field(default=None)
     """Where it was asked for."""
     region_map: RegionMap | None = Field(default=None)
@@ -129,6 +136,10 @@ class CalibrationDocument(Document):
     """
     shares_fitted_at: datetime | None
     """When shares were fitted; null while they are the default."""
+    recall: float = Field(default=0.0)
+    """The largest that a query can ask for; 0 where none was measured."""
+    recent: RecentDocument | None = Field(default=None)
+    """null to a key that is limited to collections."""
 
 
 class CollectionDocument(Document):
@@ -250,14 +261,15 @@ class Health(Document):
 
 
 class HeatMap(Document):
-    """Where the image resembles one source.
+    """Where the image resembles one source, and what of it bears the source's score.
 
     Paletted PNGs in base64, a pixel a patch, over the whole picture whatever its proportions:
     scale
-    them to the picture. A pixel's palette entry is its value, 255 times the similarity: 0
-    nothing
-    in common, 255 alike. Its opacity is the value again, so the picture can be overlaid as it
-    is.
+    them to the picture. A pixel's palette entry is its value, 255 times what it says; in
+    `query`
+    and `source` that is the similarity: 0 nothing in common, 255 alike. Its opacity is the
+    value
+    again, so the picture can be overlaid as it is.
     """
 
     width: int
@@ -268,6 +280,11 @@ class HeatMap(Document):
     """Over the image asked about: what of it is in the source."""
     source: str
     """Over the source: what of it is in the image asked about."""
+    evidence: str | None = Field(default=None)
+    """Over the image asked about, of its own size: what the score falls by when a part is blurred.
+    255 is the part that costs most, of all sources with a heat map: the scale is theirs in
+    common.
+    """
 
 
 class HeldIngredientDocument(Document):
@@ -520,6 +537,23 @@ class Readiness(Document):
     status: Literal["ok", "degraded"] | str
     troubles: list[StorageTrouble] = Field(default=[])
     """What fails, where it is `degraded`; left out where it is not."""
+
+
+class RecentDocument(Document):
+    """The last thousand answers that had a p-value, since the service began."""
+
+    queries: int
+    p_values: list[int]
+    """How many p-values lie in each tenth of 0 to 1: alike where no image has a source here, more
+    in the first where some have. Fewer there than in the others: the background is easier to
+    match than your images.
+    """
+    likened: int
+    """Those whose likeness to the background is known."""
+    unlike_background: int
+    """Those of them that are unlike the background; a hundredth is what chance gives. Many more:
+    extend it by `attribution calibrate --background`.
+    """
 
 
 class RefusedItem(Document):

@@ -37,6 +37,9 @@ from attribution.explanation import (
     views_of_query,
 )
 
+_QUEUEING_SECONDS = 1.0
+"""A catalog that is locked for longer takes the messages later, and the answer goes out."""
+
 
 async def question_of(
     service: Service, parameters: AttributionParameters, caller: Caller
@@ -70,9 +73,11 @@ async def answer(
         *(service.serving.embedder.embed(upload, domain="query") for upload in uploads),
         return_exceptions=True,
     )
-    answers = iter(
-        await _search(service, [item for item in outcomes if isinstance(item, Embedded)], question)
+    searched = await _search(
+        service, [item for item in outcomes if isinstance(item, Embedded)], question
     )
+    await _announce(service, searched)
+    answers = iter(searched)
     results: list[FreshAnswer | Exception] = []
     for outcome in outcomes:
         if isinstance(outcome, Embedded):
@@ -84,6 +89,13 @@ async def answer(
         else:
             raise outcome
     return results
+
+
+async def _announce(service: Service, answers: Sequence[FreshAnswer]) -> None:
+    """Queue what there is to tell. An answer waits for that write, and not for long."""
+    if messages := service.announcer.worth_telling(answers):
+        queued = asyncio.ensure_future(run_in_threadpool(service.announcer.put, messages))
+        await asyncio.wait([queued], timeout=_QUEUEING_SECONDS)
 
 
 async def _search(

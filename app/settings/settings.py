@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from app.addresses import clean_prefix
-from app.settings.limits import PREFIX, Limits
+from app.settings.limits import PREFIX
 from app.settings.paths import at_home
+from app.settings.webhooks import WebhookSettings
 
 # What Kubernetes puts into every pod beside a service named `attribution` or `attribution-web`.
 _LINK = re.compile(r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
@@ -30,7 +31,7 @@ LogFormat = Literal["text", "json"]
 EngineSetting = Literal["auto", "torch", "onnx"]
 
 
-class Settings(Limits):
+class Settings(WebhookSettings):
     """The service's settings; `docs/settings.md` is their reference.
 
     A variable that is empty counts as unset, and `~` in front of a path is the home folder.
