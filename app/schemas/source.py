@@ -31,7 +31,7 @@ EXAMPLE: dict[str, Any] = {
     "thumbnail_url": "/v1/sources/src_4k7q2mzv5hx3nw6ty2ab/thumbnail",
 }
 
-EXAMPLE_CODE = "ISCC:EEAX6PXZGNIBYSBW"
+EXAMPLE_CODES = {"content_code": "ISCC:EEA77YGCY6AWL2LA", "meta_code": "ISCC:AAAWN77F73NA44D6"}
 
 
 class SourceMetadata(BaseModel, extra="forbid"):
@@ -152,9 +152,7 @@ class AddParameters(BaseModel, extra="forbid"):
     collection: CollectionName = Field(default="default", description="It must exist.")
 
 
-class SourceCodesDocument(
-    BaseModel, json_schema_extra={"examples": [{"content_code": EXAMPLE_CODE, "meta_code": None}]}
-):
+class SourceCodesDocument(BaseModel, json_schema_extra={"examples": [EXAMPLE_CODES]}):
     """International Standard Content Codes; similar pictures have similar ones."""
 
     content_code: str = Field(
