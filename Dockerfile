@@ -8,6 +8,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY app app
 COPY attribution attribution
+COPY attribution_client attribution_client
 COPY models models
 # With the CPU index torch comes from there, in the version of the constraints, and satisfies the
 # install after it; without, the default build is taken.

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help install demo serve test soak check format drawing constraints clean
+.PHONY: help install demo serve test soak check format client drawing constraints clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ check: $(INSTALLED)  ## Formatting, lint, types and layers
 format: $(INSTALLED)  ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+client: $(INSTALLED)  ## Write attribution_client from the description of the API
+	$(BIN)/python docs/client.py
 
 drawing: $(INSTALLED)  ## Draw docs/architecture.md from the imports
 	$(BIN)/python docs/drawing.py

@@ -17,10 +17,12 @@ from app.telemetry.metrics import Metrics
 from attribution.answer import Attribution, Guarantee
 from attribution.attributor import Terms
 from attribution.catalog import Catalog
+from attribution.credentials.held import looked_up
+from attribution.credentials.statement import Credentials
 from attribution.explanation import Explanation
 from attribution.explanation.pictures import heat_picture, png, region_picture
 from attribution.looks import answer_of
-from attribution.recognition import recognised
+from attribution.recognition import comes_into_question
 from models.images.decoding import DecodedImage
 from models.images.notes import Note
 
@@ -108,12 +110,13 @@ Asked = TypeVar("Asked", DecodedImage, QueryImage)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer(Generic[Asked]):
-    """One image's attribution, and what it took."""
+    """One image's attribution, what it took, and what the image's own manifest says."""
 
     query: Asked
     attribution: Attribution
     timings: Timings
     explained: Explained | None = None
+    credentials: Credentials | None = None
 
     def seen_as(self, generation: int) -> Answer[Asked]:
         """The same with the last write that it has seen as its reader counts."""
@@ -146,12 +149,28 @@ def answered(embedded: Embedded, searched: Searched[Attribution], metrics: Metri
     attribution = answer_of(embedded.described, searched.found)
     metrics.decided(attribution.decision, attribution.p_value, attribution.likeness)
     timings = embedded.timings.searched(searched.search_seconds, waited=searched.queue_seconds)
-    return Answer(embedded.decoded, attribution, timings)
+    return Answer(embedded.decoded, attribution, timings, credentials=embedded.credentials)
 
 
-def recognise(catalog: Catalog, answers: Sequence[FreshAnswer]) -> list[FreshAnswer]:
-    """The same, saying of which sources each image is a copy. Reads previews: not on a loop."""
-    return [
-        replace(each, attribution=recognised(catalog, each.attribution, each.query))
-        for each in answers
-    ]
+def comes_to_be_recognised(answer: FreshAnswer) -> bool:
+    """Whether `recognise` has anything to look at."""
+    said = answer.credentials
+    return comes_into_question(answer.attribution, answer.query) or (
+        said is not None and bool(said.ingredients)
+    )
+
+
+def recognise(
+    catalog: Catalog, answers: Sequence[FreshAnswer], collections: frozenset[str] | None
+) -> list[FreshAnswer]:
+    """The same, saying of which sources each image is a copy, and which its manifest names.
+
+    Reads previews: not on a loop.
+    """
+    told = []
+    for each in answers:
+        attribution, said = looked_up(
+            catalog, each.attribution, each.query, each.credentials, collections=collections
+        )
+        told.append(replace(each, attribution=attribution, credentials=said))
+    return told

@@ -20,6 +20,9 @@ from PIL import Image
 
 from attribution.answer import Attribution
 from attribution.attributor import Attributor, Terms
+from attribution.credentials.held import looked_up
+from attribution.credentials.reading import read_credentials
+from attribution.credentials.statement import Credentials
 from attribution.explanation import (
     Explanation,
     Previewed,
@@ -32,7 +35,6 @@ from attribution.explanation import (
 )
 from attribution.files import regular_file
 from attribution.looks import Looks, attribute_looks, encode_looks, looks_at
-from attribution.recognition import recognised
 from models.images.decoding import DEFAULT_LIMITS, DecodedImage, decode
 from models.images.errors import DecodingLimits, ImageError
 
@@ -61,6 +63,7 @@ class Answered:
     query: DecodedImage
     attribution: Attribution
     seconds: Seconds
+    credentials: Credentials | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +73,7 @@ class Read:
     decoded: DecodedImage
     looks: Looks
     seconds: float
+    credentials: Credentials | None = None
 
 
 def bytes_of(picture: Picture, limits: DecodingLimits = DEFAULT_LIMITS) -> bytes:
@@ -94,16 +98,20 @@ def bytes_of(picture: Picture, limits: DecodingLimits = DEFAULT_LIMITS) -> bytes
 _STORED = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 
 
-def read_query(picture: Picture, limits: DecodingLimits = DEFAULT_LIMITS) -> Read:
-    """Decode a picture that is asked about.
+def read_query(
+    picture: Picture, limits: DecodingLimits = DEFAULT_LIMITS, *, credentials: bool = True
+) -> Read:
+    """Decode a picture that is asked about, and read the manifest that its file may hold.
 
     Raises:
         ImageError: it is none within the limits.
         OSError: it cannot be read.
     """
     started = time.perf_counter()
-    decoded, looks = looks_at(decode(bytes_of(picture, limits), limits=limits), "query")
-    return Read(decoded, looks, time.perf_counter() - started)
+    data = bytes_of(picture, limits)
+    decoded, looks = looks_at(decode(data, limits=limits), "query")
+    said = read_credentials(data, decoded.format) if credentials else None
+    return Read(decoded, looks, time.perf_counter() - started, said)
 
 
 def ask(
@@ -111,6 +119,8 @@ def ask(
     pictures: Iterable[PictureT],
     terms: Terms,
     limits: DecodingLimits = DEFAULT_LIMITS,
+    *,
+    credentials: bool = True,
 ) -> Iterator[tuple[PictureT, Answered | Unreadable]]:
     """Each picture with its answer, or with what is wrong with it; memory holds a few of them.
 
@@ -119,6 +129,7 @@ def ask(
         pictures: consumed as it goes.
         terms: what is asked of each.
         limits: of each.
+        credentials: whether manifests are read.
 
     Raises:
         AlphaTooSmall: the background cannot bear out the alpha.
@@ -129,7 +140,7 @@ def ask(
         read: list[Read | Unreadable] = []
         for picture in some:
             try:
-                read.append(read_query(picture, limits))
+                read.append(read_query(picture, limits, credentials=credentials))
             except (ImageError, OSError) as error:
                 read.append(error)
         readable = [each for each in read if isinstance(each, Read)]
@@ -151,14 +162,18 @@ def answer(attributor: Attributor, read: Sequence[Read], terms: Terms) -> list[A
     encoded = time.perf_counter()
     attributions = attribute_looks(attributor, described, terms)
     searched = time.perf_counter()
-    return [
-        Answered(
+    told = []
+    for each, attribution in zip(read, attributions, strict=True):
+        answered, said = looked_up(
+            attributor.catalog,
+            attribution,
             each.decoded,
-            recognised(attributor.catalog, attribution, each.decoded),
-            Seconds(each.seconds, encoded - started, searched - encoded),
+            each.credentials,
+            collections=terms.collections,
         )
-        for each, attribution in zip(read, attributions, strict=True)
-    ]
+        seconds = Seconds(each.seconds, encoded - started, searched - encoded)
+        told.append(Answered(each.decoded, answered, seconds, said))
+    return told
 
 
 def explain_answer(

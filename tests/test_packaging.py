@@ -18,7 +18,7 @@ from app.settings import Settings
 from app.settings.limits import PREFIX
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("app", "attribution", "models")
+PACKAGES = ("app", "attribution", "attribution_client", "models")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -43,7 +43,7 @@ def repository_files():
 
 
 def package_files():
-    """Every file of the three packages, relative to the repository."""
+    """Every file of the packages, relative to the repository."""
     return {
         path.relative_to(ROOT).as_posix()
         for path in repository_files()
@@ -96,7 +96,7 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel):
         r"app/web/.+\.js",
         r"attribution/catalog/migrations/env\.py",
         r"attribution/catalog/migrations/versions/r0001_.+\.py",
-        r"(app|attribution|models)/py\.typed",
+        r"(app|attribution|attribution_client|models)/py\.typed",
     ],
 )
 def test_the_wheel_holds_what_is_needed_at_run_time(wheel, pattern):

@@ -53,6 +53,7 @@ RULES = (
     Rule("POST", "/v1/sources", ("curate",)),
     Rule("GET", "/v1/sources", ("curate",)),
     Rule("GET", "/v1/sources/{source_id}/thumbnail", _SEEING),
+    Rule("GET", "/v1/sources/{source_id}/iscc", _SEEING),
     Rule("GET", "/v1/sources/{source_id}", _SEEING),
     Rule("PATCH", "/v1/sources/{source_id}", ("curate",)),
     Rule("DELETE", "/v1/sources/{source_id}", ("curate",)),

@@ -78,7 +78,11 @@ class Asking:
             AlphaTooSmall: the background cannot bear out the question's alpha.
         """
         terms = self._question.terms
-        for path, each in asking.ask(self._attributor, paths, terms, self._limits):
+        answers = asking.ask(
+            self._attributor, paths, terms, self._limits,
+            credentials=self._settings.content_credentials,
+        )  # fmt: skip
+        for path, each in answers:
             yield path, _fresh(each) if isinstance(each, Answered) else each
 
     def ask_one(self, path: Path) -> FreshAnswer:
@@ -89,7 +93,7 @@ class Asking:
             OSError: it cannot be read.
             CollectionNotFound, AlphaTooSmall: as `ask`.
         """
-        read = asking.read_query(path, self._limits)
+        read = asking.read_query(path, self._limits, credentials=self._settings.content_credentials)
         [answered] = asking.answer(self._attributor(), [read], self._question.terms)
         return _fresh(answered)
 
@@ -105,4 +109,4 @@ def _fresh(answered: Answered) -> FreshAnswer:
     """The answer as everything in this package has it."""
     took = answered.seconds
     timings = Timings(took.decode, 0.0, took.encode).searched(took.search)
-    return Answer(answered.query, answered.attribution, timings)
+    return Answer(answered.query, answered.attribution, timings, credentials=answered.credentials)

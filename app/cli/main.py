@@ -41,6 +41,8 @@ COMMANDS = {
     "engine": "Export the encoder's network for ONNX Runtime, and see which engine is faster here.",
     "reembed": "Give every source an embedding of another encoder, and change to it while serving.",
     "keys": "Say who may call the service: make, list and revoke API keys.",
+    "webhooks": "See what could not be told to the addresses of ATTRIBUTION_WEBHOOK_URLS, and try "
+    "again.",
     "generate": "Make synthetic images of which it is known what they came from.",
     "train": "Train an encoder, from scratch or further, without labels, and fit its head.",
     "evaluate": "Measure how well encoders and baselines rank true sources.",

@@ -229,7 +229,7 @@ def neighbour_of(
     Raises:
         OSError: the file of the key cannot be read.
     """
-    key = None if key_file is None else key_file.read_text(encoding="utf-8").strip()
+    key = key_of(settings, key_file)
     listening = None if named else listening_on(settings.data)
     found = None if listening is None else _found(listening, settings, key)
     try:
@@ -237,6 +237,20 @@ def neighbour_of(
     finally:
         if found is not None:
             found.close()
+
+
+def key_of(settings: Settings, key_file: Path | None) -> str | None:
+    """The key that a file holds, else that of the settings; None where there is neither.
+
+    What is no key is found out before it is sent.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if key_file is not None:
+        return key_file.read_bytes().decode("utf-8", "replace").strip()
+    key = settings.api_key
+    return None if key is None else key.get_secret_value().strip() or None
 
 
 def _found(listening: Listening, settings: Settings, key: str | None) -> Neighbour | None:

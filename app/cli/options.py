@@ -113,7 +113,8 @@ KeyFile = Annotated[
         parser=path_or_unset,
         metavar="PATH",
         help="File that holds an API key for the service that runs on this data folder, if one "
-        "does: it is asked where that gives the same answer sooner.",
+        "does: it is asked where that gives the same answer sooner.  "
+        "[default: $ATTRIBUTION_API_KEY]",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
@@ -181,16 +182,16 @@ def _explained(problem: ErrorDetails, known: Mapping[str, Any]) -> str:
     return f"{variable} is {shown}: {message} (docs/settings.md)"
 
 
-def require_folder(path: Path) -> None:
-    """Find out before the work whether a file can be written where `--out` says.
+def require_folder(path: Path, option: str = "--out") -> None:
+    """Find out before the work whether a file can be written where an option says.
 
     Raises:
         BadInvocation: its folder does not exist, or it is a folder itself.
     """
     if not path.parent.is_dir():
-        raise BadInvocation(f"--out {path}: there is no folder {path.parent}; make it first")
+        raise BadInvocation(f"{option} {path}: there is no folder {path.parent}; make it first")
     if path.is_dir():
-        raise BadInvocation(f"--out {path} is a folder: name a file")
+        raise BadInvocation(f"{option} {path} is a folder: name a file")
 
 
 def make_folder(path: Path) -> None:

@@ -14,6 +14,7 @@ from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
 from app.cli.wording import STILL_THERE
 from app.settings import Settings
+from app.webhooks.recipients import told
 from attribution.catalog import Catalog
 from attribution.maintenance import erase
 
@@ -64,6 +65,7 @@ def _take_down(
         source_ids=[name for name in names if not _SHA256.fullmatch(name)],
         sha256s=digests,
         reason=reason,
+        told=told(settings),
     )
     erased = erase(catalog, settings.data, settings.snapshots)
     words = f"{len(taken.source_ids)} sources deleted, {len(taken.sha256s)} digests refused"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,6 +22,8 @@ from app.inference.turns import Turns
 from app.inference.upload import Upload, decoding_limits
 from app.settings import Settings
 from app.telemetry.watcher import Watcher
+from attribution.credentials.reading import read_credentials
+from attribution.credentials.statement import Credentials
 from attribution.looks import Described, looks_at
 from models.encoder import Encoder
 from models.heads.affine import Domain
@@ -33,13 +35,15 @@ from models.images.decoding import DecodedImage, decode
 class Embedded:
     """An image with its float32 row, of all views of a query, and what that took.
 
-    `framed` is the row of the picture that a query frames, where it frames one.
+    `framed` is the row of the picture that a query frames, where it frames one; `credentials` what
+    a query's own manifest says.
     """
 
     decoded: DecodedImage
     embedding: NDArray[np.float32]
     timings: Timings
     framed: NDArray[np.float32] | None = None
+    credentials: Credentials | None = None
 
     @property
     def described(self) -> Described:
@@ -58,13 +62,28 @@ class Begun:
     decoded: DecodedImage
     encodings: tuple[Future[Encoded], ...]
     decode_seconds: float
+    credentials: Credentials | None = None
 
     def embedded(self) -> Embedded:
         """The image with its embedding; blocks. Raises InferenceError, CancelledError."""
         whole, *framed = (encoding.result() for encoding in self.encodings)
         timings = Timings(self.decode_seconds, whole.queue_seconds, whole.encode_seconds)
-        rows = (encoded.embedding for encoded in framed)
-        return Embedded(self.decoded, whole.embedding, timings, *rows)
+        row = framed[0].embedding if framed else None
+        return Embedded(self.decoded, whole.embedding, timings, row, self.credentials)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """An image that is decoded and not queued yet; `looks` are the pixels to encode."""
+
+    decoded: DecodedImage
+    looks: list[torch.Tensor]
+    seconds: float
+    credentials: Credentials | None
+
+    def begun(self, encodings: Iterable[Future[Encoded]]) -> Begun:
+        """The same, queued."""
+        return Begun(self.decoded, tuple(encodings), self.seconds, self.credentials)
 
 
 class Embedder:
@@ -136,12 +155,10 @@ class Embedder:
             BatcherClosedError: the service is stopping.
         """
         loop = asyncio.get_running_loop()
-        decoded, looks, seconds = await loop.run_in_executor(
-            self._decoders, self._prepare, upload, domain
-        )
-        futures = tuple(self._batcher.submit(pixels, domain) for pixels in looks)
+        prepared = await loop.run_in_executor(self._decoders, self._prepare, upload, domain)
+        futures = tuple(self._batcher.submit(pixels, domain) for pixels in prepared.looks)
         await self._all(futures)
-        return Begun(decoded, futures, seconds).embedded()
+        return prepared.begun(futures).embedded()
 
     async def embed_again(self, decoded: DecodedImage, *, domain: Domain) -> NDArray[np.float32]:
         """The row of an image that another encoder has decoded. Cancelling it drops what waits.
@@ -163,9 +180,10 @@ class Embedder:
             InferenceError: the encoder cannot prepare this image.
             BatcherClosedError: the service is stopping.
         """
-        decoded, looks, seconds = self._prepare(upload, "query")
-        futures = (self._batcher.submit(pixels, "query", priority="job") for pixels in looks)
-        return Begun(decoded, tuple(futures), seconds)
+        prepared = self._prepare(upload, "query")
+        return prepared.begun(
+            self._batcher.submit(pixels, "query", priority="job") for pixels in prepared.looks
+        )
 
     async def patches(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """`(n, h, w, d)` patch vectors of a few small pictures; embeddings go first.
@@ -208,17 +226,17 @@ class Embedder:
             for future in futures:  # one failed or nobody waits any more: drop what has not begun
                 future.cancel()
 
-    def _prepare(
-        self, upload: Upload, domain: Domain
-    ) -> tuple[DecodedImage, list[torch.Tensor], float]:
+    def _prepare(self, upload: Upload, domain: Domain) -> _Prepared:
         started = time.perf_counter()
         with self._activities.doing("decode"):
             data = upload.read(max_bytes=self.limits.max_bytes)
             decoded, looks = looks_at(decode(data, limits=self.limits), domain)
+            asked = domain == "query" and self._settings.content_credentials
+            credentials = read_credentials(data, decoded.format) if asked else None
         pixels = [self._pixels(image) for image in looks.pictures]
         seconds = time.perf_counter() - started
         self._watcher.stage("decode", seconds)
-        return decoded, pixels, seconds
+        return _Prepared(decoded, pixels, seconds, credentials)
 
     def _pixels(self, image: Image.Image) -> torch.Tensor:
         with self._activities.doing("decode"):

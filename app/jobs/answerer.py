@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
@@ -19,6 +20,7 @@ from app.jobs.results import answered as answer_record
 from app.jobs.results import failed
 from app.problems.problem import Problem
 from app.telemetry.metrics import Metrics
+from app.webhooks.announcer import Announcer
 from attribution.answer import Attribution
 from attribution.attributor import Terms
 from attribution.calibration import AlphaTooSmall
@@ -72,13 +74,18 @@ def _question_of(parameters: Mapping[str, Any]) -> Question:
 
 
 def answer_live(
-    jobs: Jobs, live: Callable[[], Live], metrics: Metrics, claimed: Claimed, stopping: Event
+    jobs: Jobs,
+    live: Callable[[], Live],
+    metrics: Metrics,
+    announcer: Announcer,
+    claimed: Claimed,
+    stopping: Event,
 ) -> Outcome:
     """Answer a claim by what serves when it begins, which is held until the last item has ended."""
     held = live()
     serving = held.serving
     answerer = JobAnswerer(
-        jobs, serving.attributor.catalog, serving.embedder, serving.searches, metrics
+        jobs, serving.attributor.catalog, serving.embedder, serving.searches, metrics, announcer
     )
     outcome = answerer.answer(claimed, stopping)
     del held  # only now may it be closed
@@ -95,7 +102,9 @@ class JobAnswerer:
         embedder: Embedder,
         searches: Searches[Terms, Attribution],
         metrics: Metrics,
+        announcer: Announcer,
     ) -> None:
+        self._announcer = announcer
         self._jobs = jobs
         self._catalog = catalog
         self._embedder = embedder
@@ -115,6 +124,9 @@ class JobAnswerer:
             if answers is None:
                 outcome.given_back += [item.position for item in items]
                 return outcome
+            # Before they count as answered: one that is answered again has the same id again.
+            ids = [_message_id(claimed.job, item) for item in items]
+            self._announcer.put(self._announcer.worth_telling(answers, ids))
             outcome.ended += [
                 answer_record(item.position, answer)
                 for item, answer in zip(items, answers, strict=True)
@@ -185,7 +197,12 @@ class JobAnswerer:
             answered(row, search.result(), self._metrics)
             for row, search in zip(rows, searches, strict=True)
         ]
-        return recognise(self._catalog, answers)
+        return recognise(self._catalog, answers, question.collections)
+
+
+def _message_id(job: Job, item: JobItem) -> str:
+    """The same whenever this image of this job is answered."""
+    return f"msg_{hashlib.sha256(f'{job.job_id}/{item.position}'.encode()).hexdigest()[:24]}"
 
 
 def _wait(work: Sequence[Future[Any]], stopping: Event) -> None:

@@ -26,6 +26,7 @@ from attribution.answer import (
 )
 from attribution.calibration.false_discovery import q_values_by_key
 from attribution.catalog import Catalog, Ended, JobNotFound, JobResult, Source
+from attribution.credentials.statement import Credentials, HeldIngredient, Ingredient
 from models.images.notes import Note
 
 _PAGE = 200
@@ -56,6 +57,7 @@ def answered(position: int, answer: FreshAnswer) -> Ended:
             "notes": [asdict(note) for note in query.notes],
         },
         "timings": asdict(answer.timings),
+        "credentials": None if answer.credentials is None else _kept(answer.credentials),
     }
     return Ended(position, record, failed=False, sha256=query.sha256)
 
@@ -124,6 +126,11 @@ def _pages(
             if not result.failed
             for ranked in result.record["attribution"]["sources"]
             for vector_id in _showing(ranked)
+        } | {
+            each["source"]
+            for result in page
+            if not result.failed
+            for each in _named_in(result.record)
         }
         sources = catalog.by_vector_ids(sorted(named))
         yield [
@@ -159,6 +166,51 @@ def _answer(result: JobResult, sources: Mapping[int, Source]) -> KeptAnswer:
         QueryImage(**record["query"] | {"sha256": result.sha256 or "", "notes": notes}),
         _attribution(record["attribution"], sources),
         Timings(**record["timings"]),
+        credentials=_credentials(record.get("credentials"), sources),  # older ones have none
+    )
+
+
+def _kept(said: Credentials) -> dict[str, Any]:
+    """What is kept of a manifest: no picture, and of sources the vector id."""
+    ingredients = [
+        {
+            "title": each.title,
+            "relationship": each.relationship,
+            "held": [{"source": held.source.vector_id, "by": held.by} for held in each.held],
+        }
+        for each in said.ingredients
+    ]
+    return asdict(replace(said, ingredients=())) | {"ingredients": ingredients}
+
+
+def _named_in(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The sources that a manifest names."""
+    said = record.get("credentials") or {"ingredients": ()}
+    return [held for each in said["ingredients"] for held in each["held"]]
+
+
+def _credentials(
+    kept: Mapping[str, Any] | None, sources: Mapping[int, Source]
+) -> Credentials | None:
+    """What a manifest says, with those of the sources named that are held now."""
+    if kept is None:
+        return None
+    ingredients = tuple(
+        Ingredient(
+            each["title"],
+            each["relationship"],
+            identifiers=(),
+            digests=(),
+            held=tuple(
+                HeldIngredient(sources[held["source"]], held["by"])
+                for held in each["held"]
+                if held["source"] in sources
+            ),
+        )
+        for each in kept["ingredients"]
+    )
+    return Credentials(
+        **dict(kept) | {"problems": tuple(kept["problems"]), "ingredients": ingredients}
     )
 
 

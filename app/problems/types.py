@@ -90,6 +90,12 @@ _CATALOGUE = (
         "pip install 'attribution[report]'.",
     ),
     ProblemType(
+        "iscc-unavailable",
+        501,
+        "Content codes unavailable",
+        "Have the operator add them to the service: pip install 'attribution[iscc]'.",
+    ),
+    ProblemType(
         "request-timeout",
         408,
         "Request timeout",

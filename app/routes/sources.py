@@ -12,6 +12,7 @@ from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
 from app.addresses import address
+from app.problems.problem import Problem
 from app.requests import conditional
 from app.requests.conditional import EntityTag
 from app.requests.disconnects import unless_disconnected
@@ -31,6 +32,7 @@ from app.schemas.source import (
     AddParameters,
     DeletedSources,
     ListParameters,
+    SourceCodesDocument,
     SourceDocument,
     SourcePage,
     SourceParameters,
@@ -42,6 +44,7 @@ from app.service.patch import patch_source
 from app.service.reach import HoldingsDependency
 from app.service.service import ServiceDependency
 from attribution.catalog import Deleted, Source, SourceFilter, SourceNotFound
+from attribution.iscc import codes_of
 
 router = APIRouter(prefix="/v1/sources", tags=["sources"])
 
@@ -196,6 +199,21 @@ def get_thumbnail(
         return Response(status_code=304, headers=headers)
     data = thumbnail(holdings.preview(source_id), parameters.size)
     return Response(data, media_type="image/jpeg", headers=headers)
+
+
+@router.get(
+    "/{source_id}/iscc",
+    summary="The content codes of a source",
+    responses=problems("source-not-found", "preview-missing", "iscc-unavailable"),
+)
+def get_source_codes(source_id: SourceId, holdings: HoldingsDependency) -> SourceCodesDocument:
+    """Make International Standard Content Codes (ISO 24138) of what is held of a source."""
+    source = holdings.source(source_id)
+    try:
+        codes = codes_of(holdings.preview(source_id), source.title)
+    except ImportError as error:
+        raise Problem("iscc-unavailable") from error
+    return SourceCodesDocument(content_code=codes.content, meta_code=codes.meta)
 
 
 def deleted_sources(

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.schemas.credentials import CredentialsDocument
 from app.schemas.explanation import HeatMap, RegionMap
+from app.schemas.opt_out import OptOutDocument
 from app.schemas.problem import ProblemDocument
 from app.schemas.text import CollectionName
 from app.schemas.thumbnail import thumbnail_url
@@ -179,6 +181,10 @@ class RankedSource(BaseModel):
     title: str | None
     creator: str | None
     licence: str | None
+    opt_out: OptOutDocument | None = Field(
+        default=None,
+        description="What its metadata say about training on it; null where they say nothing.",
+    )
     thumbnail_url: str
     heatmap: HeatMap | None = Field(
         default=None, description="With `explain` only, and not for every source listed."
@@ -202,6 +208,7 @@ class RankedSource(BaseModel):
             title=source.title,
             creator=source.creator,
             licence=source.licence,
+            opt_out=OptOutDocument.of(source.metadata),
             thumbnail_url=thumbnail_url(source.source_id),
             heatmap=heatmap,
         )
@@ -310,12 +317,18 @@ class AttributionDocument(
     recall: PromisedRecall | None = Field(default=None, description="Where it was asked for.")
     region_map: RegionMap | None = Field(default=None, description="With `explain` only.")
     query: Query
+    credentials: CredentialsDocument | None = Field(
+        default=None,
+        description="What the image's own C2PA manifest says, beside the measurement and no part "
+        "of it; null where it has none.",
+    )
     timings_ms: Timings
 
     @classmethod
     def of(cls, answered: FreshAnswer | KeptAnswer, *, request_id: str) -> AttributionDocument:
         """An answer, whether it was just found or is read from the results of a job."""
         found, query, explained = answered.attribution, answered.query, answered.explained
+        said = answered.credentials
         heat = {} if explained is None else HeatMap.of_sources(explained)
         return cls(
             request_id=request_id,
@@ -337,6 +350,7 @@ class AttributionDocument(
             else PromisedRecall(rate=found.recall.rate, kinds=found.recall.kinds),
             region_map=None if explained is None else RegionMap.of(explained),
             query=Query.of(query),
+            credentials=None if said is None else CredentialsDocument.of(said),
             timings_ms=Timings.of(answered.timings),
         )
 

@@ -31,6 +31,8 @@ EXAMPLE: dict[str, Any] = {
     "thumbnail_url": "/v1/sources/src_4k7q2mzv5hx3nw6ty2ab/thumbnail",
 }
 
+EXAMPLE_CODES = {"content_code": "ISCC:EEA77YGCY6AWL2LA", "meta_code": "ISCC:AAAWN77F73NA44D6"}
+
 
 class SourceMetadata(BaseModel, extra="forbid"):
     """What is known of a new source."""
@@ -148,6 +150,16 @@ class AddParameters(BaseModel, extra="forbid"):
     """Where new sources go."""
 
     collection: CollectionName = Field(default="default", description="It must exist.")
+
+
+class SourceCodesDocument(BaseModel, json_schema_extra={"examples": [EXAMPLE_CODES]}):
+    """International Standard Content Codes; similar pictures have similar ones."""
+
+    content_code: str = Field(
+        description="Image-Code, 64 bits, of the preview that is held: within a few bits of that "
+        "of the file."
+    )
+    meta_code: str | None = Field(description="Meta-Code of the title; null without one.")
 
 
 class ThumbnailParameters(BaseModel, extra="forbid"):

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
 from app.access.caller import Caller
-from app.answers import Explained, FreshAnswer, Question, answered, begin_asking, recognise
+from app.answers import (
+    Explained,
+    FreshAnswer,
+    Question,
+    answered,
+    begin_asking,
+    comes_to_be_recognised,
+    recognise,
+)
 from app.inference.batcher import BatcherClosedError
 from app.inference.embedder import Embedded
 from app.inference.forward_pass import InferenceError
@@ -28,7 +36,9 @@ from attribution.explanation import (
     variants_of_query,
     views_of_query,
 )
-from attribution.recognition import comes_into_question
+
+_QUEUEING_SECONDS = 1.0
+"""A catalog that is locked for longer takes the messages later, and the answer goes out."""
 
 
 async def question_of(
@@ -63,9 +73,11 @@ async def answer(
         *(service.serving.embedder.embed(upload, domain="query") for upload in uploads),
         return_exceptions=True,
     )
-    answers = iter(
-        await _search(service, [item for item in outcomes if isinstance(item, Embedded)], question)
+    searched = await _search(
+        service, [item for item in outcomes if isinstance(item, Embedded)], question
     )
+    await _announce(service, searched)
+    answers = iter(searched)
     results: list[FreshAnswer | Exception] = []
     for outcome in outcomes:
         if isinstance(outcome, Embedded):
@@ -77,6 +89,13 @@ async def answer(
         else:
             raise outcome
     return results
+
+
+async def _announce(service: Service, answers: Sequence[FreshAnswer]) -> None:
+    """Queue what there is to tell. An answer waits for that write, and not for long."""
+    if messages := service.announcer.worth_telling(answers):
+        queued = asyncio.ensure_future(run_in_threadpool(service.announcer.put, messages))
+        await asyncio.wait([queued], timeout=_QUEUEING_SECONDS)
 
 
 async def _search(
@@ -93,8 +112,8 @@ async def _search(
     answers = [
         answered(item, each, service.metrics) for item, each in zip(embedded, found, strict=True)
     ]
-    if any(comes_into_question(each.attribution, each.query) for each in answers):
-        answers = await run_in_threadpool(recognise, service.catalog, answers)
+    if any(map(comes_to_be_recognised, answers)):
+        answers = await run_in_threadpool(recognise, service.catalog, answers, question.collections)
     if question.reach is None:
         return answers
     seen = {

@@ -45,6 +45,7 @@ class ServiceGauges(Collector):
         try:
             yield _gauge("index_lag", "Changes that are not applied yet.", serving.follower.lag)
             yield from self._jobs()
+            yield self._webhooks()
         except CatalogError:
             yield _gauge("catalog_up", "Whether the catalog can be read.", 0)
         else:
@@ -70,6 +71,15 @@ class ServiceGauges(Collector):
         jobs.add_metric(["running"], load.running)
         yield jobs
         yield _gauge("job_images_waiting", "Images of jobs without a result yet.", load.images)
+
+    def _webhooks(self) -> Metric:
+        count = self._service.catalog.webhooks.count()
+        messages = GaugeMetricFamily(
+            "attribution_webhooks", "Messages that wait, and that were given up.", labels=["state"]
+        )
+        messages.add_metric(["waiting"], count.waiting)
+        messages.add_metric(["dead"], count.dead)
+        return messages
 
     def _calibration(self) -> Iterator[Metric]:
         recent = self._service.metrics.recent.summary()

@@ -106,8 +106,12 @@ class Holdings:
         """
         self.caller.require_whole()
         taken = self.service.catalog.takedowns.take(
-            source_ids=source_ids, sha256s=sha256s, reason=reason
+            source_ids=source_ids,
+            sha256s=sha256s,
+            reason=reason,
+            told=self.service.announcer.told,
         )
+        self.service.announcer.wake()
         self.service.apply_writes()
         self.service.compactor.wake()
         return taken

@@ -32,6 +32,7 @@ from app.service.snapshots import SnapshotSaver
 from app.service.storage import Storage
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
+from app.webhooks.announcer import Announcer
 from attribution.catalog import Catalog
 from attribution.folder_lock import HeldFolder, Listening, folder_lock
 from attribution.maintenance import remove_leftovers
@@ -64,6 +65,7 @@ class Service:
     numbering: Numbering
     receiving: Slots
     worker: JobWorker
+    announcer: Announcer
     reports: Reporter
     drawing: ThreadPoolExecutor
     instance: str
@@ -178,9 +180,12 @@ def open_service(
         )
         compactor.start()
         stack.callback(compactor.close)
+        announcer = Announcer(settings, catalog, metrics)
+        announcer.start()
+        stack.callback(announcer.close)
         worker = JobWorker(
             catalog.jobs,
-            partial(answer_live, catalog.jobs, switch.live, metrics),
+            partial(answer_live, catalog.jobs, switch.live, metrics, announcer),
             calibrating=switch.live().serving.calibrating,
             retention=timedelta(hours=settings.job_retention_hours),
             watcher=metrics,
@@ -203,6 +208,7 @@ def open_service(
             numbering=Numbering(catalog),
             receiving=Slots(settings.max_active_jobs, unit="new jobs"),
             worker=worker,
+            announcer=announcer,
             reports=Reporter.of(settings, catalog, switch.live().serving.encoder),
             drawing=drawing,
             instance=secrets.token_hex(8),

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from app.addresses import clean_prefix
 from app.settings.file import SettingsFile, settings_file
-from app.settings.limits import PREFIX, Limits
+from app.settings.limits import PREFIX
 from app.settings.paths import at_home
+from app.settings.webhooks import WebhookSettings
 from attribution.opening.place import EngineSetting, engines_in, snapshots_in
 
 # What Kubernetes puts into every pod beside a service named `attribution` or `attribution-web`.
@@ -34,7 +35,7 @@ LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LogFormat = Literal["text", "json"]
 
 
-class Settings(Limits):
+class Settings(WebhookSettings):
     """The service's settings; `docs/settings.md` is their reference.
 
     A variable that is empty counts as unset, and `~` in front of a path is the home folder.
@@ -116,6 +117,11 @@ class Settings(Limits):
         description="Serve other machines although there are no keys: whoever reaches the port "
         "may query, add and delete.",
     )
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="API key that commands send to a running service where no `--key-file` is "
+        "given.",
+    )
     query_rate: int = Field(
         default=1200,
         ge=0,
@@ -166,6 +172,12 @@ class Settings(Limits):
         description="Take title, creator, licence, copyright and opt-outs of new sources from "
         "what the image says of itself (EXIF, IPTC, XMP) where nobody states them; needs the extra "
         "`metadata`, and without it nothing is taken.",
+    )
+
+    content_credentials: bool = Field(
+        default=True,
+        description="Read the C2PA manifest of a query, where it has one and the extra `c2pa` is "
+        "installed. Nothing is fetched.",
     )
 
     follow_seconds: float = Field(

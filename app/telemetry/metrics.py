@@ -82,6 +82,11 @@ class Metrics(Watcher):
             "Attempts at images of jobs that came to nothing and are made again.",
             registry=self._registry,
         )
+        self._webhooks_lost = Counter(
+            "attribution_webhooks_lost",
+            "Messages that could not be queued.",
+            registry=self._registry,
+        )
         self._received = Gauge(
             "attribution_received_bytes",
             "Bytes of request bodies that are held, jobs' aside.",
@@ -119,6 +124,10 @@ class Metrics(Watcher):
         self._job_images.labels("answered").inc(answered)
         self._job_images.labels("failed").inc(failed)
         self._job_retries.inc(retried)
+
+    def webhooks_lost(self, count: int) -> None:
+        """So many messages could not be queued."""
+        self._webhooks_lost.inc(count)
 
     def watch_room(self, taken: Callable[[], float]) -> None:
         """Show how many bytes of bodies are held, asked for at every scrape."""

@@ -62,6 +62,7 @@ from attribution.catalog.records import (
     TakenDown,
 )
 from attribution.catalog.takedowns import Tombstone
+from attribution.catalog.webhooks import Message, NewMessage, Told
 
 __all__ = [
     "SCOPES",
@@ -100,8 +101,10 @@ __all__ = [
     "Jobs",
     "Key",
     "KeyNotFound",
+    "Message",
     "NewItem",
     "NewJob",
+    "NewMessage",
     "NewSource",
     "Page",
     "PreviewMissing",
@@ -116,6 +119,7 @@ __all__ = [
     "StorageFull",
     "StorageUnwritable",
     "TakenDown",
+    "Told",
     "Tombstone",
     "TooManyJobs",
 ]

@@ -44,6 +44,7 @@ from attribution.catalog.records import (
     SourceFilter,
 )
 from attribution.catalog.takedowns import Takedowns
+from attribution.catalog.webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Catalog:
         self.copies = Copies(database, store)
         self.encoders = Encoders(database)
         self.calibrations = Calibrations(database)
+        self.webhooks = Webhooks(database)
 
     @classmethod
     def open(cls, folder: Path, *, url: str | None = None) -> Self:

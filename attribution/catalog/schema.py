@@ -268,3 +268,23 @@ calibrations = Table(
     Index(None, "model_id", "kind"),
     sqlite_autoincrement=True,  # "newest" stays true whatever is deleted
 )
+
+# What the addresses that the operator lists are still to be told, one row a message and address;
+# gone once it was taken. Sources are named by vector id, so that a deleted one is named no more.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("number", BigInt, primary_key=True),
+    Column("message_id", sa.String(64), nullable=False),
+    Column("url", sa.String(2048), nullable=False),
+    Column("kind", sa.String(32), nullable=False),
+    Column("record", sa.JSON, nullable=False),
+    Column("attempts", sa.Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("dead", sa.Boolean, nullable=False),  # given up; the operator decides
+    Column("trouble", sa.String(512)),
+    UniqueConstraint("message_id", "url"),
+    Index(None, "url", "dead", "due_at"),
+    sqlite_autoincrement=True,
+)

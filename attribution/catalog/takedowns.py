@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from attribution.catalog import compaction, removals, validation
+from attribution.catalog import compaction, removals, validation, webhooks
 from attribution.catalog.database import Database, in_statements, rows_among
 from attribution.catalog.errors import InvalidField, SourceTakenDown
 from attribution.catalog.jobs import rows as job_rows
 from attribution.catalog.records import Deleted, TakenDown
 from attribution.catalog.schema import sources, takedowns
 from attribution.catalog.sources import is_source_id
+from attribution.catalog.webhooks import NewMessage, Told
 
 REASON_LENGTH = 512
 
@@ -51,14 +52,20 @@ class Takedowns:
         self._forget = forget
 
     def take(
-        self, *, source_ids: Sequence[str] = (), sha256s: Sequence[str] = (), reason: str
+        self,
+        *,
+        source_ids: Sequence[str] = (),
+        sha256s: Sequence[str] = (),
+        reason: str,
+        told: Told | None = None,
     ) -> TakenDown:
         """Delete the named sources and every other one with the same bytes, in all collections.
 
         The digests are refused from now on, also those that nothing here has. One that was taken
         down before keeps its first time and reason. The bytes leave the disk with the next
         compaction, which this makes due; images with these bytes that wait in jobs leave it now.
-        What cannot be removed now is in `remaining`, and stays due.
+        What cannot be removed now is in `remaining`, and stays due. Those `told` get a message,
+        queued with the deletion.
 
         Raises:
             InvalidField: no reason, or a digest that is none.
@@ -70,6 +77,13 @@ class Takedowns:
             wanted = list(dict.fromkeys([*digests, *named.values()]))
             now = datetime.now(UTC)
             deleted = _bury(connection, [Tombstone(digest, now, reason) for digest in wanted])
+            if told is not None and wanted:
+                record = {
+                    "sha256s": wanted,
+                    "source_ids": list(deleted.source_ids),
+                    "reason": reason,
+                }
+                webhooks.put(connection, [NewMessage("source.taken_down", record)], told)
         deleted = self._finished(deleted)
         waiting = self._forget(wanted)
         unknown = [name for name in dict.fromkeys(source_ids) if name not in named]

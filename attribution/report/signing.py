@@ -112,11 +112,11 @@ def new_key(path: Path) -> SigningKey:
     return key
 
 
-def load_key(path: Path) -> SigningKey:
-    """Read a private key: PEM (PKCS8, unencrypted), or its 32 raw bytes.
+def read_private(path: Path) -> bytes:
+    """A file that holds a private key.
 
     Raises:
-        BadKey: the file is missing, is readable or writable by others, or is no such key.
+        BadKey: it is missing, or others may read or write it.
     """
     try:
         mode = path.stat().st_mode
@@ -129,6 +129,16 @@ def load_key(path: Path) -> SigningKey:
             f"the signing key {path} is open to other users (mode {mode & 0o777:03o}): "
             f"chmod 600 {path}"
         )
+    return data
+
+
+def load_key(path: Path) -> SigningKey:
+    """Read a private key: PEM (PKCS8, unencrypted), or its 32 raw bytes.
+
+    Raises:
+        BadKey: the file is missing, is readable or writable by others, or is no such key.
+    """
+    data = read_private(path)
     if len(data) == _RAW:
         return SigningKey(Ed25519PrivateKey.from_private_bytes(data))
     try:

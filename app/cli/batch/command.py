@@ -12,7 +12,7 @@ from app.cli import options
 from app.cli.batch.remote import answer_remotely
 from app.cli.batch.results import Results, open_results
 from app.cli.console import fail, fail_about, one_line, out, progress, warn
-from app.cli.neighbour import Asked
+from app.cli.neighbour import Asked, key_of
 from app.cli.wording import warn_of_nothing_held
 from app.settings import Settings
 from attribution.catalog.presence import require
@@ -47,7 +47,7 @@ def batch_command(
         typer.Option(
             parser=options.path_or_unset,
             metavar="PATH",
-            help="File that holds the API key of that service.",
+            help="File that holds the API key of that service.  [default: $ATTRIBUTION_API_KEY]",
         ),
     ] = None,
     top_k: options.TopK = 10,
@@ -93,7 +93,7 @@ def batch_command(
                 # what is not said the service decides by its own
                 **{name: value for name, value in wanted.items() if value is not None},
             }
-            answers = answer_remotely(url, _key(key_file), images, parameters, written)
+            answers = answer_remotely(url, key_of(settings, key_file), images, parameters, written)
         elif waiting:
             asked = Asked.of(
                 settings,
@@ -149,8 +149,3 @@ def _images(paths: Iterable[Path]) -> tuple[list[Path], int]:
     if not found:
         warn("There are no images to attribute.")
     return list(found), wrong
-
-
-def _key(file: Path | None) -> str | None:
-    """The key in a file; what is none is found out before it is sent."""
-    return None if file is None else file.read_bytes().decode("utf-8", "replace").strip()

@@ -65,7 +65,9 @@ def is_loopback(host: str) -> bool:
 
 def _sendable(key: str) -> str:
     if not key or not key.isascii() or not key.isprintable():
-        raise BadInvocation("the file of --key-file holds no key: a key is one line of ASCII")
+        raise BadInvocation(
+            "--key-file or ATTRIBUTION_API_KEY holds no key: a key is one line of ASCII"
+        )
     return key
 
 

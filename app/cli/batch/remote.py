@@ -2,7 +2,8 @@
 
 Images go in lots that are the same at every run, each under an idempotency key made of its
 contents: a run that was interrupted finds the job it has sent before. A lot that is refused for
-what is in it goes again in halves, until each of its images has a line of its own.
+what is in it goes again in halves, until each of its images has a line of its own. While the
+service works on one lot, the next is sent.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import os
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,35 +25,37 @@ from app.cli.batch.results import REQUEST_ID, Results, ResultsFile
 from app.cli.console import fail_about
 from app.jobs.archive import MAGIC
 from attribution.files import regular_file
+from attribution_client import BrokenOff, Client, ClientError, NotAnswered, Refused
 from models.images.errors import ImageError, ImageTooLarge, UnsupportedImage
 
 LOT_IMAGES = 256
 LOT_BYTES = 64_000_000
 _LARGEST = 4 * LOT_BYTES
 """Bytes of a file that is not even sent."""
+_JOBS = 2
+"""Lots that the service has at a time."""
 _POLL_SECONDS = 0.5
 _FIRST_SECONDS = 3.0
 _PATIENCE_SECONDS = 120.0
-_LONGEST_WAIT_SECONDS = 15.0
-_RETRIED = (429, 502, 503, 504)
+_GONE = 404
 
 
 class RemoteFailed(RuntimeError):
     """The service refused a lot, or could not be reached for too long."""
 
 
-class _LotRefused(RemoteFailed):
-    """A lot was refused for what is in it."""
-
-    def __init__(self, trouble: str, problem: dict[str, Any]) -> None:
-        self.problem = problem
-        super().__init__(trouble)
-
-
 @dataclass(frozen=True, slots=True)
 class _File:
     path: Path
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A job of the service, and the images that it is about, in order."""
+
+    job_id: str
+    paths: tuple[Path, ...]
 
 
 def answer_remotely(
@@ -68,23 +72,42 @@ def answer_remotely(
         RemoteFailed: the service refuses, is not there at the start, or does not answer for two
             minutes later on.
     """
-    with connect(url, key) as client:
-        _find(client)
-        for lot in _lots(paths):
-            if all(str(path) in written.paths for path in lot):
-                continue
-            files: list[_File] = []
-            for path in lot:
-                try:
-                    files.append(_File(path, _read(path)))
-                except OSError as error:
-                    fail_about(path, error)
-                    yield path, None
-                except ImageError as error:
-                    if str(path) not in written.paths:
-                        yield path, {"problem": _own_problem(error)}
-            if any(str(file.path) not in written.paths for file in files):
-                yield from _answer_lot(client, files, parameters, written)
+    with connect(url, key) as http:
+        _find(http)
+        client = Client(http=http, patience=_PATIENCE_SECONDS)
+        try:
+            yield from _answered(client, paths, parameters, written)
+        except NotAnswered as error:
+            raise RemoteFailed(
+                f"{http.base_url}: {error}; run this again later, it goes on where it was"
+            ) from error
+        except ClientError as error:
+            raise RemoteFailed(str(error)) from error
+
+
+def _answered(
+    client: Client, paths: Sequence[Path], parameters: Mapping[str, Any], written: ResultsFile
+) -> Results:
+    waiting: deque[_Sent] = deque()
+    for lot in _lots(paths):
+        if all(str(path) in written.paths for path in lot):
+            continue
+        files = []
+        for read in map(_opened, lot):
+            if isinstance(read, _File):
+                files.append(read)
+            elif read[1] is None or str(read[0]) not in written.paths:
+                yield read
+        new = any(str(file.path) not in written.paths for file in files)
+        for sent in _send(client, files, parameters) if new else ():
+            if isinstance(sent, _Sent):
+                waiting.append(sent)
+            else:
+                yield sent
+            if len(waiting) == _JOBS:
+                yield from _results(client, waiting.popleft(), written)
+    while waiting:
+        yield from _results(client, waiting.popleft(), written)
 
 
 def _find(client: httpx.Client) -> None:
@@ -101,6 +124,17 @@ def _find(client: httpx.Client) -> None:
             time.sleep(_POLL_SECONDS)
         else:
             return
+
+
+def _opened(path: Path) -> _File | tuple[Path, dict[str, Any] | None]:
+    """An image to send, or what there is to say of it instead."""
+    try:
+        return _File(path, _read(path))
+    except OSError as error:
+        fail_about(path, error)
+        return path, None
+    except ImageError as error:
+        return path, {"problem": _own_problem(error)}
 
 
 def _read(path: Path) -> bytes:
@@ -145,60 +179,74 @@ def _lots(paths: Sequence[Path]) -> Iterator[list[Path]]:
         yield lot
 
 
-def _answer_lot(
-    client: httpx.Client,
-    files: Sequence[_File],
-    parameters: Mapping[str, Any],
-    written: ResultsFile,
-) -> Results:
+def _send(
+    client: Client, files: Sequence[_File], parameters: Mapping[str, Any]
+) -> Iterator[_Sent | tuple[Path, dict[str, Any]]]:
+    """The jobs that a lot has become, or of an image that no job takes its problem."""
     try:
-        location = _submit(client, files, parameters)
-    except _LotRefused as refused:
+        job = client.create_job(
+            [(_name(file.path), file.data) for file in files],
+            idempotency_key=_key_of(files, parameters),
+            **parameters,
+        )
+    except Refused as refused:
+        problem = _problem_of_body(refused)
+        if problem is None:
+            raise
         if len(files) == 1:
-            yield files[0].path, {"problem": refused.problem}
+            yield files[0].path, {"problem": problem}
             return
         middle = len(files) // 2
-        yield from _answer_lot(client, files[:middle], parameters, written)
-        yield from _answer_lot(client, files[middle:], parameters, written)
+        yield from _send(client, files[:middle], parameters)
+        yield from _send(client, files[middle:], parameters)
         return
+    yield _Sent(job.job_id, tuple(file.path for file in files))
+
+
+def _results(client: Client, sent: _Sent, written: ResultsFile) -> Results:
+    """The results of a job as they come, which is then purged.
+
+    Raises:
+        RemoteFailed: somebody has cancelled it.
+    """
     after = 0
     while True:
-        job = _call(client, "GET", location).json()
-        for result in _results(client, location, after) if job["completed"] > after else ():
+        job = client.get_job(sent.job_id)
+        for result in _lines(client, sent, after) if job.completed > after else ():
             after = result["sequence"]
-            path = files[result["index"]].path
+            path = sent.paths[result["index"]]
             if str(path) not in written.paths:
                 outcome = result.keys() & {"attribution", "problem"}
                 yield path, {name: result[name] for name in outcome}
         # The job was asked before its results: what it counted then has been read by now.
-        if job["ended_at"] is not None and after >= job["completed"]:
+        if job.ended_at is not None and after >= job.completed:
             break
         time.sleep(_POLL_SECONDS)
     written.make_durable()
-    _call(client, "DELETE", location, fine=(404,))
-    if job["state"] == "cancelled":
+    try:
+        client.delete_job(sent.job_id)
+    except Refused as refused:
+        if refused.status != _GONE:
+            raise
+    if job.state == "cancelled":
         raise RemoteFailed("the job was cancelled on the service; run this again to send the rest")
 
 
-def _results(client: httpx.Client, location: str, after: int) -> Iterator[dict[str, Any]]:
-    response = _call(client, "GET", f"{location}/results", params={"after": after})
-    return map(json.loads, response.text.splitlines())
+def _lines(client: Client, sent: _Sent, after: int) -> list[dict[str, Any]]:
+    """Results after one; none where they broke off, for they are asked for again."""
+    try:
+        return list(client.get_job_results(sent.job_id, after=after))
+    except BrokenOff:
+        return []
 
 
-def _submit(client: httpx.Client, files: Sequence[_File], parameters: Mapping[str, Any]) -> str:
+def _key_of(files: Sequence[_File], parameters: Mapping[str, Any]) -> str:
+    """The same for the same question about the same files."""
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
     for file in files:
         name = str(file.path.absolute()).encode("utf-8", "surrogateescape")
         digest.update(hashlib.sha256(name).digest() + hashlib.sha256(file.data).digest())
-    response = _call(
-        client,
-        "POST",
-        "/v1/jobs",
-        params=parameters,
-        headers={"Idempotency-Key": f"batch-{digest.hexdigest()}"},
-        files=[("files", (_name(file.path), file.data)) for file in files],
-    )
-    return _own(client, response)
+    return f"batch-{digest.hexdigest()}"
 
 
 def _name(path: Path) -> str:
@@ -206,73 +254,13 @@ def _name(path: Path) -> str:
     return os.fsencode(path.name).decode("utf-8", "backslashreplace")
 
 
-def _own(client: httpx.Client, response: httpx.Response) -> str:
-    """Where the job is; the key goes to no other service, whatever it says.
-
-    Raises:
-        RemoteFailed: it is not on this service.
-    """
-    try:
-        place = response.request.url.join(response.headers["location"])
-    except (KeyError, httpx.InvalidURL) as error:
-        raise RemoteFailed(f"{client.base_url} does not say where the job is") from error
-    base = client.base_url
-    if (place.scheme, place.host, place.port) != (base.scheme, base.host, base.port):
-        raise RemoteFailed(f"{base} says that the job is at {place}, which is another service")
-    return str(place)
-
-
-def _call(
-    client: httpx.Client, method: str, path: str, *, fine: Sequence[int] = (), **request: Any
-) -> httpx.Response:
-    """Send a request that may be repeated, until it is answered or patience ends.
-
-    Raises:
-        RemoteFailed: the answer is an error, other than the statuses that are `fine`.
-        _LotRefused: it is one about what was sent.
-    """
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    pause = 0.5
-    while True:
-        try:
-            response = client.request(method, path, **request)
-        except httpx.TransportError as error:
-            trouble = f"{client.base_url} cannot be reached: {error}"
-        else:
-            if response.is_success or response.status_code in fine:
-                return response
-            trouble = _why(response)
-            if response.status_code not in _RETRIED:
-                if (problem := _problem_of_body(response)) is not None:
-                    raise _LotRefused(trouble, problem)
-                raise RemoteFailed(trouble)
-            pause = max(pause, _retry_after(response))
-        if time.monotonic() + pause > deadline:
-            raise RemoteFailed(f"{trouble}; run this again later, it goes on where it was")
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_WAIT_SECONDS)
-
-
-def _problem_of_body(response: httpx.Response) -> dict[str, Any] | None:
+def _problem_of_body(refused: Refused) -> dict[str, Any] | None:
     """The problem document of an answer that refuses what was sent, and not how it was asked."""
+    problem = refused.problem
     try:
-        problem = response.json()
         places = [error["location"] for error in problem.get("errors", ())]
         known = {name: problem[name] for name in ("type", "title", "status", "detail")}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError):
         return None
-    of_body = response.status_code == 413 or any(place.startswith("body") for place in places)
+    of_body = refused.status == 413 or any(place.startswith("body") for place in places)
     return {**known, "request_id": REQUEST_ID} if of_body else None
-
-
-def _retry_after(response: httpx.Response) -> float:
-    seconds = response.headers.get("retry-after", "")
-    return min(float(seconds), _LONGEST_WAIT_SECONDS) if seconds.isdecimal() else 0.0
-
-
-def _why(response: httpx.Response) -> str:
-    try:
-        problem = response.json()
-        return f"the service answers {response.status_code}: {problem['detail']}"
-    except (ValueError, KeyError, TypeError):
-        return f"the service answers {response.status_code}; is this address its own?"

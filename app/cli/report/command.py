@@ -35,12 +35,33 @@ def report_command(
         ),
     ],
     outputs: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             "--out", "-o", parser=options.path_given, metavar="PATH", show_default=False,
             help="File to write: .json, .html or .pdf; repeat it for several forms of one report.",
         ),
-    ],
+    ] = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(
+            "--c2pa", parser=options.path_or_unset, metavar="PATH", show_default=False,
+            help="Also write a copy of the image that holds the report in a signed C2PA manifest.",
+        ),
+    ] = None,
+    certificates: Annotated[
+        Path | None,
+        typer.Option(
+            "--c2pa-certificates", parser=options.path_or_unset, metavar="PATH",
+            help="Certificates in PEM, the leaf first, that say whose the key is.",
+        ),
+    ] = None,
+    certified_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--c2pa-key", parser=options.path_or_unset, metavar="PATH",
+            help="Private key in PEM to sign the manifest with, readable by you alone.",
+        ),
+    ] = None,
     top_k: options.TopK = 10,
     collection: options.Collections = None,
     alpha: options.Alpha = None,
@@ -65,10 +86,14 @@ def report_command(
     mean. The JSON is canonical (RFC 8785); HTML and PDF carry it inside. A report of an image
     without source says so: it is no accusation (docs/answers.md).
     """
-    from app.cli.report.making import make_report  # noqa: PLC0415  # what renders; not for `verify`
+    from app.cli.report.making import make_report, signed_copy  # noqa: PLC0415  # what renders; not for `verify`
     from app.cli.wording import warn_of_nothing_held  # noqa: PLC0415
     from attribution.report.wording import verdict  # noqa: PLC0415
 
+    written = outputs or []
+    copy = None if credentials is None else signed_copy(credentials, certificates, certified_key)
+    if not written and copy is None:
+        raise typer.BadParameter("name a file to write", param_hint="--out")
     settings = options.settings_from(
         data=data, encoder=encoder, weights=weights, signing_key=signing_key
     )
@@ -82,10 +107,10 @@ def report_command(
     )
     named = bool(encoder) or weights is not None
     with neighbour_of(settings, key_file, named=named) as neighbour:
-        report = make_report(settings, asked, image, outputs, neighbour, named=named)
+        report = make_report(settings, asked, image, written, neighbour, copy, named=named)
     made = verdict(report)
     out.print(f"{one_line(image)}: {made.headline.lower()}. {made.reason}", soft_wrap=True)
-    for path in outputs:
+    for path in (*written, *(() if copy is None else (copy.path,))):
         out.print(str(path), soft_wrap=True)
     if not report.sources:
         warn_of_nothing_held(settings.data, collection or ())

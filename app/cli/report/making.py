@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.cli.failures import BadInvocation
 from app.cli.neighbour import Asked, Neighbour
@@ -12,6 +15,9 @@ from app.reports import PDF, REPORT_JSON, SUFFIXES, check_reports, render, signe
 from app.settings import Settings
 from attribution.report.document import Report
 
+if TYPE_CHECKING:  # an extra
+    from attribution.report.credentials import CredentialSigner
+
 
 def make_report(
     settings: Settings,
@@ -19,6 +25,7 @@ def make_report(
     image: Path,
     outputs: Sequence[Path],
     neighbour: Neighbour | None,
+    copy: SignedCopy | None = None,
     *,
     named: bool,
 ) -> Report:
@@ -30,6 +37,7 @@ def make_report(
         image: the file.
         outputs: files to write.
         neighbour: a service to ask.
+        copy: a copy of the image to write besides.
         named: the command line names the encoder.
 
     Raises:
@@ -49,7 +57,47 @@ def make_report(
     report = signed(report, settings)
     for path, form in forms.items():
         path.write_bytes(render(report, form, settings.report_font))
+    if copy is not None:
+        copy.write(image, report)
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCopy:
+    """A copy of the image that is to hold its report, and who signs it."""
+
+    path: Path
+    signer: CredentialSigner
+
+    def write(self, image: Path, report: Report) -> None:
+        """Write it.
+
+        Raises:
+            NotSigned: it cannot be made.
+            BadInvocation: the image has changed since it was asked about.
+        """
+        data = image.read_bytes()
+        if hashlib.sha256(data).hexdigest() != report.query.sha256:
+            raise BadInvocation(f"{image} has changed meanwhile: run this again")
+        self.path.write_bytes(self.signer.signed_copy(data, report.query.format, report))
+
+
+def signed_copy(path: Path, certificates: Path | None, key: Path | None) -> SignedCopy:
+    """The copy that `--c2pa` asks for; what cannot work is found out before the work.
+
+    Raises:
+        BadInvocation: the key or its certificates are missing, or the file cannot be written.
+        BadKey: they cannot be used.
+        ImportError: the extra is not installed.
+    """
+    if certificates is None or key is None:
+        raise BadInvocation(
+            "--c2pa signs: give --c2pa-key, and --c2pa-certificates for whose it is"
+        )
+    require_folder(path, "--c2pa")
+    from attribution.report.credentials import CredentialSigner  # noqa: PLC0415  # an extra
+
+    return SignedCopy(path, CredentialSigner(certificates, key))
 
 
 def _found_next_door(

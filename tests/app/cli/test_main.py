@@ -31,6 +31,7 @@ TEACHES = {
     "engine": ("build", "show", "extra onnx", "ATTRIBUTION_ENGINE", "within 1e-4"),
     "reembed": ("previews", "--activate", "--back", "full coverage only", "--drop", "Exits with 1"),
     "keys": ("create", "list", "revoke", "shown once", "beside a running service"),
+    "webhooks": ("list", "retry", "forget", "secret", "docs/webhooks.md"),
     "generate": ("manifest.jsonl", "--pairs", "no network"),
     "train": ("without labels", "--background", "OUT/encoder"),
     "evaluate": ("docs/evaluation.md", "own-exemplars", "95 % interval", "--decisions"),

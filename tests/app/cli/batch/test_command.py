@@ -6,13 +6,10 @@ import os
 import zipfile
 from pathlib import Path
 
-import httpx
 import pytest
 
-from app.cli.batch import remote
-from app.cli.batch.connection import connect
-from app.cli.batch.remote import RemoteFailed
 from app.settings import Settings
+from tests.support.answering import answering
 from tests.support.pictures import jpeg, picture
 from tests.support.service import serving
 
@@ -212,13 +209,27 @@ def test_an_image_that_no_request_can_hold_has_its_line(attribution, service, ma
     assert rows[str(many / "4.jpg")]["problem"]["type"] == "/problems/image-too-large"
 
 
-def test_a_job_of_another_service_is_not_asked_for(service, encoder):
-    request = httpx.Request("POST", f"{service.url}/v1/jobs")
-    with connect(service.url, "attr_not_a_real_key") as client:
-        elsewhere = httpx.Response(
-            202, headers={"Location": "http://example.org/v1/jobs/job_1"}, request=request
-        )
-        with pytest.raises(RemoteFailed, match="another service"):
-            remote._own(client, elsewhere)
-        here = httpx.Response(202, headers={"Location": "/v1/jobs/job_1"}, request=request)
-        assert remote._own(client, here) == f"{service.url}/v1/jobs/job_1"
+def test_where_the_service_sends_on_the_images_and_the_key_do_not_go(
+    attribution, many, results, monkeypatch
+):
+    monkeypatch.setenv("ATTRIBUTION_API_KEY", "attr_not_a_real_key")
+    elsewhere = (302, {"Location": "http://example.org/v1/jobs"}, b"")
+    with answering((200, {}, b"{}"), elsewhere) as (plain, seen):
+        done = attribution("batch", many, "--out", results, "--url", str(plain.base_url))
+    assert done.code == 1
+    assert "the service answers 302; is this address its own?" in done.err
+    assert len(seen) == 2
+
+
+def test_the_key_of_the_environment_is_sent_and_never_shown(
+    attribution, service, many, results, monkeypatch
+):
+    key = service.service.catalog.keys.create("batch", scopes={"query"}).token
+    done = attribution("batch", many, "--out", results, "--url", service.url)
+    assert done.code == 1
+    assert "the service answers 401" in done.err
+    monkeypatch.setenv("ATTRIBUTION_API_KEY", key)
+    done = attribution("batch", many, "--out", results, "--url", service.url)
+    assert done.code == 0, done.err
+    assert len(lines(results)) == 9
+    assert key not in done.out + done.err + repr(Settings())

@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 
+import c2pa
 import pypdf
 import pytest
 
+from attribution.report.credentials import LABEL
 from attribution.report.document import Report
 from attribution.report.html import render_html
 from attribution.report.pdf import render_pdf
+from tests.support.credentials import certified, signed
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
 
@@ -109,3 +112,33 @@ def test_a_signature_is_checked_without_torch(made):
         [sys.executable, "-c", script, str(made / "a.json")], check=False, capture_output=True
     )
     assert done.returncode == 7, done.stderr
+
+
+def test_a_signed_copy_of_the_image_holds_the_report(attribution, held, tmp_path):
+    chain, key = certified().write(tmp_path)
+    image, copy, out = (tmp_path / name for name in ("query.jpg", "copy.jpg", "report.json"))
+    image.write_bytes(signed((held.parent / "000.jpg").read_bytes()))
+    keys = ("--c2pa-certificates", chain, "--c2pa-key", key)
+    asked = ("report", image, "--data", held, "--c2pa", copy)
+    done = attribution(*asked, "-o", out, *keys)
+    assert done.code == 0, done.err
+    assert f"{copy}\n" in done.out
+    with c2pa.Reader(copy) as reader:
+        assert reader.get_validation_state() == "Valid"
+        manifest = reader.get_active_manifest()
+    [assertion] = [each for each in manifest["assertions"] if each["label"] == LABEL]
+    assert assertion["data"]["json"].encode() == out.read_bytes()
+    assert assertion["data"]["decision"] == "attributed"
+    [before] = manifest["ingredients"]
+    assert before["relationship"] == "parentOf"
+    assert before["active_manifest"], "what the image said before is kept"
+
+    copy.unlink()
+    key.chmod(0o644)
+    assert "open to other users" in attribution(*asked, *keys).err
+    assert "give --c2pa-key" in attribution(*asked).err
+    assert "name a file to write" in attribution("report", image, "--data", held).err
+    key.chmod(0o600)
+    chain.write_bytes(chain.read_bytes().partition(b"-----END")[0])
+    assert "no signed copy could be made" in attribution(*asked, *keys).err
+    assert not copy.exists()
