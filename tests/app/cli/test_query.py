@@ -144,8 +144,8 @@ def test_of_many_images_few_are_in_memory_at_a_time(query, image, monkeypatch):
     gone, alive = [], []
     read = asking.read_query
 
-    def watched(path, limits):
-        found = read(path, limits)
+    def watched(path, limits, **options):
+        found = read(path, limits, **options)
         weakref.finalize(found.decoded.image, gone.append, None)
         alive.append(1 + len(alive) - len(gone))
         return found

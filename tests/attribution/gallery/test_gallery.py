@@ -81,8 +81,8 @@ def test_answers_are_those_of_the_terminal(gallery, held, encoder):
 def test_a_stream_holds_few_pictures_and_goes_on_after_a_broken_one(gallery, monkeypatch):
     gone, alive, read = [], [], asking.read_query
 
-    def watched(image, limits):
-        found = read(image, limits)
+    def watched(image, limits, **options):
+        found = read(image, limits, **options)
         weakref.finalize(found.decoded.image, gone.append, None)
         alive.append(1 + len(alive) - len(gone))
         return found
