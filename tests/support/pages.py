@@ -1,5 +1,8 @@
 """What a person does on the web page."""
 
+import base64
+from collections.abc import Sequence
+
 from playwright.sync_api import Page, expect
 
 
@@ -12,4 +15,27 @@ def choose(page: Page, data: bytes, name: str = "query.jpg") -> None:
     with page.expect_file_chooser() as chooser:
         page.locator("#drop").click()
     chooser.value.set_files(upload(data, name))
-    expect(page.locator("#status")).to_be_empty()
+    expect(page.locator("#detail .path .file")).to_have_text(name)
+    expect(page.locator("#detail .decision")).to_be_visible()
+
+
+def drop(page: Page, files: Sequence[tuple[str, bytes]]) -> None:
+    """Drop files, or what is none, on the page beside the box."""
+    dropped = page.evaluate_handle(
+        """files => {
+          const dropped = new DataTransfer();
+          for (const [name, encoded] of files) {
+            const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
+            dropped.items.add(new File([bytes], name, { type: "image/jpeg" }));
+          }
+          return dropped;
+        }""",
+        [(name, base64.b64encode(data).decode()) for name, data in files],
+    )
+    page.dispatch_event("h1 >> visible=true", "drop", {"dataTransfer": dropped})
+
+
+def give_key(page: Page, token: str) -> None:
+    """Type a key into the dialogue that asks for one."""
+    page.locator("#key").fill(token)
+    page.keyboard.press("Enter")
