@@ -76,7 +76,8 @@ def main() -> None:
                         SCENES[name](page, queries)
                         page.wait_for_timeout(400)
                         file = arguments.out / f"{name}-{look}.png"
-                        page.screenshot(path=file, full_page=look == "phone")
+                        whole = look == "phone" and not page.locator("dialog[open]").count()
+                        page.screenshot(path=file, full_page=whole)
                         page.close()
             browser.close()
 
@@ -173,6 +174,32 @@ def _no(page: Page, queries: list[Query]) -> None:
     page.locator("h2.decision").wait_for()
 
 
+def _sources(page: Page, queries: list[Query]) -> None:
+    del queries
+    page.get_by_role("link", name="Sources").click()
+    page.get_by_text("sources held").wait_for()
+    page.wait_for_timeout(600)
+
+
+def _source(page: Page, queries: list[Query]) -> None:
+    _sources(page, queries)
+    page.get_by_role("link", name="Astronaut NASA").click()
+    page.get_by_role("button", name="Similar to this one").click()
+    page.get_by_role("heading", name="Similar to this one").wait_for()
+
+
+def _job(page: Page, queries: list[Query]) -> None:
+    page.get_by_role("link", name="Jobs").click()
+    page.get_by_label("Files of a job").set_input_files([query.upload for query in queries])
+    page.get_by_role("heading", name="Finished").wait_for()
+
+
+def _jobs(page: Page, queries: list[Query]) -> None:
+    _job(page, queries[:3])
+    page.get_by_role("link", name="All jobs").click()
+    page.locator(".jobs tbody tr").first.wait_for()
+
+
 SCENES: dict[str, Callable[[Page, list[Query]], None]] = {
     "start": _start,
     "sheet": _sheet,
@@ -181,6 +208,10 @@ SCENES: dict[str, Callable[[Page, list[Query]], None]] = {
     "regions": _regions,
     "slider": _slider,
     "no-source": _no,
+    "sources": _sources,
+    "source": _source,
+    "job": _job,
+    "jobs": _jobs,
 }
 
 

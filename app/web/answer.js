@@ -116,7 +116,8 @@ function sourceRow(source, chosen) {
       source.p_value === null ? null : `p = ${significant(source.p_value)}`,
       source.attributed || source.p_value === null ? null : `share ${percent(source.share)}`,
       `collection ${source.collection}`)),
-    source.copies.length ? copies(source) : null));
+    source.copies.length ? copies(source) : null,
+    make("a", { href: `#/sources/${source.source_id}` }, "Show in Sources")));
   return { row, button };
 }
 
@@ -130,7 +131,7 @@ function copies(source) {
   return make("details", { class: "copies" },
     make("summary", {}, `held ${source.copies.length + 1} times`),
     make("ul", {}, source.copies.map((id) =>
-      make("li", {}, id))));
+      make("li", {}, make("a", { href: `#/sources/${id}` }, id)))));
 }
 
 function notes({ query }) {

@@ -26,9 +26,9 @@ export const hasKey = () => key !== null;
 
 // The response to a request, once the service has time for it and knows the key.
 //
-// `waiting` is told how many seconds a busy service asks for. Throws Refused, and TypeError where
-// the service cannot be reached.
-export async function ask(path, { json, waiting, ...options } = {}) {
+// `waiting` is told how many seconds a busy service asks for, `sending` which share of the body is
+// sent. Throws Refused, and TypeError where the service cannot be reached.
+export async function ask(path, { json, waiting, sending, ...options } = {}) {
   const headers = { ...options.headers };
   if (json !== undefined) {
     options.body = JSON.stringify(json);
@@ -38,7 +38,7 @@ export async function ask(path, { json, waiting, ...options } = {}) {
     await until(pause, options.signal);
     const sent = key;
     if (sent !== null) headers.Authorization = `Bearer ${sent}`;
-    const response = await fetch(address(path), { ...options, headers });
+    const response = await (sending ? send : fetch)(address(path), { ...options, headers, sending });
     if (response.ok || response.status === 304) return response;
     const problem = await response.json().catch(() => ({ title: response.statusText }));
     if (response.status === 401) {
@@ -53,6 +53,25 @@ export async function ask(path, { json, waiting, ...options } = {}) {
     }
     throw new Refused(problem, response.status);
   }
+}
+
+// As fetch, which does not say how far it is with a body.
+function send(url, { method, headers, body, sending }) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open(method, url);
+    request.responseType = "blob";
+    Object.entries(headers).forEach(([name, value]) => request.setRequestHeader(name, value));
+    request.upload.addEventListener("progress", ({ loaded, total }) => sending(loaded / total));
+    request.addEventListener("load", () => {
+      const wait = request.getResponseHeader("Retry-After");
+      resolve(new Response(request.response, {
+        status: request.status, headers: wait ? { "Retry-After": wait } : {},
+      }));
+    });
+    request.addEventListener("error", () => reject(new TypeError("the connection was lost")));
+    request.send(body);
+  });
 }
 
 export async function call(path, options) {

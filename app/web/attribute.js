@@ -62,7 +62,7 @@ export function take(files) {
   if (!files.length) return tell("That was not a file. Save the image first, then choose or drop it.");
   tell(taken.length < files.length
     ? `${plural(taken.length, "image")} of ${files.length} taken: this view holds ${MOST}. `
-      + "A job takes thousands." : "");
+      + "A job, under Jobs, takes thousands." : "");
   const asked = question();
   let id = Math.max(0, ...items.map((item) => item.id));
   const added = taken.map((file) => ({

@@ -23,27 +23,39 @@ export const question = () => [
   ...[...chosen].filter(([, value]) => value),
 ];
 
-export function offerQuestion() {
-  const holder = element("question");
-  let offered = false;
-  holder.addEventListener("toggle", () => {
-    if (!holder.open || offered) return;
-    offered = true;
-    offer(holder.querySelector(".fields"));
-  });
+export const parametersOf = (pairs) => new URLSearchParams(pairs).toString();
+
+// The options that stand on the page, offered once somebody opens them.
+export const offerQuestion = () => offerIn(element("question"), "asked");
+
+// The same for another view; what is chosen holds for all of them.
+export function questionFields(id) {
+  const holder = make("details", { class: "question" },
+    make("summary", {}, make("span", {}, "Options"), " ", make("span", { class: "quiet said" })),
+    make("div", { class: "fields" }));
+  offerIn(holder, id);
+  return holder;
 }
 
-function offer(fields) {
+function offerIn(holder, id) {
+  const offer = () => holder.open && fill(holder.querySelector(".fields"), id);
+  holder.addEventListener("toggle", offer);
+  tell();
+}
+
+function fill(fields, id) {
   const set = (name) => (value) => {
     chosen.set(name, value);
     tell();
   };
   const list = make("div", { class: "checks" });
+  const one = (name, label, options) =>
+    select(`${id}-${name}`, label, options, chosen.get(name) ?? "", set(name));
   fields.replaceChildren(
     make("fieldset", {}, make("legend", {}, "Collections to search"), list),
-    select("alpha", "False attributions to accept", ALPHAS, "", set("alpha")),
-    select("prior", "Your images that come from none held", PRIORS, "", set("no_source")),
-    select("count", "Sources to list", COUNTS, "", set("top_k")));
+    one("alpha", "False attributions to accept", ALPHAS),
+    one("no_source", "Your images that come from none held", PRIORS),
+    one("top_k", "Sources to list", COUNTS));
   offerCollections(list);
 }
 
@@ -52,7 +64,8 @@ async function offerCollections(list) {
   try {
     const { items } = await call("/v1/collections");
     list.replaceChildren(...items.map(({ name, sources }) => make("label", {},
-      make("input", { type: "checkbox", name: "collection", value: name, onchange: (event) => {
+      make("input", { type: "checkbox", name: "collection", value: name,
+        checked: collections.has(name), onchange: (event) => {
         if (event.target.checked) collections.add(name);
         else collections.delete(name);
         tell();
@@ -64,10 +77,11 @@ async function offerCollections(list) {
 }
 
 function tell() {
-  element("question-said").textContent = [
+  const words = [
     collections.size ? [...collections].sort().join(", ") : null,
     chosen.get("alpha") ? `alpha ${chosen.get("alpha")}` : null,
     chosen.get("no_source") ? `prior ${chosen.get("no_source")}` : null,
     chosen.get("top_k") ? `${chosen.get("top_k")} listed` : null,
   ].filter(Boolean).join(" · ");
+  for (const each of document.querySelectorAll(".question .said")) each.textContent = words;
 }

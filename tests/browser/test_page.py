@@ -3,11 +3,10 @@
 import json
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from app.settings import Settings
-from tests.support.pages import choose
+from tests.support.pages import blame, choose
 from tests.support.pictures import jpeg, picture, variation
 from tests.support.service import Running, serving
 
@@ -81,11 +80,6 @@ def test_axe_finds_nothing_serious(page: Page, served: Running, scheme):
     choose(page, variation(7))
     page.locator(".record summary").click()
     blame(page)
-
-
-def blame(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
-    assert [each for each in found if each["impact"] in ("serious", "critical")] == []
 
 
 def test_docs_render_every_operation(page: Page, served: Running):

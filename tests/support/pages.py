@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 
@@ -21,6 +22,7 @@ def choose(page: Page, data: bytes, name: str = "query.jpg") -> None:
 
 def drop(page: Page, files: Sequence[tuple[str, bytes]]) -> None:
     """Drop files, or what is none, on the page beside the box."""
+    page.locator("nav a[aria-current]").wait_for()  # the page listens
     dropped = page.evaluate_handle(
         """files => {
           const dropped = new DataTransfer();
@@ -39,3 +41,10 @@ def give_key(page: Page, token: str) -> None:
     """Type a key into the dialogue that asks for one."""
     page.locator("#key").fill(token)
     page.keyboard.press("Enter")
+
+
+def blame(page: Page) -> None:
+    """Fail for what axe finds that keeps somebody from using the page."""
+    found = Axe().run(page).response["violations"]
+    serious = [each for each in found if each["impact"] in ("serious", "critical")]
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious] == []
