@@ -1,5 +1,7 @@
 """Pictures of the page, light, dark and on a phone: `python docs/screenshots.py [NAME ...]`.
 
+Those of the README: `python docs/screenshots.py answer sources --looks light --out docs/pictures`.
+
 The photographs and the synthetic images are those of `attribution demo`; the service is real, on a
 data folder that is thrown away (`--data` keeps it). Needs the extra `dev` and Chromium.
 """
@@ -57,7 +59,7 @@ def main() -> None:
     """Make the pictures that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *SCENES], metavar="NAME")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "pictures")
+    parser.add_argument("--out", type=Path, default=Path("var/pictures"))
     parser.add_argument("--data", type=Path, help="a data folder to keep")
     parser.add_argument("--looks", nargs="*", choices=LOOKS, default=[*LOOKS])
     arguments = parser.parse_args()
@@ -78,6 +80,7 @@ def main() -> None:
                         file = arguments.out / f"{name}-{look}.png"
                         whole = look == "phone" and not page.locator("dialog[open]").count()
                         page.screenshot(path=file, full_page=whole)
+                        Image.open(file).quantize(256).save(file, optimize=True)
                         page.close()
             browser.close()
 
@@ -200,6 +203,18 @@ def _jobs(page: Page, queries: list[Query]) -> None:
     page.locator(".jobs tbody tr").first.wait_for()
 
 
+def _status(page: Page, queries: list[Query]) -> None:
+    _sheet(page, queries)
+    page.get_by_role("link", name="Status").click()
+    page.get_by_role("heading", name="The last").wait_for()
+
+
+def _evidence(page: Page, queries: list[Query]) -> None:
+    _answer(page, queries)
+    page.get_by_role("radio", name="Evidence").check()
+    page.get_by_text("Lit: what the score").wait_for()
+
+
 SCENES: dict[str, Callable[[Page, list[Query]], None]] = {
     "start": _start,
     "sheet": _sheet,
@@ -212,6 +227,8 @@ SCENES: dict[str, Callable[[Page, list[Query]], None]] = {
     "source": _source,
     "job": _job,
     "jobs": _jobs,
+    "status": _status,
+    "evidence": _evidence,
 }
 
 

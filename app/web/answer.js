@@ -5,7 +5,7 @@
 
 import { address, ask, draw, hasKey, problemOf, Refused } from "./api.js";
 import { explained, stage } from "./compare.js";
-import { copy, make, record, save, say } from "./dom.js";
+import { copy, make, record, save, say, worded } from "./dom.js";
 import { MATCHES, named, percent, significant, verdict } from "./wording.js";
 
 const NO_BREAK = "\u00a0";
@@ -50,8 +50,10 @@ export function answerOf(item, { picture, keep }) {
   return [
     make("div", { class: "verdict", "data-decision": answer.decision ?? "undecided" },
       make("h2", { class: "decision", tabindex: -1 }, decision),
-      make("div", { class: "words" }, make("p", {}, meaning),
+      make("div", { class: "words" }, make("p", {}, worded(meaning)),
         caution ? make("p", { class: "quiet caution" }, caution) : null),
+      answer.unlike_background ? make("p", { class: "notice" }, "This image is unlike the images "
+        + "that p-values rest on, so its p-value may not hold.") : null,
       answer.decision ? shares(answer, attributed) : null),
     beside ?? preview(item, picture),
     found,

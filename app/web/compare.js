@@ -2,11 +2,11 @@
 
 import { call, draw, problemOf } from "./api.js";
 import { choice, make } from "./dom.js";
-import { heat, regions, colourOf } from "./maps.js";
+import { evidence, heat, regions, colourOf } from "./maps.js";
 import { named, percent } from "./wording.js";
 
 const VIEWS = { beside: "Side by side", slider: "Slider", blink: "Blink" };
-const LAYERS = { plain: "Pictures", heat: "Where alike", regions: "Regions" };
+const LAYERS = { plain: "Pictures", heat: "Where alike", evidence: "Evidence", regions: "Regions" };
 const BLINK = 700;
 
 let remembered = { view: "beside", layer: "plain" }; // what was chosen holds for the next image too
@@ -79,7 +79,7 @@ export function stage(item, picture, explain) {
         await explain();
       }
       if (state.layer !== wanted || state.source !== source) return; // chosen otherwise meanwhile
-      await (wanted === "heat" ? drawHeat(source) : drawRegions());
+      await { heat: drawHeat, evidence: drawEvidence, regions: drawRegions }[wanted](source);
     } catch (error) {
       told.textContent = problemOf(error).title;
     }
@@ -102,6 +102,19 @@ export function stage(item, picture, explain) {
       ? `Lit and outlined: ${percent(over.share)} of your image resembles ${percent(under.share)} `
         + "of this source, patch by patch. Alike does not mean copied."
       : "No patch of one resembles a patch of the other enough to be outlined.";
+  }
+
+  async function drawEvidence(source) {
+    const found = item.answer.sources.find((each) => each.source_id === source.source_id)?.heatmap;
+    if (!found?.evidence) {
+      told.textContent = "What the score rests on is drawn for sources that have a map.";
+      return;
+    }
+    const map = await evidence(found.evidence);
+    if (state.layer !== "evidence") return;
+    mine.map.replaceChildren(map);
+    told.textContent = "Lit: what the score of this source rests on. Blurring the brightest part "
+      + "costs it most, of all sources explained.";
   }
 
   async function drawRegions() {

@@ -15,6 +15,10 @@ export function make(tag, attributes = {}, ...children) {
   return made;
 }
 
+// Words in which what stands between backticks is a command.
+export const worded = (text) => text.split("`")
+  .map((part, place) => (place % 2 ? make("code", {}, part) : part));
+
 // A choice of one among several, as radio buttons that look like one control.
 export function choice(legend, options, chosen, onchoose) {
   const name = `choice-${++choices}`;

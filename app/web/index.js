@@ -5,7 +5,7 @@ import { element } from "./dom.js";
 import { takeDrops } from "./files.js";
 import { forget } from "./kept.js";
 
-const VIEWS = { attribute: "Attribute", sources: "Sources", jobs: "Jobs" };
+const VIEWS = { attribute: "Attribute", sources: "Sources", jobs: "Jobs", status: "Status" };
 const loaded = { attribute: Promise.resolve(attribute) };
 
 // A view's module comes when it is first looked at.

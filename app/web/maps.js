@@ -4,7 +4,7 @@
 // similarity, in a region map its colour names the source. Asks nobody.
 
 const MATCHING = 0.3; // as attribution/explanation/explanation.py: from here on it is a match
-const SMOOTH = 12; // pixels drawn for each patch
+const ACROSS = 320; // pixels drawn for a map, whatever its patches
 
 // As attribution/explanation/pictures.py colours them.
 export const COLOURS = [
@@ -14,10 +14,15 @@ export const COLOURS = [
 
 export const colourOf = (rank) => `rgb(${COLOURS[(rank - 1) % COLOURS.length].join(" ")})`;
 
-async function pixels(png, width, height) {
+async function decoded(png) {
   const image = new Image();
   image.src = `data:image/png;base64,${png}`;
   await image.decode();
+  return image;
+}
+
+async function pixels(png, width, height) {
+  const image = await decoded(png);
   const [canvas, context] = sheet(width, height);
   context.drawImage(image, 0, 0);
   return context.getImageData(0, 0, canvas.width, canvas.height).data;
@@ -47,31 +52,46 @@ function between(values, width, height, x, y) {
     + down * ((1 - over) * at(below, column) + over * at(below, right));
 }
 
-// A canvas over a picture, of which it darkens what is not alike and outlines what is.
+// A canvas over a picture, of which it darkens what is below `dark`, less and less up to `level`,
+// and outlines what is above.
+function lit(values, width, height, { dark, level }) {
+  const size = Math.ceil(ACROSS / Math.max(width, height)); // of a patch
+  const [canvas, context] = sheet(width * size, height * size);
+  const shade = context.createImageData(canvas.width, canvas.height);
+  const field = new Float32Array(canvas.width * canvas.height);
+  const inside = (x, y) => x >= 0 && y >= 0 && x < canvas.width && y < canvas.height
+    && field[y * canvas.width + x] >= level;
+  const everywhere = (work) => {
+    for (let y = 0; y < canvas.height; y += 1) {
+      for (let x = 0; x < canvas.width; x += 1) work(x, y, y * canvas.width + x);
+    }
+  };
+  everywhere((x, y, place) => {
+    field[place] = between(values, width, height, (x + 0.5) / size - 0.5, (y + 0.5) / size - 0.5);
+  });
+  everywhere((x, y, place) => {
+    const edge = inside(x, y)
+      && !(inside(x - 2, y) && inside(x + 2, y) && inside(x, y - 2) && inside(x, y + 2));
+    const light = Math.min(Math.max((field[place] - dark) / (level - dark), 0), 1);
+    shade.data.set(edge ? [255, 255, 255, 255] : [8, 10, 16, 205 * (1 - light)], 4 * place);
+  });
+  context.putImageData(shade, 0, 0);
+  return canvas;
+}
+
 export async function heat(png, width, height) {
   const values = await similarity(png, width, height);
-  const [canvas, context] = sheet(width * SMOOTH, height * SMOOTH);
-  const shade = context.createImageData(canvas.width, canvas.height);
-  const inside = (x, y) => x >= 0 && y >= 0 && x < canvas.width && y < canvas.height
-    && field[y * canvas.width + x] >= MATCHING;
-  const field = new Float32Array(canvas.width * canvas.height);
-  for (let y = 0; y < canvas.height; y += 1) {
-    for (let x = 0; x < canvas.width; x += 1) {
-      field[y * canvas.width + x] =
-        between(values, width, height, (x + 0.5) / SMOOTH - 0.5, (y + 0.5) / SMOOTH - 0.5);
-    }
-  }
-  for (let y = 0; y < canvas.height; y += 1) {
-    for (let x = 0; x < canvas.width; x += 1) {
-      const place = y * canvas.width + x;
-      const edge = inside(x, y)
-        && !(inside(x - 1, y) && inside(x + 1, y) && inside(x, y - 1) && inside(x, y + 1));
-      const lit = Math.min(Math.max((field[place] - 0.12) / (MATCHING - 0.12), 0), 1);
-      shade.data.set(edge ? [255, 255, 255, 255] : [8, 10, 16, 205 * (1 - lit)], 4 * place);
-    }
-  }
-  context.putImageData(shade, 0, 0);
-  return { canvas, share: values.filter((value) => value >= MATCHING).length / values.length };
+  return {
+    canvas: lit(values, width, height, { dark: 0.12, level: MATCHING }),
+    share: values.filter((value) => value >= MATCHING).length / values.length,
+  };
+}
+
+// What a score rests on; the map is of a size of its own.
+export async function evidence(png) {
+  const image = await decoded(png);
+  const { naturalWidth: width, naturalHeight: height } = image;
+  return lit(await similarity(png, width, height), width, height, { dark: 0, level: 0.6 });
 }
 
 // A canvas over the query, which colours and numbers the region of each source.

@@ -12,7 +12,8 @@ const PRIORS = {
   "": "as it was fitted", "0.05": "5 in 100", "0.25": "25 in 100", "0.5": "half of them",
   "0.75": "75 in 100", "0.95": "95 in 100", "0.99": "99 in 100",
 };
-const COUNTS = { "": "10", "3": "3", "25": "25", "100": "100" };
+const COUNTS = { "": "10", "3": "3", "25": "25", "100": "100",
+  "recall 0.9": "as few as hold a true one 9 times in 10" };
 
 const chosen = new Map(); // parameter -> value; collections in their own set
 const collections = new Set();
@@ -20,7 +21,8 @@ const collections = new Set();
 // As pairs of a query string, in a stable order.
 export const question = () => [
   ...[...collections].sort().map((name) => ["collection", name]),
-  ...[...chosen].filter(([, value]) => value),
+  ...[...chosen].filter(([, value]) => value).map(([name, value]) =>
+    (value.startsWith("recall ") ? value.split(" ") : [name, value])),
 ];
 
 export const parametersOf = (pairs) => new URLSearchParams(pairs).toString();

@@ -148,6 +148,9 @@ def test_maps_light_what_is_alike_and_number_the_regions(page: Page, served: Run
         }"""
     )
     assert lit > 0.05
+    page.get_by_role("radio", name="Evidence").check()
+    expect(page.locator(".told")).to_contain_text("what the score of this source rests on")
+    expect(page.locator(".stand canvas")).to_have_count(1)
     page.get_by_role("radio", name="Regions").check()
     expect(page.locator(".legend li").first).to_contain_text("% 7.jpg")
     expect(page.locator(".legend li").last).to_contain_text("% none of them")

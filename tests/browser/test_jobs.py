@@ -59,9 +59,7 @@ def test_a_job_is_watched_and_cancelled(page: Page, tmp_path, background, monkey
     monkeypatch.setattr("app.jobs.worker._CLAIM", 1)
     gate = Gate()
     encoder = thumbnail_encoder(gate)
-    with serving(
-        Settings(data=tmp_path, inference_threads=1), encoder, background
-    ) as running:
+    with serving(Settings(data=tmp_path, inference_threads=1), encoder, background) as running:
         running.add(1)
         page.goto(f"{running.url}#/jobs")
         gate.passes.clear()
