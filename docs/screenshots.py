@@ -21,10 +21,10 @@ from PIL import Image, ImageOps
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from app.cli.demo.running import running
-from app.encoders.load import Vision, load_vision
 from app.settings import Settings
 from attribution.catalog import Catalog
 from attribution.ingestion import ingest, read_manifest
+from attribution.opening.load import Vision, load_vision
 from attribution.synthesis import bundled_photographs, from_one, from_two
 
 KEPT_OUT = "rocket"

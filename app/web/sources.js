@@ -7,7 +7,8 @@ import { remove } from "./removing.js";
 import { openSource } from "./source.js";
 import { named, plural } from "./wording.js";
 
-const PAGE = 200;
+const PAGE = 240;
+const SHELF = 60; // cards laid out together; a multiple of any number of columns, up to six
 const AHEAD = 800; // pixels below the window that are filled before they are looked at
 const PATIENCE = 250; // milliseconds without a key before what is typed is looked for
 
@@ -20,7 +21,7 @@ let run = 0; // counts the lists begun: pages of an older one are dropped
 let loading = false;
 let collections = [];
 
-const grid = make("ul", { class: "grid" });
+const grid = make("div", { class: "shelves" });
 const told = make("p", { class: "quiet", role: "status" });
 const notice = make("p", { class: "notice bad", role: "alert", hidden: true });
 const more = make("button", { type: "button", onclick: () => page() }, "Show more");
@@ -173,14 +174,23 @@ function place(source) {
   if (cards.has(source.source_id)) return;
   const card = cardOf(source);
   cards.set(source.source_id, { source, card });
-  if (!sought.copies) return grid.append(card);
+  if (!sought.copies) return shelf().append(card);
   let group = grid.querySelector(`[data-digest="${source.sha256}"] ul`);
   if (!group) {
     group = make("ul", { class: "grid" });
-    grid.append(make("li", { class: "group", "data-digest": source.sha256 },
+    grid.append(make("section", { class: "group", "data-digest": source.sha256 },
       make("h2", {}, "The same bytes"), group));
   }
   group.append(card);
+}
+
+// Where the next card goes. What lies far out of view costs nothing, a shelf at a time.
+function shelf() {
+  const last = grid.lastElementChild;
+  if (last && last.children.length < SHELF) return last;
+  const made = make("ul", { class: "grid shelf" });
+  grid.append(made);
+  return made;
 }
 
 function cardOf(source) {

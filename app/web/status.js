@@ -117,7 +117,8 @@ function draw(readiness, index, collections) {
         index.recall_at_10 === null ? "every source is compared" : "of the ten nearest are found",
         record({ Kind: index.kind, "Not merged yet": number(index.tail),
           Removed: number(index.removed), Behind: index.lag ? plural(index.lag, "change") : "nothing" })),
-      panel("Encoder", index.encoders.find((each) => each.serving)?.name ?? engine.name, {
+      panel("Encoder", index.encoders.find((each) => each.serving)?.name
+        ?? index.model_id.slice(0, 8), {
         only: `run by ${engine.name}, the only engine there is`,
         set: `run by ${engine.name}, as it was set`,
         measured: `run by ${engine.name}, the faster engine here`,

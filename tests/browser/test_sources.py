@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from app.settings import Settings
 from attribution.catalog.schema import sources
-from tests.support.pages import blame, drop
+from tests.support.pages import SLIT, blame, drop
 from tests.support.pictures import jpeg, picture
 from tests.support.service import Running, serving
 from tests.support.waiting import wait_for
@@ -53,6 +53,7 @@ LETTERS = str.maketrans("0189", "abcd")  # ids know no such digits
 
 def test_thousands_scroll(page: Page, held: Running):
     pages = []
+    page.set_viewport_size(SLIT)
     page.on("request", lambda sent: pages.append(sent.url) if "/v1/sources?" in sent.url else None)
     page.goto(f"{held.url}#/sources")
     expect(page.locator("#sources .headline p")).to_have_text("5,004 sources held")
@@ -169,7 +170,6 @@ def test_several_are_chosen_and_deleted(page: Page, held: Running):
     page.goto(f"{held.url}#/sources")
     for name in ("70.jpg", "71.jpg"):
         page.get_by_role("checkbox", name=f"Choose {name}").check()
-    blame(page)
     page.locator(".chosen").get_by_role("button", name="Delete…").click()
     page.locator("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator("#toast")).to_have_text("2 sources deleted")

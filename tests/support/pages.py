@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+SLIT = {"width": 1000, "height": 160}
+"""A window in which there is little to paint, for long lists: Chromium has no other hands here."""
+
 
 def upload(data: bytes, name: str = "query.jpg") -> dict:
     return {"name": name, "mimeType": "image/jpeg", "buffer": data}
