@@ -147,8 +147,10 @@ def begin_asking(
 def answered(embedded: Embedded, searched: Searched[Attribution], metrics: Metrics) -> FreshAnswer:
     """What came of `begin_asking`, the better answer of all looks; the decision is counted."""
     attribution = answer_of(embedded.described, searched.found)
-    metrics.decided(attribution.decision, attribution.p_value, attribution.likeness)
     timings = embedded.timings.searched(searched.search_seconds, waited=searched.queue_seconds)
+    metrics.decided(
+        attribution.decision, attribution.p_value, attribution.likeness, seconds=timings.total
+    )
     return Answer(embedded.decoded, attribution, timings, credentials=embedded.credentials)
 
 

@@ -359,6 +359,14 @@ class JobDocument(Document):
     """
 
 
+class JobPage(Document):
+    """Some jobs, the newest first."""
+
+    items: list[JobDocument]
+    next_cursor: str | None
+    """Pass it as `cursor`; null on the last page."""
+
+
 class JobQuestion(Document):
     """What is asked of every image of a job."""
 
@@ -554,6 +562,20 @@ class RecentDocument(Document):
     """Those of them that are unlike the background; a hundredth is what chance gives. Many more:
     extend it by `attribution calibrate --background`.
     """
+    without_source: float | None
+    """Estimated share of images without source (Storey, 2002); null below 50."""
+    evenness: float | None
+    """Probability that p-values above 0.5 are as small as these where the background is right;
+    near 0 it does not resemble what is asked. null below 50 of them.
+    """
+    sameness: float | None
+    """Probability that the older and the newer half differ as much by chance; near 0 something has
+    changed. null below 100.
+    """
+    median_ms: float | None
+    """Milliseconds of an answer; null without any."""
+    p95_ms: float | None
+    """Milliseconds that one in twenty exceeds."""
 
 
 class RefusedItem(Document):
@@ -763,7 +785,7 @@ class SourceDocument(Document):
 
 
 class SourcePage(Document):
-    """Some sources, in order of addition."""
+    """Some sources, in the order asked for."""
 
     items: list[SourceDocument]
     next_cursor: str | None

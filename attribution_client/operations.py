@@ -188,6 +188,20 @@ class Operations(Calling):
             documents.JobDocument,
         )
 
+    def list_jobs(
+        self, *, limit: int | None = None, cursor: str | None = None
+    ) -> documents.JobPage:
+        """List jobs.
+
+        List the jobs that the caller may see, the newest first.
+
+        - `limit`: Jobs a page.
+        - `cursor`: `next_cursor` of the page before.
+        """
+        return self._document(
+            Call("GET", "/v1/jobs", query={"limit": limit, "cursor": cursor}), documents.JobPage
+        )
+
     def get_job(self, job_id: str) -> documents.JobDocument:
         """How far is a job?.
 
@@ -288,12 +302,22 @@ class Operations(Calling):
         uri: str | None = None,
         creator: str | None = None,
         licence: str | None = None,
+        text: str | None = None,
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        copies: bool | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Export sources as a manifest.
 
         Write every source as a line of a manifest, which `attribution ingest` reads.
 
         - `collection`: Repeat it for several; unset: all.
+        - `uri`: Must match exactly, as the two below.
+        - `text`: A part of the title, the creator, the uri or the licence, the case of a to z
+          aside; or a whole id or sha256.
+        - `created_from`: Added at this moment or later; with its zone.
+        - `created_before`: Added before this moment; with its zone.
+        - `copies`: Only those whose bytes another source has too, in the collections listed.
         """
         return self._lines(
             Call(
@@ -305,6 +329,10 @@ class Operations(Calling):
                     "uri": uri,
                     "creator": creator,
                     "licence": licence,
+                    "text": text,
+                    "created_from": created_from,
+                    "created_before": created_before,
+                    "copies": copies,
                 },
             )
         )
@@ -344,14 +372,28 @@ class Operations(Calling):
         uri: str | None = None,
         creator: str | None = None,
         licence: str | None = None,
+        text: str | None = None,
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        copies: bool | None = None,
+        order: Literal["oldest", "newest"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> documents.SourcePage:
         """List sources.
 
-        List sources in order of addition; filters must match exactly.
+        List sources in order of addition, or the newest first; every filter given must hold.
+
+        Keep the filters and the order from page to page.
 
         - `collection`: Repeat it for several; unset: all.
+        - `uri`: Must match exactly, as the two below.
+        - `text`: A part of the title, the creator, the uri or the licence, the case of a to z
+          aside; or a whole id or sha256.
+        - `created_from`: Added at this moment or later; with its zone.
+        - `created_before`: Added before this moment; with its zone.
+        - `copies`: Only those whose bytes another source has too, in the collections listed.
+        - `order`: Which come first.
         - `limit`: Sources a page.
         - `cursor`: `next_cursor` of the page before.
         """
@@ -365,6 +407,11 @@ class Operations(Calling):
                     "uri": uri,
                     "creator": creator,
                     "licence": licence,
+                    "text": text,
+                    "created_from": created_from,
+                    "created_before": created_before,
+                    "copies": copies,
+                    "order": order,
                     "limit": limit,
                     "cursor": cursor,
                 },
@@ -712,6 +759,20 @@ class AsyncOperations(AsyncCalling):
             documents.JobDocument,
         )
 
+    async def list_jobs(
+        self, *, limit: int | None = None, cursor: str | None = None
+    ) -> documents.JobPage:
+        """List jobs.
+
+        List the jobs that the caller may see, the newest first.
+
+        - `limit`: Jobs a page.
+        - `cursor`: `next_cursor` of the page before.
+        """
+        return await self._document(
+            Call("GET", "/v1/jobs", query={"limit": limit, "cursor": cursor}), documents.JobPage
+        )
+
     async def get_job(self, job_id: str) -> documents.JobDocument:
         """How far is a job?.
 
@@ -814,12 +875,22 @@ class AsyncOperations(AsyncCalling):
         uri: str | None = None,
         creator: str | None = None,
         licence: str | None = None,
+        text: str | None = None,
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        copies: bool | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """Export sources as a manifest.
 
         Write every source as a line of a manifest, which `attribution ingest` reads.
 
         - `collection`: Repeat it for several; unset: all.
+        - `uri`: Must match exactly, as the two below.
+        - `text`: A part of the title, the creator, the uri or the licence, the case of a to z
+          aside; or a whole id or sha256.
+        - `created_from`: Added at this moment or later; with its zone.
+        - `created_before`: Added before this moment; with its zone.
+        - `copies`: Only those whose bytes another source has too, in the collections listed.
         """
         return self._lines(
             Call(
@@ -831,6 +902,10 @@ class AsyncOperations(AsyncCalling):
                     "uri": uri,
                     "creator": creator,
                     "licence": licence,
+                    "text": text,
+                    "created_from": created_from,
+                    "created_before": created_before,
+                    "copies": copies,
                 },
             )
         )
@@ -870,14 +945,28 @@ class AsyncOperations(AsyncCalling):
         uri: str | None = None,
         creator: str | None = None,
         licence: str | None = None,
+        text: str | None = None,
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        copies: bool | None = None,
+        order: Literal["oldest", "newest"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> documents.SourcePage:
         """List sources.
 
-        List sources in order of addition; filters must match exactly.
+        List sources in order of addition, or the newest first; every filter given must hold.
+
+        Keep the filters and the order from page to page.
 
         - `collection`: Repeat it for several; unset: all.
+        - `uri`: Must match exactly, as the two below.
+        - `text`: A part of the title, the creator, the uri or the licence, the case of a to z
+          aside; or a whole id or sha256.
+        - `created_from`: Added at this moment or later; with its zone.
+        - `created_before`: Added before this moment; with its zone.
+        - `copies`: Only those whose bytes another source has too, in the collections listed.
+        - `order`: Which come first.
         - `limit`: Sources a page.
         - `cursor`: `next_cursor` of the page before.
         """
@@ -891,6 +980,11 @@ class AsyncOperations(AsyncCalling):
                     "uri": uri,
                     "creator": creator,
                     "licence": licence,
+                    "text": text,
+                    "created_from": created_from,
+                    "created_before": created_before,
+                    "copies": copies,
+                    "order": order,
                     "limit": limit,
                     "cursor": cursor,
                 },

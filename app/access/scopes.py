@@ -43,6 +43,7 @@ RULES = (
     Rule("POST", "/v1/attributions", ("query",)),
     Rule("POST", "/v1/attributions/batch", ("query",)),
     Rule("POST", "/v1/jobs", ("query",)),
+    Rule("GET", "/v1/jobs", ("query",)),
     Rule("GET", "/v1/jobs/{job_id}/results", ("query",)),
     Rule("POST", "/v1/jobs/{job_id}/cancel", ("query",)),
     Rule("GET", "/v1/jobs/{job_id}", ("query",)),

@@ -27,7 +27,7 @@ from app.routes.openapi import (
 )
 from app.routes.streaming import streamed
 from app.schemas.attribution import AttributionParameters
-from app.schemas.job import JobDocument, ResultParameters
+from app.schemas.job import JobDocument, JobListParameters, JobPage, ResultParameters
 from app.service.attribute import question_of
 from app.service.reach import HoldingsDependency
 from app.service.service import Service, ServiceDependency
@@ -109,6 +109,19 @@ async def create_job(
     service.worker.wake()
     response.headers["Location"] = address(f"/v1/jobs/{created.job.job_id}")
     return _document(service, created.job)
+
+
+@router.get("", summary="List jobs", responses=problems())
+def list_jobs(
+    parameters: Annotated[JobListParameters, Query()],
+    service: ServiceDependency,
+    holdings: HoldingsDependency,
+) -> JobPage:
+    """List the jobs that the caller may see, the newest first."""
+    page = holdings.jobs(limit=parameters.limit, cursor=parameters.cursor)
+    return JobPage(
+        items=[_document(service, job) for job in page.items], next_cursor=page.next_cursor
+    )
 
 
 @router.get(

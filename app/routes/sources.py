@@ -105,9 +105,15 @@ async def add_source(
 def list_sources(
     parameters: Annotated[ListParameters, Query()], holdings: HoldingsDependency
 ) -> SourcePage:
-    """List sources in order of addition; filters must match exactly."""
+    """List sources in order of addition, or the newest first; every filter given must hold.
+
+    Keep the filters and the order from page to page.
+    """
     page = holdings.sources(
-        source_filter(parameters), limit=parameters.limit, cursor=parameters.cursor
+        source_filter(parameters),
+        limit=parameters.limit,
+        cursor=parameters.cursor,
+        order=parameters.order,
     )
     return SourcePage(
         items=[SourceDocument.of(source) for source in page.items], next_cursor=page.next_cursor
@@ -233,6 +239,10 @@ def source_filter(parameters: SourceParameters) -> SourceFilter:
         uri=parameters.uri,
         creator=parameters.creator,
         licence=parameters.licence,
+        text=parameters.text,
+        created_from=parameters.created_from,
+        created_before=parameters.created_before,
+        copies=parameters.copies,
     )
 
 

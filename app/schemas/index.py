@@ -37,6 +37,35 @@ class RecentDocument(BaseModel):
         description="Those of them that are unlike the background; a hundredth is what chance "
         "gives. Many more: extend it by `attribution calibrate --background`."
     )
+    without_source: float | None = Field(
+        description="Estimated share of images without source (Storey, 2002); null below 50."
+    )
+    evenness: float | None = Field(
+        description="Probability that p-values above 0.5 are as small as these where the "
+        "background is right; near 0 it does not resemble what is asked. null below 50 of them."
+    )
+    sameness: float | None = Field(
+        description="Probability that the older and the newer half differ as much by chance; near "
+        "0 something has changed. null below 100."
+    )
+    median_ms: float | None = Field(description="Milliseconds of an answer; null without any.")
+    p95_ms: float | None = Field(description="Milliseconds that one in twenty exceeds.")
+
+    @classmethod
+    def of(cls, recent: RecentAnswers) -> RecentDocument:
+        """What the last answers were like."""
+        told, answered = recent.watched, recent.queries > 0
+        return cls(
+            queries=recent.queries,
+            p_values=list(recent.p_values),
+            likened=recent.likened,
+            unlike_background=recent.unlike,
+            without_source=told.without_source,
+            evenness=told.evenness,
+            sameness=told.sameness,
+            median_ms=round(1000 * recent.median_seconds, 2) if answered else None,
+            p95_ms=round(1000 * recent.slow_seconds, 2) if answered else None,
+        )
 
 
 class CalibrationDocument(Calibration):
@@ -80,14 +109,7 @@ class CalibrationDocument(Calibration):
             shares="default" if shares.fitted_at is None else "fitted",
             shares_fitted_at=shares.fitted_at,
             recall=shares.recall.largest,
-            recent=None
-            if recent is None
-            else RecentDocument(
-                queries=recent.queries,
-                p_values=list(recent.p_values),
-                likened=recent.likened,
-                unlike_background=recent.unlike,
-            ),
+            recent=None if recent is None else RecentDocument.of(recent),
         )
 
 

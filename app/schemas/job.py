@@ -80,6 +80,22 @@ class JobDocument(BaseModel, json_schema_extra={"examples": [EXAMPLE]}):
         )
 
 
+class JobPage(BaseModel):
+    """Some jobs, the newest first."""
+
+    items: list[JobDocument]
+    next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
+
+
+class JobListParameters(BaseModel, extra="forbid"):
+    """The page of jobs to show."""
+
+    limit: int = Field(default=20, ge=1, le=1000, description="Jobs a page.")
+    cursor: str | None = Field(
+        default=None, max_length=256, description="`next_cursor` of the page before."
+    )
+
+
 class ResultParameters(BaseModel, extra="forbid"):
     """Which results to read."""
 

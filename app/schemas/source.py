@@ -6,12 +6,19 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
 
 from app.schemas.problem import ProblemDocument
 from app.schemas.text import CollectionName, Sha256, SourceId, Text, Uri
 from app.schemas.thumbnail import thumbnail_url
-from attribution.catalog import Source
+from attribution.catalog import Order, Source
 
 EXAMPLE: dict[str, Any] = {
     "source_id": "src_4k7q2mzv5hx3nw6ty2ab",
@@ -119,27 +126,44 @@ class AddedBatch(BaseModel):
 
 
 class SourcePage(BaseModel):
-    """Some sources, in order of addition."""
+    """Some sources, in the order asked for."""
 
     items: list[SourceDocument]
     next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
 
 
 class SourceParameters(BaseModel, extra="forbid"):
-    """Filters: each that is given must match exactly."""
+    """Filters: each that is given must hold."""
 
     collection: list[CollectionName] = Field(
         default=[], max_length=100, description="Repeat it for several; unset: all."
     )
     sha256: Sha256 | None = None
-    uri: Uri | None = None
+    uri: Uri | None = Field(default=None, description="Must match exactly, as the two below.")
     creator: Text | None = None
     licence: Text | None = None
+    text: Text | None = Field(
+        default=None,
+        min_length=1,
+        description="A part of the title, the creator, the uri or the licence, the case of a to z "
+        "aside; or a whole id or sha256.",
+    )
+    created_from: AwareDatetime | None = Field(
+        default=None, description="Added at this moment or later; with its zone."
+    )
+    created_before: AwareDatetime | None = Field(
+        default=None, description="Added before this moment; with its zone."
+    )
+    copies: bool = Field(
+        default=False,
+        description="Only those whose bytes another source has too, in the collections listed.",
+    )
 
 
 class ListParameters(SourceParameters):
     """Filters and the page to show."""
 
+    order: Order = Field(default="oldest", description="Which come first.")
     limit: int = Field(default=100, ge=1, le=1000, description="Sources a page.")
     cursor: str | None = Field(
         default=None, max_length=256, description="`next_cursor` of the page before."

@@ -88,6 +88,14 @@ class ServiceGauges(Collector):
         )
         unlike = "Those of them that are unlike the background; a hundredth is what chance gives."
         yield _gauge("recent_unlike_background", unlike, recent.unlike)
+        told = recent.watched
+        for name, words, value in (
+            ("without_source", "Estimated share of them.", told.without_source),
+            ("evenness", "Near 0: their p-values above one half are too small.", told.evenness),
+            ("sameness", "Near 0: the newer half is unlike the older.", told.sameness),
+        ):
+            if value is not None:
+                yield _gauge(f"recent_{name}", words, value)
         calibration = self._service.serving.calibration
         fresh = calibration.state().state == "fresh"
         yield _gauge("calibration_fresh", "Whether a decision can be made now.", int(fresh))

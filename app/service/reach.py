@@ -23,6 +23,8 @@ from attribution.catalog import (
     Deleted,
     Job,
     JobNotFound,
+    JobPage,
+    Order,
     Page,
     Source,
     SourceFilter,
@@ -74,11 +76,18 @@ class Holdings:
         """One source; raises SourceNotFound."""
         return self.service.catalog.source(source_id, collections=self.caller.collections)
 
-    def sources(self, where: SourceFilter, *, limit: int, cursor: str | None = None) -> Page:
-        """List sources in order of addition; collections out of reach hold nothing."""
+    def sources(
+        self,
+        where: SourceFilter,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        order: Order = "oldest",
+    ) -> Page:
+        """List sources in order of addition or against it; what is out of reach is not there."""
         within = self.caller.listed(where.collections or ())
         return self.service.catalog.sources(
-            replace(where, collections=within), limit=limit, cursor=cursor
+            replace(where, collections=within), limit=limit, cursor=cursor, order=order
         )
 
     def update(
@@ -128,13 +137,21 @@ class Holdings:
         """Under whose name the caller makes jobs; empty where the service has no keys."""
         return self.caller.key_id or ""
 
+    @property
+    def _administers(self) -> bool:
+        return "admin" in self.caller.scopes and self.caller.collections is None
+
     def job(self, job_id: str) -> Job:
         """One job, to its maker and to whoever administers the whole catalog; else JobNotFound."""
         job = self.service.catalog.jobs.find(job_id)
-        whole = "admin" in self.caller.scopes and self.caller.collections is None
-        if job.owner != self.owner and not whole:
+        if job.owner != self.owner and not self._administers:
             raise JobNotFound(job_id)
         return job
+
+    def jobs(self, *, limit: int, cursor: str | None = None) -> JobPage:
+        """The caller's own jobs, the newest first; those of all for whoever administers all."""
+        owner = None if self._administers else self.owner
+        return self.service.catalog.jobs.page(owner, limit=limit, cursor=cursor)
 
     def cancel_job(self, job: Job) -> Job:
         """End a job early; its images are erased, at once or once that can be."""

@@ -110,14 +110,19 @@ class Metrics(Watcher):
         self._searches.observe(images)
 
     def decided(
-        self, decision: str | None, p_value: float | None = None, likeness: float | None = None
+        self,
+        decision: str | None,
+        p_value: float | None = None,
+        likeness: float | None = None,
+        *,
+        seconds: float = 0.0,
     ) -> None:
-        """An answer was given."""
+        """An answer was given, whose stages took so long."""
         self._decisions.labels(decision or "none").inc()
         if likeness is not None:
             self._likeness.observe(likeness)
         if p_value is not None:
-            self.recent.add(p_value, likeness)
+            self.recent.add(p_value, likeness, seconds)
 
     def job_images(self, *, answered: int, failed: int, retried: int) -> None:
         """Images of jobs have ended, or will be tried again."""

@@ -39,6 +39,7 @@ from attribution.catalog.records import (
     Deleted,
     EmbeddingPage,
     NewSource,
+    Order,
     Page,
     Source,
     SourceFilter,
@@ -205,16 +206,21 @@ class Catalog:
             return sources.find(connection, source_id, within=collections)
 
     def sources(
-        self, where: SourceFilter | None = None, *, limit: int = 100, cursor: str | None = None
+        self,
+        where: SourceFilter | None = None,
+        *,
+        limit: int = 100,
+        cursor: str | None = None,
+        order: Order = "oldest",
     ) -> Page:
-        """List sources in order of addition, 1 to 1000 a page.
+        """List sources in order of addition or against it, 1 to 1000 a page.
 
         Raises:
             InvalidCursor: `cursor` is not the `next_cursor` of a page.
             InvalidField: `limit` or a field of `where` makes no sense.
         """
         with self._database.read() as connection:
-            return sources.page(connection, where, limit=limit, cursor=cursor)
+            return sources.page(connection, where, limit=limit, cursor=cursor, order=order)
 
     def update(
         self, source_id: str, changes: Mapping[str, Any], *, if_revision: int | None = None

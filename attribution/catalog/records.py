@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Operation = Literal["add", "remove", "update"]
+Order = Literal["oldest", "newest"]
 Scope = Literal["query", "curate", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
@@ -141,7 +142,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some sources in order of addition; `next_cursor` is None on the last page."""
+    """Some sources in the order asked for; `next_cursor` is None on the last page."""
 
     items: tuple[Source, ...]
     next_cursor: str | None
@@ -149,9 +150,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFilter:
-    """Which sources to list: every field that is given must match exactly.
+    """Which sources to list: everything that is given must hold, and texts match exactly.
 
-    `collections=None` means all of them; the empty set means none.
+    Attributes:
+        collections: None means all of them; the empty set means none.
+        text: a part of the title, the creator, the uri or the licence, the case of a to z aside; or
+            the whole id or digest.
+        created_from: the earliest moment of addition; `created_before`: one that is too late.
+        copies: only those whose bytes another source has too, among those of `collections`.
     """
 
     collections: frozenset[str] | None = None
@@ -159,6 +165,10 @@ class SourceFilter:
     uri: str | None = None
     creator: str | None = None
     licence: str | None = None
+    text: str | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    copies: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,11 +15,12 @@ from sqlalchemy import ColumnElement, Connection, Row
 from attribution.catalog import changes, cursors, validation
 from attribution.catalog.database import rows_among
 from attribution.catalog.errors import InvalidField, RevisionMismatch, SourceNotFound
-from attribution.catalog.records import Page, Source, SourceFilter
+from attribution.catalog.records import Order, Page, Source, SourceFilter
 from attribution.catalog.schema import sources
 
 LARGEST_PAGE = 1000
 
+_TEXTS = ("title", "creator", "uri", "licence")
 _SOURCE_ID = re.compile(r"src_[a-z2-7]{20}")
 _SOURCES = sa.select(*(sources.c[field.name] for field in fields(Source)))
 
@@ -50,9 +51,14 @@ def preview_name(connection: Connection, source_id: str) -> str:
 
 
 def page(
-    connection: Connection, where: SourceFilter | None, *, limit: int, cursor: str | None
+    connection: Connection,
+    where: SourceFilter | None,
+    *,
+    limit: int,
+    cursor: str | None,
+    order: Order = "oldest",
 ) -> Page:
-    """At most `limit` matching sources, those added first coming first.
+    """At most `limit` matching sources, those added first coming first, or last if `newest` do.
 
     Sources added or removed between two pages neither repeat nor hide others.
 
@@ -62,12 +68,13 @@ def page(
     if not 1 <= limit <= LARGEST_PAGE:
         raise InvalidField("limit", f"must be from 1 to {LARGEST_PAGE}")
     secret = cursors.secret(connection)
-    after = cursors.decode(cursor, secret) if cursor is not None else 0
-    rows = connection.execute(
-        _SOURCES.where(sources.c.vector_id > after, *_conditions(where or SourceFilter()))
-        .order_by(sources.c.vector_id)
-        .limit(limit + 1)
-    ).all()
+    place = sources.c.vector_id
+    conditions = _conditions(where or SourceFilter())
+    if cursor is not None:
+        after = cursors.decode(cursor, secret)
+        conditions.append(place > after if order == "oldest" else place < after)
+    wanted = _SOURCES.where(*conditions).limit(limit + 1)
+    rows = connection.execute(wanted.order_by(place if order == "oldest" else place.desc())).all()
     items = tuple(map(_source, rows[:limit]))
     more = len(rows) > limit
     return Page(items, cursors.encode(items[-1].vector_id, secret) if more else None)
@@ -127,6 +134,20 @@ def _conditions(where: SourceFilter) -> list[ColumnElement[bool]]:
     if where.collections is not None:
         names = sorted(validation.collection_name(name) for name in where.collections)
         conditions.append(sources.c.collection.in_(names))
+    if where.copies:
+        held_again = (
+            sa.select(sources.c.sha256)
+            .where(*conditions)
+            .group_by(sources.c.sha256)
+            .having(sa.func.count() > 1)
+        )
+        conditions.append(sources.c.sha256.in_(held_again))
+    if where.text is not None:
+        conditions.append(_holding(validation.text("text", where.text, longest=512)))
+    if where.created_from is not None:
+        conditions.append(sources.c.created_at >= where.created_from)
+    if where.created_before is not None:
+        conditions.append(sources.c.created_at < where.created_before)
     if where.sha256 is not None:
         conditions.append(sources.c.sha256 == validation.sha256(where.sha256))
     for field in ("uri", "creator", "licence"):
@@ -134,6 +155,12 @@ def _conditions(where: SourceFilter) -> list[ColumnElement[bool]]:
         if value is not None:
             conditions.append(sources.c[field] == validation.changeable(field, value))
     return conditions
+
+
+def _holding(text: str) -> ColumnElement[bool]:
+    """That a text field of a source holds this text, or that it is the id or the digest."""
+    parts = (sources.c[field].icontains(text, autoescape=True) for field in _TEXTS)
+    return sa.or_(*parts, sources.c.source_id == text, sources.c.sha256 == text)
 
 
 def _same(held: object, wanted: object) -> bool:

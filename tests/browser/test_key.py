@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.settings import Settings
-from tests.support.pages import choose
+from tests.support.pages import drop, give_key, upload
 from tests.support.pictures import variation
 from tests.support.service import serving
 
@@ -23,52 +23,71 @@ def guarded(tmp_path_factory, encoder, background):
 
 
 @pytest.fixture
-def token(guarded):
-    return guarded.service.catalog.keys.create("page", ["query"]).token
+def issued(guarded):
+    return guarded.service.catalog.keys.create("page", ["query"])
 
 
-def test_the_page_asks_for_a_key_and_keeps_it_out_of_addresses(page: Page, guarded, token):
+def test_the_page_asks_for_a_key_and_keeps_it_out_of_addresses(page: Page, guarded, issued):
     addresses = []
     page.on("request", lambda request: addresses.append(request.url))
     page.goto(guarded.url)
     expect(page.locator("#access")).to_be_hidden()
-    choose(page, variation(2))
+    page.locator("#file").set_input_files(upload(variation(2)))
     expect(page.locator("#key")).to_be_focused()
-    expect(page.locator("#answer")).to_be_hidden()
-    page.keyboard.type(token)
-    page.keyboard.press("Enter")
-    expect(page.locator("#attributed .name").first).to_have_text("2.jpg")
+    give_key(page, issued.token)
+    expect(page.locator("#detail > .found .name").first).to_have_text("2.jpg")
     expect(page.locator("#access")).to_be_hidden()
-    shown = page.locator("#attributed img").first
+    shown = page.locator(".found img").first
     expect(shown).to_have_attribute("src", re.compile("^blob:"))
     expect(shown).not_to_have_js_property("naturalWidth", 0)
-    assert not [address for address in addresses if token in address]
-    assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
-    assert token not in page.content()
+    assert not [address for address in addresses if issued.token in address]
+    kept = page.evaluate(
+        """() => [sessionStorage, localStorage].flatMap((store) =>
+          Array.from(store, (_, at) => store.getItem(store.key(at)))).concat(document.cookie)"""
+    )
+    assert len(kept) > 1, "the name of the tab, at least"
+    assert issued.token not in "".join(kept)
+    assert issued.token not in page.content()
 
 
-def test_the_key_lasts_as_long_as_the_tab_and_can_be_forgotten(page: Page, guarded, token):
+def test_the_key_ends_with_the_page_and_can_be_forgotten(page: Page, guarded, issued):
     page.goto(guarded.url)
-    choose(page, variation(1))
-    page.locator("#key").fill(token)
-    page.get_by_role("button", name="Use this key").click()
-    expect(page.locator("#attributed .name").first).to_have_text("1.jpg")
+    page.locator("#file").set_input_files(upload(variation(1)))
+    give_key(page, issued.token)
+    expect(page.locator("#detail > .found .name").first).to_have_text("1.jpg")
     page.reload()
-    choose(page, variation(3))
-    expect(page.locator("#attributed .name").first).to_have_text("3.jpg")
+    expect(page.locator("#detail > .found .name").first).to_have_text("1.jpg")  # kept, not asked
+    page.locator("#file").set_input_files(upload(variation(3)))
+    give_key(page, issued.token)
+    expect(page.locator("#detail > .found .name").first).to_have_text("3.jpg")
     page.get_by_role("button", name="Forget my key").click()
-    expect(page.locator("#answer")).to_be_hidden()
-    choose(page, variation(3))
+    expect(page.locator("#work")).to_be_hidden()
+    page.locator("#file").set_input_files(upload(variation(3)))
     expect(page.locator("#key")).to_be_focused()
-    assert page.evaluate("sessionStorage.length") == 0
 
 
-def test_a_wrong_key_is_asked_for_again(page: Page, guarded, token):
+def test_a_wrong_key_is_asked_for_again(page: Page, guarded, issued):
     page.goto(guarded.url)
-    choose(page, variation(1))
-    page.locator("#key").fill("attr_wrong")
-    page.keyboard.press("Enter")
+    page.locator("#file").set_input_files(upload(variation(1)))
+    give_key(page, "attr_wrong")
     expect(page.locator("#access")).to_contain_text(re.compile("not known here"))
-    page.locator("#key").fill(token)
-    page.keyboard.press("Enter")
-    expect(page.locator("#attributed .name").first).to_have_text("1.jpg")
+    give_key(page, issued.token)
+    expect(page.locator("#detail > .found .name").first).to_have_text("1.jpg")
+
+
+def test_a_key_that_is_revoked_stops_the_asking_until_there_is_another(page: Page, guarded, issued):
+    page.goto(guarded.url)
+    page.locator("#file").set_input_files(upload(variation(1)))
+    give_key(page, issued.token)
+    expect(page.locator("#detail > .found .name").first).to_have_text("1.jpg")
+    guarded.service.catalog.keys.revoke(issued.key.key_id)
+    drop(page, [(f"{place}.jpg", variation(place)) for place in range(5)])
+    expect(page.locator("#access")).to_contain_text(re.compile("revoked"))
+    page.get_by_role("button", name="Not now").click()
+    expect(page.locator("#notice")).to_have_text("Without a key nothing is compared.")
+    page.locator(".back").click()
+    expect(page.locator("#access")).to_be_hidden()
+    page.get_by_role("button", name="Compare 5 images").click()
+    give_key(page, guarded.service.catalog.keys.create("another", ["query"]).token)
+    expect(page.get_by_text("6 images answered", exact=True)).to_be_visible()
+    expect(page.locator("tr[data-state=problem]")).to_have_count(0)

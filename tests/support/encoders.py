@@ -1,6 +1,7 @@
 """Encoders so small that tests are quick, and backgrounds of their own."""
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from models.encoder import Encoder
 from models.heads.affine import Head
 from models.images.preprocessing import Preprocessing
 from tests.support.pictures import picture
+from tests.support.waiting import PATIENCE
 
 SIDE = 8
 WIDTHS = (8, 8, 8)
@@ -34,6 +36,30 @@ class ThumbnailBackbone(Backbone):
         small = functional.adaptive_avg_pool2d(luminance, SIDE).flatten(1)
         small = small - small.mean(dim=1, keepdim=True)
         return Features(small + 1e-4, images)
+
+
+class Gate(ThumbnailBackbone):
+    """Lets forward passes through while it is open, and counts the images of each.
+
+    It may be told to close by itself after so many images.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.open = threading.Event()
+        self.open.set()
+        self.passes: list[int] = []
+        self.closes_after: int | None = None
+        self.broken = False
+
+    def forward(self, images):
+        assert self.open.wait(PATIENCE)
+        self.passes.append(len(images))
+        if self.closes_after is not None and sum(self.passes) >= self.closes_after:
+            self.open.clear()
+        if self.broken:
+            raise RuntimeError("out of memory")
+        return super().forward(images)
 
 
 def thumbnail_encoder(backbone: Backbone | None = None, *, mirrored_query: bool = False) -> Encoder:

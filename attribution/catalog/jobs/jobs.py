@@ -27,6 +27,7 @@ from attribution.catalog.jobs.records import (
     Ended,
     Job,
     JobItem,
+    JobPage,
     JobResult,
     JobState,
     Load,
@@ -104,6 +105,16 @@ class Jobs:
         """One job; raises JobNotFound."""
         with self._database.read() as connection:
             return job_rows.find(connection, job_id)
+
+    def page(self, owner: str | None, *, limit: int = 100, cursor: str | None = None) -> JobPage:
+        """The jobs of an owner, or of all where that is None, the newest first, 1 to 1000 a page.
+
+        Raises:
+            InvalidCursor: `cursor` is not the `next_cursor` of a page.
+            InvalidField: `limit` makes no sense.
+        """
+        with self._database.read() as connection:
+            return job_rows.page(connection, owner, limit=limit, cursor=cursor)
 
     def results(self, job_id: str, *, after: int = 0, limit: int = 500) -> tuple[JobResult, ...]:
         """At most `limit` results that follow result `after`, in the order of ending.

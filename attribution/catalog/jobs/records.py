@@ -64,6 +64,14 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, the newest first; `next_cursor` is None on the last page."""
+
+    items: tuple[Job, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """How much is to be done: jobs by state, and images of theirs that have no result."""
 

@@ -10,14 +10,24 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from attribution.catalog import validation
+from attribution.catalog import cursors, validation
 from attribution.catalog.database import in_statements
-from attribution.catalog.errors import JobNotFound
-from attribution.catalog.jobs.records import ACTIVE, Job, JobItem, JobResult, Load, NewItem, NewJob
+from attribution.catalog.errors import InvalidField, JobNotFound
+from attribution.catalog.jobs.records import (
+    ACTIVE,
+    Job,
+    JobItem,
+    JobPage,
+    JobResult,
+    Load,
+    NewItem,
+    NewJob,
+)
 from attribution.catalog.schema import job_items, job_results, jobs, purged_jobs, takedowns
 
 _JOBS = sa.select(*(jobs.c[field.name] for field in fields(Job)))
 _LONGEST_NAME = 1024
+_LARGEST_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,26 @@ def find(connection: Connection, job_id: str) -> Job:
         if row is not None:
             return Job(**row._asdict())
     raise JobNotFound(job_id)
+
+
+def page(connection: Connection, owner: str | None, *, limit: int, cursor: str | None) -> JobPage:
+    """At most `limit` jobs of an owner, or of all, the newest first; without those purged.
+
+    Raises:
+        InvalidCursor, InvalidField: cursor or limit make no sense.
+    """
+    if not 1 <= limit <= _LARGEST_PAGE:
+        raise InvalidField("limit", f"must be from 1 to {_LARGEST_PAGE}")
+    secret = cursors.secret(connection)
+    wanted = _JOBS.where(jobs.c.number.not_in(sa.select(purged_jobs.c.job)))
+    if owner is not None:
+        wanted = wanted.where(jobs.c.owner == owner)
+    if cursor is not None:
+        wanted = wanted.where(jobs.c.number < cursors.decode(cursor, secret))
+    rows = connection.execute(wanted.order_by(jobs.c.number.desc()).limit(limit + 1)).all()
+    items = tuple(Job(**row._asdict()) for row in rows[:limit])
+    more = len(rows) > limit
+    return JobPage(items, cursors.encode(items[-1].number, secret) if more else None)
 
 
 def by_number(connection: Connection, number: int) -> Job:

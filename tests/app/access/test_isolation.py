@@ -181,6 +181,8 @@ def reading(world):
     yield world.ask("GET", "/v1/sources?collection=a&collection=b")
     digest = hashlib.sha256(jpeg(picture(103))).hexdigest()
     yield world.ask("GET", f"/v1/sources?sha256={digest}")
+    yield world.ask("GET", "/v1/sources?copies=true")
+    yield world.ask("GET", "/v1/sources?text=JPG&order=newest&limit=3")
     yield world.ask("GET", "/v1/sources/export")
     yield world.ask("GET", "/v1/sources/export?collection=b")
     yield world.ask("GET", "/metrics")
@@ -290,6 +292,11 @@ def test_a_job_is_its_makers_alone_and_counts_as_its_maker_does(worlds):
     assert answer["index_generation"] == world.ask("GET", "/v1/index")[2]["generation"]
     [line] = client.get(results, headers=admin).text.splitlines()
     assert json.loads(line)["attribution"]["index_generation"] > answer["index_generation"]
+    listed = [
+        [job["job_id"] for job in client.get("/v1/jobs", headers=headers).json()["items"]]
+        for headers in (maker, other, admin)
+    ]
+    assert listed == [[path[9:]], [], [path[9:]]]
     for method, asked in (("GET", path), ("GET", results), ("POST", f"{path}/cancel"),
                           ("DELETE", path)):  # fmt: skip
         told = client.request(method, asked, headers=other)

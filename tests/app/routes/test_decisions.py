@@ -102,8 +102,12 @@ def test_without_a_background_nothing_is_reported_and_no_q_value_given(settings,
         "shares": "default",
         "shares_fitted_at": None,
         "recall": 0.0,
-        "recent": {"queries": 0, "p_values": [0] * 10, "likened": 0, "unlike_background": 0},
-    }
+        "recent": {
+            "queries": 0, "p_values": [0] * 10, "likened": 0, "unlike_background": 0,
+            "without_source": None, "evenness": None, "sameness": None, "median_ms": None,
+            "p95_ms": None,
+        },
+    }  # fmt: skip
     assert item["q_value"] is None
     assert item["attribution"]["p_value"] is None
 
@@ -121,3 +125,14 @@ def test_images_of_a_batch_have_q_values_among_those_answered(shared):
     found = [item["attribution"]["p_value"] for item in items]
     assert [item["q_value"] for item in items] == pytest.approx(q_values(found).tolist())
     assert items[0]["q_value"] >= found[0]
+
+
+def test_the_index_tells_what_the_last_answers_were_like(running):
+    add(running, range(3))
+    told = [running.ask(variation(seed)) for seed in (1, 2, 500, 501)]
+    recent = running.client.get("/v1/index").json()["calibration"]["recent"]
+    counts, _ = np.histogram([each["p_value"] for each in told], bins=10, range=(0, 1))
+    assert recent["p_values"] == counts.tolist()
+    assert recent["queries"] == 4
+    assert (recent["without_source"], recent["evenness"], recent["sameness"]) == (None, None, None)
+    assert 0 < recent["median_ms"] <= recent["p95_ms"]

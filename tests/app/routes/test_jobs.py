@@ -10,38 +10,14 @@ from app.jobs.results import lines
 from app.settings import Settings
 from attribution.calibration.false_discovery import q_values
 from models.encoder import Encoder
-from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
+from tests.support.encoders import Gate, thumbnail_encoder
 from tests.support.jobs import finished, inputs, read, state
 from tests.support.pictures import jpeg, picture, png, variation
 from tests.support.service import Running, serving
-from tests.support.waiting import PATIENCE, wait_for
+from tests.support.waiting import wait_for
 
 NOT_AN_IMAGE = b"no image at all"
 UNFINISHED = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
-
-
-class Gate(ThumbnailBackbone):
-    """Lets forward passes through while it is open, and counts the images of each.
-
-    It may be told to close by itself after so many images.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.open = threading.Event()
-        self.open.set()
-        self.passes: list[int] = []
-        self.closes_after: int | None = None
-        self.broken = False
-
-    def forward(self, images):
-        assert self.open.wait(PATIENCE)
-        self.passes.append(len(images))
-        if self.closes_after is not None and sum(self.passes) >= self.closes_after:
-            self.open.clear()
-        if self.broken:
-            raise RuntimeError("out of memory")
-        return super().forward(images)
 
 
 @pytest.fixture

@@ -144,7 +144,20 @@ def test_lists_are_paged_and_filtered(running):
     assert seen == added
     [only] = running.client.get("/v1/sources", params={"uri": "3.jpg"}).json()["items"]
     assert only["source_id"] == added[3]
-    for parameters in ({"cursor": "nonsense"}, {"limit": 0}, {"colour": "red"}, {"sha256": "x"}):
+    sought = {"text": ".JPG", "order": "newest", "limit": 3, "created_from": "2020-01-01T00:00:00Z"}
+    found = running.client.get("/v1/sources", params=sought).json()["items"]
+    assert [item["source_id"] for item in found] == added[:1:-1]
+    running.client.put("/v1/collections/art")
+    running.add(3, collection="art")
+    twice = running.client.get("/v1/sources", params={"copies": "true"}).json()["items"]
+    assert [item["uri"] for item in twice] == ["3.jpg", "3.jpg"]
+    for parameters in (
+        {"created_from": "2020-01-01T00:00:00"},
+        {"cursor": "nonsense"},
+        {"limit": 0},
+        {"colour": "red"},
+        {"sha256": "x"},
+    ):
         response = running.client.get("/v1/sources", params=parameters)
         assert response.status_code == 422
         [error] = response.json()["errors"]

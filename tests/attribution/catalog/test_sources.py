@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -52,6 +53,57 @@ def test_an_id_that_names_nothing_is_not_found(catalog, source_id):
 )
 def test_filters_must_all_match_exactly(catalog, three, where, expected):
     assert catalog.sources(where).items == tuple(three[number] for number in expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("ADA", [0, 1]), ("photos/", [0, 1, 2]), ("%", []), ("_", []), ("cc0", [0, 2])],
+)
+def test_a_part_of_a_text_is_found_whatever_its_case(catalog, three, text, expected):
+    found = catalog.sources(SourceFilter(text=text)).items
+    assert found == tuple(three[number] for number in expected)
+
+
+def test_an_id_or_a_digest_is_found_whole(catalog, three):
+    for text in (three[1].source_id, three[1].sha256):
+        assert catalog.sources(SourceFilter(text=text)).items == (three[1],)
+        assert catalog.sources(SourceFilter(text=text[:-1])).items == ()
+
+
+def test_filter_by_the_moment_of_addition(catalog, three):
+    first, last = three[0].created_at, three[-1].created_at
+    assert len(catalog.sources(SourceFilter(created_from=first)).items) == 3
+    assert catalog.sources(SourceFilter(created_before=first)).items == ()
+    later = last + timedelta(microseconds=1)
+    assert catalog.sources(SourceFilter(created_from=later)).items == ()
+    assert len(catalog.sources(SourceFilter(created_before=later)).items) == 3
+
+
+def test_copies_are_those_held_again_among_the_collections_looked_at(catalog, make_source):
+    catalog.put_collection("artists", "")
+    catalog.put_collection("prints", "")
+    catalog.add(
+        "m1",
+        [make_source(1), make_source(2), make_source(1, collection="artists"),
+         make_source(2, collection="prints")],
+    )  # fmt: skip
+    pairs = catalog.sources(SourceFilter(copies=True)).items
+    assert [source.vector_id for source in pairs] == [1, 2, 3, 4]
+    within = frozenset({"default", "artists"})
+    pairs = catalog.sources(SourceFilter(copies=True, collections=within)).items
+    assert [source.vector_id for source in pairs] == [1, 3]
+
+
+def test_the_newest_first_page_by_page(catalog, make_source):
+    catalog.add("m1", [make_source(number) for number in range(5)])
+    seen, cursor = [], None
+    while True:
+        page = catalog.sources(limit=2, cursor=cursor, order="newest")
+        seen += [source.vector_id for source in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert seen == [5, 4, 3, 2, 1]
 
 
 def test_filter_by_digest(catalog, three):

@@ -8,6 +8,8 @@ from attribution.catalog import (
     Catalog,
     Ended,
     IdempotencyKeyReused,
+    InvalidCursor,
+    InvalidField,
     JobNotFound,
     NewItem,
     NewJob,
@@ -187,6 +189,21 @@ def test_purge_takes_only_what_ended_long_ago(catalog):
     assert catalog.jobs.find(active.job_id).state == "queued"
     with pytest.raises(JobNotFound):
         catalog.jobs.find(old.job_id)
+
+
+def test_jobs_are_listed_by_owner_the_newest_first_page_by_page(catalog):
+    made = [accept(catalog, 1, owner=owner).job_id for owner in ("a", "b", "a", "a")]
+    first = catalog.jobs.page("a", limit=2)
+    assert [job.job_id for job in first.items] == [made[3], made[2]]
+    last = catalog.jobs.page("a", limit=2, cursor=first.next_cursor)
+    assert [job.job_id for job in last.items] == [made[0]]
+    assert last.next_cursor is None
+    catalog.jobs.delete(made[2])
+    assert [job.job_id for job in catalog.jobs.page(None).items] == [made[3], made[1], made[0]]
+    with pytest.raises(InvalidCursor):
+        catalog.jobs.page("a", cursor="garbage")
+    with pytest.raises(InvalidField, match="limit"):
+        catalog.jobs.page("a", limit=0)
 
 
 @pytest.mark.parametrize("job_id", ["", "job_", "x" * 200, "job_\0", "jöb"])

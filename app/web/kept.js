@@ -1,0 +1,64 @@
+// Keeps images and answers in this browser, so that reloading the tab loses none; nothing leaves it.
+//
+// They belong to one tab, whose name is in sessionStorage and ends with it. What tabs that are gone
+// have left is removed after a day.
+
+const DAY = 24 * 3600 * 1000;
+const TAB = "attribution-tab";
+
+const tab = sessionStorage.getItem(TAB) ?? `${Date.now()}-${Math.random()}`;
+sessionStorage.setItem(TAB, tab);
+
+const STORES = ["items", "files"]; // files are large, and written once
+
+const opened = new Promise((resolve) => {
+  const request = indexedDB.open("attribution", 1);
+  request.onupgradeneeded = () => {
+    for (const name of STORES) {
+      request.result.createObjectStore(name, { keyPath: ["tab", "id"] });
+    }
+  };
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => resolve(null); // a browser that keeps nothing: answers end with the page
+}).catch(() => null);
+
+async function store(mode, work) {
+  const database = await opened;
+  if (!database) return undefined;
+  return new Promise((resolve) => {
+    const transaction = database.transaction(STORES, mode);
+    const found = work(...STORES.map((name) => transaction.objectStore(name)));
+    transaction.oncomplete = () => resolve(found?.map?.((request) => request.result));
+    transaction.onabort = () => resolve(undefined); // full: it is on the page all the same
+  });
+}
+
+const mine = IDBKeyRange.bound([tab], [tab, []]);
+
+export const keepFile = ({ id, at, file }) =>
+  store("readwrite", (_, files) => files.put({ tab, id, at, file }));
+
+export const keep = ({ file, ...item }) => store("readwrite", (items) => items.put({ ...item, tab }));
+
+export const drop = ({ id }) => store("readwrite", (...stores) =>
+  stores.forEach((each) => each.delete([tab, id])));
+
+// What this tab has kept, in the order of asking.
+export async function restore() {
+  await store("readwrite", (...stores) => stores.forEach((each) => {
+    const cursor = each.openCursor();
+    cursor.onsuccess = () => {
+      const found = cursor.result;
+      if (!found) return;
+      if (Date.now() - found.value.at > DAY) found.delete();
+      found.continue();
+    };
+  }));
+  const [items, files] = (await store("readonly", (...stores) =>
+    stores.map((each) => each.getAll(mine)))) ?? [[], []];
+  const held = new Map(files.map(({ id, file }) => [id, file]));
+  return items.filter(({ id }) => held.has(id)).map((item) => ({ ...item, file: held.get(item.id) }));
+}
+
+export const forget = () => store("readwrite", (...stores) =>
+  stores.forEach((each) => each.delete(mine)));

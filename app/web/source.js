@@ -1,0 +1,156 @@
+// One source: what is said of it, and what can be done with it.
+
+import { ask, call, draw, problemOf } from "./api.js";
+import { dialog, make, record, say } from "./dom.js";
+import { remove } from "./removing.js";
+import { named, when } from "./wording.js";
+
+const TEXTS = { title: "Title", creator: "Creator", licence: "Licence", uri: "URI" };
+const NEIGHBOURS = 13;
+
+let shown = null;
+
+// Opens a source; `changed(source)` and `removed(ids)` tell the list what has happened to it.
+export async function openSource(id, told) {
+  shown?.close();
+  const body = make("div", { class: "source" }, make("p", { role: "status" }, "…"));
+  const opened = dialog("Source", body);
+  shown = opened;
+  opened.classList.add("wide");
+  opened.addEventListener("close", () => {
+    if (shown === opened) shown = null;
+    if (location.hash === `#/sources/${id}`) location.hash = "#/sources";
+  });
+  try {
+    const response = await ask(`/v1/sources/${encodeURIComponent(id)}`);
+    fill(body, opened, await response.json(), response.headers.get("ETag"), told);
+  } catch (error) {
+    const problem = problemOf(error);
+    body.replaceChildren(make("p", { class: "notice bad" }, `${problem.title}. ${problem.detail}`));
+  }
+}
+
+function fill(body, opened, source, tag, told) {
+  const image = make("img", { alt: `Preview of ${named(source)}` });
+  draw(image, `${source.thumbnail_url}?size=512`);
+  opened.querySelector("h2").textContent = named(source);
+  const beside = make("div", { class: "beside", "aria-live": "polite" });
+  const button = (words, onclick, danger = false) =>
+    make("button", { type: "button", class: danger ? "danger" : null, onclick }, words);
+  const gone = (ids) => {
+    told.removed(ids);
+    if (ids.includes(source.source_id)) opened.close();
+  };
+  body.replaceChildren(
+    make("div", { class: "both" },
+      make("div", { class: "ground" }, image),
+      make("div", {}, about(source),
+        make("div", { class: "actions" },
+          button("Similar to this one", () => similar(source, beside)),
+          button("Edit", () => edit(source, tag, beside, (changed, newTag) => {
+            told.changed(changed);
+            fill(body, opened, changed, newTag, told);
+          })),
+          button("Delete…", () => remove([source], { removed: gone }), true),
+          button("Take down…", () => remove([source], { takedown: true, removed: gone }), true)))),
+    beside);
+}
+
+function about(source) {
+  const free = Object.entries(source.metadata).map(([name, value]) =>
+    [name, typeof value === "string" ? value : JSON.stringify(value)]);
+  return record({
+    ...Object.fromEntries(Object.entries(TEXTS).map(([name, words]) =>
+      [words, source[name] ?? "not on record"])),
+    Collection: source.collection,
+    Added: when(source.created_at),
+    Changed: source.revision > 1 ? when(source.updated_at) : null,
+    Size: `${source.width} × ${source.height}, ${source.format}`,
+    "SHA-256": source.sha256,
+    Id: source.source_id,
+    ...Object.fromEntries(free),
+  });
+}
+
+function edit(source, tag, beside, saved) {
+  const field = (name) => make("div", { class: "field" },
+    make("label", { for: `edit-${name}` }, TEXTS[name]),
+    make("input", { id: `edit-${name}`, name, value: source[name] ?? "",
+      maxlength: name === "uri" ? 2048 : 512 }));
+  const free = make("textarea", { id: "edit-metadata", rows: 5, spellcheck: "false" });
+  free.value = JSON.stringify(source.metadata, null, 2);
+  const wrong = make("p", { class: "notice bad", role: "alert", hidden: true });
+  const form = make("form", { class: "edit", onsubmit: async (event) => {
+    event.preventDefault();
+    try {
+      const patch = Object.fromEntries(Object.keys(TEXTS)
+        .map((name) => [name, form.elements[name].value.trim() || null]));
+      patch.metadata = merge(source.metadata, JSON.parse(free.value || "{}"));
+      const response = await ask(`/v1/sources/${source.source_id}`, { method: "PATCH",
+        json: patch, headers: { "Content-Type": "application/merge-patch+json", "If-Match": tag } });
+      saved(await response.json(), response.headers.get("ETag"));
+      say("Saved");
+    } catch (error) {
+      const problem = error instanceof SyntaxError
+        ? { title: "Metadata is not valid JSON", detail: error.message } : problemOf(error);
+      wrong.textContent = `${problem.title}. ${problem.detail ?? ""}`;
+      wrong.hidden = false;
+    }
+  } },
+  Object.keys(TEXTS).map(field),
+  make("div", { class: "field whole" }, make("label", { for: "edit-metadata" },
+    "Metadata (a JSON object)"), free),
+  wrong,
+  make("div", { class: "actions" }, make("button", { class: "primary" }, "Save"),
+    make("button", { type: "button", onclick: () => beside.replaceChildren() }, "Cancel")));
+  beside.replaceChildren(make("h3", {}, "Edit"), form);
+  form.elements.title.focus();
+}
+
+// The merge patch (RFC 7396) that makes `wanted` of `held`: null for what is not wanted any more.
+export function merge(held, wanted) {
+  const plain = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+  const patch = Object.fromEntries(Object.keys(held).filter((name) => !(name in wanted))
+    .map((name) => [name, null]));
+  for (const [name, value] of Object.entries(wanted)) {
+    patch[name] = plain(value) && plain(held[name]) ? merge(held[name], value) : value;
+  }
+  return patch;
+}
+
+async function similar(source, beside) {
+  beside.replaceChildren(make("p", { class: "quiet" }, "Looking…"));
+  try {
+    const picture = await (await ask(`/v1/sources/${source.source_id}/thumbnail?size=512`)).blob();
+    const body = new FormData();
+    body.append("file", picture, "preview.jpg");
+    const answer = await call(`/v1/attributions?top_k=${NEIGHBOURS}`, { method: "POST", body });
+    const own = answer.sources.find((each) =>
+      each.source_id === source.source_id || each.copies.includes(source.source_id));
+    const copies = own ? [own.source_id, ...own.copies].filter((id) => id !== source.source_id) : [];
+    const others = answer.sources.filter((each) => each !== own);
+    beside.replaceChildren(
+      copies.length ? make("h3", {}, `Held ${copies.length + 1} times`) : "",
+      copies.length ? make("ul", { class: "grid small" }, copies.map((id) => card({
+        source_id: id, title: id === own.source_id ? named(own) : "The same picture",
+        thumbnail_url: source.thumbnail_url.replace(source.source_id, id),
+      }))) : "",
+      make("h3", {}, "Similar to this one"),
+      make("p", { class: "quiet" }, "What a query with this picture would be compared with first. "
+        + "Alike does not mean copied."),
+      make("ul", { class: "grid small" }, others.map(card)));
+  } catch (error) {
+    const problem = problemOf(error);
+    beside.replaceChildren(make("p", { class: "notice bad" },
+      `${problem.title}. ${problem.detail ?? ""}`));
+  }
+}
+
+function card(source) {
+  const image = make("img", { alt: "", loading: "lazy" });
+  draw(image, `${source.thumbnail_url}?size=192`);
+  return make("li", { class: "card" }, make("a", { href: `#/sources/${source.source_id}` }, image,
+    make("span", { class: "name" }, named(source)),
+    source.score === undefined ? null
+      : make("span", { class: "quiet" }, `similarity ${source.score.toFixed(2)}`)));
+}
