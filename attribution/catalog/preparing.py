@@ -33,7 +33,7 @@ def require(database: Database, folder: Path) -> str:
     with database.read() as connection:
         current, begun = migration.is_current(connection), migration.is_begun(connection)
     if not begun:
-        raise CatalogMissing(folder)
+        raise CatalogMissing(folder, database=database.where)
     if database.only_read is None:
         return prepare(database)
     if not current:
