@@ -14,7 +14,11 @@ class Limits(BaseSettings):
     """How much the service takes on; `docs/settings.md` is the reference."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     max_image_bytes: int = Field(

@@ -131,6 +131,16 @@ class Database:
         """Which database it is, for people; None of a file, which has a path."""
         return postgresql.place(self._engine.url) if self._on_postgresql else None
 
+    def require_copyable(self, folder: Path) -> None:
+        """Find out before the work whether `copy_to` can be; `folder` is the data folder.
+
+        Raises:
+            CatalogUnusable: it says what copies this database instead.
+        """
+        if self._on_postgresql:
+            how = postgresql.how_to_back_up(self._engine.url, folder)
+            raise CatalogUnusable(f"{self.where} is copied by its own tools: {how}")
+
     @property
     def _on_postgresql(self) -> bool:
         return self._engine.dialect.name == "postgresql"

@@ -6,6 +6,8 @@ everybody, so that changes are numbered in the order of commits, whoever writes 
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,6 +47,37 @@ def place(url: sa.URL) -> str:
     """Which database an address names, for people: nothing of how one gets in is in it."""
     host = url.host or url.query.get("host") or "this machine"
     return f"the PostgreSQL database {url.database!r} on {host}"
+
+
+def how_to_back_up(url: sa.URL, folder: Path) -> str:
+    """What an operator does in the place of `attribution backup`; no password is in it."""
+    return (
+        f"pg_dump --format=custom --file=catalog.dump --dbname={_for_tools(url)}; after it copy "
+        f"{folder / 'previews'} and {folder / 'background'}"
+    )
+
+
+def how_to_restore(url: sa.URL, folder: Path) -> str:
+    """What an operator does in the place of `attribution restore`; no password is in it."""
+    return (
+        "stop the service; pg_restore --clean --if-exists --no-owner --single-transaction "
+        f"--dbname={_for_tools(url)} catalog.dump; copy previews and background back into "
+        f"{folder}; remove {folder / 'index'}, which may know changes that are gone; then "
+        "attribution verify"
+    )
+
+
+def _for_tools(url: sa.URL) -> str:
+    """An address as the programs of PostgreSQL take it, which ask for the password themselves."""
+    bare = sa.URL.create(
+        "postgresql",
+        username=url.username,
+        host=url.host,
+        port=url.port,
+        database=url.database,
+        query={key: value for key, value in url.query.items() if "password" not in key.lower()},
+    )
+    return shlex.quote(bare.render_as_string())
 
 
 def engine(url: sa.URL) -> Engine:

@@ -97,9 +97,25 @@ class Server:
         connection.execute("SET lock_timeout = '10s'; BEGIN;" + _EMPTY + "; COMMIT")
         return self.url(name)
 
+    @contextmanager
+    def out_of_reach(self, url: str) -> Iterator[None]:
+        """Meanwhile one database drops everybody and lets nobody in."""
+        name = url.partition("@/")[2].partition("?")[0]
+        self.close()
+        with self.connect() as server:
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            server.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+            try:
+                yield
+            finally:
+                server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
     def close(self) -> None:
         if self._kept is not None:
             self._kept[1].close()
+            self._kept = None
 
     def make_template(self, files: Path) -> None:
         with self.connect() as server:
@@ -163,17 +179,7 @@ def _start(folder: Path, users: Path) -> None:
     with (folder / "data" / "postgresql.auto.conf").open("a") as file:
         file.writelines(f"{name} = {value}\n" if value == "''" else f"{name} = '{value}'\n"
                         for name, value in settings.items())  # fmt: skip
-    start(folder)
-
-
-def start(folder: Path) -> None:
-    """Start the server of a folder, which is stopped."""
     _run(folder, "pg_ctl", "start", "-w", "-D", folder / "data", "-l", folder / "server.log")
-
-
-def stop(folder: Path) -> None:
-    """Have the server of a folder drop everybody and end."""
-    _run(folder, "pg_ctl", "stop", "-w", "-m", "fast", "-D", folder / "data")
 
 
 def _run(folder: Path, program: str, *arguments: object) -> subprocess.CompletedProcess:
