@@ -41,6 +41,20 @@ def require(database: Database, folder: Path) -> str:
     return _epoch(database)
 
 
+def look_at(url: str) -> None:
+    """Find out whether a database can be read, be there a catalog in it or not.
+
+    Raises:
+        CatalogTooNew, CatalogUnusable: it cannot.
+    """
+    database = Database(url)
+    try:
+        with database.read() as connection:
+            migration.is_current(connection)
+    finally:
+        database.close()
+
+
 def _epoch(database: Database) -> str:
     with database.read() as connection:
         return changes.epoch(connection)

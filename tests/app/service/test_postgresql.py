@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from app.encoders.load import Vision
 from app.service.service import open_service
 from app.settings import Settings
 from attribution.folder_lock import FolderInUse
+from attribution.opening.load import Vision
 from tests.support import postgresql as servers
 from tests.support.pictures import jpeg, picture, variation
 from tests.support.processes import ServiceProcess
