@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 import hypothesis
 import pytest
 
+from tests.support import postgresql as postgresql_servers
 from tests.support.catalogs import made_at_once, schema_of
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -36,6 +37,17 @@ def _catalogs_made_at_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Spare every test the migrations, which have tests of their own."""
     with made_at_once(schema_of(tmp_path_factory.mktemp("schema"))):
         yield
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgresql_servers.Server]:
+    """A PostgreSQL server that all workers share; without one the test is skipped, in CI failed."""
+    postgresql_servers.require()
+    locks = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        locks = locks.parent
+    with postgresql_servers.shared_server(locks) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

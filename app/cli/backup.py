@@ -30,12 +30,13 @@ def backup_command(
 
     Catalog and previews, with the digests of API keys and the tombstones, and what was added to
     the background; no encoder, no index and no file that a job waits to work on. Once it has its
-    name it is whole and on the disk.
+    name it is whole and on the disk. A catalog in PostgreSQL is copied by pg_dump: it says how.
 
     Exits with 1 when a preview could not be copied; its source is in the backup all the same.
     """
     settings = options.settings_from(data=data)
     with Catalog.existing(settings.data, url=settings.database_url) as catalog:
+        catalog.copies.require(settings.data)
         report = back_up(catalog, settings.data, destination)
     held = f"{report.sources} sources at generation {report.generation}"
     words = f"{held}, {report.size / 1e6:.1f} MB in {report.path}"

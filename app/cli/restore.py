@@ -11,6 +11,7 @@ import typer
 from app.cli import options
 from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
+from attribution.catalog.copying import how_to_restore
 from attribution.maintenance import restore
 
 
@@ -46,9 +47,7 @@ def restore_command(
     """
     settings = options.settings_from(data=data)
     if settings.database_url is not None:
-        raise BadInvocation(
-            "ATTRIBUTION_DATABASE_URL is set: restore that database with its own tools"
-        )
+        raise BadInvocation(_elsewhere(settings.database_url, settings.data))
     report = restore(
         backup,
         settings.data,
@@ -63,3 +62,8 @@ def restore_command(
     if report.without_preview:
         warn(f"{len(report.without_preview)} sources came without their preview")
         raise typer.Exit(1)
+
+
+def _elsewhere(url: str, folder: Path) -> str:
+    how = how_to_restore(url, folder) or "restore that database with its own tools"
+    return f"ATTRIBUTION_DATABASE_URL is set, and that database is no file of {folder}: {how}"

@@ -54,6 +54,7 @@ class Settings(WebhookSettings):
     )
     database_url: str | None = Field(
         default=None,
+        repr=False,  # a password may be in it
         description="SQLAlchemy URL of the catalog; unset: an SQLite file in the data folder.",
     )
 
@@ -336,7 +337,8 @@ class Settings(WebhookSettings):
             str(Path(name).resolve()) if name != "bundled" and Path(name).exists() else name
             for name in (self.encoder, *weights)
         ]
-        database = re.sub(r"//[^/]*@", "//", self.database_url or "")
+        database = re.sub(r"//[^?]*@", "//", self.database_url or "")
+        database = re.sub(r"(?<=[?&])\w*(user|password)\w*=[^&]*", "", database)
         return hashlib.sha256(repr((places, database)).encode()).hexdigest()[:16]
 
     @property

@@ -23,14 +23,14 @@ _held = (
     .where(sources.c.collection == collections.c.name)
     .scalar_subquery()
 )
-_listing = sa.select(
-    collections.c.name, collections.c.description, _held, collections.c.created_at
-).order_by(collections.c.name)
+_listing = sa.select(collections.c.name, collections.c.description, _held, collections.c.created_at)
 
 
 def every(connection: Connection) -> tuple[Collection, ...]:
     """All collections by name."""
-    return tuple(Collection(*row) for row in connection.execute(_listing))
+    # Sorted here: databases differ in whether a hyphen counts.
+    found = (Collection(*row) for row in connection.execute(_listing))
+    return tuple(sorted(found, key=lambda collection: collection.name))
 
 
 def find(connection: Connection, name: str) -> Collection:

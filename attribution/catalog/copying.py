@@ -10,6 +10,10 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
+
+from attribution.catalog import postgresql
 from attribution.catalog.checks import renew_epoch
 from attribution.catalog.database import Database
 from attribution.catalog.previews import PreviewStore
@@ -27,6 +31,10 @@ class Copies:
         self._database = database
         self.previews = store
 
+    def require(self, folder: Path) -> None:
+        """Raise CatalogUnusable where `write` cannot be; `folder` is the data folder."""
+        self._database.require_copyable(folder)
+
     def write(self, path: Path) -> None:
         """Write the database as of now to a new file and flush it; others go on meanwhile."""
         self._database.copy_to(path)
@@ -36,6 +44,16 @@ class Copies:
         """Begin a new history, in which no index made before is trusted."""
         with self._database.write() as connection:
             renew_epoch(connection)
+
+
+def how_to_restore(url: str, folder: Path) -> str | None:
+    """What restores the PostgreSQL database of a data folder; None of any other."""
+    try:
+        parsed = sa.make_url(url)
+    except (ArgumentError, ValueError):  # who opens it says so
+        return None
+    is_postgresql = postgresql.is_postgresql(parsed)
+    return postgresql.how_to_restore(parsed, folder) if is_postgresql else None
 
 
 def copy_previews(names: Iterable[str], source: PreviewStore, target: PreviewStore) -> set[str]:

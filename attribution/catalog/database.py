@@ -1,7 +1,8 @@
 """Connections and transactions: short reads that never wait, writes one at a time; knows no table.
 
 On SQLite a write starts with BEGIN IMMEDIATE, so that two writers wait for each other at the start
-instead of failing in the middle; readers see the last commit throughout (write-ahead log).
+instead of failing in the middle; readers see the last commit throughout (write-ahead log). What
+PostgreSQL does for the same, `postgresql` knows.
 """
 
 from __future__ import annotations
@@ -15,10 +16,16 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, Row, event
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.pool import NullPool
 
-from attribution.catalog import reading
+from attribution.catalog import postgresql, reading
 from attribution.catalog.errors import (
     CatalogBusy,
     CatalogClosed,
@@ -34,9 +41,8 @@ _Item = TypeVar("_Item")
 _BUSY_SECONDS = 30.0
 # How many values one statement names: every database allows more, and no plan gets absurd.
 _STATEMENT_VALUES = 1000
+_SPELLINGS = "use sqlite:////path/to/file or postgresql+psycopg://user@host/name"
 _BEGIN = "catalog_begin"  # execution option: the statement that starts a transaction on SQLite
-# Any number will do, as long as every process that opens this catalog takes the same.
-_POSTGRESQL_LOCK = 7_135_000_001
 
 
 class Database:
@@ -51,7 +57,12 @@ class Database:
         file = sqlite_file(url)
         self.only_read = file if file is not None and reading.only_to_read(file) else None
         self._engine = _engine(url, self.only_read)
-        self._writing = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        if self._on_postgresql:
+            self._reading: Engine = postgresql.reading(self._engine)
+            self._writing: Engine = postgresql.writing(self._engine)
+        else:
+            self._reading = self._engine
+            self._writing = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._turn = threading.Lock()
         self.place = Place()
         self._closed = False
@@ -60,7 +71,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A view of what is committed, which waits for no writer."""
         self._refuse_if_closed()
-        with self._of_one_moment(), _translated(), self._engine.begin() as connection:
+        with self._of_one_moment(), _translated(), self._reading.begin() as connection:
             yield connection
 
     @contextmanager
@@ -73,8 +84,8 @@ class Database:
             StorageFull: no room on the disk.
         """
         with self._own_turn(), self._watched(), self._writing.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRESQL_LOCK)))
+            if self._on_postgresql:
+                postgresql.wait_for_turn(connection, _BUSY_SECONDS)
             yield connection
 
     def use_write_ahead_log(self) -> None:
@@ -114,6 +125,25 @@ class Database:
             )
         with self._outside_transactions() as connection:
             connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
+
+    @property
+    def where(self) -> str | None:
+        """Which database it is, for people; None of a file, which has a path."""
+        return postgresql.place(self._engine.url) if self._on_postgresql else None
+
+    def require_copyable(self, folder: Path) -> None:
+        """Find out before the work whether `copy_to` can be; `folder` is the data folder.
+
+        Raises:
+            CatalogUnusable: it says what copies this database instead.
+        """
+        if self._on_postgresql:
+            how = postgresql.how_to_back_up(self._engine.url, folder)
+            raise CatalogUnusable(f"{self.where} is copied by its own tools: {how}")
+
+    @property
+    def _on_postgresql(self) -> bool:
+        return self._engine.dialect.name == "postgresql"
 
     def require_writable(self) -> None:
         """Raise CatalogReadOnly where this process may only read."""
@@ -179,6 +209,8 @@ def rows_among(
 def _engine(url: str | sa.URL, only_read: Path | None) -> Engine:
     try:
         parsed = sa.make_url(url)
+        if postgresql.is_postgresql(parsed):
+            return postgresql.engine(parsed)
         if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
             raise CatalogUnusable("a catalog in memory would be lost; name a file in the URL")
         if only_read is not None:
@@ -188,10 +220,11 @@ def _engine(url: str | sa.URL, only_read: Path | None) -> Engine:
         else:
             engine = sa.create_engine(parsed, pool_size=8, max_overflow=56)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise CatalogUnusable(f"the database URL cannot be used ({error}); {_SPELLINGS}") from error
+    except ValueError:  # its words would show a password that was taken for the port
         raise CatalogUnusable(
-            f"the database URL cannot be used ({error}); "
-            "use sqlite:////path/to/file or postgresql+psycopg://user@host/name"
-        ) from error
+            f"the database URL cannot be used (its port is no number); {_SPELLINGS}"
+        ) from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -244,22 +277,24 @@ def _translated() -> Iterator[None]:
     """Turn the driver's complaints into errors that say what to do."""
     try:
         yield
-    except DatabaseError as error:
+    except DBAPIError as error:
         if _is_locked(error):
             raise CatalogBusy from error
-        if "disk is full" in str(error.orig):
+        if "disk is full" in str(error.orig) or postgresql.is_full(error):
             raise StorageFull from error
-        if isinstance(error, OperationalError) or _is_damage(error):
+        unreachable = isinstance(error, OperationalError | InterfaceError)
+        if unreachable or _is_damage(error) or postgresql.is_unusable(error):
+            said = " ".join(str(error.orig).split())
             raise CatalogUnusable(
-                f"the catalog's database cannot be used: {error.orig}; check that the path or URL "
+                f"the catalog's database cannot be used: {said}; check that the path or URL "
                 "is right and writable, or restore a backup"
             ) from error
         raise
 
 
-def _is_damage(error: DatabaseError) -> bool:
+def _is_damage(error: DBAPIError) -> bool:
     return any(sign in str(error.orig) for sign in ("not a database", "malformed"))
 
 
-def _is_locked(error: DatabaseError) -> bool:
-    return "database is locked" in str(error.orig) or "lock timeout" in str(error.orig)
+def _is_locked(error: DBAPIError) -> bool:
+    return "database is locked" in str(error.orig) or postgresql.is_busy(error)

@@ -101,10 +101,8 @@ def page(
 
 def models(connection: Connection) -> tuple[str, ...]:
     """Encoders that have at least one row, by name."""
-    rows = connection.execute(
-        sa.select(embeddings.c.model_id).distinct().order_by(embeddings.c.model_id)
-    )
-    return tuple(rows.scalars())
+    rows = connection.execute(sa.select(embeddings.c.model_id).distinct())
+    return tuple(sorted(rows.scalars()))
 
 
 def _matrix(connection: Connection, model_id: str, vectors: Sequence[bytes]) -> Vectors:

@@ -22,11 +22,12 @@ class CatalogUnusable(CatalogError):
 class CatalogMissing(CatalogUnusable):
     """There is no catalog to work on. Nothing was made."""
 
-    def __init__(self, folder: Path, file: Path | None = None) -> None:
-        where = folder.absolute()
+    def __init__(self, folder: Path, file: Path | None = None, database: str | None = None) -> None:
+        where = database or folder.absolute()
         lacks = f"; {file} is not there" if file is not None and folder.is_dir() else ""
+        checked = "ATTRIBUTION_DATABASE_URL" if database else "--data and ATTRIBUTION_DATA"
         super().__init__(
-            f"there is no catalog in {where}{lacks}: check --data and ATTRIBUTION_DATA; "
+            f"there is no catalog in {where}{lacks}: check {checked}; "
             "`attribution ingest` and `attribution serve` make one"
         )
 

@@ -33,12 +33,26 @@ def require(database: Database, folder: Path) -> str:
     with database.read() as connection:
         current, begun = migration.is_current(connection), migration.is_begun(connection)
     if not begun:
-        raise CatalogMissing(folder)
+        raise CatalogMissing(folder, database=database.where)
     if database.only_read is None:
         return prepare(database)
     if not current:
         raise CatalogReadOnly(database.only_read)
     return _epoch(database)
+
+
+def look_at(url: str) -> None:
+    """Find out whether a database can be read, be there a catalog in it or not.
+
+    Raises:
+        CatalogTooNew, CatalogUnusable: it cannot.
+    """
+    database = Database(url)
+    try:
+        with database.read() as connection:
+            migration.is_current(connection)
+    finally:
+        database.close()
 
 
 def _epoch(database: Database) -> str:

@@ -23,7 +23,7 @@ def sqlite_file(address: str | sa.URL) -> Path | None:
     try:
         url = sa.make_url(address)
         is_file = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
-    except ArgumentError:  # who opens it says so
+    except (ArgumentError, ValueError):  # who opens it says so
         return None
     return Path(url.database or "") if is_file else None
 

@@ -15,12 +15,8 @@ from attribution.catalog.schema import active_encoder, encoders
 
 def registry(connection: Connection) -> Registry:
     """Everything registered, as of one moment."""
-    rows = connection.execute(
-        sa.select(encoders.c.model_id, encoders.c.name, encoders.c.weights).order_by(
-            encoders.c.model_id
-        )
-    )
-    found = tuple(RegisteredEncoder(*row) for row in rows)
+    rows = connection.execute(sa.select(encoders.c.model_id, encoders.c.name, encoders.c.weights))
+    found = tuple(RegisteredEncoder(*row) for row in sorted(rows, key=lambda row: row.model_id))
     row = connection.execute(
         sa.select(active_encoder.c.model_id, active_encoder.c.previous)
     ).one_or_none()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
@@ -61,7 +61,7 @@ class PlainPlace:
     """A place that says itself what it is; see `Place`."""
 
     data: Path
-    database_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)  # a password may be in it
     encoder: str = "bundled"
     encoder_weights: Path | None = None
     names_encoder: bool = False

@@ -43,3 +43,7 @@ def made_at_once(schema: tuple[str, ...]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migration, "upgrade", made)
         yield
+
+
+only_sqlite = pytest.mark.parametrize("url", [None], ids=["sqlite"])
+"""Marks a test of the catalog that another database cannot pass, or need not."""

@@ -11,7 +11,8 @@ from app.cli.wording import GIVES_ONE
 from app.reports import check_reports
 from app.settings import Settings
 from attribution.calibration.shares.newest import NewestShares, default_shares
-from attribution.catalog import Catalog, CatalogMissing
+from attribution.catalog import Catalog, CatalogMissing, CatalogUnusable
+from attribution.catalog.preparing import look_at
 from attribution.opening.engines import in_words
 from attribution.opening.load import Vision, active_place, load_vision
 
@@ -24,7 +25,7 @@ def holdings(settings: Settings) -> Iterator[Check]:
             yield _keys(settings, catalog)
             yield from _encoder(active_place(settings, catalog), catalog)
     except CatalogMissing:
-        yield Check("catalog", "note", "there is none yet", "`attribution ingest PHOTOGRAPHS`")
+        yield _none_yet(settings)
         yield _keys(settings, None)
         yield from _encoder(settings, None)
     except Exception as error:
@@ -32,6 +33,16 @@ def holdings(settings: Settings) -> Iterator[Check]:
             raise
         yield Check("catalog", "problem", str(error), "`attribution verify` looks closer")
     yield _reports(settings)
+
+
+def _none_yet(settings: Settings) -> Check:
+    """No folder, or no catalog in it: its database may be elsewhere, and out of reach."""
+    if settings.database_url is not None:
+        try:
+            look_at(settings.database_url)
+        except CatalogUnusable as error:
+            return Check("catalog", "problem", str(error), "docs/operations.md, PostgreSQL")
+    return Check("catalog", "note", "there is none yet", "`attribution ingest PHOTOGRAPHS`")
 
 
 def _sources(catalog: Catalog) -> Check:

@@ -23,6 +23,7 @@ USES = {
     "metadata": "what pictures say of themselves (EXIF, IPTC, XMP)",
     "onnx": "the encoder by ONNX Runtime",
     "otel": "traces",
+    "postgres": "a catalog in PostgreSQL",
     "report": "reports as PDF, and signed ones",
     "sscd": "`bundled+sscd`, for disguised images",
     "synthesis": "`attribution demo` and `attribution generate`",

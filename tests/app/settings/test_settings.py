@@ -99,3 +99,25 @@ def test_every_setting_is_documented_with_its_default_and_nothing_else_is():
         default = "unset" if field.default is None else f"`{field.default}`"
         expected[PREFIX + name.upper()] = (default, field.description)
     assert documented == expected
+
+
+def test_the_password_of_the_database_is_shown_nowhere(monkeypatch):
+    monkeypatch.setenv("ATTRIBUTION_DATABASE_URL", "postgresql://me:not-to-be-shown@host/name")
+    assert "not-to-be-shown" not in repr(Settings())
+    with pytest.raises(ValidationError) as refused:
+        Settings(shutdown_seconds=-1)
+    assert "not-to-be-shown" not in str(refused.value)
+
+
+def test_who_opens_the_database_changes_no_answer():
+    def digest(url):
+        return Settings(database_url=url).answers_by
+
+    plain = digest("postgresql://host/name?sslmode=require")
+    assert digest("postgresql://me:a/b@host/name?sslmode=require") == plain
+    assert digest("postgresql://host/name?password=x&sslmode=require") != digest(
+        "postgresql://host/other?password=x&sslmode=require"
+    )
+    assert digest("postgresql://host/name?user=a&sslmode=require") == digest(
+        "postgresql://host/name?user=b&sslmode=require"
+    )

@@ -1,4 +1,8 @@
-"""A real catalog in a temporary folder, and sources to put into it."""
+"""A real catalog on SQLite and on PostgreSQL, and sources to put into it.
+
+A test that asks for `catalog` runs on both. One that opens catalogs itself takes `url` as well; one
+that is about SQLite, or about no database, is marked `only_sqlite`.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -13,9 +17,17 @@ from attribution.catalog import Catalog, NewSource
 MakeSource = Callable[..., NewSource]
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str | None:
+    """The URL of an empty catalog; None for a file in the folder that is opened."""
+    if request.param == "sqlite":
+        return None
+    return request.getfixturevalue("postgresql").empty_catalog()
+
+
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    with Catalog.open(tmp_path / "data") as opened:
+def catalog(tmp_path: Path, url: str | None) -> Iterator[Catalog]:
+    with Catalog.open(tmp_path / "data", url=url) as opened:
         yield opened
 
 

@@ -28,6 +28,15 @@ def test_what_is_added_is_read_back(catalog, make_source):
     assert np.array_equal(catalog.embeddings("m1", [source.vector_id]), new.embedding[None])
 
 
+def test_metadata_comes_back_to_the_last_bit_and_in_its_order(catalog, make_source):
+    extremes = {
+        "z": [2**63 - 1, -(2**63), 0.1, 1.7976931348623157e308, 5e-324, -0.0, 1.0, 1, True],
+        "a": {"\U0001f600 e\u0301": "\u00e9\ufffe\u200b", "": [[], {}]},
+    }
+    source = catalog.add("m1", [make_source(1, metadata=extremes)]).items[0].source
+    assert repr(catalog.source(source.source_id).metadata) == repr(extremes)
+
+
 def test_same_bytes_in_a_collection_are_one_source(catalog, make_source):
     first = catalog.add("m1", [make_source(1, title="kept")])
     again = catalog.add("m1", [make_source(1, title="ignored")])

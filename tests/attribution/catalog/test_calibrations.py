@@ -23,10 +23,10 @@ def test_what_is_known_already_is_no_news(catalog):
     assert catalog.calibrations.newest("m1", "shares", after=kept.calibration_id - 1) == kept
 
 
-def test_another_process_sees_it_and_it_outlives_a_restart(catalog, tmp_path):
-    with Catalog.open(tmp_path / "data") as beside:
+def test_another_process_sees_it_and_it_outlives_a_restart(catalog, tmp_path, url):
+    with Catalog.open(tmp_path / "data", url=url) as beside:
         kept = catalog.calibrations.add("m1", "shares", {"a": 1.0}, {"n": [1, 2]})
         assert beside.calibrations.newest("m1", "shares") == kept
     catalog.close()
-    with Catalog.open(tmp_path / "data") as again:
+    with Catalog.open(tmp_path / "data", url=url) as again:
         assert again.calibrations.newest("m1", "shares") == kept

@@ -1,6 +1,7 @@
 import pytest
 
 from attribution.catalog import CollectionNotFound, InvalidField
+from tests.support.catalogs import only_sqlite
 
 
 def test_a_new_catalog_has_the_default_collection(catalog):
@@ -19,6 +20,7 @@ def test_put_creates_then_updates(catalog, make_source):
     assert [collection.name for collection in catalog.collections()] == ["artists", "default"]
 
 
+@only_sqlite
 @pytest.mark.parametrize("name", ["a", "0", "a.b-c_d", "x" * 64])
 def test_good_names(catalog, name):
     assert catalog.put_collection(name).collection.name == name
@@ -32,3 +34,10 @@ def test_bad_names_cannot_be_created_and_are_not_found(catalog, name):
         catalog.put_collection(name)
     with pytest.raises(CollectionNotFound):
         catalog.collection(name)
+
+
+def test_their_order_is_that_of_their_characters_on_every_database(catalog):
+    for name in ("ab", "a-b", "a.b", "a_b", "aa"):
+        catalog.put_collection(name)
+    names = [collection.name for collection in catalog.collections()]
+    assert names == ["a-b", "a.b", "a_b", "aa", "ab", "default"]

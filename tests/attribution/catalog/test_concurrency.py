@@ -10,8 +10,8 @@ from attribution.catalog import Catalog, NewSource
 from tests.support.forks import Fork
 
 
-def write(folder, start, stop):
-    with Catalog.open(folder) as catalog:
+def write(folder, url, start, stop):
+    with Catalog.open(folder, url=url) as catalog:
         for number in range(start, stop):
             source = NewSource(
                 collection="default",
@@ -27,8 +27,8 @@ def write(folder, start, stop):
             print(item.source.source_id, batch.generation, item.created)
 
 
-def writers(folder, *ranges):
-    started = [Fork(write, folder, start, stop) for start, stop in ranges]
+def writers(folder, url, *ranges):
+    started = [Fork(write, folder, url, start, stop) for start, stop in ranges]
     results = []
     for process in started:
         output, _ = process.communicate(timeout=120)
@@ -37,22 +37,26 @@ def writers(folder, *ranges):
     return results
 
 
-def test_eight_threads_lose_nothing_and_share_no_number(catalog, make_source):
+def test_eight_threads_lose_nothing_and_share_no_number(catalog, url, make_source):
+    each = 10 if url is None else 3
+
     def write(thread):
         return [
             catalog.add("m1", [make_source(thread * 100 + number)]).generation
-            for number in range(10)
+            for number in range(each)
         ]
 
     with ThreadPoolExecutor(8) as pool:
         generations = list(pool.map(write, range(8)))
     assert all(numbers == sorted(numbers) for numbers in generations)
-    assert sorted(number for numbers in generations for number in numbers) == list(range(1, 81))
+    assert sorted(number for numbers in generations for number in numbers) == list(
+        range(1, 8 * each + 1)
+    )
     changes = catalog.changes(0)
-    assert [change.generation for change in changes] == list(range(1, 81))
-    assert [change.vector_id for change in changes] == list(range(1, 81))
+    assert [change.generation for change in changes] == list(range(1, 8 * each + 1))
+    assert [change.vector_id for change in changes] == list(range(1, 8 * each + 1))
     assert {source.uri for source in catalog.sources(limit=100).items} == {
-        f"photos/{thread * 100 + number}.jpg" for thread in range(8) for number in range(10)
+        f"photos/{thread * 100 + number}.jpg" for thread in range(8) for number in range(each)
     }
 
 
@@ -69,12 +73,12 @@ def test_threads_racing_with_the_same_bytes_make_one_source(catalog, make_source
     assert len({item.source.source_id for item in items}) == 1
 
 
-def test_adding_and_deleting_one_preview_never_loses_it(catalog, make_source):
+def test_adding_and_deleting_one_preview_never_loses_it(catalog, url, make_source):
     """Sources that share a preview: a deletion may not take away what an addition relies on."""
     shared = b"\xff\xd8\xff shared"
 
     def churn(thread):
-        for number in range(10):
+        for number in range(10 if url is None else 3):
             new = make_source(thread * 100 + number, preview=shared)
             source = catalog.add("m1", [new]).items[0].source
             assert catalog.preview(source.source_id) == shared
@@ -85,21 +89,21 @@ def test_adding_and_deleting_one_preview_never_loses_it(catalog, make_source):
     assert catalog.checks.unused_previews(seconds=0) == ()
 
 
-def test_two_processes_open_a_new_catalog_and_add_in_part_the_same(tmp_path):
-    one, two = writers(tmp_path / "data", (0, 15), (5, 20))
+def test_two_processes_open_a_new_catalog_and_add_in_part_the_same(tmp_path, url):
+    one, two = writers(tmp_path / "data", url, (0, 15), (5, 20))
     assert [line[0] for line in one[5:]] == [line[0] for line in two[:10]]
     assert sum(line[2] == "True" for line in one + two) == 20
-    with Catalog.open(tmp_path / "data") as catalog:
+    with Catalog.open(tmp_path / "data", url=url) as catalog:
         assert len(catalog.sources().items) == 20
         assert [change.generation for change in catalog.changes(0)] == list(range(1, 21))
 
 
-def test_threads_may_open_the_same_new_folder(tmp_path):
+def test_threads_may_open_the_same_new_folder(tmp_path, url):
     together = threading.Barrier(6)
 
     def opened(_):
         together.wait()
-        with Catalog.open(tmp_path / "data") as catalog:
+        with Catalog.open(tmp_path / "data", url=url) as catalog:
             return catalog.epoch
 
     with ThreadPoolExecutor(6) as pool:

@@ -12,8 +12,10 @@ from attribution.catalog import (
     StorageFull,
     database,
 )
+from tests.support.catalogs import only_sqlite
 
 
+@only_sqlite
 def test_connections_have_the_pragmas_of_the_catalog(catalog):
     with catalog._database.read() as connection:
         values = {
@@ -28,6 +30,7 @@ def test_connections_have_the_pragmas_of_the_catalog(catalog):
     }
 
 
+@only_sqlite
 def test_a_write_takes_the_lock_at_its_start(catalog, tmp_path, monkeypatch):
     other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", timeout=0, isolation_level=None)
     try:
@@ -68,6 +71,7 @@ def test_a_thread_that_waits_too_long_for_its_turn_is_told(catalog, monkeypatch)
         catalog.put_collection("artists")
 
 
+@only_sqlite
 def test_a_full_disk_is_named_and_nothing_is_written(catalog, make_source):
     with catalog._database.read() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()

@@ -116,3 +116,13 @@ def test_the_active_encoder_is_not_dropped_and_others_are_forgotten(catalog, mak
     assert catalog.encoders.coverage("old").embedded == 0
     with pytest.raises(EncoderNotRegistered, match="'old' is not registered"):
         catalog.encoders.drop("old")
+
+
+def test_encoders_come_in_the_order_of_their_characters(catalog, make_source):
+    for name in ("ab", "a-b", "B", "a"):
+        catalog.encoders.register(RegisteredEncoder(name, "bundled", None))
+        catalog.add(name, [make_source(1)])
+    assert [encoder.model_id for encoder in catalog.encoders.registry().encoders] == [
+        "B", "a", "a-b", "ab",
+    ]  # fmt: skip
+    assert catalog.models() == ("B", "a", "a-b", "ab")

@@ -1,9 +1,7 @@
 import json
 import logging
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
@@ -25,8 +23,27 @@ from attribution.catalog import (
     migration,
     schema,
 )
+from tests.support.catalogs import only_sqlite
 
 _upgrade = migration.upgrade  # as it is before any fixture
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request):
+    """The URL of a database without any table; None for a file in the folder that is opened."""
+    if request.param == "sqlite":
+        yield None
+    else:
+        with request.getfixturevalue("postgresql").database(template="template1") as url:
+            yield url
+
+
+@pytest.fixture
+def database(tmp_path, url):
+    """The database of the catalog in `tmp_path`, past the catalog."""
+    engine = sa.create_engine(url or f"sqlite:///{tmp_path / 'catalog.sqlite3'}")
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +77,7 @@ def test_opening_a_catalog_that_is_up_to_date_needs_no_alembic(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@only_sqlite
 def test_constraints_that_no_comparison_sees(catalog, tmp_path):
     # Alembic compares neither CHECK nor AUTOINCREMENT: compare what SQLite was told instead.
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'reference.sqlite3'}")
@@ -95,14 +113,22 @@ def test_opening_again_keeps_epoch_and_contents(tmp_path, make_source):
         assert other.epoch != first.epoch
 
 
-def test_a_catalog_from_the_future_is_refused(tmp_path):
-    Catalog.open(tmp_path).close()
-    connection = sqlite3.connect(tmp_path / "catalog.sqlite3")
-    connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.commit()
-    connection.close()
+def test_a_catalog_from_the_future_is_refused(tmp_path, url, database):
+    Catalog.open(tmp_path, url=url).close()
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(CatalogTooNew, match=r"'9999'.*upgrade the software"):
-        Catalog.open(tmp_path)
+        Catalog.open(tmp_path, url=url)
+
+
+def test_the_way_back_ends_with_nothing_and_the_way_up_begins_there(tmp_path, url, database):
+    with Catalog.open(tmp_path, url=url) as catalog:
+        first = catalog.epoch
+    set_back(database, "base")
+    assert sa.inspect(database).get_table_names() == ["alembic_version"]
+    with Catalog.open(tmp_path, url=url) as catalog:
+        assert catalog.epoch != first
+        assert [collection.name for collection in catalog.collections()] == ["default"]
 
 
 def test_a_file_that_is_no_database_is_refused_untouched(tmp_path):
@@ -113,14 +139,12 @@ def test_a_file_that_is_no_database_is_refused_untouched(tmp_path):
     assert path.read_bytes() == b"holiday pictures" * 100
 
 
-def set_back(path, revision):
+def set_back(database, revision):
     """Take a catalog's schema back to an earlier revision."""
-    engine = sa.create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
+    with database.begin() as connection:
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(migration._SCRIPTS))
         command.downgrade(config, revision)
-    engine.dispose()
 
 
 OLD_ANSWER = {
@@ -140,30 +164,33 @@ OLD_PROBLEM = {
 }  # fmt: skip
 
 
-def test_results_of_jobs_kept_as_documents_become_records(tmp_path):
-    path = tmp_path / "catalog.sqlite3"
-    Catalog.open(tmp_path).close()
-    set_back(path, "0006")
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(
+def test_results_of_jobs_kept_as_documents_become_records(tmp_path, url, database):
+    Catalog.open(tmp_path, url=url).close()
+    set_back(database, "0006")
+    outcomes = [{"problem": OLD_PROBLEM}] + [{"attribution": OLD_ANSWER}] * 501
+    with database.begin() as connection:
+        connection.exec_driver_sql(
             "INSERT INTO jobs (number, job_id, owner, state, parameters, total, completed, failed,"
             " fingerprint, created_at) VALUES (1, 'job_a', '', 'finished', '{}', 502, 502, 1, '',"
             " '2026-01-01 00:00:00')"
         )
-        connection.executemany(
-            "INSERT INTO job_items VALUES (1, ?, ?, 9, 'ended', 1)",
-            [(position, f"{position}.jpg") for position in range(502)],
+        connection.execute(
+            sa.text("INSERT INTO job_items VALUES (1, :position, :name, 9, 'ended', 1)"),
+            [{"position": position, "name": f"{position}.jpg"} for position in range(502)],
         )
-        outcomes = [{"problem": OLD_PROBLEM}] + [{"attribution": OLD_ANSWER}] * 501
-        connection.executemany(
-            "INSERT INTO job_results VALUES (1, ?, ?, ?, ?)",
+        connection.execute(
+            sa.text("INSERT INTO job_results VALUES (1, :number, :position, :outcome, :failed)"),
             [
-                (position + 1, position, json.dumps(outcome), "problem" in outcome)
+                {
+                    "number": position + 1,
+                    "position": position,
+                    "outcome": json.dumps(outcome),
+                    "failed": "problem" in outcome,
+                }
                 for position, outcome in enumerate(outcomes)
             ],
         )
-        connection.commit()
-    with Catalog.open(tmp_path) as catalog:
+    with Catalog.open(tmp_path, url=url) as catalog:
         problem, *answers = catalog.jobs.results("job_a", limit=1000)
         assert (problem.failed, problem.sha256) == (True, None)
         assert problem.record == {
@@ -188,18 +215,18 @@ def test_results_of_jobs_kept_as_documents_become_records(tmp_path):
         assert names == ["0.jpg"] + [None] * 501
 
 
-def test_older_code_finds_no_job_whose_results_it_cannot_read(tmp_path):
-    with Catalog.open(tmp_path) as catalog:
+def test_older_code_finds_no_job_whose_results_it_cannot_read(tmp_path, url, database):
+    with Catalog.open(tmp_path, url=url) as catalog:
         incoming = catalog.jobs.receive()
         new = NewJob(parameters={}, items=[NewItem("a.jpg", 1)])
         job = catalog.jobs.create(incoming, new, most_active=1).job
         incoming.close()
         catalog.jobs.complete(job, [Ended(0, {"problem": {}}, failed=True)])
-    set_back(tmp_path / "catalog.sqlite3", "0006")
-    with closing(sqlite3.connect(tmp_path / "catalog.sqlite3")) as connection:
+    set_back(database, "0006")
+    with database.connect() as connection:
         for table in ("jobs", "job_items", "job_results"):
-            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
-        assert connection.execute("SELECT document FROM job_results").fetchall() == []
+            assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0
+        assert connection.exec_driver_sql("SELECT document FROM job_results").all() == []
 
 
 def test_opening_leaves_logging_alone(tmp_path):

@@ -10,6 +10,7 @@ from attribution.catalog import (
     SourceNotFound,
 )
 from attribution.catalog.previews import PreviewStore
+from tests.support.catalogs import only_sqlite
 
 
 def test_a_deleted_source_is_gone_everywhere(catalog, make_source, tmp_path):
@@ -81,7 +82,7 @@ def test_preview_stays_while_another_source_uses_it(catalog, make_source):
 
 
 def test_preview_left_by_a_failure_is_removed_at_the_next_opening(
-    catalog, make_source, tmp_path, monkeypatch, caplog
+    catalog, make_source, tmp_path, url, monkeypatch, caplog
 ):
     source = catalog.add("m1", [make_source(1)]).items[0].source
 
@@ -93,7 +94,7 @@ def test_preview_left_by_a_failure_is_removed_at_the_next_opening(
         assert catalog.delete(source_ids=[source.source_id]).source_ids == (source.source_id,)
     assert "the disk went away" in caplog.text
     assert len(catalog.checks.unused_previews(seconds=0)) == 1
-    with Catalog.open(tmp_path / "data") as reopened:
+    with Catalog.open(tmp_path / "data", url=url) as reopened:
         assert reopened.checks.unused_previews(seconds=0) == ()
 
 
@@ -118,6 +119,7 @@ def test_the_default_collection_and_unknown_ones_cannot_be_deleted(catalog):
         catalog.delete_collection("nowhere")
 
 
+@only_sqlite
 def test_many_sources_are_deleted_at_once(catalog, make_source):
     shared = b"\xff\xd8\xff same"
     batch = catalog.add("m1", [make_source(n, preview=shared) for n in range(1500)])
@@ -126,6 +128,7 @@ def test_many_sources_are_deleted_at_once(catalog, make_source):
     assert catalog.generation() == 3000
 
 
+@only_sqlite
 def test_deleted_rows_are_overwritten_on_disk(catalog, make_source, tmp_path):
     secret = "a title that must not stay behind"
     source = catalog.add("m1", [make_source(1, title=secret)]).items[0].source

@@ -11,6 +11,7 @@ from attribution.catalog import (
     SourceFilter,
     SourceNotFound,
 )
+from tests.support.catalogs import only_sqlite
 
 
 @pytest.fixture
@@ -140,6 +141,7 @@ def test_a_full_last_page_has_no_cursor(catalog, three):
     assert catalog.sources(limit=3).next_cursor is None
 
 
+@only_sqlite
 @pytest.mark.parametrize("limit", [0, -1, 1001])
 def test_limit_out_of_range(catalog, limit):
     with pytest.raises(InvalidField, match="limit"):
@@ -197,6 +199,7 @@ def test_update_at_another_revision_is_refused(catalog, three):
     assert catalog.source(three[0].source_id).title == "first"
 
 
+@only_sqlite
 @pytest.mark.parametrize(
     "changes", [{"sha256": "0" * 64}, {"colour": "red"}, {"title": 3}, {"metadata": None}]
 )

@@ -3,6 +3,7 @@
 import pytest
 
 from attribution.catalog import Catalog, InvalidField, SourceTakenDown
+from tests.support.catalogs import only_sqlite
 
 
 def test_every_source_with_the_same_bytes_goes_in_every_collection(catalog, make_source):
@@ -48,6 +49,7 @@ def test_lifting_allows_the_bytes_again(catalog, make_source):
     assert catalog.add("m1", [make_source(1)]).items[0].created
 
 
+@only_sqlite
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 513, "a\0b"])
 def test_a_takedown_needs_a_reason(catalog, make_source, reason):
     source = catalog.add("m1", [make_source(1)]).items[0].source
@@ -68,12 +70,12 @@ def test_an_unknown_id_is_missing_and_leaves_no_tombstone(catalog):
     assert not catalog.compaction.due()
 
 
-def test_a_takedown_makes_compaction_due_until_it_is_done(tmp_path, make_source):
-    with Catalog.open(tmp_path) as catalog:
+def test_a_takedown_makes_compaction_due_until_it_is_done(tmp_path, url, make_source):
+    with Catalog.open(tmp_path, url=url) as catalog:
         catalog.add("m1", [make_source(1), make_source(2)])
         assert not catalog.compaction.due()
         taken = catalog.takedowns.take(sha256s=[make_source(1).sha256], reason="why")
-    with Catalog.open(tmp_path) as catalog:
+    with Catalog.open(tmp_path, url=url) as catalog:
         assert catalog.compaction.due(), "also after a restart"
         assert catalog.compaction.wanted() == taken.generation
         assert catalog.compaction.run().generation == taken.generation
@@ -81,8 +83,10 @@ def test_a_takedown_makes_compaction_due_until_it_is_done(tmp_path, make_source)
         assert len(catalog.live_embeddings("m1")) == 1
 
 
-def test_compaction_spares_what_an_addition_has_stored_and_not_committed(tmp_path, make_source):
-    with Catalog.open(tmp_path) as catalog:
+def test_compaction_spares_what_an_addition_has_stored_and_not_committed(
+    tmp_path, url, make_source
+):
+    with Catalog.open(tmp_path, url=url) as catalog:
         catalog.add("m1", [make_source(1)])
         crashed = tmp_path / "previews" / "ab" / (".ab" + "0" * 62 + ".1f2e.tmp")
         crashed.parent.mkdir(exist_ok=True)

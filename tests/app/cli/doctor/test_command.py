@@ -97,3 +97,14 @@ def test_an_extra_that_lacks_a_package_says_which(monkeypatch):
     assert found["extra metadata"].state == "note"
     assert "defusedxml" in found["extra metadata"].found
     assert found["extra metadata"].todo.startswith("pip install 'attribution[metadata]'")
+
+
+def test_a_database_that_is_out_of_reach_is_a_problem_and_its_password_no_news(
+    attribution, tmp_path, monkeypatch
+):
+    url = "postgresql://me:not-to-be-shown@localhost:1/name"
+    monkeypatch.setenv("ATTRIBUTION_DATABASE_URL", url)
+    done = attribution("doctor", "--data", tmp_path / "none", "--json")
+    assert (done.code, checks(done)["catalog"]["state"]) == (1, "problem")
+    assert "refused" in checks(done)["catalog"]["found"]
+    assert "not-to-be-shown" not in done.out + done.err

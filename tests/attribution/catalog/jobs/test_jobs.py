@@ -110,13 +110,13 @@ def test_jobs_take_turns(catalog):
     assert seen == [*numbers, *numbers[:2]]
 
 
-def test_a_crash_after_accepting_loses_nothing(tmp_path):
-    with Catalog.open(tmp_path / "data") as catalog:
+def test_a_crash_after_accepting_loses_nothing(tmp_path, url):
+    with Catalog.open(tmp_path / "data", url=url) as catalog:
         job = accept(catalog)
         claimed = catalog.jobs.claim(2)
         assert claimed is not None
         catalog.jobs.complete(claimed.job, [ended(0)])
-    with Catalog.open(tmp_path / "data") as catalog:
+    with Catalog.open(tmp_path / "data", url=url) as catalog:
         catalog.jobs.sweep()
         assert input_files(catalog, tmp_path) == ["1", "2"]
         assert catalog.jobs.find(job.job_id).completed == 1

@@ -62,12 +62,12 @@ def test_a_job_that_is_purged_stays_until_its_images_are_gone(catalog, tmp_path,
         catalog.jobs.find(job.job_id)
 
 
-def test_whatever_process_comes_next_finishes_it(tmp_path, stuck):
-    with Catalog.open(tmp_path / "data") as catalog:
+def test_whatever_process_comes_next_finishes_it(tmp_path, url, stuck):
+    with Catalog.open(tmp_path / "data", url=url) as catalog:
         job = accept(catalog)
         catalog.jobs.delete(job.job_id)
     stuck.undo()
-    with Catalog.open(tmp_path / "data") as catalog:
+    with Catalog.open(tmp_path / "data", url=url) as catalog:
         assert catalog.jobs.find(job.job_id).state == "cancelled"
         catalog.jobs.sweep()
         assert left(tmp_path) == []
@@ -76,14 +76,14 @@ def test_whatever_process_comes_next_finishes_it(tmp_path, stuck):
 
 
 def test_a_process_that_is_killed_between_the_two_has_purged_it_after_the_next_start(
-    tmp_path, monkeypatch
+    tmp_path, url, monkeypatch
 ):
-    with Catalog.open(tmp_path / "data") as catalog, monkeypatch.context() as killed:
+    with Catalog.open(tmp_path / "data", url=url) as catalog, monkeypatch.context() as killed:
         job = accept(catalog)
         killed.setattr(catalog.jobs, "_finish_purging", lambda purged: 0)
         catalog.jobs.delete(job.job_id)
         assert left(tmp_path) == [job.job_id]
-    with Catalog.open(tmp_path / "data") as catalog:
+    with Catalog.open(tmp_path / "data", url=url) as catalog:
         catalog.jobs.sweep()
         assert left(tmp_path) == []
         with pytest.raises(JobNotFound):
@@ -116,9 +116,9 @@ def test_old_jobs_go_once_their_images_can(catalog, tmp_path, stuck):
     assert left(tmp_path) == []
 
 
-def test_another_process_finds_what_is_left_and_nothing_else(catalog, tmp_path, stuck):
+def test_another_process_finds_what_is_left_and_nothing_else(catalog, tmp_path, url, stuck):
     waiting, purged = accept(catalog), accept(catalog)
-    with Catalog.open(tmp_path / "data") as other:
+    with Catalog.open(tmp_path / "data", url=url) as other:
         assert not other.jobs.look_for_unerased()
         catalog.jobs.delete(purged.job_id)
         assert not other.jobs.unerased
@@ -131,10 +131,10 @@ def test_another_process_finds_what_is_left_and_nothing_else(catalog, tmp_path, 
     assert left(tmp_path) == [waiting.job_id]
 
 
-def test_what_is_being_received_is_not_left_over(catalog, tmp_path):
+def test_what_is_being_received_is_not_left_over(catalog, tmp_path, url):
     incoming = catalog.jobs.receive()
     incoming.path(0).write_bytes(b"half of it")
-    with Catalog.open(tmp_path / "data") as other:
+    with Catalog.open(tmp_path / "data", url=url) as other:
         assert not other.jobs.look_for_unerased()
         incoming.keep()  # as if its process had been killed before the job was made
         incoming.close()
