@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 Image = bytes | tuple[str, bytes]
 """The bytes of a file, or its name and its bytes."""
@@ -47,10 +48,8 @@ class Call:
         headers = {name: value for name, value in self.headers.items() if value is not None}
         if _KEY in self.headers:
             headers.setdefault(_KEY, f"client-{uuid.uuid4().hex}")
-        parts: dict[str, Any] = {
-            "params": {name: value for name, value in self.query.items() if value is not None},
-            "headers": headers,
-        }
+        given = {name: value for name, value in self.query.items() if value is not None}
+        parts: dict[str, Any] = {"params": to_jsonable_python(given), "headers": headers}
         if self.body is not None:
             parts["json"] = self.body.model_dump(mode="json", exclude_unset=True)
         if self.files:

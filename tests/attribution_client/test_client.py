@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -43,6 +44,8 @@ def test_what_a_source_goes_through(client):
     assert (changed.title, changed.metadata) == (None, {"camera": "X100"})
     assert [each.source_id for each in client.list_sources(collection=["art"]).items] == [source_id]
     assert [row["uri"] for row in client.export_sources()] == ["lighthouse.jpg"]
+    for found, since in ((1, added.source.created_at), (0, datetime(2999, 1, 1, tzinfo=UTC))):
+        assert len(client.list_sources(created_from=since).items) == found
     assert client.get_thumbnail(source_id, size=64)[:2] == b"\xff\xd8"
     answer = client.attribute_image(jpeg(picture(1)), top_k=1, min_generation=added.generation)
     assert [each.source_id for each in answer.sources] == [source_id]
