@@ -88,6 +88,10 @@ class Server:
             with self.connect() as server:
                 server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @property
+    def url_of_empty_catalogs(self) -> str | None:
+        return None if self._kept is None else self.url(self._kept[0])
+
     def empty_catalog(self) -> str:
         """The URL of a new catalog, in a database that the next call makes new again."""
         if self._kept is None:

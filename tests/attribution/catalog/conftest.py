@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from attribution.catalog import Catalog, NewSource
+from attribution.catalog import postgresql as catalog_on_postgresql
+from tests.support.postgresql import Server
 
 MakeSource = Callable[..., NewSource]
 
@@ -20,9 +23,36 @@ MakeSource = Callable[..., NewSource]
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest) -> str | None:
     """The URL of an empty catalog; None for a file in the folder that is opened."""
-    if request.param == "sqlite":
-        return None
-    return request.getfixturevalue("postgresql").empty_catalog()
+    return None if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
+
+
+@pytest.fixture(scope="session")
+def _one_engine(postgresql: Server) -> Iterator[None]:
+    """Let one database have one engine: it knows its statements, and its connections are open."""
+    kept: dict[sa.URL, sa.Engine] = {}
+    make = catalog_on_postgresql.engine
+
+    def engine(url: sa.URL) -> sa.Engine:
+        known = postgresql.url_of_empty_catalogs
+        if known is None or url != sa.make_url(known):
+            return make(url)
+        if url not in kept:
+            kept[url] = make(url)
+            kept[url].dispose = lambda *_: None
+        return kept[url]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog_on_postgresql, "engine", engine)
+        yield
+    for one in kept.values():
+        del one.dispose
+        one.dispose()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Server, _one_engine: None) -> str:
+    """The URL of an empty catalog on the server."""
+    return postgresql.empty_catalog()
 
 
 @pytest.fixture

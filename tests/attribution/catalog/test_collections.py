@@ -26,6 +26,7 @@ def test_good_names(catalog, name):
     assert catalog.put_collection(name).collection.name == name
 
 
+@only_sqlite
 @pytest.mark.parametrize(
     "name", ["", "A", "-a", ".a", "a b", "a/b", "ä", "a\n", "x" * 65, "\ud800"]
 )

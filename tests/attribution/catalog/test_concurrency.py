@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from attribution.catalog import Catalog, NewSource
+from tests.support.catalogs import only_sqlite
 from tests.support.forks import Fork
 
 
@@ -89,6 +90,7 @@ def test_adding_and_deleting_one_preview_never_loses_it(catalog, url, make_sourc
     assert catalog.checks.unused_previews(seconds=0) == ()
 
 
+@only_sqlite
 def test_two_processes_open_a_new_catalog_and_add_in_part_the_same(tmp_path, url):
     one, two = writers(tmp_path / "data", url, (0, 15), (5, 20))
     assert [line[0] for line in one[5:]] == [line[0] for line in two[:10]]

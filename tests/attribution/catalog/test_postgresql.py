@@ -23,8 +23,8 @@ from tests.support.postgresql import PASSWORD
 
 
 @pytest.fixture
-def url(postgresql):
-    return postgresql.empty_catalog()
+def url(postgresql_url):
+    return postgresql_url
 
 
 @pytest.fixture
@@ -51,6 +51,8 @@ def write_for_a_while(folder, url, first, last):
     """Add, change and delete as several processes do, and say how many changes that made."""
     changes = 0
     with Catalog.open(folder, url=url) as catalog:
+        shared = catalog.add("m1", [source(500)]).items[0]
+        changes += shared.created
         for number in range(first, last):
             added = catalog.add("m1", [source(number), source(number + 1000)])
             catalog.update(added.items[0].source.source_id, {"title": "x"})
@@ -62,7 +64,7 @@ def write_for_a_while(folder, url, first, last):
 def test_who_follows_the_changes_of_several_processes_misses_none(tmp_path, url):
     with Catalog.open(tmp_path / "data", url=url) as catalog:
         writers = [
-            Fork(write_for_a_while, tmp_path / "data", url, 10 * n, 10 * n + 8) for n in range(3)
+            Fork(write_for_a_while, tmp_path / "data", url, 10 * n, 10 * n + 4) for n in range(3)
         ]
         seen = []
         while True:
@@ -75,8 +77,9 @@ def test_who_follows_the_changes_of_several_processes_misses_none(tmp_path, url)
         told = [writer.communicate() for writer in writers]
         for writer in writers:
             writer.close()
-        assert [int(out) for out, _ in told] == [32, 32, 32], [err for _, err in told]
-        assert [change.generation for change in seen] == list(range(1, 97))
+        counted = sorted(int(out) for out, _ in told)
+        assert counted == [16, 16, 17], "the same bytes are one source, whoever adds them"
+        assert [change.generation for change in seen] == list(range(1, 50))
         live = {change.vector_id for change in seen if change.operation == "add"}
         live -= {change.vector_id for change in seen if change.operation == "remove"}
         assert live == set(catalog.live_embeddings("m1").vector_ids.tolist())
