@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from localisation import (
     FIGURES,
+    MAPS,
     energy_inside,
     intervals,
     localise,
@@ -16,6 +17,7 @@ from localisation import (
 )
 from PIL import Image
 
+from attribution.retrieval.fusion import fusion_of
 from attribution.synthesis.photographs import bundled_photographs
 from models import load_encoder
 
@@ -103,11 +105,16 @@ def test_the_bundled_encoder_finds_the_regions_of_photographs():
     images = [(each.name, each.image) for each in bundled_photographs()]
     made = make_composites(images, 2, candidates=5, seed=1)
     encoder = load_encoder()
-    found = [localise(encoder, each) for each in made]
+    fusion = fusion_of(encoder)
+    found = [localise(encoder, fusion, each) for each in made]
     figures = intervals(made, found)
     assert set(figures) == set(FIGURES)
     collages = {name: figures[name]["collage"] for name in FIGURES}
     assert collages["region_iou"].value > 0.6
-    assert collages["energy_inside"].value > collages["true_area"].value + 0.1
-    assert collages["pointing"].value == 1
+    for kind in MAPS:
+        assert collages[f"{kind}_energy_inside"].value > collages["true_area"].value + 0.1
+        assert collages[f"{kind}_insertion"].value > 0
+        assert collages[f"{kind}_deletion"].value > 0
+    assert collages["resemblance_pointing"].value == 1
+    assert collages["evidence_insertion"].value > collages["resemblance_insertion"].value
     assert collages["region_iou"].low <= collages["region_iou"].value <= collages["region_iou"].high

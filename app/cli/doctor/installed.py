@@ -17,9 +17,11 @@ _NAME = re.compile(r"[\w.-]+")
 _NEWER_PYTHON = re.compile(r"""python_version\s*>=\s*["'](\d+)\.(\d+)["']""")
 _OF_DEVELOPERS = frozenset({"dev"})
 USES = {
+    "c2pa": "content credentials of images, and of reports",
     "evaluate": "charts and intervals of `attribution evaluate`",
     "formats": "HEIC, AVIF and TIFF images",
     "generation": "`attribution generate` by a text-to-image model",
+    "iscc": "content codes (ISCC) of sources",
     "metadata": "what pictures say of themselves (EXIF, IPTC, XMP)",
     "onnx": "the encoder by ONNX Runtime",
     "otel": "traces",
