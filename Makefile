@@ -3,28 +3,44 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SERVING := $(VENV)/.serving
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help install demo serve test soak check format client drawing constraints clean
+.PHONY: help install demo serve test soak check format client drawing docs constraints clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+define ENVIRONMENT
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+  { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+endef
+UV_INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable
+
+# Whoever tries it: what serves, and the small extras that the README shows. uv knows where PyTorch keeps
+# its builds and takes the one for the GPU that is here, and that for CPUs where there is none.
+$(SERVING): pyproject.toml constraints.txt
+	$(ENVIRONMENT)
+	@UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} \
+	  $(UV_INSTALL) '.[formats,metadata,report,synthesis]' 2>/dev/null || \
+	  { echo "PyTorch's own index does not answer: its default build is taken, which on Linux carries CUDA"; \
+	    env -u UV_TORCH_BACKEND $(UV_INSTALL) '.[formats,metadata,report,synthesis]'; }
+	@touch $@
+
 install: $(INSTALLED)  ## Create .venv and install everything, pinned
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
-	@touch $@
+	$(ENVIRONMENT)
+	$(UV_INSTALL) '.[dev]'
+	@touch $(SERVING) $@
 
-demo: $(INSTALLED)  ## Real photographs, synthetic images of them, answers over HTTP
+demo: $(SERVING)  ## Real photographs, synthetic images of them, answers over HTTP
 	$(BIN)/attribution demo $(ARGS)
 
-serve: $(INSTALLED)  ## The service on http://127.0.0.1:8000
+serve: $(SERVING)  ## The service on http://127.0.0.1:8000
 	$(BIN)/attribution serve $(ARGS)
 
 # A third of the tests' time is waiting, hence more workers than cores. What one process compiles, the
@@ -53,9 +69,13 @@ client: $(INSTALLED)  ## Write attribution_client from the description of the AP
 drawing: $(INSTALLED)  ## Draw docs/architecture.md from the imports
 	$(BIN)/python docs/drawing.py
 
+docs: $(SERVING)  ## The documents as a site, in site/; a broken link fails
+	$(UV_INSTALL) '.[docs]'
+	$(BIN)/zensical build --clean --strict
+
 constraints: $(INSTALLED)  ## Pin the newest versions that work together
 	$(BIN)/uv pip compile --quiet --upgrade --universal --no-header --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --all-extras --python-version 3.11 pyproject.toml -o constraints.txt
 
 clean:  ## Remove what was installed and generated
-	rm -rf $(VENV) demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) demo site .cache *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

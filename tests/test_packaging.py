@@ -219,9 +219,3 @@ def test_variables_that_documents_name_exist(path):
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     named = set(re.findall(rf"{PREFIX}[A-Z0-9_]*[A-Z0-9]", path.read_text()))
     assert named <= known, named - known
-
-
-def test_links_between_documents_lead_somewhere():
-    for document in DOCUMENTS:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name} links to {target}"
