@@ -9,9 +9,10 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
+from functools import cache
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
@@ -103,18 +104,25 @@ def create_app(settings: Settings, closing: ExitStack | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
     )
     app.state.metrics = measures
     mapping.install(app)
-    # Fixed paths such as /v1/sources/export come before /v1/sources/{source_id}.
-    for routes in (
-        attributions, report_key, jobs, source_lists, sources, collections, index, health,
-    ):  # fmt: skip
-        app.include_router(routes.router)
+    app.router.routes.extend(_every_route().routes)
     pages.install(app)
     openapi.install(app)
     return app
+
+
+@cache
+def _every_route() -> APIRouter:
+    """The routes of any application: what FastAPI makes of them is made once a process."""
+    every = APIRouter(generate_unique_id_function=lambda route: route.name)
+    # Fixed paths such as /v1/sources/export come before /v1/sources/{source_id}.
+    for routes in (
+        attributions, report_key, jobs, source_lists, sources, collections, index, health, pages,
+    ):  # fmt: skip
+        every.include_router(routes.router)
+    return every
 
 
 def _middleware(

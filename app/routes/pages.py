@@ -39,8 +39,7 @@ class _Revalidated(StaticFiles):
 
 
 def install(app: FastAPI) -> None:
-    """Serve the pages and what they load."""
-    app.include_router(router)
+    """Serve what the pages load."""
     app.mount("/docs/assets", _Revalidated(directory=_SWAGGER_UI), name="swagger-ui")
     app.mount("/web", _Revalidated(directory=_WEB), name="web")
 
