@@ -70,7 +70,7 @@ def slow_null(index, space):
     best = []
     for own, reference in zip(scores, outside, strict=True):
         ranked = own[:, np.argsort(-own.max(axis=0))[:100]].T
-        best.append(slow_joined(ranked, range(len(ranked)), reference, tails)[0])
+        best.append(slow_joined(ranked, range(len(ranked)), reference, tails, ranks=1)[0])
     return np.sort(best)
 
 

@@ -16,10 +16,17 @@ from tests.support.changes import change_batch
 from tests.support.spaces import SmallSpace, rows_of
 
 OTHER = frozenset({"other"})
+SIZES = {"photo": 60, "generated": 44, "laundered": 44}
+
+
+@pytest.fixture(autouse=True)
+def _small_strata(monkeypatch):
+    """Let 44 images be a stratum: following sources costs as much as there are images."""
+    monkeypatch.setattr("attribution.calibration.null.SMALLEST_STRATUM", 40)
 
 
 def background_of(space):
-    sizes = [150, 110, 110]
+    sizes = list(SIZES.values())
     strata = np.repeat([PHOTO, GENERATED, LAUNDERED], sizes).astype(np.uint8)
     pictures = np.random.default_rng(1).integers(0, 256, (sum(sizes), 16, 16), dtype=np.uint8)
     return Background("small", space.query_rows(5, sum(sizes)), pictures, strata)
@@ -117,7 +124,7 @@ def test_readers_see_whole_nulls_while_sources_come_and_go(catalog):
                 assert current.state.state == "building"
                 continue
             assert current.null.generation >= wanted
-            assert [len(s.statistics) for s in current.null.strata] == [150, 110, 110]
+            assert [len(s.statistics) for s in current.null.strata] == list(SIZES.values())
             seen.append(current.null.generation)
 
     with ThreadPoolExecutor(3) as pool:
@@ -170,7 +177,7 @@ def test_strata_are_reported_with_their_sizes(catalog):
     world = World(catalog, SmallSpace(), "max-standardised")
     report = world.calibration.report()
     sizes = {stratum.name: len(stratum.statistics) for stratum in report.strata}
-    assert sizes == {"photo": 150, "generated": 110, "laundered": 110}
+    assert sizes == SIZES
     assert report.generation == 0
     assert report.state.state == "fresh"
     without = Calibration(world.index, world.fusion, None, catalog).report()
