@@ -29,6 +29,7 @@ GENERATED_SIDE = 112
 GENERATED_IMAGES, LAUNDERED_IMAGES = 600, 1_000
 """Enough for an alpha of 0.01 by a wide margin, since no p-value is below `1 / (n + 1)`."""
 _BLOCK = 64
+_START_METHOD = "spawn"
 
 
 class NoPictures(ValueError):
@@ -155,6 +156,6 @@ def making(workers: int) -> Iterator[Callable[[Sequence[Planned]], list[Image.Im
     if workers < 1:
         yield lambda items: [made(item) for item in items]
         return
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(_START_METHOD)
     with ProcessPoolExecutor(workers, context, initializer=size_pools, initargs=(1,)) as pool:
         yield lambda items: list(pool.map(made, items))

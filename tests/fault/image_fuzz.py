@@ -18,8 +18,8 @@ from pathlib import Path
 from models.images.decoding import decode
 from models.images.errors import DecodingLimits, ImageError
 from tests.fault.image_mutations import corpus, mutated
-from tests.fault.service_process import ROOT
 
+ROOT = Path(__file__).parents[2]
 LIMITS = DecodingLimits(max_bytes=1_000_000, max_pixels=1_000_000)
 MOST_SECONDS = 2.0
 """Of processor time for one input; a million pixels take some 0.05."""

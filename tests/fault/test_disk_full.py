@@ -1,20 +1,21 @@
 """A disk that is really full: writes are refused in words, reads go on, and nothing is lost."""
 
 import json
-import os
-import subprocess
-import sys
+import resource
+import signal
 import tempfile
-from pathlib import Path
 
 import pytest
 
 from app.settings import Settings
-from attribution.catalog import Catalog
+from attribution.catalog import Catalog, CatalogError
 from tests.support.disks import fill, small_disk
 from tests.support.encoders import background_of, thumbnail_encoder
+from tests.support.folders import fill as fill_catalog
+from tests.support.forks import Fork
 from tests.support.pictures import jpeg, picture, png, small_jpeg, variation
 from tests.support.service import serving
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -145,32 +146,27 @@ def test_every_write_is_507_every_read_works_and_nothing_is_half_written(large_d
         assert served.client.get("/v1/index").json()["vectors"] == 4
 
 
-LIMITED = """
-import resource, signal, sys
-from attribution.catalog import Catalog, CatalogError
-from tests.support.folders import fill
-
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-with Catalog.open(sys.argv[1]) as catalog:
-    fill(catalog, range(3))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
-    for number in range(3, 400):
-        try:
-            fill(catalog, [number])
-        except (CatalogError, OSError) as error:
-            print(type(error).__name__, len(catalog.sources(limit=1000).items))
-            break
-"""
+def fill_under_a_limit(folder, most_bytes):
+    """Add sources until no file may grow further; print the error, and how many are held."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with Catalog.open(folder) as catalog:
+        fill_catalog(catalog, range(3))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))
+        for number in range(3, 400):
+            try:
+                fill_catalog(catalog, [number])
+            except (CatalogError, OSError) as error:
+                print(type(error).__name__, len(catalog.sources(limit=1000).items))
+                break
 
 
 def test_a_file_that_may_not_grow_loses_nothing(tmp_path):
     """No root needed: past a size, writing fails in the middle of the log."""
     folder = tmp_path / "data"
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(folder), "400000"],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True, env=os.environ,
-    )  # fmt: skip
-    error, held = done.stdout.split()
+    with Fork(fill_under_a_limit, folder, 400_000) as process:
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    error, held = out.split()
     assert error in {"StorageFull", "CatalogUnusable", "OSError"}
     with Catalog.open(folder) as catalog:
         sources = catalog.sources(limit=1000).items

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_CONTEXT = multiprocessing.get_context("forkserver")
+START_METHOD = "forkserver"
+_CONTEXT = multiprocessing.get_context(START_METHOD)
 _CONTEXT.set_forkserver_preload(["tests.support.preloaded"])
 
 

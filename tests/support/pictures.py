@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,13 @@ def png(image: Image.Image) -> bytes:
     return written.getvalue()
 
 
+@cache
+def large_png() -> bytes:
+    """Megabytes: more of a body than the service keeps in memory."""
+    return png(picture(9, size=(1200, 900)).effect_spread(40))
+
+
+@cache
 def variation(seed: int) -> bytes:
     """What a generator might make of picture `seed`: blurred and laundered."""
     return jpeg(picture(seed).filter(ImageFilter.GaussianBlur(1.5)), quality=60)

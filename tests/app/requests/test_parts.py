@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 
 from app.requests.parts import options_of
 from tests.support.jobs import finished, inputs, read
-from tests.support.pictures import jpeg, picture, png, variation
+from tests.support.pictures import jpeg, large_png, picture, variation
 
 ONE = ("/v1/attributions", "/v1/sources")
 MANY = ("/v1/attributions/batch", "/v1/sources/batch", "/v1/jobs")
 TYPE = {"Content-Type": "multipart/form-data; boundary=B"}
-LARGE = png(picture(9, size=(1200, 900)).effect_spread(40))
 
 
 def part(disposition: str, data: bytes, *headers: str) -> bytes:
@@ -47,7 +46,7 @@ def test_a_body_without_its_last_boundary(shared, path):
         is_refused_as_cut_short(shared, path, (whole + b"--B--")[:-cut])
     is_refused_as_cut_short(shared, path, whole[: len(whole) // 2])
     is_refused_as_cut_short(shared, path, whole + b"--B\r\n")
-    is_refused_as_cut_short(shared, path, file_part(path, data=LARGE)[:-1000])
+    is_refused_as_cut_short(shared, path, file_part(path, data=large_png())[:-1000])
 
 
 @pytest.mark.parametrize("path", MANY)

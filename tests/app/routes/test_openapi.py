@@ -4,15 +4,15 @@ import re
 
 import jsonschema_rs
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.support.conformance import CHECKS
 from tests.support.pictures import jpeg, picture
 
 
 @pytest.fixture(scope="module")
 def api(shared):
+    import schemathesis  # noqa: PLC0415 (takes a second)
+
     shared.client.put("/v1/collections/art")
     for seed in range(3):
         shared.add(seed)
@@ -20,6 +20,8 @@ def api(shared):
 
 
 def test_generated_requests_are_answered_as_described(api, shared):
+    from tests.support.conformance import CHECKS  # noqa: PLC0415
+
     known = shared.client.get("/v1/sources").json()["items"][0]["source_id"]
     job = shared.client.post("/v1/jobs", files={"files": jpeg(picture(1))}).json()["job_id"]
     operations = [result.ok() for result in api.get_all_operations()]
@@ -28,7 +30,7 @@ def test_generated_requests_are_answered_as_described(api, shared):
         strategy = operation.as_strategy()
 
         @settings(
-            max_examples=15,
+            max_examples=8,
             deadline=None,
             database=None,
             derandomize=True,

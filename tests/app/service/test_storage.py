@@ -17,12 +17,11 @@ from attribution.catalog import Catalog, NewItem, NewJob
 from attribution.maintenance import erase, verify
 from tests.support.folders import files_below
 from tests.support.jobs import ended, finished, inputs
-from tests.support.pictures import jpeg, picture, png, variation
+from tests.support.pictures import jpeg, large_png, picture, variation
 from tests.support.waiting import wait_for
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 NUMBERS = [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM]
-LARGE = png(picture(9, size=(1200, 900)).effect_spread(40))
 
 
 def failing(monkeypatch, number: int, below: Path, *names: str) -> None:
@@ -68,46 +67,47 @@ def is_told(running, response, number: int, part: str) -> None:
     assert running.client.post("/v1/attributions", files={"file": variation(1)}).is_success
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_previews(running, monkeypatch, number):
-    running.add(1)
-    wait_for(lambda: told(running) == {})
-    with monkeypatch.context() as broken:
-        failing(broken, number, running.service.settings.data / "previews", "open")
-        for path, field in (("/v1/sources", "file"), ("/v1/sources/batch", "files")):
-            response = running.client.post(path, files={field: variation(2)})
-            if field == "files" and response.is_success:
-                [item] = response.json()["items"]
-                assert item["problem"]["status"] in {503, 507}
-                continue
-            is_told(running, response, number, "previews")
-    assert running.client.get("/v1/sources").json()["items"][0]["uri"] == "1.jpg"
-    running.add(3)
-    wait_for(lambda: told(running) == {})
+def test_previews(running, monkeypatch):
+    for seed, number in enumerate(NUMBERS, start=1):
+        running.add(seed)
+        wait_for(lambda: told(running) == {})
+        with monkeypatch.context() as broken:
+            failing(broken, number, running.service.settings.data / "previews", "open")
+            for path, field in (("/v1/sources", "file"), ("/v1/sources/batch", "files")):
+                response = running.client.post(path, files={field: variation(100 + seed)})
+                if field == "files" and response.is_success:
+                    [item] = response.json()["items"]
+                    assert item["problem"]["status"] in {503, 507}
+                    continue
+                is_told(running, response, number, "previews")
+        held = running.client.get("/v1/sources").json()["items"]
+        assert f"{seed}.jpg" in [source["uri"] for source in held]
+        running.add(200 + seed)
+        wait_for(lambda: told(running) == {})
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_inputs_of_jobs(running, monkeypatch, number):
+def test_inputs_of_jobs(running, monkeypatch):
     jobs = running.service.settings.data / "jobs"
     jobs.mkdir()
     files = {"files": variation(1)}
-    with monkeypatch.context() as broken:
-        failing(broken, number, jobs, "mkdir", "open")
-        is_told(running, running.client.post("/v1/jobs", files=files), number, "jobs")
-    job = running.client.post("/v1/jobs", files=files).json()
-    assert finished(running, job)["completed"] == 1
-    wait_for(lambda: told(running) == {})
-    assert inputs(running.service.settings) == []
+    for number in NUMBERS:
+        with monkeypatch.context() as broken:
+            failing(broken, number, jobs, "mkdir", "open")
+            is_told(running, running.client.post("/v1/jobs", files=files), number, "jobs")
+        job = running.client.post("/v1/jobs", files=files).json()
+        assert finished(running, job)["completed"] == 1
+        wait_for(lambda: told(running) == {})
+        assert inputs(running.service.settings) == []
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_the_snapshot_of_the_index(running, monkeypatch, number):
-    running.add(1)
-    with monkeypatch.context() as broken:
-        failing(broken, number, running.service.settings.snapshots, "mkdir", "open")
-        is_told(running, running.client.post("/v1/index/snapshot"), number, "index")
-    assert running.client.post("/v1/index/snapshot").is_success
-    wait_for(lambda: told(running) == {})
+def test_the_snapshot_of_the_index(running, monkeypatch):
+    for seed, number in enumerate(NUMBERS, start=1):
+        running.add(seed)
+        with monkeypatch.context() as broken:
+            failing(broken, number, running.service.settings.snapshots, "mkdir", "open")
+            is_told(running, running.client.post("/v1/index/snapshot"), number, "index")
+        assert running.client.post("/v1/index/snapshot").is_success
+        wait_for(lambda: told(running) == {})
 
 
 def test_no_folder_for_temporary_files(running, monkeypatch, tmp_path):
@@ -116,36 +116,36 @@ def test_no_folder_for_temporary_files(running, monkeypatch, tmp_path):
         broken.setattr(tempfile, "tempdir", str(tmp_path / "none"))
         for path, field in (("/v1/sources", "file"), ("/v1/attributions", "file"),
                             ("/v1/attributions/batch", "files")):  # fmt: skip
-            response = running.client.post(path, files={field: LARGE})
+            response = running.client.post(path, files={field: large_png()})
             assert response.status_code == 503, response.text
             assert response.json()["type"] == "/problems/storage-unavailable"
         wait_for(lambda: "temporary" in told(running))
         assert running.client.post("/v1/attributions", files={"file": variation(1)}).is_success
-    assert running.client.post("/v1/sources", files={"file": LARGE}).is_success
+    assert running.client.post("/v1/sources", files={"file": large_png()}).is_success
     wait_for(lambda: told(running) == {})
 
 
-@pytest.mark.parametrize(
-    ("words", "kind"),
-    [("attempt to write a readonly database", "catalog-unavailable"),
-     ("disk I/O error", "catalog-unavailable"), ("database or disk is full", "storage-full")],
-)  # fmt: skip
-def test_the_database(running, monkeypatch, words, kind):
+def test_the_database(running, monkeypatch):
     running.add(1)
     database = running.service.catalog._database  # the driver's own words, at the place of a disk
+    for words, kind in (
+        ("attempt to write a readonly database", "catalog-unavailable"),
+        ("disk I/O error", "catalog-unavailable"),
+        ("database or disk is full", "storage-full"),
+    ):
 
-    class Broken:
-        def begin(self):
-            raise OperationalError("INSERT", {}, sqlite3.OperationalError(words))
+        class Broken:
+            def begin(self, words=words):
+                raise OperationalError("INSERT", {}, sqlite3.OperationalError(words))
 
-    with monkeypatch.context() as broken:
-        broken.setattr(database, "_writing", Broken())
-        response = running.client.put("/v1/collections/art", json={})
-        assert response.json()["type"] == f"/problems/{kind}"
-        assert told(running)["catalog"] == words
-        assert running.client.get("/v1/sources").is_success
-    assert running.client.put("/v1/collections/art", json={}).is_success
-    wait_for(lambda: told(running) == {})
+        with monkeypatch.context() as broken:
+            broken.setattr(database, "_writing", Broken())
+            response = running.client.put("/v1/collections/art", json={})
+            assert response.json()["type"] == f"/problems/{kind}"
+            assert told(running)["catalog"] == words
+            assert running.client.get("/v1/sources").is_success
+        assert running.client.put("/v1/collections/art", json={}).is_success
+        wait_for(lambda: told(running) == {})
 
 
 # What is deleted, and cannot be taken off the disk

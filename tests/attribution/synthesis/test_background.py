@@ -13,6 +13,7 @@ from attribution.synthesis.background import (
     planned,
 )
 from models.background import GENERATED, LAUNDERED, PHOTO, thumbnail
+from tests.support import forks
 from tests.support.pictures import picture
 
 
@@ -81,7 +82,9 @@ def test_rows_come_stratum_by_stratum_with_the_thumbnails_of_the_originals():
     assert not np.array_equal(other.rows[6:], background.rows[6:])
 
 
-def test_processes_make_what_is_made_here():
+def test_processes_make_what_is_made_here(monkeypatch):
+    # Forked from one that has torch imported, which takes a new one most of its time.
+    monkeypatch.setattr("attribution.synthesis.background._START_METHOD", forks.START_METHOD)
     rows = list(planned([thin(seed) for seed in range(3)], 3, sizes=StrataSizes(1, 2)))
     with making(1) as make_all:
         elsewhere = make_all(rows)
