@@ -28,7 +28,7 @@ def test_the_first_view_is_small(page: Page, served: Running):
 def test_page_and_docs_work_under_the_prefix_of_a_proxy(page: Page, tmp_path, encoder, background):
     settings = Settings(data=tmp_path, inference_threads=1, root_path="/images")
     with serving(settings, encoder, background) as running:
-        for seed in range(20):
+        for seed in range(8):
             running.add(seed)
         outside = []  # what a proxy that forwards /images alone would not let through
         page.on("request", lambda request: outside.append(request.url)
