@@ -1,5 +1,6 @@
 """A null that was kept is gone on from, exactly; and never one that is another's, or damaged."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from attribution.calibration import Calibration, kept
 from attribution.calibration.kept import null_owner
+from attribution.catalog import Catalog
 from attribution.index import (
     EmbeddedIndex,
     Follower,
@@ -67,10 +69,25 @@ class World:
         return calibration
 
 
+@pytest.fixture(scope="module")
+def filled(new_source, tmp_path_factory):
+    """The data folder of 180 sources, closed and only read, and their ids."""
+    folder = tmp_path_factory.mktemp("filled")
+    with Catalog.open(folder) as catalog:
+        return folder, World(catalog, new_source, folder / "index").add(range(180))
+
+
 @pytest.fixture
-def world(catalog, new_source, tmp_path):
+def catalog(filled, tmp_path):
+    shutil.copytree(filled[0], tmp_path / "data", copy_function=shutil.copy)
+    with Catalog.open(tmp_path / "data") as opened:
+        yield opened
+
+
+@pytest.fixture
+def world(catalog, filled, new_source, tmp_path):
     made = World(catalog, new_source, tmp_path / "index")
-    made.ids = made.add(range(180))
+    made.ids = list(filled[1])
     return made
 
 

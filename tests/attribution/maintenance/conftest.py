@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,15 +15,21 @@ from tests.support.folders import fill, save_index
 from tests.support.forks import Fork
 
 
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    """The data folder of twelve sources, closed, with an index snapshot."""
-    place = tmp_path / "data"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """The data folder of twelve sources, closed, with an index snapshot; only read."""
+    place = tmp_path_factory.mktemp("made") / "data"
     with Catalog.open(place) as catalog:
         catalog.put_collection("other")
         fill(catalog, range(12))
     save_index(place)
     return place
+
+
+@pytest.fixture
+def folder(made, tmp_path) -> Path:
+    """A copy of `made`, as new as if it had been made for this test."""
+    return shutil.copytree(made, tmp_path / "data", copy_function=shutil.copy)
 
 
 def act_and_die(point: str, action: str, folder: Path, *rest: str) -> None:
