@@ -1,5 +1,6 @@
 """Two processes under torchrun, for tests of training on several."""
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def execute(work: Work, folder: Path) -> None:
 
 def _launch(work: Work, folder: Path) -> None:
     """What torchrun does, but that its two processes are forks, which import nothing again."""
+    importlib.import_module("timm")  # four seconds, which each of the two would take
     standalone = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "--rdzv-id", "one"]
     order = [*standalone, "--nproc-per-node", "2", "--start-method", "fork", "no script"]
     config, *_ = run.config_from_args(run.parse_args(order))
