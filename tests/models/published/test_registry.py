@@ -4,7 +4,6 @@ import importlib
 import logging
 import socket
 import threading
-import time
 from dataclasses import replace
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -174,11 +173,20 @@ def listening_socket():
 
 
 class TestOffline:
+    @pytest.fixture(autouse=True)
+    def _no_download_begins(self, monkeypatch):
+        """The hub's own client, which retries for minutes, is asked for what is cached alone."""
+        cached = timm_hub.hf_hub_download
+
+        def local(*asked, local_files_only=False):
+            assert local_files_only
+            return cached(*asked, local_files_only=True)
+
+        monkeypatch.setattr(timm_hub, "hf_hub_download", local)
+
     def expect_advice(self, name="dino-vits16"):
-        started = time.monotonic()
         with pytest.raises(WeightsUnavailable) as unavailable:
             registry.build(name)
-        assert time.monotonic() - started < 10
         assert unavailable.value.__cause__ is None
         assert unavailable.value.__suppress_context__
         return str(unavailable.value)
