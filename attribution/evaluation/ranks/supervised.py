@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from attribution.evaluation.ranks.methods import OfGallery, Rows
 from attribution.evaluation.statistics.folds import Labels, Truth, folds_of, source_groups
-from models.adamw import AdamW
 from models.heads import AffineMap, linear_identity
 
 STARTS = (0.0, 0.5, 1.0)
@@ -125,7 +124,7 @@ class SupervisedScorer:
         maps = _Maps.identity(queries.shape[1])
         best, best_rank, waited = maps.copy(), 0.0, 0
         rate = recipe.learning_rate / queries.shape[1] ** 0.5
-        optimiser = AdamW(maps.trainable(), lr=rate)
+        optimiser = torch.optim.AdamW(maps.trainable(), lr=rate)
         left, right = queries[learnt.rows], sources[learnt.columns]
         for _ in range(recipe.steps):
             rank = _reciprocal_rank(maps, queries, sources, held, rivals)

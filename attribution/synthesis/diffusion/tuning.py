@@ -17,13 +17,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
+from torch.optim import AdamW
 
 from attribution.files import replacing
 from attribution.synthesis.diffusion.networks import Networks
 from attribution.synthesis.diffusion.painter import paint
 from attribution.synthesis.diffusion.recipe import TuningRecipe
 from attribution.synthesis.diffusion.updates import add_updates, learning, save_updates
-from models.adamw import AdamW
 
 CHECKPOINT = "tuning.pt"
 # What torch raises on files that are none of its own, or cut short.

@@ -16,7 +16,6 @@ from attribution.training.objective.infomax import make_infomax
 from attribution.training.objective.projection import Projector
 from attribution.training.recipe.head_recipe import HeadRecipe
 from attribution.training.recipe.plans import UnfitHead
-from models.adamw import AdamW
 from models.heads import AffineMap, linear_identity
 
 LARGEST_COVARIANCE = 2048
@@ -51,7 +50,7 @@ def train_linear(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)  # of the projection's first weights
         learner = _Learner(rows.dimension, recipe)
-    optimizer = AdamW(learner.groups(), lr=recipe.learning_rate)
+    optimizer = torch.optim.AdamW(learner.groups(), lr=recipe.learning_rate)
     batch = min(recipe.batch, len(rows.views))
     steps = recipe.epochs * (len(rows.views) // batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from attribution.training.distributed import share_batch_norm
@@ -15,7 +16,6 @@ from attribution.training.recipe.config import OWN, TrainingConfig
 from attribution.training.recipe.precision import Precision
 from attribution.training.recipe.preflight import UnfitRun
 from attribution.training.recipe.scope import freeze, frozen_blocks
-from models.adamw import AdamW
 from models.backbones.features import Backbone
 from models.backbones.residual import ResidualNet
 from models.images.preprocessing import Preprocessing

@@ -1,7 +1,5 @@
 """A run on two gloo processes under torchrun ends with the weights of one process."""
 
-import sys
-
 import pytest
 import torch
 
@@ -9,10 +7,7 @@ from attribution.training.data.images import ImageSet
 from attribution.training.distributed import process_group, rank, world_size
 from attribution.training.recipe.config import ResolutionStage, TrainingConfig
 from attribution.training.run.trainer import Trainer
-from tests.support.forks import Fork
-from tests.support.runs import image_set
 from tests.support.tiny_backbones import tiny
-from tests.support.waiting import PATIENCE
 
 TINY = TrainingConfig(
     widths=(8, 8, 16, 16),
@@ -103,14 +98,3 @@ def test_the_first_process_alone_writes(several):
         lines = (several / variant / "metrics.jsonl").read_text().splitlines()
         assert len(lines) == 1
         assert (several / variant / "checkpoint.pt").is_file()
-
-
-def train_without_a_compiler(folder):
-    Trainer(TINY, image_set(36, 32), folder).run()
-    assert not {"torch._dynamo", "torch._inductor", "sympy"} & sys.modules.keys()
-
-
-def test_a_run_imports_nothing_of_the_compiler_of_torch(tmp_path):
-    with Fork(train_without_a_compiler, tmp_path) as process:
-        _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, err

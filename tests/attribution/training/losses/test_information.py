@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize
 
 from attribution.training.losses.information import ica, koleo, log_determinant
 from tests.support.tensors import unit_rows
@@ -71,16 +70,17 @@ def test_ica_gradients_are_the_numerical_ones():
 
 
 def fit(rows, epsilon=1e-4):
-    d = rows.shape[1]
+    weight = torch.eye(rows.shape[1], dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.LBFGS([weight], max_iter=60, line_search_fn="strong_wolfe")
 
-    def loss(values):
-        weight = torch.from_numpy(values.reshape(d, d).copy()).requires_grad_()
-        value = ica(rows, weight, epsilon)
-        value.backward()
-        return value.item(), weight.grad.numpy().ravel()
+    def closure():
+        optimiser.zero_grad()
+        loss = ica(rows, weight, epsilon)
+        loss.backward()
+        return loss
 
-    found = minimize(loss, np.eye(d).ravel(), jac=True, method="BFGS", options={"maxiter": 60})
-    return torch.from_numpy(found.x.reshape(d, d)), found.fun
+    optimiser.step(closure)
+    return weight.detach(), float(ica(rows, weight.detach(), epsilon))
 
 
 def test_ica_unmixes_independent_sources():

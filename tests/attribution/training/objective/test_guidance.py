@@ -12,7 +12,6 @@ from attribution.training.losses.provenance import (
 )
 from attribution.training.objective.guidance import Guidance, Guided, make_guidance
 from attribution.training.recipe.config import TrainingConfig
-from models.adamw import AdamW
 
 IMAGES = torch.rand(12, 3, 40, 40, generator=torch.Generator().manual_seed(3))
 
@@ -76,7 +75,7 @@ def test_the_true_mask_draws_the_gradient_to_its_target_and_a_random_one_does_no
         guided = guidance.draw(images, 8, torch.Generator().manual_seed(0))
         torch.manual_seed(0)
         net = nn.Sequential(nn.Flatten(), nn.Linear(192, 32), nn.Tanh(), nn.Linear(32, 8))
-        optimizer = AdamW(net.parameters(), 1e-2, weight_decay=0.0)
+        optimizer = torch.optim.Adam(net.parameters(), 1e-2)
         sources = nn.functional.normalize(torch.randn(12, 8), dim=1)
         shares = []
         for _ in range(150):
