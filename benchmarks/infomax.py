@@ -8,12 +8,12 @@ without Infomax (1,200 steps, batch 64, three seeds). W starts as the identity a
 60 steps of 256 images and without a projector, by contrast plus a weight times a term of each
 view by itself. Everything is trained, fitted and chosen on pool images outside the bench.
 
-Arms: the base; contrast alone; contrast with a log-determinant and with KoLeo; ZCA; CCA; CCA after
-each of the three; MoCo's and DINO's alignment with and without the log-determinant. Learning rate,
-temperature, weight and the ridges of the closed forms are chosen by mean average precision of
-held-out mixtures, once a kind of base (on its first one), for every arm by itself: rate and
-temperature of contrast alone, and with that temperature rate and weight of a term. MoCo and DINO
-take SimCLR's.
+Arms: the base; contrast alone; contrast with a log-determinant, with KoLeo and with ICA; ZCA; CCA;
+CCA after each of the four; MoCo's and DINO's alignment with and without the log-determinant.
+Learning rate, temperature, weight and the ridges of the closed forms are chosen by mean average
+precision of held-out mixtures, once a kind of base (on its first one), for every arm by itself:
+rate and temperature of contrast alone, and with that temperature rate and weight of a term. MoCo
+and DINO take SimCLR's.
 
 Endpoint, named before the first run: the difference in mean average precision between contrast
 with a term and contrast alone of the same steps and batches, paired by query, run and base,
@@ -33,7 +33,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -50,6 +50,7 @@ from infomax_rows import (
 )
 from infomax_table import Found, markdown, summary
 from PIL import Image
+from torch import Tensor
 
 from attribution.evaluation.benchmark.cases import Benchmark
 from attribution.evaluation.benchmark.formats import read_benchmark
@@ -150,7 +151,8 @@ class Base:
             started = time.perf_counter()
             maps = make()
             trained = time.perf_counter()
-            found = self._measure(maps)
+            rows = self._rows
+            found = measure(maps, rows.gallery, rows.queries, rows.images, self._benchmark)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(asdict(found)))
             print(
@@ -160,28 +162,36 @@ class Base:
             )
         return Found(**json.loads(path.read_text()))
 
-    def _measure(self, maps: list[AffineMap]) -> Found:
-        rows, cases = self._rows, self._benchmark.ranked
-        given = [rows.gallery, *(rows.queries[name] for name in CONDITIONS)]
-        describer = Kept(iter([each.numpy() for each in given]))
-        method = Method("map", describer, MapScorer(maps))
-        ranked = evaluate(self._benchmark, [method], conditions=tuple(CONDITIONS))
-        precisions = {
-            ranking.condition: [
-                average_precision(distinct_ranks(case, ranks), ranked.cut)
-                for case, ranks in zip(cases, ranking.ranks, strict=True)
-            ]
-            for ranking in ranked.rankings
-        }
-        columns = {picture.key: place for place, picture in enumerate(self._benchmark.gallery)}
-        pairs = [(row, columns[t.key]) for row, case in enumerate(cases) for t in case.truths]
-        first, second = torch.tensor(pairs).unbind(dim=1)
-        crossed = cross_covariance(
-            mapped(maps, rows.queries["clean"][first]).numpy(),
-            mapped(maps, rows.gallery[second]).numpy(),
-        )
-        spread = effective_rank(mapped(maps, rows.images[:SPREAD_OVER]))
-        return Found(precisions, spread, crossed.asymmetry, crossed.positivity)
+
+def measure(
+    maps: Sequence[AffineMap],
+    gallery: Tensor,
+    queries: Mapping[str, Tensor],
+    images: Tensor,
+    benchmark: Benchmark,
+) -> Found:
+    """Ranks of the bench by the cosine of mapped rows, and what the rows outside are like."""
+    cases = benchmark.ranked
+    given = [gallery, *(queries[name] for name in CONDITIONS)]
+    describer = Kept(iter([each.numpy() for each in given]))
+    method = Method("map", describer, MapScorer(maps))
+    ranked = evaluate(benchmark, [method], conditions=tuple(CONDITIONS))
+    precisions = {
+        ranking.condition: [
+            average_precision(distinct_ranks(case, ranks), ranked.cut)
+            for case, ranks in zip(cases, ranking.ranks, strict=True)
+        ]
+        for ranking in ranked.rankings
+    }
+    columns = {picture.key: place for place, picture in enumerate(benchmark.gallery)}
+    pairs = [(row, columns[t.key]) for row, case in enumerate(cases) for t in case.truths]
+    first, second = torch.tensor(pairs).unbind(dim=1)
+    crossed = cross_covariance(
+        mapped(maps, queries["clean"][first]).numpy(),
+        mapped(maps, gallery[second]).numpy(),
+    )
+    spread = effective_rank(mapped(maps, images[:SPREAD_OVER]))
+    return Found(precisions, spread, crossed.asymmetry, crossed.positivity)
 
 
 def train_base(kind: str, number: int, outside: Path, out: Path) -> str:

@@ -29,7 +29,7 @@ WEIGHTS = (0.01, 0.075, 0.55, 4.0, 30.0)
 RIDGES = (0.001, 0.01, 0.1, 1.0, 10.0)
 FormKind = Literal["zca", "cca"]
 FORMS: tuple[FormKind, ...] = ("zca", "cca")
-TERMS: tuple[Term, ...] = ("none", "logdet", "koleo")
+TERMS: tuple[Term, ...] = ("none", "logdet", "koleo", "ica")
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from infomax_rows import BaseRows
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attribution.training.losses.information import koleo, log_determinant
+from attribution.training.losses.information import ica, koleo, log_determinant
 from attribution.training.objective.infomax import LogDeterminant
 from attribution.training.objective.objective import ALIGNMENTS
 from attribution.training.objective.pairing import Views
@@ -29,7 +29,7 @@ BATCHES = 3
 """That a covariance is of: 768 rows of a view for up to 512 columns."""
 
 Alignment = Literal["simclr", "moco", "dino"]
-Term = Literal["none", "logdet", "koleo"]
+Term = Literal["none", "logdet", "koleo", "ica"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Knobs:
 
     term: Term = "none"
     weight: float = 0.0
-    """Of the term, which is per dimension: the log-determinant is divided by it, and KoLeo is."""
+    """Of the term, which is per dimension: log-determinant and ICA are divided by it, KoLeo is."""
     temperature: float = 0.1
     rate: float = 2e-3
     alignment: Alignment = "simclr"
@@ -74,10 +74,11 @@ class LinearMap(Backbone):
 class Spread(nn.Module):
     """The Infomax term, of each view by itself: views of one image should not be driven apart."""
 
-    def __init__(self, term: Term) -> None:
+    def __init__(self, term: Term, columns: int) -> None:
         super().__init__()
         self.term = term
         self.memories = [LogDeterminant(BATCHES) for _ in range(2)]
+        self.unmixing = nn.Parameter(torch.eye(columns)) if term == "ica" else None
 
     def forward(self, views: tuple[Tensor, Tensor]) -> Tensor:
         """Mean over the views of `(n, d)` unit rows."""
@@ -86,8 +87,11 @@ class Spread(nn.Module):
         terms = []
         for memory, rows in zip(self.memories, views, strict=True):
             joined, factor = memory.join(rows)
-            terms.append(factor * log_determinant(joined))
+            terms.append(factor * self._term(joined))
         return torch.stack(terms).mean()
+
+    def _term(self, rows: Tensor) -> Tensor:
+        return log_determinant(rows) if self.unmixing is None else ica(rows, self.unmixing)
 
 
 def train_map(rows: BaseRows, knobs: Knobs, seed: int) -> AffineMap:
@@ -97,8 +101,9 @@ def train_map(rows: BaseRows, knobs: Knobs, seed: int) -> AffineMap:
         torch.manual_seed(seed)
         net = LinearMap(rows.dimension)
         align = ALIGNMENTS[knobs.alignment](net, net.projections, config)
-    spread = None if knobs.term == "none" else Spread(knobs.term)
+    spread = None if knobs.term == "none" else Spread(knobs.term, rows.dimension)
     others = [each for each in align.parameters() if each.requires_grad]
+    others += [] if spread is None else spread.parameters()
     groups = [{"params": [net.change], "weight_decay": WEIGHT_DECAY}]
     optimizer = torch.optim.AdamW(
         [*groups, {"params": others, "weight_decay": 0.0}] if others else groups

@@ -29,6 +29,7 @@ from attribution.training.data.images import members
 from attribution.training.data.views import STRONG, make_view
 from attribution.training.heads.fitting import describe
 from attribution.training.objective.pairing import make_views
+from models.backbones.features import Backbone
 from models.encoder import Encoder
 from models.images.preprocessing import Preprocessing
 
@@ -124,21 +125,11 @@ def make_pixels(benchmark: Benchmark, outside: Path, folder: Path) -> dict[str, 
 
 
 def describe_base(encoder: Encoder, pixels: Mapping[str, Pixels], folder: Path) -> BaseRows:
-    """What a base says of all pixels: of the project's own network the pooled last stage."""
-    columns = encoder.backbone.projections["semantics"]
+    """What a base says of all pixels, kept in a folder."""
 
     def rows_of(name: str) -> Tensor:
-        flat = pixels[name].reshape(-1, 3, SIDE, SIDE)
-
-        def compute() -> NDArray[np.float32]:
-            rows = []
-            for start in range(0, len(flat), BLOCK):
-                batch = torch.from_numpy(np.array(flat[start : start + BLOCK])).float().div_(255)
-                found = describe(encoder.backbone, batch, encoder.card.preprocessing)
-                rows.append(functional.normalize(found[:, columns], dim=1).numpy())
-            return np.concatenate(rows)
-
-        return torch.from_numpy(np.array(kept(folder / f"{name}.npy", compute)))
+        make = partial(unit_rows, encoder.backbone, encoder.card.preprocessing, pixels[name])
+        return torch.from_numpy(np.array(kept(folder / f"{name}.npy", lambda: make().numpy())))
 
     pairs = rows_of("pairs")
     return BaseRows(
@@ -149,6 +140,17 @@ def describe_base(encoder: Encoder, pixels: Mapping[str, Pixels], folder: Path) 
         gallery=rows_of("gallery"),
         queries={condition: rows_of(condition) for condition in CONDITIONS},
     )
+
+
+def unit_rows(net: Backbone, shape: Preprocessing, pixels: Pixels) -> Tensor:
+    """Of `(..., 3, 128, 128)` pixels; of the project's network the pooled last stage."""
+    columns = net.projections["semantics"]
+    flat = pixels.reshape(-1, 3, SIDE, SIDE)
+    rows = []
+    for start in range(0, len(flat), BLOCK):
+        batch = torch.from_numpy(np.array(flat[start : start + BLOCK])).float().div_(255)
+        rows.append(functional.normalize(describe(net, batch, shape)[:, columns], dim=1))
+    return torch.cat(rows)
 
 
 def chosen_images(outside: Path) -> Pixels:

@@ -20,8 +20,10 @@ Values = NDArray[np.float64]
 COMPARED = (
     ("logdet", "none"),
     ("koleo", "none"),
+    ("ica", "none"),
     ("logdet+cca", "none+cca"),
     ("koleo+cca", "none+cca"),
+    ("ica+cca", "none+cca"),
     ("none", "base"),
     ("zca", "base"),
     ("cca", "base"),
@@ -34,7 +36,7 @@ COMPARED = (
     ("dino, none", "none"),
     ("dino, logdet", "dino, none"),
 )
-"""The first four are the question; the rest is for comparison."""
+"""The first six are the question; the rest is for comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,10 @@ def mean_of_sets(values: Values, cases: Sequence[Case]) -> float:
 
 
 def summary(
-    bases: Sequence[Mapping[str, Sequence[Found]]], cases: Sequence[Case], draws: int = DRAWS
+    bases: Sequence[Mapping[str, Sequence[Found]]],
+    cases: Sequence[Case],
+    compared: Sequence[tuple[str, str]] = COMPARED,
+    draws: int = DRAWS,
 ) -> dict[str, Any]:
     """Levels of every arm and differences of some, each over bases, runs and components."""
 
@@ -91,7 +96,7 @@ def summary(
             },
         }
     differences = []
-    for first, second in COMPARED:
+    for first, second in compared:
         counts = [len(bases[0][arm]) for arm in (first, second)]
         paired = min(counts) if min(counts) > 1 else None  # a closed form has one run for all
         by_name = {

@@ -142,7 +142,7 @@ class TrainingConfig(BaseModel):
         "none",
         description="Infomax term on the pooled features: log-determinant of their covariance, "
         "distance to the nearest neighbour, independence of unmixed columns, or none, for none "
-        "was worth anything beside contrast.",
+        "was worth anything beside contrast and a head of CCA.",
     )
     disentanglement_weight: float = Field(0.1, ge=0, description="Its weight; was `logdet_weight`.")
     disentanglement_batches: int = Field(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional
 
 from attribution.measures import average_precision, hit_at, truth_ranks
@@ -68,13 +69,22 @@ class Monitor:
         device: of the network.
         seed: of the views.
         shape: as which the network sees images.
+        frozen: first blocks that do not change; what they make of the views is kept in memory.
     """
 
     def __init__(
-        self, images: ImageSet, size: int, device: str, seed: int, shape: Preprocessing
+        self,
+        images: ImageSet,
+        size: int,
+        device: str,
+        seed: int,
+        shape: Preprocessing,
+        *,
+        frozen: int = 0,
     ) -> None:
         self._images, self._size, self._device, self._seed = images, size, device, seed
-        self._shape = shape
+        self._shape, self._frozen = shape, frozen
+        self._begun: list[Tensor] = []
         parts = math.ceil(len(images) / BATCH)
         self._batches = torch.tensor_split(torch.arange(len(images)), parts)
         # Each image is mixed with the next of its batch.
@@ -88,8 +98,7 @@ class Monitor:
     def measure(self, net: Backbone) -> HeldOutMetrics:
         """Metrics of a network, which is put into evaluation mode."""
         net.eval()
-        generator = torch.Generator(self._device).manual_seed(self._seed)
-        described = [self._describe(net, rows, generator) for rows in self._batches]
+        described = [pooled.chunk(4) for pooled in self._described(net)]
         whole, mixed, mild, strong = (torch.cat(rows) for rows in zip(*described, strict=True))
         pooled = net.projections["semantics"]
         mild, strong = (functional.normalize(rows[:, pooled], dim=1) for rows in (mild, strong))
@@ -103,18 +112,29 @@ class Monitor:
             hit,
         )
 
-    def _describe(self, net: Backbone, rows: Tensor, generator: Generator) -> tuple[Tensor, ...]:
-        """Learnt descriptors of the images, of mixtures, of mild views and of strong views."""
-        images, size = self._images.batch(rows, self._device), self._size
-        whole = functional.interpolate(images, size=size, mode="bilinear", antialias=True)
-        groups = [
-            whole,
-            mix(whole, torch.roll(whole, -1, dims=0), generator),
-            make_view(images, size, MILD, generator),
-            make_view(images, size, STRONG, generator),
-        ]
-        scaled = self._shape.scaled(torch.cat(groups)).to(memory_format=torch.channels_last)
-        return torch.split(net.learnt(scaled).pooled, len(rows))
+    def _described(self, net: Backbone) -> Iterator[Tensor]:
+        """Learnt descriptors, batch by batch, of the groups that `_views` gives."""
+        if not self._frozen:
+            yield from (net.learnt(views).pooled for views in self._views())
+            return
+        self._begun = self._begun or [net.begun(each, self._frozen) for each in self._views()]
+        yield from (net.finished(each, self._frozen).pooled for each in self._begun)
+
+    def _views(self) -> Iterator[Tensor]:
+        """Of each batch: images, mixtures, mild views, strong views, as a network sees them."""
+        generator = torch.Generator(self._device).manual_seed(self._seed)
+        size = self._size
+        for rows in self._batches:
+            images = self._images.batch(rows, self._device)
+            whole = functional.interpolate(images, size=size, mode="bilinear", antialias=True)
+            groups = [
+                whole,
+                mix(whole, torch.roll(whole, -1, dims=0), generator),
+                make_view(images, size, MILD, generator),
+                make_view(images, size, STRONG, generator),
+            ]
+            scaled = self._shape.scaled(torch.cat(groups))
+            yield scaled.to(memory_format=torch.channels_last)
 
 
 def rank_sources(queries: Tensor, gallery: Tensor, sources: Tensor) -> tuple[float, float]:

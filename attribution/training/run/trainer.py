@@ -20,7 +20,7 @@ from attribution.training.objective.pairing import Views, draw_views
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.recipe.preflight import check_run
 from attribution.training.recipe.schedule import learning_rate
-from attribution.training.recipe.scope import train_within
+from attribution.training.recipe.scope import frozen_blocks, train_within
 from attribution.training.run.cached_views import VIEWS, CachedViews
 from attribution.training.run.checkpoint import resume_run, save_run
 from attribution.training.run.journal import Journal
@@ -103,7 +103,8 @@ class Trainer:
         self.average = self._run.average
         self._monitor = None
         if held_out is not None:
-            self._monitor = Monitor(held_out, config.stages[-1].size, device, config.seed, shape)
+            size, frozen = config.stages[-1].size, len(frozen_blocks(self.net, config.scope))
+            self._monitor = Monitor(held_out, size, device, config.seed, shape, frozen=frozen)
         self._cached = None
         if config.cached_views:
             digest, where = self._run.digest, folder / VIEWS

@@ -1,6 +1,7 @@
 """Metrics on held-out images say what they should, repeat, and change nothing in the run."""
 
 import builtins
+import dataclasses
 import json
 import logging
 
@@ -73,6 +74,20 @@ def test_metrics_repeat_and_tell_collapse_from_spread(monkeypatch):
     assert collapsed.uniformity == pytest.approx(0, abs=1e-9)
     assert collapsed.effective_rank < first.effective_rank
     assert collapsed.log_determinant < first.log_determinant
+
+
+def test_what_frozen_blocks_make_is_computed_once_and_measured_alike(monkeypatch):
+    torch.manual_seed(0)
+    net = ResidualNet(WIDTHS, BLOCKS)
+    images, shape = image_set(25), Preprocessing(32, 32)
+    kept = Monitor(images, 32, "cpu", 3, shape, frozen=2)
+    for _ in range(2):
+        expected = dataclasses.astuple(Monitor(images, 32, "cpu", 3, shape).measure(net))
+        assert dataclasses.astuple(kept.measure(net)) == pytest.approx(expected, rel=1e-4)
+        with torch.no_grad():
+            for parameter in net.stages[-1].parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        monkeypatch.setattr(kept, "_views", None)  # from here on they are not drawn again
 
 
 def test_a_run_is_watched_without_being_changed(tmp_path):
