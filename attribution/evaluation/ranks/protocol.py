@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark
-from attribution.evaluation.benchmark.treatments import CONDITIONS, treated_queries
+from attribution.evaluation.benchmark.treatments import TREATMENTS, treated_queries
 from attribution.evaluation.progress import OnSteps, Steps
 from attribution.evaluation.ranks.methods import Describer, Method, Rows
 from attribution.evaluation.ranks.rankings import Evaluation, Ranking
@@ -80,7 +80,7 @@ def evaluate(
     Args:
         benchmark: what to rank.
         methods: of different names.
-        conditions: names in `CONDITIONS`. Treatments are seeded by the case's number, so every
+        conditions: names in `TREATMENTS`. Treatments are seeded by the case's number, so every
             method sees the same pixels.
         protocol: who competes.
         on_images: called with the number of images described and how many there will be.
@@ -130,9 +130,9 @@ def _check(benchmark: Benchmark, methods: Sequence[Method], conditions: Sequence
     names = [method.name for method in methods]
     if len(set(names)) < len(names):
         raise ValueError(f"methods share a name: {', '.join(sorted(names))}")
-    unknown = [name for name in conditions if name not in CONDITIONS]
+    unknown = [name for name in conditions if name not in TREATMENTS]
     if unknown or not conditions:
-        raise ValueError(f"conditions {unknown}: known are {', '.join(CONDITIONS)}")
+        raise ValueError(f"conditions {unknown}: known are {', '.join(TREATMENTS)}")
     if not benchmark.ranked:
         raise BadBenchmark(f"{benchmark.name}: no query has a true source, so nothing is ranked")
 
