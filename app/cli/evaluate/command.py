@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import typer
@@ -17,9 +17,10 @@ from app.cli.images import ImagesLeftOut
 from app.cli.options import make_folder
 from app.cli.train.recipes import refuse_device
 from attribution.evaluation.benchmark.cases import Benchmark
+from attribution.evaluation.benchmark.families import FAMILIES
 from attribution.evaluation.benchmark.formats import read_benchmark
 from attribution.evaluation.benchmark.screening import LeftOut, readable
-from attribution.evaluation.benchmark.treatments import CONDITIONS
+from attribution.evaluation.benchmark.treatments import CONDITIONS, TREATMENTS
 
 
 def evaluate_command(
@@ -54,7 +55,7 @@ def evaluate_command(
     there were any.
     """
     started = time.perf_counter()
-    conditions = _conditions(condition)
+    conditions = chosen_conditions(condition)
     refuse_device(device)
     if out_folder is not None:  # hours before there is something to write
         import attribution.evaluation.pictures.curves  # noqa: F401, PLC0415 - needs an extra
@@ -136,9 +137,18 @@ def _refuse_with_decisions(given: Mapping[str, bool]) -> None:
             raise BadInvocation(f"--decisions asks one service as it answers: leave out {name}")
 
 
-def _conditions(given: Sequence[str] | None) -> tuple[str, ...]:
+def chosen_conditions(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of treatments, in their order.
+
+    Raises:
+        BadInvocation: one is not known.
+    """
     chosen = set(given or ["clean"])
-    unknown = sorted(chosen - {*CONDITIONS, "all"})
+    of_all: dict[str, Collection[str]] = {"all": CONDITIONS, "families": FAMILIES}
+    unknown = sorted(chosen - {*TREATMENTS, *of_all})
     if unknown:
-        raise BadInvocation(f"--condition {unknown[0]}: choose {', '.join(CONDITIONS)} or all")
-    return tuple(name for name in CONDITIONS if name in chosen or "all" in chosen)
+        known = ", ".join([*TREATMENTS, *of_all])
+        raise BadInvocation(f"--condition {unknown[0]}: choose among {known}")
+    for name in of_all.keys() & chosen:
+        chosen |= set(of_all[name])
+    return tuple(name for name in TREATMENTS if name in chosen)

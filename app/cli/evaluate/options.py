@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from app.cli.options import path_given
+from attribution.evaluation.benchmark.families import FAMILIES
 from attribution.evaluation.benchmark.treatments import CONDITIONS
 from attribution.evaluation.ranks.baselines import NAMES
 
@@ -50,8 +51,8 @@ Protocol = Annotated[
 Condition = Annotated[
     list[str] | None,
     typer.Option(
-        help=f"What is done to the queries: {', '.join(CONDITIONS)} or all; repeat for "
-        "several.  [default: clean]"
+        help=f"What is done to the queries: {', '.join(CONDITIONS)} or all; or one way of passing "
+        f"them on: {', '.join(FAMILIES)} or all families; repeat for several.  [default: clean]"
     ),
 ]
 Encoder = Annotated[

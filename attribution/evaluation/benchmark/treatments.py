@@ -3,7 +3,7 @@
 `laundered` is what an uploader does to hide an origin: JPEG 40, a crop of 70 % of the area, a
 flip, hue and saturation shift. Training views imitate some of that, so `disguised` draws one of
 five treatments that no training view imitates. Figures are compared over time: a change here is a
-new condition under a new name.
+new condition under a new name. `FAMILIES` are single ways of passing a picture on.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from attribution.evaluation.benchmark.cases import Case, open_image
+from attribution.evaluation.benchmark.families import FAMILIES
 from attribution.synthesis.laundering import recompressed
 
 Treatment = Callable[[Image.Image, np.random.Generator], Image.Image]
@@ -54,12 +55,14 @@ CONDITIONS: Mapping[str, Treatment] = {
     "laundered": laundered,
     "disguised": disguised,
 }
+TREATMENTS: Mapping[str, Treatment] = {**CONDITIONS, **FAMILIES}
+"""What may be asked for. The conditions are what figures are compared by; the families say why."""
 
 
 def treated_query(case: Case, number: int, condition: str) -> Image.Image:
     """The pixels that every method sees of a query, seeded by its number, or its case's own."""
     seed = number if case.number is None else case.number
-    return CONDITIONS[condition](open_image(case.query), np.random.default_rng(seed))
+    return TREATMENTS[condition](open_image(case.query), np.random.default_rng(seed))
 
 
 def treated_queries(

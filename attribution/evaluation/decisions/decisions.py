@@ -45,7 +45,7 @@ def decide(
         benchmark: the queries.
         attributor: of a gallery filled by this plan, calibrated.
         plan: of the gallery.
-        conditions: names in `treatments.CONDITIONS`.
+        conditions: names in `treatments.TREATMENTS`.
         on_steps: called with the number of queries described and of answers so far, together, and
             how many of both there will be.
 

@@ -62,6 +62,8 @@ class Method:
         describer: images to rows.
         scorer: rows to scores.
         mirrored: a score is the larger one of the query's and its mirror image's.
+        framed: a query is ranked by the picture that it frames, where there is one of which the
+            best score is larger.
         blockwise: scores of a query do not depend on the other queries, so that they may be
             computed for a few queries at a time. A cross-validated scorer sets it to False and
             then sees all queries at once.
@@ -71,6 +73,7 @@ class Method:
     describer: Describer
     scorer: Scorer
     mirrored: bool = False
+    framed: bool = False
     blockwise: bool = True
 
 
@@ -149,7 +152,11 @@ def under_head(encoder: Encoder, descriptors: Rows, domain: Domain) -> Rows:
 
 
 def encoder_method(encoder: Encoder, *, mirrored: bool = False) -> Method:
-    """The encoder as shipped; mirrored queries too if asked, or if its card says so."""
+    """The encoder as shipped, and as the service looks at a query: `attribution.looks`.
+
+    Mirrored queries too if asked, or if its card says so.
+    """
     both = mirrored or encoder.views > 1
     name = encoder.card.name + (", mirrored" if mirrored else "")
-    return Method(name, PooledDescriber(encoder), FusedScorer(encoder), mirrored=both)
+    describer, scorer = PooledDescriber(encoder), FusedScorer(encoder)
+    return Method(name, describer, scorer, mirrored=both, framed=True)

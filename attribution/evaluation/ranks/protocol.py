@@ -13,12 +13,18 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
-from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark
-from attribution.evaluation.benchmark.treatments import CONDITIONS, treated_queries
+from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark, Case
+from attribution.evaluation.benchmark.treatments import (
+    TREATMENTS,
+    treated_queries,
+    treated_query,
+)
 from attribution.evaluation.progress import OnSteps, Steps
 from attribution.evaluation.ranks.methods import Describer, Method, Rows
 from attribution.evaluation.ranks.rankings import Evaluation, Ranking
+from attribution.looks import looks_at_picture
 from attribution.measures import best_columns, truth_ranks
 
 Protocol = Literal["open", "own-exemplars"]
@@ -48,19 +54,51 @@ class _Task:
 
 
 @dataclass(frozen=True, slots=True)
+class _Looks:
+    """Rows of pictures, and of their mirror images where a method asks."""
+
+    rows: Rows
+    mirror: Rows | None
+
+    def scores(
+        self,
+        method: Method,
+        chosen: slice | NDArray[np.intp],
+        gallery: Rows,
+        tasks: Sequence[_Task],
+    ) -> Rows:
+        """`(n, m)` scores of some of them, that may be written to."""
+        truth = [task.truths for task in tasks]
+        scores = np.array(method.scorer(self.rows[chosen], gallery, truth), dtype=np.float32)
+        if method.mirrored and self.mirror is not None:
+            np.maximum(scores, method.scorer(self.mirror[chosen], gallery, truth), out=scores)
+        if scores.shape != (len(tasks), len(gallery)):
+            raise ValueError(
+                f"{method.name} gave scores of shape {scores.shape} for {len(tasks)} queries and "
+                f"{len(gallery)} gallery images"
+            )
+        if not np.isfinite(scores).all():
+            raise ValueError(f"{method.name} gave scores that are not finite")
+        return scores
+
+
+@dataclass(frozen=True, slots=True)
 class _Described:
     """Rows of one describer: the gallery's, and the queries' under one condition."""
 
     condition: str
     gallery: Rows
-    queries: Rows
-    mirror: Rows | None
+    queries: _Looks
+    framed: _Looks
+    """What queries frame, where they frame something."""
+    framing: NDArray[np.intp]
+    """Numbers of those queries."""
 
     def pairs(self, tasks: Sequence[_Task]) -> tuple[Rows, Rows]:
         """Rows of each query beside each of its sources; of many pairs, some spread evenly."""
         pairs = [(number, column) for number, task in enumerate(tasks) for column in task.truths]
         chosen = np.array(pairs)[:: -(-len(pairs) // _PAIRS_AT_MOST)]
-        return self.queries[chosen[:, 0]], self.gallery[chosen[:, 1]]
+        return self.queries.rows[chosen[:, 0]], self.gallery[chosen[:, 1]]
 
 
 def evaluate(
@@ -80,7 +118,7 @@ def evaluate(
     Args:
         benchmark: what to rank.
         methods: of different names.
-        conditions: names in `CONDITIONS`. Treatments are seeded by the case's number, so every
+        conditions: names in `TREATMENTS`. Treatments are seeded by the case's number, so every
             method sees the same pixels.
         protocol: who competes.
         on_images: called with the number of images described and how many there will be.
@@ -130,9 +168,9 @@ def _check(benchmark: Benchmark, methods: Sequence[Method], conditions: Sequence
     names = [method.name for method in methods]
     if len(set(names)) < len(names):
         raise ValueError(f"methods share a name: {', '.join(sorted(names))}")
-    unknown = [name for name in conditions if name not in CONDITIONS]
+    unknown = [name for name in conditions if name not in TREATMENTS]
     if unknown or not conditions:
-        raise ValueError(f"conditions {unknown}: known are {', '.join(CONDITIONS)}")
+        raise ValueError(f"conditions {unknown}: known are {', '.join(TREATMENTS)}")
     if not benchmark.ranked:
         raise BadBenchmark(f"{benchmark.name}: no query has a true source, so nothing is ranked")
 
@@ -175,12 +213,31 @@ def _described(
     """The gallery once, then the queries under each condition; mirrored where a method asks."""
     gallery = describer(counted.each(picture.load() for picture in benchmark.gallery))
     cases = benchmark.ranked
+    mirrored = any(method.mirrored for method in methods)
     for condition in conditions:
         queries = describer(counted.each(treated_queries(cases, condition)))
         mirror = None
-        if any(method.mirrored for method in methods):
+        if mirrored:
             mirror = describer(counted.each(treated_queries(cases, condition, mirrored=True)))
-        yield _Described(condition, gallery, queries, mirror)
+        framing: list[int] = []
+        if any(method.framed for method in methods):
+            framing = [number for number, _ in _framed(cases, range(len(cases)), condition)]
+        framed = _Looks(queries[:0], None)
+        if framing:
+            rows = describer(picture for _, picture in _framed(cases, framing, condition))
+            again = (ImageOps.mirror(picture) for _, picture in _framed(cases, framing, condition))
+            framed = _Looks(rows, describer(again) if mirrored else None)
+        numbers = np.array(framing, np.intp)
+        yield _Described(condition, gallery, _Looks(queries, mirror), framed, numbers)
+
+
+def _framed(
+    cases: Sequence[Case], numbers: Iterable[int], condition: str
+) -> Iterator[tuple[int, Image.Image]]:
+    """What queries frame, with their numbers, where they frame something."""
+    for number in numbers:
+        looks = looks_at_picture(treated_query(cases[number], number, condition))
+        yield from ((number, picture) for picture in looks.pictures[1:])
 
 
 def _rank(
@@ -199,9 +256,8 @@ def _rank(
     best: list[tuple[str, ...]] = []
     for start in range(0, len(tasks), step):
         block = tasks[start : start + step]
-        scores = _scores(method, described, block, slice(start, start + step))
+        scores = _scores(method, described, block, start, sources)
         for row, task in zip(scores, block, strict=True):
-            task.hide(row, sources)
             shuffled = row[order]
             ranks.append(truth_ranks(shuffled, place[list(task.truths)].tolist()))
             first = order[best_columns(shuffled, BEST)]
@@ -209,18 +265,25 @@ def _rank(
     return Ranking(method.name, described.condition, tuple(ranks), tuple(best))
 
 
-def _scores(method: Method, described: _Described, tasks: Sequence[_Task], block: slice) -> Rows:
-    """`(n, m)` scores that may be written to."""
-    truth = [task.truths for task in tasks]
-    gallery, mirror = described.gallery, described.mirror
-    scores = np.array(method.scorer(described.queries[block], gallery, truth), dtype=np.float32)
-    if method.mirrored and mirror is not None:
-        np.maximum(scores, method.scorer(mirror[block], gallery, truth), out=scores)
-    if scores.shape != (len(tasks), len(gallery)):
-        raise ValueError(
-            f"{method.name} gave scores of shape {scores.shape} for {len(tasks)} queries and "
-            f"{len(gallery)} gallery images"
-        )
-    if not np.isfinite(scores).all():
-        raise ValueError(f"{method.name} gave scores that are not finite")
+def _scores(
+    method: Method, described: _Described, tasks: Sequence[_Task], start: int, sources: int
+) -> Rows:
+    """`(n, m)` scores of the queries from `start` on, -inf of what does not compete."""
+    gallery, stop = described.gallery, start + len(tasks)
+    scores = described.queries.scores(method, slice(start, stop), gallery, tasks)
+    _hide(scores, tasks, sources)
+    framing = described.framing
+    places = np.flatnonzero((start <= framing) & (framing < stop))
+    if method.framed and len(places):
+        rows = framing[places] - start
+        asked = [tasks[row] for row in rows]
+        framed = described.framed.scores(method, places, gallery, asked)
+        _hide(framed, asked, sources)
+        better = framed.max(axis=1) > scores[rows].max(axis=1)
+        scores[rows[better]] = framed[better]
     return scores
+
+
+def _hide(scores: Rows, tasks: Sequence[_Task], sources: int) -> None:
+    for row, task in zip(scores, tasks, strict=True):
+        task.hide(row, sources)

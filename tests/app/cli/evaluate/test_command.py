@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from app.cli.evaluate.command import chosen_conditions
 from app.cli.evaluate.methods import fitting_images
 from app.cli.images import ImagesLeftOut
 from models.backbones.residual import ResidualNet
@@ -142,10 +143,17 @@ def test_models_of_abc_compete_with_distractors_only(evaluate, data, tmp_path):
     assert "6 queries, 6 sources, 8 distractors; protocol own-exemplars" in text
 
 
+def test_conditions_may_be_asked_for_by_kind():
+    assert chosen_conditions(None) == ("clean",)
+    assert chosen_conditions(["all"]) == ("clean", "laundered", "disguised")
+    families = ("screenshot", "border", "crop", "rotate", "turn", "caption")
+    assert chosen_conditions(["families", "clean"]) == ("clean", *families)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--condition", "unseen"), "--condition unseen: choose clean, laundered, disguised"),
+        (("--condition", "unseen"), "--condition unseen: choose among clean, laundered, disguised"),
         (("--baseline", "sift"), "--baseline sift: choose from colour-histogram"),
         (("--baseline", "cca"), "cca are fitted on images: give --fit-images"),
         (("--against", "nobody"), "--against nobody: the methods are small"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.evaluation.benchmark.treatments import CONDITIONS, disguised, laundered
+from attribution.evaluation.benchmark.treatments import TREATMENTS, disguised, laundered
 from tests.support.pictures import picture
 
 
@@ -21,11 +21,11 @@ def distance(first, second):
     return np.abs(pixels(first) - pixels(second)).mean()
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("condition", TREATMENTS)
 def test_a_number_decides_every_pixel(image, condition):
     before = image.tobytes()
     for number in range(8):
-        treat = CONDITIONS[condition]
+        treat = TREATMENTS[condition]
         first = treat(image, np.random.default_rng(number))
         again = treat(image, np.random.default_rng(number))
         assert first.mode == "RGB"
@@ -35,7 +35,7 @@ def test_a_number_decides_every_pixel(image, condition):
 
 
 def test_clean_is_the_image_itself(image):
-    assert CONDITIONS["clean"](image, np.random.default_rng(0)) is image
+    assert TREATMENTS["clean"](image, np.random.default_rng(0)) is image
 
 
 def test_laundering_crops_flips_and_recolours(image):
@@ -67,7 +67,7 @@ def test_disguises_are_five_and_all_occur(image):
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 1), (1, 9)])
 def test_tiny_images_survive(width, height):
     tiny = Image.new("RGB", (width, height), (200, 10, 30))
-    for treat in CONDITIONS.values():
+    for treat in TREATMENTS.values():
         for number in range(10):
             found = treat(tiny, np.random.default_rng(number))
             assert min(found.size) >= 1

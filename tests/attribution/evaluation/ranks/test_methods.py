@@ -67,6 +67,7 @@ def test_an_encoder_of_two_views_is_mirrored_as_the_service_does():
     encoder = small_encoder(mirrored_query=True)
     method = encoder_method(encoder)
     assert method.mirrored
+    assert method.framed
     images, gallery = list(pictures(range(3))), method.describer(pictures(range(9)))
     straight = method.scorer(method.describer(images), gallery, [()] * 3)
     mirror = method.scorer(method.describer(map(ImageOps.mirror, images)), gallery, [()] * 3)

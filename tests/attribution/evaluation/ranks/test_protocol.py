@@ -14,10 +14,11 @@ from attribution.evaluation.benchmark.cases import (
     file_picture,
     open_image,
 )
-from attribution.evaluation.benchmark.treatments import CONDITIONS
+from attribution.evaluation.benchmark.treatments import CONDITIONS, TREATMENTS
 from attribution.evaluation.ranks import protocol as module
 from attribution.evaluation.ranks.methods import Method
 from attribution.evaluation.ranks.protocol import evaluate, treated_queries
+from attribution.looks import looks_at_picture
 
 
 @pytest.fixture
@@ -123,6 +124,24 @@ def test_a_mirrored_method_takes_the_larger_score(benchmark, describer, scorer):
             order = np.argsort(-scores, kind="stable").tolist()
             columns = [order.index(2 * (number // 2) + place) + 1 for place in range(2)]
             assert found.ranking(name, "clean").ranks[number] == tuple(columns)
+
+
+def test_a_query_is_ranked_by_what_it_frames_where_that_scores_better(benchmark, describer, scorer):
+    methods = [Method("whole", describer, scorer), Method("looked", describer, scorer, framed=True)]
+    found = evaluate(benchmark, methods, conditions=["border", "clean"])
+    gallery = describer(picture.load() for picture in benchmark.gallery)
+    taken = 0
+    for number, case in enumerate(benchmark.ranked):
+        image = TREATMENTS["border"](open_image(case.query), np.random.default_rng(number))
+        looks = scorer(describer(looks_at_picture(image).pictures), gallery, [])
+        best = looks[looks.max(axis=1).argmax()]
+        for name, scores in (("whole", looks[0]), ("looked", best)):
+            order = np.argsort(-scores, kind="stable").tolist()
+            columns = [order.index(2 * (number // 2) + place) + 1 for place in range(2)]
+            assert found.ranking(name, "border").ranks[number] == tuple(columns)
+        taken += len(looks) > 1 and looks[1].max() > looks[0].max()
+    assert taken >= 3
+    assert found.ranking("looked", "clean").ranks == found.ranking("whole", "clean").ranks
 
 
 def test_true_columns_are_given_to_scorers(benchmark, describer, scorer):
