@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from attribution.synthesis.photographs import bundled_photographs
 SMALLEST, LARGEST = 0.1, 0.7
 """Share of its picture that an object has; others are no objects, or whole scenes."""
 _PLAIN = 18  # largest difference from the ground's colour, of 255
+_FRAMED = 0.9  # of its bounding box
 _TEXTURES = ("brick", "grass", "gravel", "tissue", "hubble", "coins")
 
 
@@ -37,7 +37,9 @@ def segmented(picture: Image.Image) -> NDArray[np.bool_] | None:
     """The matte of one object on a plain ground; None where there is no such object.
 
     The ground is what a flood fill from the border reaches through colours like the border's
-    median. What is left must be one component, but for crumbs, and have 10 to 70 % of the area.
+    median. What is left must be one component, but for crumbs, have 10 to 70 % of the area, and not
+    be a framed picture: a rectangle is no object. Of an open line drawing the fill leaves lines,
+    which have less than that.
     """
     from skimage.measure import label  # noqa: PLC0415  (the extra `synthesis`)
 
@@ -53,32 +55,15 @@ def segmented(picture: Image.Image) -> NDArray[np.bool_] | None:
     if not len(sizes) or sizes.max() < 0.98 * sizes.sum():
         return None
     matte: NDArray[np.bool_] = rest == 1 + sizes.argmax()
-    return matte if SMALLEST <= matte.mean() <= LARGEST else None
-
-
-def cut_out(
-    pictures: Sequence[tuple[str, Image.Image]], classes: int
-) -> tuple[list[Object], Mapping[str, int]]:
-    """The objects of the classes that have most, and how many each class has.
-
-    Args:
-        pictures: labels and pictures.
-        classes: how many.
-    """
-    found = [
-        Object(label, np.asarray(picture.convert("RGB")), matte)
-        for label, picture in pictures
-        if (matte := segmented(picture)) is not None
-    ]
-    counts = dict(Counter(each.label for each in found).most_common(classes))
-    return [each for each in found if each.label in counts], counts
+    rows, columns = (np.flatnonzero(matte.any(axis=axis)) for axis in (1, 0))
+    box = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+    return matte if SMALLEST <= matte.mean() <= LARGEST and matte.sum() < _FRAMED * box else None
 
 
 def drawn_objects(count: int, side: int, rng: np.random.Generator) -> list[Object]:
     """As many filled outlines of each class, skin and size and turn at random.
 
-    The skin is a piece of a photograph in a colour of its own, so that nothing but the outline
-    tells the class.
+    The skin is a piece of a photograph in about the colour of the class.
     """
     photographs = [each.image for each in bundled_photographs() if each.name not in _TEXTURES]
     drawn = []
@@ -89,8 +74,8 @@ def drawn_objects(count: int, side: int, rng: np.random.Generator) -> list[Objec
             ImageDraw.Draw(large).polygon([tuple(point) for point in points], fill=255)
             matte = np.asarray(large.resize((side, side), Image.Resampling.BOX)) > 127
             skin = photographs[rng.integers(len(photographs))]
-            tint = rng.uniform(0.5, 1.5, 3)
-            pixels = np.clip(np.asarray(piece(skin, side, rng), float) * tint, 0, 255)
+            colour = COLOURS[label] + rng.normal(0, 35, 3)
+            pixels = np.clip(0.2 * np.asarray(piece(skin, side, rng)) + 0.8 * colour, 0, 255)
             drawn.append(Object(label, pixels.astype(np.uint8), matte))
     return drawn
 
@@ -125,3 +110,9 @@ OUTLINES: Mapping[str, Callable[[np.random.Generator], NDArray[np.float64]]] = {
     "cross": lambda rng: _turned(np.tile([0.35, 1.0, 1.0], 4)[np.r_[1:12, 0]], rng),
 }
 """Outlines of the drawn classes, of radius 1."""
+COLOURS: Mapping[str, tuple[int, int, int]] = {
+    "disc": (220, 40, 40),
+    "star": (40, 200, 60),
+    "triangle": (50, 80, 230),
+    "cross": (230, 200, 40),
+}
