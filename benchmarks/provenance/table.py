@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from arms import ARMS, GUIDED, for_a_mean, middle
 from numpy.typing import NDArray
-
 from runs import Record
 
 Values = NDArray[np.float64]
