@@ -24,7 +24,7 @@ def compact_command(data: options.Data = None, as_json: options.Json = False) ->
     """
     settings = options.settings_from(data=data)
     with Catalog.existing(settings.data, url=settings.database_url) as catalog:
-        erased = erase(catalog, settings.data, settings.snapshots)
+        erased = erase(catalog, settings.data, settings.snapshots, index_url=settings.index_url)
     show(asdict(erased), f"compacted up to generation {erased.generation}", as_json=as_json)
     if erased.remaining:
         warn(f"NOT DONE: {'; '.join(erased.remaining)}. {STILL_THERE}")

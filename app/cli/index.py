@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.progress import Progress
 
 from app.cli import options
-from app.cli.console import facts, show, warn
+from app.cli.console import facts, progress, show, warn
 from attribution.catalog import Catalog
 from attribution.catalog.presence import require
+from attribution.index import measured_recall
 from attribution.opening.engines import in_words
 from attribution.opening.gallery import gallery_of
 from attribution.opening.gallery import save as save_gallery
@@ -26,6 +29,10 @@ def index_command(
         bool,
         typer.Option("--save", help="Write a snapshot. Only while no service runs on this folder."),
     ] = False,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Compare it with every row of the catalog: its recall now."),
+    ] = False,
     data: options.Data = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
@@ -36,10 +43,12 @@ def index_command(
     require(settings.data, settings.database_url)
     vision = load_vision(settings)
     with Catalog.existing(settings.data, url=settings.database_url) as catalog:
-        gallery = gallery_of(settings, catalog, vision, anew=build)
+        with progress() as bar:
+            gallery = gallery_of(settings, catalog, vision, anew=build, progress=_shown(bar))
         if save:
             save_gallery(settings, gallery)
         stats = gallery.index.stats()
+        recall = measured_recall(catalog, gallery.index) if measure else None
         other = sorted(set(catalog.models()) - {stats.model_id})
     if other and not stats.vectors:
         warn(
@@ -48,6 +57,14 @@ def index_command(
         )
     choice = vision.encoder.choice
     named = {**asdict(stats), "engine": asdict(choice)}
+    if recall is not None:
+        named["measured_recall_at_10"] = recall
     words = {name: "exact" if value is None else value for name, value in named.items()}
     words["engine"] = in_words(choice)
     show(named, facts(words), as_json=as_json)
+
+
+def _shown(bar: Progress) -> Callable[[int, int], None]:
+    """Shows how far the filling of a Milvus is, from its first rows on."""
+    task = bar.add_task("filling the index", total=None, visible=False)
+    return lambda done, total: bar.update(task, completed=done, total=total, visible=True)

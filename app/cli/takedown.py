@@ -67,7 +67,7 @@ def _take_down(
         reason=reason,
         told=told(settings),
     )
-    erased = erase(catalog, settings.data, settings.snapshots)
+    erased = erase(catalog, settings.data, settings.snapshots, index_url=settings.index_url)
     words = f"{len(taken.source_ids)} sources deleted, {len(taken.sha256s)} digests refused"
     left = tuple(dict.fromkeys([*erased.remaining, *taken.remaining])) if erased.remaining else ()
     show({**asdict(taken), "erased": asdict(erased)}, words, as_json=as_json)

@@ -26,7 +26,7 @@ def verify_command(
     weights: options.Weights = None,
     as_json: options.Json = False,
 ) -> None:
-    """Check catalog, previews and index snapshot, each by itself and against the others.
+    """Check catalog, previews and index, each by itself and against the others.
 
     Reads everything. Works beside a running service, though a snapshot is mended only without one.
 
@@ -39,6 +39,7 @@ def verify_command(
         lambda catalog: _encoder_of(settings, catalog, named=named),
         snapshots=settings.snapshots,
         url=settings.database_url,
+        index_url=settings.index_url,
         repair=repair,
     )
     if as_json:

@@ -18,7 +18,7 @@ from attribution.answer import Attribution
 from attribution.attributor import Attributor, Terms
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog
-from attribution.index import EmbeddedIndex, Follower
+from attribution.index import Follower, Index
 from attribution.opening.gallery import gallery_of
 from attribution.opening.load import Vision
 from models.background import Background
@@ -32,7 +32,7 @@ class Serving:
     """One encoder with all that answers by it; its index follows the catalog until `stop`."""
 
     embedder: Embedder
-    index: EmbeddedIndex
+    index: Index
     calibration: Calibration
     calibrating: threading.Thread
     attributor: Attributor

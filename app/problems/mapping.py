@@ -42,11 +42,18 @@ from attribution.catalog import (
     StorageUnwritable,
     TooManyJobs,
 )
+from attribution.index import IndexUnavailable
 from models.images.errors import ImageError
 
 logger = logging.getLogger(__name__)
 
-_TOLD_IN_FULL = (CatalogUnusable, StorageFull, StorageUnwritable, OSError)  # in the log
+_TOLD_IN_FULL = (
+    CatalogUnusable,
+    IndexUnavailable,
+    StorageFull,
+    StorageUnwritable,
+    OSError,
+)  # in the log
 
 
 def install(app: FastAPI) -> None:
@@ -145,6 +152,10 @@ _PROBLEMS: dict[type, Callable[[Any], Problem]] = {
         "catalog-unavailable", "The catalog cannot be read or written.", retry_after=5
     ),
     CatalogError: lambda _: Problem("internal-error"),
+    # The log says where it is and what it said.
+    IndexUnavailable: lambda _: Problem(
+        "index-unavailable", "The index cannot be asked.", retry_after=5
+    ),
     OSError: _system,
 }
 

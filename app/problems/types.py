@@ -190,6 +190,12 @@ _CATALOGUE = (
         "Try again after the time in Retry-After; nothing was written.",
     ),
     ProblemType(
+        "index-unavailable",
+        503,
+        "Index unavailable",
+        "Try again after the time in Retry-After; what was written stays written.",
+    ),
+    ProblemType(
         "storage-unavailable",
         503,
         "Storage unavailable",

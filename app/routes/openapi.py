@@ -19,7 +19,7 @@ _PROBLEM_REFERENCE = {"$ref": _SCHEMA_REFERENCE.format(model="ProblemDocument")}
 _ANYWHERE = (
     "unauthenticated", "forbidden", "cross-site-request", "request-timeout", "invalid-request",
     "too-many-requests", "internal-error", "overloaded", "not-ready", "catalog-unavailable",
-    "storage-full", "storage-unavailable",
+    "index-unavailable", "storage-full", "storage-unavailable",
 )  # fmt: skip
 _GUARDED_STATUSES = (401, 429)
 _JSON = ("malformed-body", "request-too-large", "unsupported-media-type")

@@ -40,6 +40,8 @@ class ServiceGauges(Collector):
         yield _gauge("index_vectors", "Sources that a query can find.", stats.vectors)
         yield _gauge("index_removed", "Removed rows that wait for compaction.", stats.removed)
         yield _gauge("index_generation", "The last change applied.", stats.generation)
+        reachable = int(serving.index.trouble() is None)
+        yield _gauge("index_up", "Whether the index can be asked.", reachable)
         if stats.recall_at_10 is not None:
             yield _gauge("index_recall_at_10", "Against exact search.", stats.recall_at_10)
         try:

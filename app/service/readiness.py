@@ -27,6 +27,8 @@ def require_ready(service: Service) -> None:
     ):
         if broken:
             raise Problem("not-ready", reason, retry_after=5)
+    if trouble := serving.index.trouble():
+        raise Problem("not-ready", f"The index cannot be asked: {trouble}.", retry_after=5)
     if serving.calibrating.is_alive():
         raise Problem(
             "not-ready", "Calibration is under way; queries get no decision yet.", retry_after=1

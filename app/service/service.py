@@ -165,6 +165,7 @@ def open_service(
             activities=activities,
         )
         snapshots = SnapshotSaver(
+            catalog,
             lambda: switch.live().serving,
             settings.snapshots,
             interval=settings.snapshot_seconds,

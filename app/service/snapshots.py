@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.encoders.live import Serving
+from attribution.catalog import Catalog
 from attribution.catalog.errors import Place
-from attribution.index import Companion, save_snapshot
+from attribution.index import Companion
+from attribution.opening.keeping import save_index
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,15 @@ class SnapshotSaver:
     `serving` says which one serves, and another encoder's replaces it.
     """
 
-    def __init__(self, serving: Callable[[], Serving], folder: Path, *, interval: float) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        serving: Callable[[], Serving],
+        folder: Path,
+        *,
+        interval: float,
+    ) -> None:
+        self._catalog = catalog
         self._serving = serving
         self.folder = folder
         self._interval = interval
@@ -57,7 +67,7 @@ class SnapshotSaver:
         with self._saving, self.place.writing():
             serving = self._serving()
             null = serving.calibration.kept()
-            generation = save_snapshot(serving.index, self.folder, null)
+            generation = save_index(self._catalog, serving.index, self.folder, null)
             self._saved = _Saved(serving.index.model_id, generation, _owner(null))
             return generation
 

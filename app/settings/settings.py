@@ -58,6 +58,14 @@ class Settings(WebhookSettings):
         description="SQLAlchemy URL of the catalog; unset: an SQLite file in the data folder.",
     )
 
+    index_url: str | None = Field(
+        default=None,
+        repr=False,  # a password may be in it
+        description="Milvus that holds the vectors: `http://host:19530`, or the path of an "
+        "embedded one that ends in `.db`, for trying it out; needs the extra `milvus`. Unset: an "
+        "index in the service's own memory.",
+    )
+
     encoder: str = Field(
         default="bundled",
         description="Name of the encoder to load, in a catalog where `attribution reembed` has "

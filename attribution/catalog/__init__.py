@@ -43,6 +43,7 @@ from attribution.catalog.jobs.records import (
     NewItem,
     NewJob,
 )
+from attribution.catalog.kept_nulls import KeptArrays
 from attribution.catalog.records import (
     SCOPES,
     Added,
@@ -102,6 +103,7 @@ __all__ = [
     "JobPage",
     "JobResult",
     "Jobs",
+    "KeptArrays",
     "Key",
     "KeyNotFound",
     "Message",

@@ -28,6 +28,7 @@ from attribution.catalog.database import Database
 from attribution.catalog.encoders import Encoders
 from attribution.catalog.errors import CatalogError, PreviewMissing
 from attribution.catalog.jobs.jobs import Jobs
+from attribution.catalog.kept_nulls import KeptNulls
 from attribution.catalog.keys import Keys
 from attribution.catalog.presence import address_of, require
 from attribution.catalog.previews import PreviewStore
@@ -73,6 +74,7 @@ class Catalog:
         self.copies = Copies(database, store)
         self.encoders = Encoders(database)
         self.calibrations = Calibrations(database)
+        self.kept_nulls = KeptNulls(database)
         self.webhooks = Webhooks(database)
 
     @classmethod
@@ -155,6 +157,11 @@ class Catalog:
         """The number of the change that is number `position` (from 1) of these collections."""
         with self._database.read() as connection:
             return changes.nth_within(connection, collections, position)
+
+    def last_change(self, collections: frozenset[str], *, until: int) -> int:
+        """The last change up to `until` that added or removed a source of these; 0 for none."""
+        with self._database.read() as connection:
+            return changes.last_within(connection, collections, until=until)
 
     # Collections
 

@@ -103,3 +103,15 @@ def nth_within(connection: Connection, collections: Collection[str], position: i
         .limit(1)
     ).scalar_one_or_none()
     return None if found is None else int(found)
+
+
+def last_within(connection: Connection, collections: Collection[str], *, until: int) -> int:
+    """The last change up to `until` that added or removed a source of these; 0 for none."""
+    found = connection.execute(
+        sa.select(sa.func.max(changes.c.generation)).where(
+            changes.c.collection.in_(sorted(collections)),
+            changes.c.generation <= until,
+            changes.c.operation != "update",
+        )
+    ).scalar_one()
+    return int(found or 0)

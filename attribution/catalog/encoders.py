@@ -96,6 +96,14 @@ class Encoders:
         with self._database.read() as connection:
             return tuple(_coverage(connection, name) for name in embeddings.models(connection))
 
+    def last_id(self, model_id: str) -> int:
+        """The largest vector id that has a row of this encoder; 0 for none."""
+        last = sa.select(sa.func.max(embedding_table.c.vector_id)).where(
+            embedding_table.c.model_id == model_id
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(last).scalar_one() or 0)
+
     def lacking(
         self, model_id: str, *, after_vector_id: int = 0, limit: int = 256
     ) -> tuple[Lacking, ...]:

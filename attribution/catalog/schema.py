@@ -269,6 +269,17 @@ calibrations = Table(
     sqlite_autoincrement=True,  # "newest" stays true whatever is deleted
 )
 
+# What the background of an encoder has found in an index that is in no file, the latest of each.
+kept_nulls = Table(
+    "kept_nulls",
+    metadata,
+    Column("model_id", sa.String(128), primary_key=True),
+    Column("owner", sa.JSON, nullable=False),  # of which background and rule
+    Column("generation", BigInt, nullable=False),
+    Column("arrays", sa.LargeBinary, nullable=False),
+    Column("saved_at", UtcDateTime, nullable=False),
+)
+
 # What the addresses that the operator lists are still to be told, one row a message and address;
 # gone once it was taken. Sources are named by vector id, so that a deleted one is named no more.
 webhooks = Table(

@@ -68,6 +68,7 @@ class Gallery:
         encoder: str | None = None,
         weights: str | Path | None = None,
         database_url: str | None = None,
+        index_url: str | None = None,
         engine: EngineSetting = "auto",
         device: str = "cpu",
         threads: int = 0,
@@ -83,6 +84,7 @@ class Gallery:
                 one that the catalog has activated, else `bundled`.
             weights: file with the official weights of a backbone, instead of a download.
             database_url: SQLAlchemy URL of the catalog; None for an SQLite file in the folder.
+            index_url: of a Milvus that holds the vectors; None for an index in this process.
             engine: what runs the encoder's network: `torch`, `onnx`, or `auto` for the faster.
             device: PyTorch device of the encoder.
             threads: that compute; 0 for as many as there are cores.
@@ -90,6 +92,7 @@ class Gallery:
         place = PlainPlace(
             data=Path(data).expanduser(),
             database_url=database_url,
+            index_url=index_url,
             encoder=encoder or "bundled",
             encoder_weights=None if weights is None else Path(weights).expanduser(),
             names_encoder=encoder is not None or weights is not None,

@@ -12,9 +12,11 @@ from attribution.index.protocol import (
     EmbeddingSpace,
     Hits,
     Index,
+    IndexUnavailable,
     Stretch,
     VectorsMissing,
 )
+from attribution.index.recall import measured_recall
 from attribution.index.sizing import Sizing
 from attribution.index.snapshot import (
     holds_removed,
@@ -34,6 +36,7 @@ __all__ = [
     "Follower",
     "Hits",
     "Index",
+    "IndexUnavailable",
     "Owner",
     "Sizing",
     "SnapshotAbsent",
@@ -44,6 +47,7 @@ __all__ = [
     "live_contents",
     "load_companion",
     "load_snapshot",
+    "measured_recall",
     "missed_changes",
     "open_index",
     "rebuild",

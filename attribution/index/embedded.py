@@ -14,6 +14,7 @@ from typing import Self
 
 import numpy as np
 
+from attribution.index.checks import check_change, check_parts, part_named, slices_asked
 from attribution.index.faiss_structure import Structure
 from attribution.index.protocol import ChangeBatch, Hits, Ids, IndexStats, Stretch, Vectors
 from attribution.index.segment import Codes, Segment, Tail, cut
@@ -52,7 +53,7 @@ class EmbeddedIndex:
         Raises:
             ValueError: no parts, parts that do not fill the row side by side, or two of one name.
         """
-        _check_parts(parts, dimension)
+        check_parts(parts, dimension)
         self.parts = tuple(parts)
         self.dimension = dimension
         self.model_id = model_id
@@ -105,17 +106,11 @@ class EmbeddedIndex:
 
     def apply(self, batch: ChangeBatch) -> None:
         """Publish a batch: every search sees all of it or none. See `Index.apply`."""
-        if len(batch.add_ids) and batch.add_vectors.shape[1] != self.dimension:
-            raise ValueError(
-                f"the index holds vectors of {self.dimension} floats, "
-                f"not {batch.add_vectors.shape[1]}: another encoder made these"
-            )
         with self._writing:
-            if batch.generation < self._view.generation:
-                raise ValueError(
-                    f"the index stands at generation {self._view.generation}; "
-                    f"it cannot go back to {batch.generation}"
-                )
+            present = self._view.generation
+            check_change(
+                batch.add_vectors, self.dimension, present=present, wanted=batch.generation
+            )
             self._view = self._changed(self._view, batch)
         self._compact_if_due()
 
@@ -128,15 +123,8 @@ class EmbeddedIndex:
         collections: frozenset[str] | None = None,
     ) -> Hits:
         """The k best of each query. See `Index.search`."""
-        chosen = self._part(part)
-        if k < 1:
-            raise ValueError(f"k is {k}: ask for at least one hit")
-        rows = np.asarray(queries, dtype=np.float32)
-        if rows.ndim != 2 or rows.shape[1] != self.dimension:
-            raise ValueError(f"queries must be (n, {self.dimension}) whole rows, not {rows.shape}")
-        if not np.isfinite(rows).all():
-            raise ValueError("queries hold NaN or infinity: encode the images again")
-        slices = np.ascontiguousarray(rows[:, chosen.columns])
+        chosen = part_named(self.parts, part)
+        slices = slices_asked(queries, self.dimension, chosen, k)
         return self._view.search(slices, chosen, k, collections, self.sizing)
 
     def scanned(
@@ -147,7 +135,7 @@ class EmbeddedIndex:
 
     def vectors(self, ids: Sequence[int] | Ids, *, part: str | None = None) -> Vectors:
         """(m, d) float32 exact rows, in the order asked. See `Index.vectors`."""
-        chosen = None if part is None else self._part(part)
+        chosen = None if part is None else part_named(self.parts, part)
         return self._view.vectors(np.asarray(ids, dtype=np.int64), chosen)
 
     def changed(self, collections: frozenset[str]) -> int:
@@ -189,6 +177,10 @@ class EmbeddedIndex:
             with self._writing:
                 self._view, self._tail = _rebased(before, self._view, base, structure)
                 self._clean = before.generation
+
+    def trouble(self) -> str | None:
+        """None: what is in memory can be asked."""
+        return None
 
     def close(self) -> None:
         """Wait for a compaction in the background to end. The index can still be searched."""
@@ -241,32 +233,6 @@ class EmbeddedIndex:
         if kind == "flat":
             return None
         return Structure.build(kind, base.matrices, self.parts, self.sizing)
-
-    def _part(self, name: str | None) -> Part:
-        names = ", ".join(part.name for part in self.parts)
-        if name is None:
-            if len(self.parts) > 1:
-                raise ValueError(f"this encoder has several parts: name one of {names}")
-            return self.parts[0]
-        for part in self.parts:
-            if part.name == name:
-                return part
-        raise ValueError(f"there is no part {name!r}: name one of {names}")
-
-
-def _check_parts(parts: Sequence[Part], dimension: int) -> None:
-    if not parts or len({part.name for part in parts}) != len(parts):
-        raise ValueError("an index needs at least one part, each of its own name")
-    filled = 0
-    for part in parts:
-        if not filled == part.start < part.stop <= dimension:
-            raise ValueError(
-                f"part {part.name!r} is columns {part.start}:{part.stop} of a row of {dimension}, "
-                f"where the part before ends at {filled}: parts must fill a row side by side"
-            )
-        filled = part.stop
-    if filled != dimension:
-        raise ValueError(f"the parts fill {filled} columns of a row of {dimension}, not all")
 
 
 def _coded(collections: Sequence[str], names: tuple[str, ...]) -> tuple[Codes, tuple[str, ...]]:

@@ -27,6 +27,10 @@ class VectorsMissing(LookupError):
         super().__init__(f"the index does not hold {len(self.vector_ids)} of the vector ids asked")
 
 
+class IndexUnavailable(RuntimeError):
+    """The index is out of reach, or cannot be used as it is set; the message says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hits:
     """The k best vectors of each query: score descending, equal scores by ascending id.
@@ -92,7 +96,8 @@ class IndexStats:
     """Where an index stands and how well it finds.
 
     Attributes:
-        kind: structure of the base: "flat", "hnsw" or "ivf" for the embedded index.
+        kind: structure of the base: "flat", "hnsw" or "ivf" for the embedded index, "milvus" for
+            the one of several machines, all of whose rows count as its base.
         vectors: vectors that a search can find.
         base: rows of the base, dead ones included.
         tail: rows added since the base was built, dead ones included.
@@ -145,11 +150,16 @@ class Index(EmbeddingSpace, Protocol):
     def generation(self) -> int:
         """The last change applied."""
 
+    @property
+    def clean_generation(self) -> int:
+        """No row of what was removed up to this change is held, not even a dead one."""
+
     def apply(self, batch: ChangeBatch) -> None:
         """Publish a batch: every search sees all of it or none.
 
         Raises:
             ValueError: vectors of another dimension, or a generation that goes back.
+            IndexUnavailable: it cannot be written; applied again, the batch is whole.
         """
 
     def search(
@@ -171,6 +181,7 @@ class Index(EmbeddingSpace, Protocol):
 
         Raises:
             ValueError: wrong shape, not finite, k below 1, unknown part, or part missing.
+            IndexUnavailable: it cannot be asked.
         """
 
     def scanned(
@@ -206,3 +217,9 @@ class Index(EmbeddingSpace, Protocol):
 
     def stats(self) -> IndexStats:
         """Sizes, generation, and measured recall."""
+
+    def compact(self) -> None:
+        """Let go of dead rows; searches and changes go on meanwhile."""
+
+    def trouble(self) -> str | None:
+        """Why the index cannot be asked at the moment, in words; None where it can be."""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from attribution.catalog import Catalog
 from attribution.folder_lock import FolderInUse, folder_lock
-from attribution.index import holds_removed, remove_snapshots
+from attribution.index import IndexUnavailable, holds_removed, remove_snapshots
+from attribution.index.milvus import forget_removed
 from attribution.maintenance.restore import remove_leftovers
 
 logger = logging.getLogger(__name__)
@@ -36,16 +37,25 @@ class Erased:
     remaining: tuple[str, ...] = ()
 
 
-def erase(catalog: Catalog, folder: Path, snapshots: Path, *, patience: float = 60.0) -> Erased:
+def erase(
+    catalog: Catalog,
+    folder: Path,
+    snapshots: Path,
+    *,
+    index_url: str | None = None,
+    patience: float = 60.0,
+) -> Erased:
     """Leave no byte of a deleted source in the data folder.
 
     Where no service runs, an index snapshot with deleted rows is removed, and the next start builds
-    the index anew. A service that runs writes a clean snapshot itself, which is waited for.
+    the index anew; from a Milvus the rows are deleted. A service that runs does so itself, and its
+    clean snapshot is waited for.
 
     Args:
         catalog: of this folder.
         folder: the data folder.
         snapshots: its folder of index snapshots.
+        index_url: of the Milvus that holds the vectors, if one does.
         patience: seconds to wait for a running service.
 
     Raises:
@@ -61,8 +71,14 @@ def erase(catalog: Catalog, folder: Path, snapshots: Path, *, patience: float = 
                 remove_snapshots(snapshots)
             clean = True
             catalog.jobs.sweep()
+            if index_url is not None:
+                forget_removed(catalog, index_url)
     except FolderInUse:
         clean = _waited(snapshots, compacted.generation, patience)
+    except IndexUnavailable as error:
+        logger.warning("what was deleted is not removed from the index yet: %s", error)
+        clean = False
+        stayed = ("rows in Milvus, which cannot be asked, are not deleted",)
     except OSError as error:
         logger.warning("what was deleted is not removed yet: %s", error)
         clean = not holds_removed(snapshots, compacted.generation)

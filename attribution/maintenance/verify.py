@@ -9,13 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from attribution.catalog import Catalog, CatalogError, CatalogReadOnly, CatalogUnusable
 from attribution.catalog.presence import FILE, require
 from attribution.folder_lock import FolderInUse, folder_lock
-from attribution.index import EmbeddingSpace, holds_removed, remove_snapshots
+from attribution.index import (
+    EmbeddingSpace,
+    IndexUnavailable,
+    holds_removed,
+    remove_snapshots,
+)
+from attribution.index.milvus import find_drift, mend_drift
 from attribution.ingestion.companions import ImageEncoder
 from attribution.maintenance.erasing import erase, still_there
 from attribution.maintenance.findings import Finding, Findings, some
@@ -50,6 +57,7 @@ def verify(
     *,
     snapshots: Path,
     url: str | None = None,
+    index_url: str | None = None,
     repair: bool = False,
 ) -> Findings:
     """Check a data folder, and mend what can be mended where `repair` says so.
@@ -60,6 +68,7 @@ def verify(
             catalog may say which that is. What it raises of CatalogError becomes a finding.
         snapshots: the folder of index snapshots.
         url: of the catalog's database, where it is no file of the folder.
+        index_url: of the Milvus that holds the vectors, if one does.
         repair: write; without it nothing is changed but what opening a catalog changes.
 
     Raises:
@@ -72,7 +81,7 @@ def verify(
     try:
         with Catalog.existing(folder, url=url) as catalog:
             encoder = _loaded(encoder_of, catalog, findings)
-            troubles = _Inspection(catalog, encoder, folder, snapshots).troubles()
+            troubles = _Inspection(catalog, encoder, folder, snapshots, index_url).troubles()
             findings.extend(_settled(trouble, repair=repair) for trouble in troubles)
             held = sum(collection.sources for collection in catalog.collections())
             return Findings(held, catalog.generation(), tuple(findings))
@@ -103,7 +112,7 @@ def _settled(trouble: _Trouble, *, repair: bool) -> Finding:
         return Finding(trouble.kind, trouble.detail, "mendable", trouble.advice)
     try:
         trouble.mend()
-    except (CatalogError, FolderInUse, OSError, _NotMended) as error:
+    except (CatalogError, FolderInUse, IndexUnavailable, OSError, _NotMended) as error:
         return Finding(trouble.kind, trouble.detail, "beyond-repair", str(error))
     return Finding(trouble.kind, trouble.detail, "mended", trouble.advice)
 
@@ -125,10 +134,15 @@ class _Inspection:
     """The checks of an open catalog."""
 
     def __init__(
-        self, catalog: Catalog, encoder: Encodes | None, folder: Path, snapshots: Path
+        self,
+        catalog: Catalog,
+        encoder: Encodes | None,
+        folder: Path,
+        snapshots: Path,
+        index_url: str | None,
     ) -> None:
         self._catalog, self._encoder = catalog, encoder
-        self._folder, self._snapshots = folder, snapshots
+        self._folder, self._snapshots, self._index_url = folder, snapshots, index_url
 
     def troubles(self) -> Iterator[_Trouble]:
         """What is wrong, in an order in which what is mended helps the next check."""
@@ -139,8 +153,10 @@ class _Inspection:
         if self._encoder is not None:
             yield from self._embeddings(self._encoder)
         yield from self._change_log()
-        if self._encoder is not None:
+        if self._encoder is not None and self._index_url is None:
             yield from self._snapshot(self._encoder)
+        elif self._encoder is not None and self._index_url is not None:
+            yield from self._milvus(self._encoder, self._index_url)
 
     def _database(self) -> Iterator[_Trouble]:
         found = self._catalog.checks.database()
@@ -180,7 +196,7 @@ class _Inspection:
             )  # fmt: skip
 
     def _erase(self) -> None:
-        erased = erase(self._catalog, self._folder, self._snapshots)
+        erased = erase(self._catalog, self._folder, self._snapshots, index_url=self._index_url)
         if erased.remaining or not erased.index_clean:
             raise _NotMended("; ".join(erased.remaining) or "the running service will do it")
 
@@ -243,6 +259,29 @@ class _Inspection:
                 lambda: self._catalog.checks.mend_log(facts),
                 "a running service must be restarted: its index follows another history",
             )
+
+    def _milvus(self, encoder: Encodes, url: str) -> Iterator[_Trouble]:
+        try:
+            drift = find_drift(self._catalog, encoder, url)
+        except IndexUnavailable as error:
+            yield _Trouble("index-unavailable", str(error), advice="run this again once it answers")
+            return
+        if drift is None or not drift.found:
+            return
+        wrong = [
+            f"{len(ids)} sources {words}: {some(ids.tolist())}"
+            for ids, words in (
+                (drift.lacking, "are not in it"),
+                (drift.surplus, "are in it that the catalog does not have"),
+                (drift.differing, "have other rows in it"),
+            )
+            if len(ids)
+        ]
+        yield _Trouble(
+            "index-drift",
+            f"Milvus does not agree with the catalog (vector ids): {'; '.join(wrong)}",
+            partial(mend_drift, self._catalog, encoder, url, drift),
+        )
 
     def _snapshot(self, encoder: Encodes) -> Iterator[_Trouble]:
         trouble = snapshot_trouble(self._catalog, encoder, self._snapshots)

@@ -10,25 +10,16 @@ from dataclasses import dataclass
 
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
-from attribution.calibration.kept import null_owner
 from attribution.calibration.shares.newest import NewestShares, default_shares
 from attribution.catalog import Catalog, CatalogError
 from attribution.folder_lock import FolderInUse, folder_lock
-from attribution.index import (
-    Companion,
-    EmbeddedIndex,
-    Follower,
-    Owner,
-    SnapshotAbsent,
-    SnapshotRefused,
-    load_companion,
-    open_index,
-    rebuild,
-    save_snapshot,
-)
+from attribution.index import Follower, Index, open_index, rebuild
+from attribution.index.milvus import Progress, open_milvus
+from attribution.opening.keeping import kept_null_of, save_index
 from attribution.opening.load import Vision, active_place, load_registered, load_vision
 from attribution.opening.place import Place
 from attribution.retrieval.fusion import fusion_of
+from models.encoder import Encoder
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +29,7 @@ class OpenedGallery:
     """The sources held, ready to be asked about; calibrated once `calibration.ensure` returns."""
 
     catalog: Catalog
-    index: EmbeddedIndex
+    index: Index
     calibration: Calibration
     attributor: Attributor
 
@@ -71,7 +62,12 @@ def open_gallery(place: Place, vision: Vision) -> Iterator[OpenedGallery]:
 
 
 def gallery_of(
-    place: Place, catalog: Catalog, vision: Vision, *, anew: bool = False
+    place: Place,
+    catalog: Catalog,
+    vision: Vision,
+    *,
+    anew: bool = False,
+    progress: Progress | None = None,
 ) -> OpenedGallery:
     """What an open catalog holds, as this encoder sees it; others may be open beside it.
 
@@ -80,11 +76,15 @@ def gallery_of(
         catalog: whose sources.
         vision: encoder and background.
         anew: build everything from the catalog, whatever is saved.
+        progress: told of rows that are filled into a Milvus; the log where None.
+
+    Raises:
+        IndexUnavailable: the index is in a Milvus that cannot be reached or used.
     """
     encoder = vision.encoder
     # Before the index: so the index cannot be behind it.
-    kept = None if anew else _kept(place, catalog, vision)
-    index = rebuild(catalog, encoder) if anew else open_index(catalog, encoder, place.snapshots)
+    kept = None if anew else kept_null_of(place, catalog, vision)
+    index = _index_of(place, catalog, encoder, anew=anew, progress=progress)
     calibration = Calibration(index, fusion_of(encoder), vision.background, catalog)
     calibration.resume(kept)
     shares = NewestShares(catalog, encoder.model_id, default_shares(encoder.card))
@@ -118,22 +118,18 @@ def save(place: Place, gallery: OpenedGallery) -> None:
         follower.catch_up()
         if index.clean_generation < catalog.compaction.wanted():
             index.compact()
-        save_snapshot(index, place.snapshots, calibration.kept())
+        save_index(catalog, index, place.snapshots, calibration.kept())
 
 
-def _kept(place: Place, catalog: Catalog, vision: Vision) -> Companion | None:
-    """The null that was saved for this encoder and background, if it is sound."""
-    encoder, background = vision.encoder, vision.background
-    if background is None:
-        return None
-    owner = Owner(encoder.model_id, encoder.dimension, encoder.parts, catalog.epoch)
-    try:
-        return load_companion(place.snapshots, owner, null_owner(background))
-    except SnapshotAbsent:
-        return None
-    except SnapshotRefused as refused:
-        logger.warning("the null is built anew: %s", refused)
-        return None
+def _index_of(
+    place: Place, catalog: Catalog, encoder: Encoder, *, anew: bool, progress: Progress | None
+) -> Index:
+    """The index where the place says that it is, as it is now."""
+    if place.index_url is not None:
+        return open_milvus(catalog, encoder, place.index_url, anew=anew, progress=progress)
+    if anew:
+        return rebuild(catalog, encoder)
+    return open_index(catalog, encoder, place.snapshots)
 
 
 def vision_of(place: Place, catalog: Catalog, given: Vision | None) -> Vision:

@@ -21,6 +21,10 @@ class Place(Protocol):
         """SQLAlchemy URL of the catalog; None for an SQLite file in the data folder."""
 
     @property
+    def index_url(self) -> str | None:
+        """Milvus that holds the vectors; None for an index in this process."""
+
+    @property
     def encoder(self) -> str:
         """Name or folder of the encoder, in a catalog that has activated none."""
 
@@ -68,6 +72,7 @@ class PlainPlace:
     device: str = "cpu"
     engine: EngineSetting = "auto"
     inference_threads: int = 0
+    index_url: str | None = field(default=None, repr=False)
 
     @property
     def snapshots(self) -> Path:

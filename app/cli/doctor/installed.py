@@ -15,7 +15,7 @@ _DISTRIBUTION = "attribution"
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w-]+)["']""")
 _NAME = re.compile(r"[\w.-]+")
 _NEWER_PYTHON = re.compile(r"""python_version\s*>=\s*["'](\d+)\.(\d+)["']""")
-_OF_DEVELOPERS = frozenset({"dev"})
+_OF_DEVELOPERS = frozenset({"dev", "docs"})
 USES = {
     "c2pa": "content credentials of images, and of reports",
     "evaluate": "charts and intervals of `attribution evaluate`",
@@ -23,6 +23,7 @@ USES = {
     "generation": "`attribution generate` by a text-to-image model",
     "iscc": "content codes (ISCC) of sources",
     "metadata": "what pictures say of themselves (EXIF, IPTC, XMP)",
+    "milvus": "vectors in a Milvus, for several machines",
     "onnx": "the encoder by ONNX Runtime",
     "otel": "traces",
     "postgres": "a catalog in PostgreSQL",
