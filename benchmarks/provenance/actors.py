@@ -30,11 +30,11 @@ from boxes import both_logits
 from measures import Detection, average_precision, matched
 from numpy.typing import NDArray
 from options import add_options, begin
-from runs import Record, fit, run_all
 from skeletons import ACTIONS, JOINTS, Sequences, make_sequences, tubes
 from table import Plan, mean_of, publish
 from torch import Generator, Tensor, nn
 from torch.nn import functional
+from trainings import Record, fit, run_all
 
 from attribution.synthesis.composites.skeletons import join_persons
 

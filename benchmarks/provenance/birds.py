@@ -15,10 +15,10 @@ from layouts import Picture
 from measures import max_box_hits
 from network import Classifier, TimmClassifier
 from PIL import Image
-from runs import Knobs, Record, fit_by
 from table import worst_group
 from torch import Generator, Tensor, nn
 from torch.nn import functional
+from trainings import Knobs, Record, fit_by
 
 from attribution.synthesis.composites.composite import Composites
 from attribution.synthesis.composites.editing import recolour, unedited

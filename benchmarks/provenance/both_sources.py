@@ -31,10 +31,10 @@ from arms import ARMS, GUIDED, Trial, mix_penalty, trials
 from network import WIDTHS, Classifier
 from objects import piece
 from options import add_options, begin
-from runs import Record, fit, rounded, run_all
 from table import Plan, mean_of, publish
 from torch import Generator, Tensor
 from torch.nn import functional
+from trainings import Record, fit, rounded, run_all
 
 from attribution.measures import average_precision, truth_ranks
 from attribution.synthesis.composites.composite import Composites

@@ -31,11 +31,11 @@ from network import WIDTHS, Classifier
 from numpy.typing import NDArray
 from options import add_options, begin
 from pictures import Data, Size, off_target, scenes_of
-from runs import Record, fit, rounded, run_all
 from spurious import Scenes
 from table import Plan, Statistic, mean_of, publish
 from torch import Generator, Tensor, nn
 from torch.nn import functional
+from trainings import Record, fit, rounded, run_all
 
 from attribution.synthesis.composites.composite import Compose, Composites
 from attribution.synthesis.composites.mixing import cutmix, resizemix

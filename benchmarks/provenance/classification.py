@@ -31,11 +31,11 @@ from arms import ARMS, GRID, GUIDED, NOISE, Trial, edit_penalty, trials
 from network import WIDTHS, Classifier
 from options import add_options, begin
 from pictures import Data, Size, off_target, own_logit, scenes_of
-from runs import Record, fit, rounded, run_all
 from spurious import CORRELATED, Scenes, on_other_grounds, resized
 from table import Plan, mean_of, publish, worst_group
 from torch import Generator, Tensor, nn
 from torch.nn import functional
+from trainings import Record, fit, rounded, run_all
 
 from attribution.synthesis.composites.composite import Composites
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from runs import keep_settings
+from trainings import keep_settings
 
 
 def add_options(parser: argparse.ArgumentParser, table: str) -> argparse.ArgumentParser:

@@ -25,8 +25,8 @@ from birds import read_pixels, run_cub, run_waterbirds
 from boxes import MIXES, STATISTICS
 from layouts import Picture, read_cub, read_ucf, read_waterbirds
 from options import add_options, begin
-from runs import Knobs, Record, run_all
 from table import Plan, Statistic, mean_of, publish, worst_group
+from trainings import Knobs, Record, run_all
 from videos import FRAMES, PERSONS, run_ucf
 
 Prepared = tuple[int, Callable[[Trial], Record], Mapping[str, Statistic], str]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from arms import ARMS, GUIDED, for_a_mean, middle
 from numpy.typing import NDArray
-from runs import Record
+from trainings import Record
 
 Values = NDArray[np.float64]
 Statistic = Callable[[Mapping[str, Values], Values], float]

@@ -9,8 +9,8 @@ import torch
 from actors import Reader, claims, mean_average_precision, samples_of, sequence_loss
 from arms import Trial
 from layouts import Video, person_tubes
-from runs import Knobs, Record, fit_by
 from torch import Generator, Tensor
+from trainings import Knobs, Record, fit_by
 
 FRAMES, PERSONS = 32, 5
 

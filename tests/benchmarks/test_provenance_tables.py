@@ -13,8 +13,8 @@ import torch
 from arms import ARMS, Trial, edit_penalty, mix_penalty, trials
 from objects import Object
 from pictures import Size, made
-from runs import OtherSettings, keep_settings, run_all
 from skeletons import ACTIONS, make_sequences
+from trainings import OtherSettings, keep_settings, run_all
 
 
 def test_arms_penalise_what_they_are_called_after():
