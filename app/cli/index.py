@@ -9,12 +9,6 @@ import typer
 
 from app.cli import options
 from app.cli.console import facts, show, warn
-from attribution.catalog import Catalog
-from attribution.catalog.presence import require
-from attribution.opening.engines import in_words
-from attribution.opening.gallery import gallery_of
-from attribution.opening.gallery import save as save_gallery
-from attribution.opening.load import load_vision
 
 
 def index_command(
@@ -32,6 +26,13 @@ def index_command(
     as_json: options.Json = False,
 ) -> None:
     """Show what the index holds: kind, vectors, generation and measured recall."""
+    from attribution.catalog import Catalog  # noqa: PLC0415  # torch: seconds
+    from attribution.catalog.presence import require  # noqa: PLC0415
+    from attribution.opening.engines import in_words  # noqa: PLC0415
+    from attribution.opening.gallery import gallery_of  # noqa: PLC0415
+    from attribution.opening.gallery import save as save_gallery  # noqa: PLC0415
+    from attribution.opening.load import load_vision  # noqa: PLC0415
+
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     require(settings.data, settings.database_url)
     vision = load_vision(settings)

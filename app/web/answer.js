@@ -5,6 +5,7 @@
 
 import { address, ask, draw, hasKey, problemOf, Refused } from "./api.js";
 import { explained, stage } from "./compare.js";
+import { credentialsOf, optOutBadge } from "./credentials.js";
 import { copy, make, record, save, say, worded } from "./dom.js";
 import { MATCHES, named, percent, significant, verdict } from "./wording.js";
 
@@ -58,6 +59,7 @@ export function answerOf(item, { picture, keep }) {
     beside ?? preview(item, picture),
     found,
     folded,
+    credentialsOf(answer),
     notes(answer),
     actions(item),
     details(item),
@@ -110,6 +112,7 @@ function sourceRow(source, chosen) {
       source.licence ? `licence: ${source.licence}` : "no licence on record",
       source.title && source.uri,
     ].filter(Boolean).join(" · ")),
+    optOutBadge(source),
     source.attributed ? meter(source) : null,
     make("p", { class: "quiet numbers" }, joined(
       MATCHES[source.match],
