@@ -30,6 +30,7 @@ _MARKS = (
 )
 _CHUNK = 1 << 20
 _HEAD = 65_536
+_SHOWN = 40
 _SEPARATOR = re.compile(r"sep=(.)[\r\n]")
 
 
@@ -114,7 +115,13 @@ def open_spreadsheet(path: Path) -> Spreadsheet:
     with _text(path, encoding) as file:
         head = file.read(_HEAD)
     start, given = _separator(head)
-    delimiter, names = _header(path, _after(head, start), given, start + 1)
+    first = _after(head, start)
+    if len(head) == _HEAD and not re.search(r"[\r\n]", first):
+        raise ManifestUnreadable(
+            f"{path}, line {start + 1}: it is longer than {_HEAD:,} characters, and so names no "
+            "columns: save the sheet as CSV UTF-8 again"
+        )
+    delimiter, names = _header(path, first, given, start + 1)
     sheet = Spreadsheet(path, encoding, delimiter, Columns.of_names(path, names, start + 1), start)
     for _ in sheet.rows():
         pass
@@ -167,12 +174,16 @@ def _after(text: str, lines: int) -> str:
 def _header(path: Path, text: str, given: str | None, number: int) -> tuple[str, list[str]]:
     delimiter, names = _best_names(text, given)
     if not any(spelt(name) == "path" for name in names):
-        shown = ", ".join(repr(name) for name in names[:8]) or "nothing"
+        shown = ", ".join(repr(_shortened(name)) for name in names[:8]) or "nothing"
         raise ManifestUnreadable(
             f"{path}, line {number}: no column names the files; it has {shown}. Call the column "
             "with their names `path` (or file, filename, image)"
         )
     return delimiter, names
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
 
 
 def _best_names(text: str, given: str | None) -> tuple[str, list[str]]:

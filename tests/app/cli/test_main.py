@@ -1,13 +1,16 @@
 """`attribution` itself: help that teaches, and failures that are one line and an exit code."""
 
+import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import app
 from app.cli.examples import EXAMPLES
 from app.cli.main import COMMANDS, whole_command
 from app.version import service_version
@@ -163,6 +166,18 @@ def test_help_and_completion_need_nothing_heavy(work, heavy):
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_every_command_that_the_page_names_is_one():
+    named = [
+        line
+        for file in (Path(app.__file__).parent / "web").glob("*.js")
+        for line in re.findall("`attribution ([^`]+)`", file.read_text())
+    ]
+    assert len(named) > 4
+    for line in named:
+        name, *arguments = shlex.split(line)
+        whole_command(name).make_context(name, arguments)  # raises what the terminal would
 
 
 def test_an_unknown_command_or_option_is_exit_code_2(attribution):

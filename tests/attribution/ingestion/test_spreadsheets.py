@@ -74,6 +74,23 @@ def test_what_an_owner_says_about_training_is_known_by_its_columns(tmp_path):
     assert opt_out_of(row.stated["metadata"]) == OptOut(True, "DMI-ALLOWED")
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("x" * 200_000, "line 1: it is longer than 65,536 characters"),
+        ("sep=;\n" + "c;" * 50_000, "line 2: it is longer than 65,536 characters"),
+        ("x" * 5_000 + "\n", f"no column names the files; it has '{'x' * 40}...'"),
+        ("path,title\na.jpg," + "x" * 200_000, "line 2: field larger than field limit"),
+    ],
+)
+def test_lines_without_end_are_refused_in_a_line_that_has_one(tmp_path, text, wanted):
+    (tmp_path / "sheet.csv").write_text(text)
+    with pytest.raises(ManifestUnreadable) as refused:
+        read_manifest(tmp_path / "sheet.csv")
+    assert wanted in str(refused.value)
+    assert len(str(refused.value)) < 400
+
+
 def test_columns_of_exiftool_and_empty_cells(tmp_path):
     (tmp_path / "sheet.csv").write_text(
         "SourceFile,XMP:Title,IPTC:ObjectName,By-line,Copyright Notice,metadata,URL\n"
