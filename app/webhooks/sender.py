@@ -109,7 +109,8 @@ class Sender:
         try:
             response = self._post(message, body)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, Forbidden) as error:
-            trouble = f"{type(error).__name__}: {error or f'no answer in {_ANSWER_SECONDS:g} s'}"
+            said = str(error) or f"no answer in {_ANSWER_SECONDS:g} s"
+            trouble = f"{type(error).__name__}: {said}"
         else:
             if response.is_success:
                 self._catalog.webhooks.done(message.number)
