@@ -151,13 +151,15 @@ export function parameters(item, more = {}) {
   return asked.toString();
 }
 
+// A name as curl wants it: a comma or a semicolon would begin something else.
+const spelt = (name) => (/[;,"\\]/.test(name) ? `"${name.replace(/[\\"]/g, "\\$&")}"` : name);
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 export function curl(item) {
   const asked = parameters(item);
   const url = `${address("/v1/attributions")}${asked ? `?${asked}` : ""}`;
-  const key = hasKey() ? `-H "Authorization: Bearer $ATTRIBUTION_KEY" ` : "";
-  return `curl ${key}-F ${quoted(`file=@${item.name}`)} ${quoted(url)}`;
+  const key = hasKey() ? `-H "Authorization: Bearer $ATTRIBUTION_API_KEY" ` : "";
+  return `curl ${key}-F ${quoted(`file=@${spelt(item.name)}`)} ${quoted(url)}`;
 }
 
 function actions(item) {

@@ -153,7 +153,7 @@ def test_a_change_that_somebody_else_made_is_not_written_over(page: Page, held: 
 def test_similar_ones_and_copies_of_a_source(page: Page, held: Running):
     source = held.client.get("/v1/sources", params={"uri": "2.jpg"}).json()["items"][0]
     again = ("again.jpg", jpeg(picture(2), quality=40))
-    assert held.client.post("/v1/sources", files={"file": again}).status_code == 201
+    added = held.client.post("/v1/sources", files={"file": again}).json()["source"]
     page.goto(f"{held.url}#/sources/{source['source_id']}")
     page.get_by_role("button", name="Similar to this one").click()
     expect(page.get_by_role("heading", name="Held 3 times")).to_be_visible()
@@ -168,6 +168,7 @@ def test_similar_ones_and_copies_of_a_source(page: Page, held: Running):
     expect(page.locator("dialog.wide h2")).not_to_have_text("2.jpg")
     page.keyboard.press("Escape")
     expect(page).to_have_url(f"{held.url}/#/sources")
+    held.client.delete(f"/v1/sources/{added['source_id']}")
 
 
 def test_what_an_owner_says_about_training_is_shown(page: Page, held: Running):
