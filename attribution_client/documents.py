@@ -295,6 +295,8 @@ class HeldIngredientDocument(Document):
     """`bytes`: the very file lies in the manifest. `identifier`: the source's `uri` is an
     identifier of the ingredient. `picture`: its thumbnail shows the picture of the source.
     """
+    uri: str | None = Field(default=None)
+    title: str | None = Field(default=None)
 
 
 class IndexDocument(Document):
@@ -774,6 +776,8 @@ class SourceDocument(Document):
     creator: str | None
     licence: str | None
     metadata: dict[str, Any]
+    opt_out: OptOutDocument | None = Field(default=None)
+    """What `metadata` say about training on it; null where they say nothing."""
     width: int
     height: int
     format: str

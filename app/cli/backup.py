@@ -10,8 +10,6 @@ import typer
 
 from app.cli import options
 from app.cli.console import show, warn
-from attribution.catalog import Catalog
-from attribution.maintenance import back_up
 
 
 def backup_command(
@@ -34,6 +32,9 @@ def backup_command(
 
     Exits with 1 when a preview could not be copied; its source is in the backup all the same.
     """
+    from attribution.catalog import Catalog  # SQLAlchemy: quick --help
+    from attribution.maintenance import back_up
+
     settings = options.settings_from(data=data)
     with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         catalog.copies.require(settings.data)

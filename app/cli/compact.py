@@ -9,8 +9,6 @@ import typer
 from app.cli import options
 from app.cli.console import show, warn
 from app.cli.wording import STILL_THERE
-from attribution.catalog import Catalog
-from attribution.maintenance import erase
 
 
 def compact_command(data: options.Data = None, as_json: options.Json = False) -> None:
@@ -22,6 +20,9 @@ def compact_command(data: options.Data = None, as_json: options.Json = False) ->
     Exits with 1 when something could not be removed from the disk, or a running service has not
     written a new index snapshot within a minute.
     """
+    from attribution.catalog import Catalog  # SQLAlchemy: quick --help
+    from attribution.maintenance import erase
+
     settings = options.settings_from(data=data)
     with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         erased = erase(catalog, settings.data, settings.snapshots, index_url=settings.index_url)

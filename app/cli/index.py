@@ -11,13 +11,6 @@ from rich.progress import Progress
 
 from app.cli import options
 from app.cli.console import facts, progress, show, warn
-from attribution.catalog import Catalog
-from attribution.catalog.presence import require
-from attribution.index import measured_recall
-from attribution.opening.engines import in_words
-from attribution.opening.gallery import gallery_of
-from attribution.opening.gallery import save as save_gallery
-from attribution.opening.load import load_vision
 
 
 def index_command(
@@ -39,6 +32,14 @@ def index_command(
     as_json: options.Json = False,
 ) -> None:
     """Show what the index holds: kind, vectors, generation and measured recall."""
+    from attribution.catalog import Catalog  # torch: seconds
+    from attribution.catalog.presence import require
+    from attribution.index import measured_recall
+    from attribution.opening.engines import in_words
+    from attribution.opening.gallery import gallery_of
+    from attribution.opening.gallery import save as save_gallery
+    from attribution.opening.load import load_vision
+
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     require(settings.data, settings.database_url)
     vision = load_vision(settings)

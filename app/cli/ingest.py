@@ -92,16 +92,16 @@ def ingest_command(
 
     Exits with 1 when a file was skipped.
     """
-    from app.inference.upload import decoding_limits  # noqa: PLC0415  # torch: seconds
-    from attribution.catalog import Catalog  # noqa: PLC0415
-    from attribution.catalog.presence import require_place  # noqa: PLC0415
-    from attribution.ingestion import (  # noqa: PLC0415
+    from app.inference.upload import decoding_limits  # torch: seconds
+    from attribution.catalog import Catalog
+    from attribution.catalog.presence import require_place
+    from attribution.ingestion import (
         Names,
         embedded_reader,
         ingest,
         read_with_table,
     )
-    from attribution.opening.load import load_by_engine, load_registered  # noqa: PLC0415
+    from attribution.opening.load import load_by_engine, load_registered
 
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     others: Counter[str] = Counter()

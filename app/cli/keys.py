@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -13,7 +16,9 @@ from rich.table import Table
 from app.cli import options
 from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
-from attribution.catalog import Catalog, InvalidField, Key
+
+if TYPE_CHECKING:
+    from attribution.catalog import Catalog, Key
 
 keys_group = typer.Typer(
     no_args_is_help=True,
@@ -69,9 +74,10 @@ def create_command(
 
     Clients send it as `Authorization: Bearer KEY`.
     """
-    settings = options.settings_from(data=data)
+    from attribution.catalog import InvalidField  # SQLAlchemy: quick --help
+
     expires_at = None if expires is None else expiry(expires, datetime.now(UTC))
-    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
+    with _opened(data) as catalog:
         try:
             issued = catalog.keys.create(
                 name,
@@ -93,8 +99,7 @@ def create_command(
 @keys_group.command("list")
 def list_command(data: options.Data = None, as_json: options.Json = False) -> None:
     """List all keys ever made, without their secrets."""
-    settings = options.settings_from(data=data)
-    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
+    with _opened(data) as catalog:
         keys = catalog.keys.every()
     table = Table(box=None, pad_edge=False)
     for column in ("key", "name", "scopes", "collections", "created", "expires", "state"):
@@ -119,10 +124,18 @@ def revoke_command(
     as_json: options.Json = False,
 ) -> None:
     """Have a key refused from the next request on; it stays in the list."""
-    settings = options.settings_from(data=data)
-    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
+    with _opened(data) as catalog:
         key = catalog.keys.revoke(key_id)
     show(_document(key), f"{key.key_id} ({key.name}) is revoked", as_json=as_json, highlight=False)
+
+
+@contextmanager
+def _opened(data: Path | None) -> Iterator[Catalog]:
+    from attribution.catalog import Catalog  # SQLAlchemy: quick --help
+
+    settings = options.settings_from(data=data)
+    with Catalog.existing(settings.data, url=settings.database_url) as catalog:
+        yield catalog
 
 
 def expiry(text: str, now: datetime) -> datetime:

@@ -116,7 +116,7 @@ app = typer.Typer(
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        from app.version import service_version  # noqa: PLC0415  # reads what is installed
+        from app.version import service_version  # reads what is installed
 
         typer.echo(f"attribution {service_version()}")
         raise typer.Exit
@@ -143,14 +143,14 @@ def main() -> None:
         app(prog_name="attribution")
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            from app.cli.console import warn  # noqa: PLC0415  # rich, which `--help` does without
+            from app.cli.console import warn  # rich, which `--help` does without
 
             warn("interrupted; what was written is kept")
         raise
     except Exception as error:
         if not is_expected(error):
             raise
-        from app.cli.console import fail  # noqa: PLC0415
+        from app.cli.console import fail
 
         fail(str(error) or type(error).__name__)
         sys.exit(exit_code(error))

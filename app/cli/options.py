@@ -163,7 +163,7 @@ def with_active_encoder(settings: Settings, *, named: bool) -> Settings:
     """The settings with the catalog's active encoder, unless the command line has named one."""
     if named:
         return settings
-    from attribution.opening.load import active_place_of_folder  # noqa: PLC0415  # torch takes seconds
+    from attribution.opening.load import active_place_of_folder  # torch takes seconds
 
     return active_place_of_folder(settings)
 

@@ -18,6 +18,7 @@ from app.cli.console import fail_about, flush_right, one_line, out, print_json, 
 from app.cli.neighbour import Asked, Neighbour, neighbour_of
 from app.cli.wording import UNLIKE_BACKGROUND, decision_in_words, source_name, warn_of_nothing_held
 from app.schemas.attribution import AttributionDocument, RankedSource
+from app.schemas.credentials import CredentialsDocument
 from app.settings import Settings
 
 _MATCHES = {None: "", "identical": " (this very file)", "copy": " (this very picture)"}
@@ -116,13 +117,13 @@ class _Here:
         Raises:
             CatalogMissing, CatalogUnusable: see `attribution.catalog.presence`.
         """
-        from attribution.catalog.presence import require  # noqa: PLC0415  # SQLAlchemy
+        from attribution.catalog.presence import require  # SQLAlchemy
 
         require(self._settings.data, self._settings.database_url)
 
     def ask(self, images: Iterable[Path]) -> Answered:
         """See `Asking.ask`."""
-        from app.cli.asking import open_for_asking, question_of  # noqa: PLC0415  # torch: seconds
+        from app.cli.asking import open_for_asking, question_of  # torch: seconds
 
         if self._asking is None:
             settings = options.with_active_encoder(self._settings, named=self._named)
@@ -173,6 +174,23 @@ def _show(path: Path, answer: AttributionDocument) -> None:
     out.print(
         f"other sources {answer.other_share:.1%}, no source here {answer.unattributed_share:.1%}"
     )
+    for ranked in answer.sources:
+        if ranked.opt_out is not None and ranked.opt_out.do_not_train:
+            out.print(f"{one_line(source_name(ranked))}: may not be trained on", soft_wrap=True)
+    for line in _said(answer.credentials):
+        out.print(line, soft_wrap=True)
+
+
+def _said(said: CredentialsDocument | None) -> Iterator[str]:
+    """What an image says of itself, told apart from what was measured."""
+    if said is None:
+        return
+    made = f", made by {one_line(said.generator)}" if said.generator else ""
+    yield f"content credentials ({said.state}){made}; a statement of who signed it, no measurement"
+    for each in said.ingredients:
+        held = ", ".join(one_line(source_name(source)) for source in each.held)
+        title = one_line(each.title or "something without a name")
+        yield f"  made of {title}: " + (f"held here, {held}" if held else "not known to be held")
 
 
 def _copies(ranked: RankedSource) -> str:

@@ -11,8 +11,6 @@ import typer
 from app.cli import options
 from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
-from attribution.catalog.copying import how_to_restore
-from attribution.maintenance import restore
 
 
 def restore_command(
@@ -45,6 +43,8 @@ def restore_command(
 
     Exits with 1 when a preview is missing from the backup; its source is restored all the same.
     """
+    from attribution.maintenance import restore  # SQLAlchemy: quick --help
+
     settings = options.settings_from(data=data)
     if settings.database_url is not None:
         raise BadInvocation(_elsewhere(settings.database_url, settings.data))
@@ -65,5 +65,7 @@ def restore_command(
 
 
 def _elsewhere(url: str, folder: Path) -> str:
+    from attribution.catalog.copying import how_to_restore  # SQLAlchemy: quick --help
+
     how = how_to_restore(url, folder) or "restore that database with its own tools"
     return f"ATTRIBUTION_DATABASE_URL is set, and that database is no file of {folder}: {how}"

@@ -8,9 +8,6 @@ import typer
 
 from app.cli import options
 from app.cli.browser import open_once_ready
-from app.factory import open_app
-from app.server import run
-from app.telemetry.logs import configure
 
 
 def serve_command(
@@ -31,6 +28,10 @@ def serve_command(
     keys (`attribution keys`) the service listens on loopback and answers only this machine.
     Ctrl-C finishes what was accepted, then stops.
     """
+    from app.factory import open_app  # torch: seconds
+    from app.server import run
+    from app.telemetry.logs import configure
+
     settings = options.settings_from(
         data=data, encoder=encoder, weights=weights, host=host, port=port
     )

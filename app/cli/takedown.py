@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -14,9 +14,9 @@ from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
 from app.cli.wording import STILL_THERE
 from app.settings import Settings
-from app.webhooks.recipients import told
-from attribution.catalog import Catalog
-from attribution.maintenance import erase
+
+if TYPE_CHECKING:
+    from attribution.catalog import Catalog
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -42,6 +42,8 @@ def takedown_command(
     Exits with 1 when a name named nothing, or when something could not be removed from the disk.
     With --lift also when a digest was not taken down.
     """
+    from attribution.catalog import Catalog  # SQLAlchemy: quick --help
+
     settings = options.settings_from(data=data)
     given = names or []
     if listing + lift + (reason is not None) != 1 or bool(given) == listing:
@@ -60,6 +62,9 @@ def takedown_command(
 def _take_down(
     catalog: Catalog, settings: Settings, names: list[str], reason: str, *, as_json: bool
 ) -> None:
+    from app.webhooks.recipients import told  # SQLAlchemy: quick --help
+    from attribution.maintenance import erase
+
     digests = [name.lower() for name in names if _SHA256.fullmatch(name)]
     taken = catalog.takedowns.take(
         source_ids=[name for name in names if not _SHA256.fullmatch(name)],

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli import options
 from app.cli.console import out, print_json, warn
 from app.settings import Settings
-from attribution.catalog import Catalog
-from attribution.maintenance import verify
-from attribution.opening.load import load_registered
-from models.encoder import Encoder
-from models.loading import load_encoder
+
+if TYPE_CHECKING:
+    from attribution.catalog import Catalog
+    from models.encoder import Encoder
 
 
 def verify_command(
@@ -32,6 +31,8 @@ def verify_command(
 
     Exits with 1 when something is wrong, or still is after --repair.
     """
+    from attribution.maintenance import verify  # torch: seconds
+
     settings = options.settings_from(data=data, encoder=encoder, weights=weights)
     named = encoder is not None or weights is not None
     verdict = verify(
@@ -63,6 +64,9 @@ def _encoder_of(settings: Settings, catalog: Catalog, *, named: bool) -> Encoder
     Raises:
         EncoderUnavailable: the active one cannot be loaded.
     """
+    from attribution.opening.load import load_registered  # torch: seconds
+    from models.loading import load_encoder
+
     active = catalog.encoders.registry().active_encoder
     if active is not None and not named:
         return load_registered(settings, active).encoder

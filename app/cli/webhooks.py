@@ -7,14 +7,16 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.table import Table
 
 from app.cli import options
 from app.cli.console import one_line, out, show
-from attribution.catalog import Catalog, Message
+
+if TYPE_CHECKING:
+    from attribution.catalog import Catalog, Message
 
 webhooks_group = typer.Typer(
     no_args_is_help=True,
@@ -68,6 +70,8 @@ def secret_command() -> None:
 
 @contextmanager
 def _opened(data: Any) -> Iterator[Catalog]:
+    from attribution.catalog import Catalog  # SQLAlchemy: quick --help
+
     settings = options.settings_from(data=data)
     with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         yield catalog

@@ -21,7 +21,14 @@ EXAMPLE: dict[str, Any] = {
         {
             "title": "lighthouse.jpg",
             "relationship": "inputTo",
-            "held": [{"source_id": "src_4k7q2mzv5hx3nw6ty2ab", "by": "bytes"}],
+            "held": [
+                {
+                    "source_id": "src_4k7q2mzv5hx3nw6ty2ab",
+                    "by": "bytes",
+                    "uri": "photos/lighthouse.jpg",
+                    "title": "Lighthouse at dusk",
+                }
+            ],
         }
     ],
     "more_ingredients": 0,
@@ -37,6 +44,8 @@ class HeldIngredientDocument(BaseModel):
         "is an identifier of the ingredient. `picture`: its thumbnail shows the picture of the "
         "source."
     )
+    uri: str | None = None
+    title: str | None = None
 
 
 class IngredientDocument(BaseModel):
@@ -50,7 +59,12 @@ class IngredientDocument(BaseModel):
     def of(cls, ingredient: Ingredient) -> IngredientDocument:
         """An ingredient that was looked up."""
         held = [
-            HeldIngredientDocument(source_id=each.source.source_id, by=each.by)
+            HeldIngredientDocument(
+                source_id=each.source.source_id,
+                by=each.by,
+                uri=each.source.uri,
+                title=each.source.title,
+            )
             for each in ingredient.held
         ]
         return cls(title=ingredient.title, relationship=ingredient.relationship, held=held)

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from app.schemas.opt_out import OptOutDocument
 from app.schemas.problem import ProblemDocument
 from app.schemas.text import CollectionName, Sha256, SourceId, Text, Uri
 from app.schemas.thumbnail import thumbnail_url
@@ -79,6 +80,10 @@ class SourceDocument(BaseModel, json_schema_extra={"examples": [EXAMPLE]}):
     creator: str | None
     licence: str | None
     metadata: dict[str, Any]
+    opt_out: OptOutDocument | None = Field(
+        default=None,
+        description="What `metadata` say about training on it; null where they say nothing.",
+    )
     width: int
     height: int
     format: str
@@ -90,7 +95,11 @@ class SourceDocument(BaseModel, json_schema_extra={"examples": [EXAMPLE]}):
     @classmethod
     def of(cls, source: Source) -> SourceDocument:
         """A source of the catalog."""
-        return cls(**asdict(source), thumbnail_url=thumbnail_url(source.source_id))
+        return cls(
+            **asdict(source),
+            opt_out=OptOutDocument.of(source.metadata),
+            thumbnail_url=thumbnail_url(source.source_id),
+        )
 
 
 class AddedSource(BaseModel):

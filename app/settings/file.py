@@ -13,9 +13,9 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic_settings import BaseSettings, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource
 
 from app.settings.limits import PREFIX
 from app.settings.paths import at_home
@@ -30,7 +30,7 @@ class SettingsFileUnusable(ValueError):
     """A settings file cannot be used as it is; the message says where, and what to do."""
 
 
-class SettingsFile(TomlConfigSettingsSource):
+class SettingsFile(InitSettingsSource):
     """What a TOML file says of the settings; its relative paths begin where it lies."""
 
     def __init__(self, settings_cls: type[BaseSettings], path: Path, *, in_data: bool) -> None:
@@ -41,14 +41,21 @@ class SettingsFile(TomlConfigSettingsSource):
         """
         _refuse_strangers(path, in_data=in_data)
         try:
-            super().__init__(settings_cls, toml_file=path)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            said = tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # some editors write a mark
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise SettingsFileUnusable(
                 f"{path} is no TOML: {error}; write lines such as port = 8000"
             ) from error
-        _refuse_unknown(path, self.toml_data, set(settings_cls.model_fields), in_data=in_data)
-        anchored = {name: _anchored(path, name, value) for name, value in self.toml_data.items()}
-        self.init_kwargs = self.toml_data = anchored
+        fields = settings_cls.model_fields
+        _refuse_unknown(path, said, set(fields), in_data=in_data)
+        for name, value in said.items():
+            wanted = fields[name].annotation
+            if isinstance(value, bool) and bool not in (wanted, *get_args(wanted)):
+                raise SettingsFileUnusable(
+                    f"{path} sets {name} to {str(value).lower()}, which is no yes or no"
+                )
+        values = {name: _anchored(path, name, _listed(value)) for name, value in said.items()}
+        super().__init__(settings_cls, values)
 
 
 def settings_file(given: Mapping[str, Any], default: Path) -> tuple[Path, bool] | None:
@@ -102,6 +109,13 @@ def _refuse_unknown(path: Path, said: Mapping[str, Any], known: set[str], *, in_
             near = difflib.get_close_matches(name.lower().removeprefix(PREFIX.lower()), known, n=1)
             hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them all"
             raise SettingsFileUnusable(f"{path} sets {name}, which is no setting; {hint}")
+
+
+def _listed(value: Any) -> Any:
+    """An array of texts as the environment would write it, separated by spaces."""
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return " ".join(value)
+    return value
 
 
 def _anchored(path: Path, name: str, value: Any) -> Any:

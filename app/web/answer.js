@@ -5,6 +5,7 @@
 
 import { address, ask, draw, hasKey, problemOf, Refused } from "./api.js";
 import { explained, stage } from "./compare.js";
+import { credentialsOf, optOutBadge } from "./credentials.js";
 import { copy, make, record, save, say, worded } from "./dom.js";
 import { MATCHES, named, percent, significant, verdict } from "./wording.js";
 
@@ -58,6 +59,7 @@ export function answerOf(item, { picture, keep }) {
     beside ?? preview(item, picture),
     found,
     folded,
+    credentialsOf(answer),
     notes(answer),
     actions(item),
     details(item),
@@ -110,6 +112,7 @@ function sourceRow(source, chosen) {
       source.licence ? `licence: ${source.licence}` : "no licence on record",
       source.title && source.uri,
     ].filter(Boolean).join(" · ")),
+    optOutBadge(source),
     source.attributed ? meter(source) : null,
     make("p", { class: "quiet numbers" }, joined(
       MATCHES[source.match],
@@ -148,13 +151,15 @@ export function parameters(item, more = {}) {
   return asked.toString();
 }
 
+// A name as curl wants it: a comma or a semicolon would begin something else.
+const spelt = (name) => (/[;,"\\]/.test(name) ? `"${name.replace(/[\\"]/g, "\\$&")}"` : name);
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 export function curl(item) {
   const asked = parameters(item);
   const url = `${address("/v1/attributions")}${asked ? `?${asked}` : ""}`;
-  const key = hasKey() ? `-H "Authorization: Bearer $ATTRIBUTION_KEY" ` : "";
-  return `curl ${key}-F ${quoted(`file=@${item.name}`)} ${quoted(url)}`;
+  const key = hasKey() ? `-H "Authorization: Bearer $ATTRIBUTION_API_KEY" ` : "";
+  return `curl ${key}-F ${quoted(`file=@${spelt(item.name)}`)} ${quoted(url)}`;
 }
 
 function actions(item) {

@@ -40,7 +40,7 @@ export async function ask(path, { json, waiting, sending, ...options } = {}) {
     if (sent !== null) headers.Authorization = `Bearer ${sent}`;
     const response = await (sending ? send : fetch)(address(path), { ...options, headers, sending });
     if (response.ok || response.status === 304) return response;
-    const problem = await response.json().catch(() => ({ title: response.statusText }));
+    const problem = await told(response);
     if (response.status === 401) {
       if (sent === key) await keyFor(problem);
       continue;
@@ -74,6 +74,15 @@ function send(url, { method, headers, body, sending }) {
   });
 }
 
+// The problem that a response tells. What stands before the service, a proxy, may tell none.
+async function told(response) {
+  const said = await response.json().catch(() => null);
+  return said?.title ? said : {
+    title: response.statusText || `Status ${response.status}`,
+    detail: "Not the service has answered but something before it, such as a proxy.",
+  };
+}
+
 export async function call(path, options) {
   const response = await ask(path, options);
   return response.status === 204 ? null : response.json();
@@ -84,6 +93,10 @@ export function problemOf(error) {
   if (error instanceof Refused) return error.problem;
   if (error instanceof TypeError) {
     return { title: "No connection", detail: "The service could not be reached. Is it running?" };
+  }
+  if (error instanceof SyntaxError) {
+    return { title: "Not understood", detail: "What came back is no answer of the service: something "
+      + "before it, such as a proxy, may have answered." };
   }
   throw error;
 }
@@ -152,10 +165,15 @@ const coming = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "300px" });
 
-async function fetchPicture(image, url) {
+async function fetchPicture(image, url, attempt = 1) {
   try {
     await until(pause);
     const response = await fetch(url, { headers: { Authorization: `Bearer ${key}` } });
+    const wait = Number(response.headers.get("Retry-After"));
+    if (wait > 0 && attempt < ATTEMPTS) {
+      pause = Math.max(pause, Date.now() + 1000 * wait);
+      return fetchPicture(image, url, attempt + 1);
+    }
     if (!response.ok) return;
     const made = URL.createObjectURL(await response.blob());
     for (const end of ["load", "error"]) {

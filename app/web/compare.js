@@ -2,12 +2,14 @@
 
 import { call, draw, problemOf } from "./api.js";
 import { choice, make } from "./dom.js";
-import { evidence, heat, regions, colourOf } from "./maps.js";
 import { named, percent } from "./wording.js";
 
 const VIEWS = { beside: "Side by side", slider: "Slider", blink: "Blink" };
 const LAYERS = { plain: "Pictures", heat: "Where alike", evidence: "Evidence", regions: "Regions" };
 const BLINK = 700;
+
+// What draws maps comes when somebody wants one.
+const maps = () => import("./maps.js");
 
 let remembered = { view: "beside", layer: "plain" }; // what was chosen holds for the next image too
 
@@ -92,6 +94,7 @@ export function stage(item, picture, explain) {
         ? "Maps are drawn for attributed sources only." : "Maps are drawn for the first three.";
       return;
     }
+    const { heat } = await maps();
     const [over, under] = await Promise.all([
       heat(found.query, found.width, found.height), heat(found.source, found.width, found.height),
     ]);
@@ -110,7 +113,7 @@ export function stage(item, picture, explain) {
       told.textContent = "What the score rests on is drawn for sources that have a map.";
       return;
     }
-    const map = await evidence(found.evidence);
+    const map = await (await maps()).evidence(found.evidence);
     if (state.layer !== "evidence") return;
     mine.map.replaceChildren(map);
     told.textContent = "Lit: what the score of this source rests on. Blurring the brightest part "
@@ -123,6 +126,7 @@ export function stage(item, picture, explain) {
       told.textContent = "Regions are assigned to attributed sources only, and there is none.";
       return;
     }
+    const { regions, colourOf } = await maps();
     const canvas = await regions(map, map.regions.map(({ rank }) => rank));
     if (state.layer !== "regions") return;
     mine.map.replaceChildren(canvas);

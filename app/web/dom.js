@@ -1,5 +1,7 @@
 // Makes elements of text, never of markup: whatever a title holds, it is shown as it is spelled.
 
+import { legible } from "./wording.js";
+
 export const element = (id) => document.getElementById(id);
 
 // An element with attributes, listeners (`onclick`) and children; what is null is left out.
@@ -11,7 +13,8 @@ export function make(tag, attributes = {}, ...children) {
     else if (name === "value" || name === "checked" || name === "disabled") made[name] = value;
     else made.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.flat(Infinity).filter((child) => child ?? false));
+  made.append(...children.flat(Infinity).filter((child) => child ?? false)
+    .map((child) => (typeof child === "string" ? legible(child) : child)));
   return made;
 }
 

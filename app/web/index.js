@@ -13,8 +13,16 @@ const view = (name) => (loaded[name] ??= import(`./${name}.js`));
 
 const parsed = () => {
   const [, name, rest] = /^#\/(\w+)(?:\/(.*))?$/.exec(location.hash) ?? [];
-  return name in VIEWS ? [name, rest ? decodeURIComponent(rest) : null] : ["attribute", null];
+  return name in VIEWS ? [name, rest ? plain(rest) : null] : ["attribute", null];
 };
+
+function plain(encoded) {
+  try {
+    return decodeURIComponent(encoded);
+  } catch { // somebody has typed it
+    return encoded;
+  }
+}
 
 async function route(event) {
   const [name, rest] = parsed();

@@ -172,15 +172,16 @@ export const csv = (rows) => new Blob(
   ["\ufeff", ...rows.map((row) => `${row.map(field).join(",")}\r\n`)], { type: "text/csv" });
 
 const HEAD = ["image", "decision", "p_value", "source_id", "title", "uri", "creator", "licence",
-  "collection", "share", "problem"];
+  "collection", "share", "problem", "do_not_train"];
 
 // One row for each attributed source, or one for the image.
 export function answerRows(name, answer, problem) {
-  if (!answer) return [[name, "problem", "", "", "", "", "", "", "", "", problem?.title]];
+  if (!answer) return [[name, "problem", "", "", "", "", "", "", "", "", problem?.title, ""]];
   const found = answer.sources.filter((source) => source.attributed);
   return (found.length ? found : [null]).map((source) => [
     name, answer.decision ?? "undecided", answer.p_value, source?.source_id, source?.title,
-    source?.uri, source?.creator, source?.licence, source?.collection, source?.share, ""]);
+    source?.uri, source?.creator, source?.licence, source?.collection, source?.share, "",
+    source?.opt_out ? (source.opt_out.do_not_train ? "yes" : "no") : ""]);
 }
 
 export const asTable = (rows) => csv([HEAD, ...rows]);

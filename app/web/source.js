@@ -1,12 +1,14 @@
 // One source: what is said of it, and what can be done with it.
 
 import { ask, call, draw, problemOf } from "./api.js";
+import { optOut } from "./credentials.js";
 import { dialog, make, record, say } from "./dom.js";
 import { remove } from "./removing.js";
-import { named, when } from "./wording.js";
+import { MATCHES, named, plural, when } from "./wording.js";
 
 const TEXTS = { title: "Title", creator: "Creator", licence: "Licence", uri: "URI" };
 const NEIGHBOURS = 13;
+const TWINS = 24; // of those that show the same picture, so many are looked up
 
 let shown = null;
 
@@ -26,7 +28,7 @@ export async function openSource(id, told) {
     fill(body, opened, await response.json(), response.headers.get("ETag"), told);
   } catch (error) {
     const problem = problemOf(error);
-    body.replaceChildren(make("p", { class: "notice bad" }, `${problem.title}. ${problem.detail}`));
+    body.replaceChildren(make("p", { class: "notice bad" }, `${problem.title}. ${problem.detail ?? ""}`));
   }
 }
 
@@ -62,6 +64,7 @@ function about(source) {
   return record({
     ...Object.fromEntries(Object.entries(TEXTS).map(([name, words]) =>
       [words, source[name] ?? "not on record"])),
+    Training: optOut(source),
     Collection: source.collection,
     Added: when(source.created_at),
     Changed: source.revision > 1 ? when(source.updated_at) : null,
@@ -127,18 +130,22 @@ async function similar(source, beside) {
     const answer = await call(`/v1/attributions?top_k=${NEIGHBOURS}`, { method: "POST", body });
     const own = answer.sources.find((each) =>
       each.source_id === source.source_id || each.copies.includes(source.source_id));
-    const copies = own ? [own.source_id, ...own.copies].filter((id) => id !== source.source_id) : [];
-    const others = answer.sources.filter((each) => each !== own);
+    // What shows the picture itself: by its rows, with it in one place of the list, or by its pixels.
+    const same = answer.sources.filter((each) => each === own || each.match !== null);
+    const others = answer.sources.filter((each) => !same.includes(each));
+    const ids = same.flatMap((each) => [each.source_id, ...each.copies])
+      .filter((id) => id !== source.source_id);
+    const twins = (await Promise.all(ids.slice(0, TWINS).map((id) =>
+      call(`/v1/sources/${id}`).catch(() => null)))).filter(Boolean); // one may have gone meanwhile
     beside.replaceChildren(
-      copies.length ? make("h3", {}, `Held ${copies.length + 1} times`) : "",
-      copies.length ? make("ul", { class: "grid small" }, copies.map((id) => card({
-        source_id: id, title: id === own.source_id ? named(own) : "The same picture",
-        thumbnail_url: source.thumbnail_url.replace(source.source_id, id),
-      }))) : "",
+      twins.length ? make("h3", {}, `Held ${plural(ids.length + 1, "time")}`) : "",
+      twins.length ? make("ul", { class: "grid small" }, twins.map((twin) => card(twin,
+        twin.sha256 === source.sha256 ? MATCHES.identical : `${MATCHES.copy}, in another file`)))
+        : "",
       make("h3", {}, "Similar to this one"),
       make("p", { class: "quiet" }, "What a query with this picture would be compared with first. "
         + "Alike does not mean copied."),
-      make("ul", { class: "grid small" }, others.map(card)));
+      make("ul", { class: "grid small" }, others.map((each) => card(each, `similarity ${each.score.toFixed(2)}`))));
   } catch (error) {
     const problem = problemOf(error);
     beside.replaceChildren(make("p", { class: "notice bad" },
@@ -146,11 +153,9 @@ async function similar(source, beside) {
   }
 }
 
-function card(source) {
+function card(source, words) {
   const image = make("img", { alt: "", loading: "lazy" });
   draw(image, `${source.thumbnail_url}?size=192`);
   return make("li", { class: "card" }, make("a", { href: `#/sources/${source.source_id}` }, image,
-    make("span", { class: "name" }, named(source)),
-    source.score === undefined ? null
-      : make("span", { class: "quiet" }, `similarity ${source.score.toFixed(2)}`)));
+    make("span", { class: "name" }, named(source)), make("span", { class: "quiet" }, words)));
 }

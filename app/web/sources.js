@@ -2,6 +2,7 @@
 
 import { add } from "./adding.js";
 import { call, draw, problemOf } from "./api.js";
+import { optOutBadge } from "./credentials.js";
 import { element, make, say, select } from "./dom.js";
 import { remove } from "./removing.js";
 import { openSource } from "./source.js";
@@ -83,7 +84,8 @@ function filters() {
       reload();
     }),
   make("label", { class: "copies" }, make("input", { type: "checkbox", oninput: later("copies") }),
-    " Only copies, in groups"), licences);
+    make("span", {}, "Only copies, in groups"), make("small", {}, "of the same bytes; the same picture in another "
+      + "file is shown with a source, by “Similar to this one”")), licences);
 }
 
 async function offerCollections() {
@@ -202,7 +204,8 @@ function cardOf(source) {
       make("span", { class: "name" }, name),
       make("span", { class: "quiet" }, [source.creator, source.licence].filter(Boolean).join(" · ")
         || "no creator or licence on record"),
-      make("span", { class: "quiet" }, source.collection)),
+      make("span", { class: "quiet" }, source.collection),
+      source.opt_out?.do_not_train ? optOutBadge({ opt_out: { do_not_train: true } }) : null),
     make("input", { type: "checkbox", "aria-label": `Choose ${name}`,
       checked: selected.has(source.source_id), onchange: (event) => {
         if (event.target.checked) selected.set(source.source_id, source);

@@ -65,7 +65,7 @@ export function attention({ status, detail, troubles = [] }, index) {
     "It should catch up within seconds.");
   if (index.recall_at_10 !== null && index.recall_at_10 < EXPECTED_RECALL) {
     warn(`The index finds ${percent(index.recall_at_10)} of the ten nearest.`,
-      "Rebuild it: `attribution index build`.");
+      "Rebuild it while the service is stopped: `attribution index --rebuild --save`.");
   }
   if (active && !active.serving) warn("Another encoder is active than the one that answers.",
     `${active.name} covers ${active.embedded} of ${plural(active.sources, "source")}.`);

@@ -1,6 +1,13 @@
 // Figures and answers in words for people; knows no element.
 
-export const named = (source) => source.title || source.uri || source.source_id;
+// Text with what turns letters round or cannot be seen spelt out, as the terminal does: no name of a
+// file reads as another, or turns round what is said after it.
+export const legible = (text) => text.replace(CONTROLS, (found) =>
+  `<U+${found.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}>`);
+
+const CONTROLS = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
+
+export const named = (source) => legible(source.title || source.uri || source.source_id);
 
 export const MATCHES = { identical: "the very same file", copy: "the same picture" };
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import ssl
@@ -108,7 +109,8 @@ class Sender:
         try:
             response = self._post(message, body)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, Forbidden) as error:
-            trouble = f"{type(error).__name__}: {error}"
+            said = str(error) or f"no answer in {_ANSWER_SECONDS:g} s"
+            trouble = f"{type(error).__name__}: {said}"
         else:
             if response.is_success:
                 self._catalog.webhooks.done(message.number)
@@ -132,6 +134,9 @@ class Sender:
 
         The name is looked up here and the request goes to what was found, past every proxy, so
         that nothing between the look and the request can lead it elsewhere.
+
+        Raises:
+            TimeoutError: the whole of it takes longer than is allowed, be it a byte at a time.
         """
         place = place_of(self._url, private=self._private)
         headers = signed_headers(message.message_id, int(time.time()), body, self._keys)
@@ -140,22 +145,27 @@ class Sender:
             "Content-Type": "application/json",
             "User-Agent": f"attribution/{service_version()}",
         }
-        with (
-            httpx.Client(
-                verify=self._trusted,
-                trust_env=False,
-                follow_redirects=False,
-                timeout=_ANSWER_SECONDS,
-            ) as client,
-            client.stream(
-                "POST",
-                place.url,
-                content=body,
-                headers=headers,
-                extensions={"sni_hostname": place.name},
-            ) as response,
-        ):
-            return response
+
+        async def posted() -> httpx.Response:
+            async with (
+                asyncio.timeout(_ANSWER_SECONDS),
+                httpx.AsyncClient(
+                    verify=self._trusted,
+                    trust_env=False,
+                    follow_redirects=False,
+                    timeout=_ANSWER_SECONDS,
+                ) as client,
+                client.stream(
+                    "POST",
+                    place.url,
+                    content=body,
+                    headers=headers,
+                    extensions={"sni_hostname": place.name},
+                ) as response,
+            ):
+                return response
+
+        return asyncio.run(posted())
 
 
 def backoff(attempts: int) -> float:

@@ -17,6 +17,7 @@ from attribution.answer import Attribution, RankedSource
 from attribution.catalog import CatalogError, Collection
 from attribution.explanation import Explanation, Previewed, SourceMaps
 from attribution.explanation.pictures import heat_picture, overlaid, region_picture
+from attribution.opt_out import opt_out_of
 
 SHOWN = 50
 """Images that a sheet shows; the list holds all."""
@@ -157,6 +158,7 @@ def _decision(answer: Attribution) -> str:
 
 def _source(ranked: RankedSource, picture: str) -> str:
     source = ranked.source
+    owner = opt_out_of(source.metadata)
     name = source.title or source.uri or source.source_id
     credit = ", ".join(filter(None, (source.creator, source.licence)))
     star = " *" if ranked.attributed else ""
@@ -165,6 +167,7 @@ def _source(ranked: RankedSource, picture: str) -> str:
         credit,
         _MATCHES[ranked.match],
         f"share {ranked.share:.1%}",
+        "may not be trained on" if owner is not None and owner.do_not_train else "",
     ]
     return picture + "<br>".join(escape(each) for each in said if each)
 

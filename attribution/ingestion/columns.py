@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ _SPELLINGS = {
     "collection": "collection sammlung",
     "metadata": "metadata metadaten",
     "copyright": "copyright copyrightnotice rights copyrightholder",
+    "data_mining": "datamining dmi",
+    "do_not_train": "donottrain notraining noaitraining noai aioptout optout tdmreservation",
 }
 _RANKS = {
     spelling: (field, rank)
@@ -40,7 +43,8 @@ def spelt(name: str) -> str | None:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.rpartition(":")[2].casefold())
+    written = unicodedata.normalize("NFC", name.rpartition(":")[2])
+    return re.sub(r"[\W_]+", "", written.casefold())
 
 
 @dataclass(frozen=True, slots=True)

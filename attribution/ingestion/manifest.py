@@ -28,9 +28,12 @@ from attribution.ingestion.spreadsheets import (
     is_spreadsheet,
     open_spreadsheet,
 )
+from attribution.opt_out import DATA_MINING, DO_NOT_TRAIN
 
 _TEXTS = ("path", "uri", "title", "creator", "licence", "collection")
 _FIELDS = (*_TEXTS, "metadata")
+_IN_METADATA = {"copyright", DATA_MINING, DO_NOT_TRAIN}
+"""Columns of a spreadsheet that are known but no field."""
 _STATED = ("title", "creator", "licence", "uri", "metadata")
 _MAX_LINE = 1_000_000
 _HEAD = 65_536
@@ -149,8 +152,8 @@ def row_of(cells: Cells, sheet: Spreadsheet, collection: str) -> ManifestRow | M
     values: dict[str, Any] = dict(cells.values)
     try:
         metadata = _metadata_of(values.pop("metadata", None))
-        if "copyright" in values:
-            metadata.setdefault("copyright", values.pop("copyright"))
+        for name in _IN_METADATA & values.keys():
+            metadata.setdefault(name, values.pop(name))
         values["metadata"] = {**cells.others, **metadata}
         values["path"] = _on_this_system(sheet.path.parent, _path(values))
         return _row(values, sheet.path, cells.line, collection)

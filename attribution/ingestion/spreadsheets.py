@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,8 @@ _MARKS = (
 )
 _CHUNK = 1 << 20
 _HEAD = 65_536
-_SEPARATOR = re.compile(r"sep=(.)")
+_SHOWN = 40
+_SEPARATOR = re.compile(r"sep=(.)[\r\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,13 @@ def open_spreadsheet(path: Path) -> Spreadsheet:
     with _text(path, encoding) as file:
         head = file.read(_HEAD)
     start, given = _separator(head)
-    line = head.split("\n", start + 1)
-    text = line[start] if len(line) > start else ""
-    delimiter, names = _header(path, text, given, start + 1)
+    first = _after(head, start)
+    if len(head) == _HEAD and not re.search(r"[\r\n]", first):
+        raise ManifestUnreadable(
+            f"{path}, line {start + 1}: it is longer than {_HEAD:,} characters, and so names no "
+            "columns: save the sheet as CSV UTF-8 again"
+        )
+    delimiter, names = _header(path, first, given, start + 1)
     sheet = Spreadsheet(path, encoding, delimiter, Columns.of_names(path, names, start + 1), start)
     for _ in sheet.rows():
         pass
@@ -148,20 +154,27 @@ def _names_files(head: bytes) -> bool:
         encoding = "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
     text = head.decode(encoding, "replace").lstrip("\ufeff")
     start, given = _separator(text)
-    first = text.splitlines()[start : start + 1]
-    return bool(first) and any(spelt(name) == "path" for name in _best_names(first[0], given)[1])
+    return any(spelt(name) == "path" for name in _best_names(_after(text, start), given)[1])
 
 
 def _separator(text: str) -> tuple[int, str | None]:
     """Lines before the header, and the delimiter that a first line `sep=;` names, as Excel's."""
-    found = _SEPARATOR.fullmatch(text.split("\n", 1)[0].strip("\r"))
+    found = _SEPARATOR.match(text)
     return (0, None) if found is None else (1, found[1])
 
 
-def _header(path: Path, line: str, given: str | None, number: int) -> tuple[str, list[str]]:
-    delimiter, names = _best_names(line, given)
+def _after(text: str, lines: int) -> str:
+    """What comes after so many lines, whatever they end in."""
+    rest = io.StringIO(text, newline="")
+    for _ in range(lines):
+        rest.readline()
+    return rest.read()
+
+
+def _header(path: Path, text: str, given: str | None, number: int) -> tuple[str, list[str]]:
+    delimiter, names = _best_names(text, given)
     if not any(spelt(name) == "path" for name in names):
-        shown = ", ".join(repr(name) for name in names[:8]) or "nothing"
+        shown = ", ".join(repr(_shortened(name)) for name in names[:8]) or "nothing"
         raise ManifestUnreadable(
             f"{path}, line {number}: no column names the files; it has {shown}. Call the column "
             "with their names `path` (or file, filename, image)"
@@ -169,20 +182,26 @@ def _header(path: Path, line: str, given: str | None, number: int) -> tuple[str,
     return delimiter, names
 
 
-def _best_names(line: str, given: str | None) -> tuple[str, list[str]]:
-    """The delimiter by which most columns are known, and their names."""
+def _shortened(name: str) -> str:
+    return name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+
+
+def _best_names(text: str, given: str | None) -> tuple[str, list[str]]:
+    """The delimiter by which most columns of the first row are known, and their names."""
     tried = [
-        (each, _split(line, each)) for each in ((given,) if given in _DELIMITERS else _DELIMITERS)
+        (each, _first_row(text, each))
+        for each in ((given,) if given in _DELIMITERS else _DELIMITERS)
     ]
     return max(
         tried, key=lambda one: (sum(spelt(name) is not None for name in one[1]), len(one[1]))
     )
 
 
-def _split(line: str, delimiter: str) -> list[str]:
+def _first_row(text: str, delimiter: str) -> list[str]:
+    """The cells of the first row; one in quotes may hold line ends."""
     try:
-        [names] = csv.reader([line.rstrip("\r\n")], delimiter=delimiter, strict=True)
-    except (csv.Error, ValueError):
+        names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except (csv.Error, StopIteration):
         return []
     return [name.strip() for name in names]
 

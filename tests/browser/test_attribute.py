@@ -8,7 +8,8 @@ from playwright.sync_api import Page, Route, expect
 
 from app.problems.types import PROBLEM_TYPES
 from app.settings import Settings
-from tests.support.pages import SLIT, choose, drop, upload
+from tests.support.credentials import signed
+from tests.support.pages import SLIT, blame, choose, drop, upload
 from tests.support.pictures import jpeg, picture, variation
 from tests.support.service import Running, serving
 from tests.support.waiting import wait_for
@@ -16,6 +17,7 @@ from tests.support.waiting import wait_for
 pytestmark = pytest.mark.browser
 
 STRANGER = jpeg(picture(777_777))
+MARKUP = "<img src=x onerror=alert(1)>"
 BUSY = {"title": "Overloaded", "detail": "Read Retry-After.", "request_id": "req_1"}
 
 
@@ -115,6 +117,33 @@ def test_the_honest_no_accuses_nobody(page: Page, served: Running):
     expect(page.locator(".similar")).to_contain_text("Listed for comparison only")
 
 
+def test_what_an_image_says_of_itself_stands_apart_from_what_was_measured(page: Page, served):
+    unheld = {"title": f"{MARKUP}\u202egpj.txt", "picture": jpeg(picture(50))}
+    file = signed(STRANGER, unheld, embedded=jpeg(picture(3)))
+    assert served.ask(file)["decision"] == "no_source_found"
+    page.goto(served.url)
+    choose(page, file)
+    expect(page.locator("h2.decision")).to_have_text("No source found")
+    said = page.locator(".statement")
+    expect(said).to_contain_text("no measurement")
+    expect(said).to_contain_text("anybody may have signed it")
+    expect(said.locator("dd").first).to_have_text("Maker [31m 3.1")
+    unknown, whole = said.locator("li").all()
+    expect(unknown).to_contain_text(MARKUP)  # as text; what turns letters round has gone
+    expect(unknown).to_contain_text("not known to be held here")
+    expect(whole.get_by_role("link")).to_have_text("3.jpg")
+    expect(whole).to_contain_text("held here")
+    expect(whole).to_contain_text("the very file lies in the credentials")
+    expect(said).to_contain_text("did not find what is held of these")
+    blame(page)
+    whole.get_by_role("link").click()
+    expect(page.locator("dialog.wide h2")).to_have_text("3.jpg")
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Attribute", exact=True).click()
+    choose(page, variation(3), "silent.jpg")
+    expect(page.locator(".statement")).to_have_count(0)
+
+
 def test_query_and_source_can_be_compared_by_eye(page: Page, served: Running):
     page.goto(served.url)
     choose(page, variation(7))
@@ -185,6 +214,19 @@ def test_a_broken_file_shows_what_to_do_and_can_be_tried_again(page: Page, serve
     expect(page.locator("#detail h2")).to_have_text(PROBLEM_TYPES["corrupt-image"].title)
 
 
+def test_what_answers_in_place_of_the_service_stops_nothing(page: Page, served: Running):
+    page.goto(f"{served.url}/#/attribute/%E0%A4%A")  # nor does an address that is none
+    replies = [{"status": 200, "body": "<h1>Sign in</h1>"}, {"status": 502, "json": [0]}]
+    page.route("**/v1/attributions", lambda route: route.fulfill(**replies.pop(0)), times=2)
+    drop(page, [(f"{place}.jpg", variation(7)) for place in range(3)])
+    expect(page.get_by_text("3 images answered", exact=True)).to_be_visible()
+    problems = page.locator("tr[data-state=problem]")
+    expect(problems).to_have_count(2)
+    expect(problems.filter(has_text="Not understood")).to_have_count(1)
+    page.get_by_role("button", name="Try 2 problems again").click()
+    expect(page.locator("tr[data-state=attributed]")).to_have_count(3)
+
+
 def test_options_go_with_the_question_and_into_the_curl(page: Page, served: Running):
     page.goto(served.url)
     page.evaluate("() => { navigator.clipboard.writeText = (text) => { window.copied = text; }; }")
@@ -193,11 +235,11 @@ def test_options_go_with_the_question_and_into_the_curl(page: Page, served: Runn
     page.get_by_label("False attributions").select_option("0.05")
     page.get_by_label("Your images that come from").select_option("0.95")
     expect(page.locator("#question .said")).to_have_text("default · alpha 0.05 · prior 0.95")
-    choose(page, variation(7), "it's mine.jpg")
+    choose(page, variation(7), "it's; mine.jpg")
     page.get_by_role("button", name="Copy curl").click()
     expect(page.locator("#toast")).to_have_text("Command copied")
     assert page.evaluate("copied") == (
-        "curl -F 'file=@it'\\''s mine.jpg' "
+        "curl -F 'file=@\"it'\\''s; mine.jpg\"' "
         f"'{served.url}/v1/attributions?collection=default&alpha=0.05&no_source=0.95'"
     )
     page.get_by_role("button", name="Copy JSON").click()

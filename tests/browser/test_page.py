@@ -61,7 +61,11 @@ def test_names_that_hold_markup_are_shown_as_text(page: Page, served: Running):
     assert added.status_code == 201
     page.goto(served.url)
     choose(page, variation(99), name="<b>query<b>.jpg")
-    expect(page.locator("#detail > .found .name").first).to_have_text(HOSTILE)
+    expect(page.locator("#detail > .found .name").first).to_have_text(f"{HOSTILE}<U+202E>")
+    owned = page.locator("#detail > .found .badge").first
+    expect(owned).to_have_text("May not be trained on (script>)")
+    page.set_viewport_size({"width": 320, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
     page.get_by_role("radio", name="Regions").check()
     expect(page.locator(".legend li").first).to_contain_text(HOSTILE)
     served.client.delete(f"/v1/sources/{added.json()['source']['source_id']}")
@@ -69,7 +73,8 @@ def test_names_that_hold_markup_are_shown_as_text(page: Page, served: Running):
 
 
 def hostile_metadata() -> str:
-    return json.dumps({"title": HOSTILE, "creator": HOSTILE, "licence": HOSTILE})
+    said = {"title": f"{HOSTILE}\u202e", "creator": HOSTILE, "licence": HOSTILE}
+    return json.dumps(said | {"metadata": {"do_not_train": True, "data_mining": HOSTILE}})
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -152,9 +152,15 @@ def test_a_change_that_somebody_else_made_is_not_written_over(page: Page, held: 
 
 def test_similar_ones_and_copies_of_a_source(page: Page, held: Running):
     source = held.client.get("/v1/sources", params={"uri": "2.jpg"}).json()["items"][0]
+    again = ("again.jpg", jpeg(picture(2), quality=40))
+    added = held.client.post("/v1/sources", files={"file": again}).json()["source"]
     page.goto(f"{held.url}#/sources/{source['source_id']}")
     page.get_by_role("button", name="Similar to this one").click()
-    expect(page.get_by_role("heading", name="Held 2 times")).to_be_visible()
+    expect(page.get_by_role("heading", name="Held 3 times")).to_be_visible()
+    twins = page.locator(".beside ul").first.locator(".card")
+    expect(twins).to_have_count(2)
+    expect(twins.filter(has_text="2.jpg")).to_contain_text("the very same file")
+    expect(twins.filter(has_text="again.jpg")).to_contain_text("the same picture, in another file")
     similar = page.locator(".beside ul").last
     expect(similar.locator(".name")).to_have_count(2)
     similar.locator("a").first.click()
@@ -162,6 +168,21 @@ def test_similar_ones_and_copies_of_a_source(page: Page, held: Running):
     expect(page.locator("dialog.wide h2")).not_to_have_text("2.jpg")
     page.keyboard.press("Escape")
     expect(page).to_have_url(f"{held.url}/#/sources")
+    held.client.delete(f"/v1/sources/{added['source_id']}")
+
+
+def test_what_an_owner_says_about_training_is_shown(page: Page, held: Running):
+    said = '{"title": "Kept", "metadata": {"data_mining": "DMI-PROHIBITED-AIMLTRAINING"}}'
+    files = {"file": ("kept.jpg", jpeg(picture(60))), "metadata": (None, said)}
+    added = held.client.post("/v1/sources", files=files).json()["source"]
+    page.goto(f"{held.url}#/sources")
+    card = page.locator(".card").filter(has_text="Kept")
+    expect(card.locator(".badge")).to_have_text("May not be trained on")
+    expect(page.locator(".card .badge")).to_have_count(1)
+    card.locator("a").click()
+    shown = page.locator("dialog.wide dl")
+    expect(shown).to_contain_text("May not be trained on (DMI-PROHIBITED-AIMLTRAINING)")
+    held.client.delete(f"/v1/sources/{added['source_id']}")
 
 
 def test_several_are_chosen_and_deleted(page: Page, held: Running):

@@ -9,14 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from app.cli import options
-from app.cli.batch.remote import answer_remotely
 from app.cli.batch.results import Results, open_results
 from app.cli.console import fail, fail_about, one_line, out, progress, warn
 from app.cli.neighbour import Asked, key_of
 from app.cli.wording import warn_of_nothing_held
 from app.settings import Settings
-from attribution.catalog.presence import require
-from attribution.ingestion import ManifestProblem, ManifestUnreadable, is_picture, read_manifest
 
 
 def batch_command(
@@ -72,6 +69,8 @@ def batch_command(
     settings = options.settings_from(data=data, encoder=encoder, weights=weights)
     if url is None:
         settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
+        from attribution.catalog.presence import require  # SQLAlchemy
+
         require(settings.data, settings.database_url)
     images, failed = _images(paths)
     nothing_held = False
@@ -81,6 +80,8 @@ def batch_command(
         task = bar.add_task("Attributing", total=len(images), completed=done)
         answers: Results = iter(())
         if waiting and url is not None:
+            from app.cli.batch.remote import answer_remotely  # quick --help
+
             wanted = {
                 "alpha": alpha,
                 "guarantee": guarantee,
@@ -120,14 +121,21 @@ def batch_command(
 
 
 def _answer_here(settings: Settings, asked: Asked, images: Iterable[Path]) -> Results:
-    from app.cli.asking import question_of  # noqa: PLC0415  # torch; whoever asks a service
-    from app.cli.batch.here import answer_here  # noqa: PLC0415  # needs none
+    from app.cli.asking import question_of  # torch; whoever asks a service
+    from app.cli.batch.here import answer_here  # needs none
 
     return answer_here(settings, question_of(asked), images)
 
 
 def _images(paths: Iterable[Path]) -> tuple[list[Path], int]:
     """Every image once, in a stable order, and how many paths and rows were wrong."""
+    from attribution.ingestion import (  # SQLAlchemy: quick --help
+        ManifestProblem,
+        ManifestUnreadable,
+        is_picture,
+        read_manifest,
+    )
+
     found: dict[Path, None] = {}
     wrong = 0
     for path in paths:

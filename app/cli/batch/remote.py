@@ -155,7 +155,7 @@ def _read(path: Path) -> bytes:
 
 def _own_problem(error: ImageError) -> dict[str, Any]:
     """What the service would say of a file that it was not sent."""
-    from app.schemas.problem import ProblemDocument  # noqa: PLC0415  # torch, for one bad file
+    from app.schemas.problem import ProblemDocument  # torch, for one bad file
 
     problem = ProblemDocument.of(error, request_id=REQUEST_ID)
     return problem.model_dump(mode="json", exclude_defaults=True)

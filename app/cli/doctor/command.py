@@ -59,8 +59,8 @@ def _checks(**given: Any) -> Iterator[Check]:
             "settings", "problem", str(error), "mend that first: nothing else was looked at"
         )
         return
-    from app.cli.doctor.holdings import holdings  # noqa: PLC0415  # torch: seconds
-    from app.cli.doctor.place import place  # noqa: PLC0415
+    from app.cli.doctor.holdings import holdings  # torch: seconds
+    from app.cli.doctor.place import place
 
     yield from place(settings)
     yield from holdings(settings)

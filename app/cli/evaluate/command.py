@@ -58,7 +58,7 @@ def evaluate_command(
     conditions = chosen_conditions(condition)
     refuse_device(device)
     if out_folder is not None:  # hours before there is something to write
-        import attribution.evaluation.pictures.curves  # noqa: F401, PLC0415 - needs an extra
+        import attribution.evaluation.pictures.curves
 
         make_folder(out_folder)
     if gallery is not None and not decisions:
@@ -66,7 +66,7 @@ def evaluate_command(
     unfitted = ImagesLeftOut()
     read = partial(read_benchmark, data, kind=kind, root=root, distractors=distractors)
     if decisions:
-        from app.cli.evaluate.decisions import evaluate_decisions  # noqa: PLC0415 - needs an extra
+        from app.cli.evaluate.decisions import evaluate_decisions
 
         _refuse_with_decisions(
             {

@@ -126,7 +126,7 @@ def _ask(
 def _write(
     folder: Path, report: DecisionReport, decisions: Decisions, extra: dict[str, Any]
 ) -> None:
-    from attribution.evaluation.pictures.decision_pictures import (  # noqa: PLC0415 - only for --out
+    from attribution.evaluation.pictures.decision_pictures import (
         write_decision_pictures,
     )
 

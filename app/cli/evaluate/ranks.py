@@ -78,7 +78,7 @@ def evaluate_ranks(
     _show(result, left_out, reference, summaries, differences, pairs.found)
     if out_folder is None:
         return
-    from attribution.evaluation.pictures.rank_pictures import write_pictures  # noqa: PLC0415 - only for --out
+    from attribution.evaluation.pictures.rank_pictures import write_pictures
 
     extra = {
         "left_out": [asdict(each) for each in left_out],

@@ -54,8 +54,8 @@ def explain_command(
     options.require_folder(out_file)
     if out_file.suffix.lower() != ".png":
         raise BadInvocation(f"--out {out_file}: a PNG is written, so its name ends in .png")
-    from app.cli.explain.finding import found_here, found_next_door  # noqa: PLC0415  # quick --help
-    from app.cli.explain.picture import explanation_picture  # noqa: PLC0415
+    from app.cli.explain.finding import found_here, found_next_door  # quick --help
+    from app.cli.explain.picture import explanation_picture
 
     settings = options.settings_from(data=data, encoder=encoder, weights=weights)
     asked = Asked.of(

@@ -70,7 +70,7 @@ def found_here(settings: Settings, asked: Asked, image: Path) -> Found:
     Raises:
         ImageError, OSError, CollectionNotFound, AlphaTooSmall: see `Asking.ask_one`.
     """
-    from app.cli.asking import open_for_asking, question_of  # noqa: PLC0415  # torch: seconds
+    from app.cli.asking import open_for_asking, question_of  # torch: seconds
 
     with open_for_asking(settings, question_of(asked)) as asking:
         answered = asking.ask_one(image)

@@ -160,12 +160,12 @@ def generate_command(
             pictures, out_folder, singles, pairs, wanted, size or 192, seed, as_json=as_json
         )
     else:
-        from app.cli.generate.diffusion import (  # noqa: PLC0415  # an extra
+        from app.cli.generate.diffusion import (  # an extra
             Order,
             document,
             generate_by_diffusion,
         )
-        from attribution.synthesis.diffusion.recipe import TuningRecipe  # noqa: PLC0415
+        from attribution.synthesis.diffusion.recipe import TuningRecipe
 
         if model is None:
             raise BadInvocation("--generator diffusion needs --model: a folder, or a name")

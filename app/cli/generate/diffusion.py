@@ -155,8 +155,8 @@ def _listed(path: Path | None) -> tuple[Context, ...]:
 
 def _without_bars_of_others() -> None:
     """Loading shows a bar for each file, which says nothing beside ours."""
-    import diffusers  # noqa: PLC0415  # seconds, and an extra
-    import transformers  # noqa: PLC0415
+    import diffusers  # seconds, and an extra
+    import transformers
 
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()

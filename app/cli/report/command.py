@@ -86,9 +86,9 @@ def report_command(
     mean. The JSON is canonical (RFC 8785); HTML and PDF carry it inside. A report of an image
     without source says so: it is no accusation (docs/answers.md).
     """
-    from app.cli.report.making import make_report, signed_copy  # noqa: PLC0415  # what renders; not for `verify`
-    from app.cli.wording import warn_of_nothing_held  # noqa: PLC0415
-    from attribution.report.wording import verdict  # noqa: PLC0415
+    from app.cli.report.making import make_report, signed_copy  # what renders; not for `verify`
+    from app.cli.wording import warn_of_nothing_held
+    from attribution.report.wording import verdict
 
     written = outputs or []
     copy = None if credentials is None else signed_copy(credentials, certificates, certified_key)
@@ -143,9 +143,9 @@ def verify_command(
     Exit code 0: valid. 3: altered. 4: signed by another key. 5: unsigned. 6: same content, written
     anew by some program. 7: unchanged, but no key was given to check the signer by. 1: no report.
     """
-    from attribution.report.canonical import NotAReport  # noqa: PLC0415  # quick --help
-    from attribution.report.signing import load_key, load_public_key  # noqa: PLC0415
-    from attribution.report.verification import verify  # noqa: PLC0415
+    from attribution.report.canonical import NotAReport  # quick --help
+    from attribution.report.signing import load_key, load_public_key
+    from attribution.report.verification import verify
 
     data = file.read_bytes()
     own = options.settings_from().signing_key
@@ -183,7 +183,7 @@ def new_key_command(
     Then set ATTRIBUTION_SIGNING_KEY to PATH. Whoever has PATH can sign as you; an existing file is
     never overwritten.
     """
-    from attribution.report.signing import new_key  # noqa: PLC0415  # quick --help
+    from attribution.report.signing import new_key  # quick --help
 
     key = new_key(path).public
     out.print(f"{path}: private, keep it. {path}.pub: key {key.id}, {key.base64}", soft_wrap=True)

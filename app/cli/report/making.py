@@ -50,7 +50,7 @@ def make_report(
         require_folder(path)
     check_reports(settings)
     if PDF in forms.values():
-        import attribution.report.pdf  # noqa: F401, PLC0415  # says which extra is missing
+        import attribution.report.pdf  # says which extra is missing
     report = None if neighbour is None else _found_next_door(neighbour, settings, asked, image)
     if report is None:
         report = _found_here(with_active_encoder(settings, named=named), asked, image)
@@ -95,7 +95,7 @@ def signed_copy(path: Path, certificates: Path | None, key: Path | None) -> Sign
             "--c2pa signs: give --c2pa-key, and --c2pa-certificates for whose it is"
         )
     require_folder(path, "--c2pa")
-    from attribution.report.credentials import CredentialSigner  # noqa: PLC0415  # an extra
+    from attribution.report.credentials import CredentialSigner  # an extra
 
     return SignedCopy(path, CredentialSigner(certificates, key))
 
@@ -113,8 +113,8 @@ def _found_next_door(
 
 
 def _found_here(settings: Settings, asked: Asked, image: Path) -> Report:
-    from app.cli.asking import open_for_asking, question_of  # noqa: PLC0415  # torch: seconds
-    from app.reports import Reporter  # noqa: PLC0415
+    from app.cli.asking import open_for_asking, question_of  # torch: seconds
+    from app.reports import Reporter
 
     question = question_of(asked)
     with open_for_asking(settings, question) as asking:

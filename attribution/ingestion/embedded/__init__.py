@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from attribution.ingestion.embedded.fields import EMBEDDED, NOTHING_SAID, Embedded, filled
+from attribution.ingestion.embedded.fields import NOTHING_SAID, Embedded, filled
 from attribution.ingestion.embedded.reading import (
     embedded_reader,
     installed,
     read_embedded,
 )
+from attribution.opt_out import EMBEDDED
 
 __all__ = [
     "EMBEDDED",

@@ -15,9 +15,8 @@ from attribution.catalog import Source
 from attribution.catalog.validation import METADATA_BYTES, TEXT_LENGTHS
 from attribution.ingestion.embedded.texts import cleaned, from_bytes, joined
 from attribution.ingestion.embedded.xmp import Properties
+from attribution.opt_out import EMBEDDED, forbids_training
 
-EMBEDDED = "embedded"
-"""The key of a source's metadata under which the rest stands."""
 _MOST_ITEMS = 50
 _SPARE_BYTES = 256
 _FIELDS = ("title", "creator", "licence")
@@ -36,19 +35,6 @@ EXIF_TAGS = frozenset(
 )
 _VOCABULARY = "http://ns.useplus.org/ldf/vocab/"
 _DIGITAL_SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-_NO_TRAINING = frozenset(
-    {
-        "DMI-PROHIBITED",
-        "DMI-PROHIBITED-AIMLTRAINING",
-        "DMI-PROHIBITED-GENAIMLTRAINING",
-        "DMI-PROHIBITED-EXCEPTSEARCHENGINEINDEXING",
-        "DMI-PROHIBITED-SEECONSTRAINT",
-        "DMI-PROHIBITED-SEEEMBEDDEDRIGHTSEXPR",
-        "DMI-PROHIBITED-SEELINKEDRIGHTSEXPR",
-    }
-)
-"""Values of PLUS "Data Mining" that forbid the training of generative models, some with exceptions
-that are stated elsewhere (PLUS LDF, version 2.0.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +130,7 @@ def _further(
             [texts.get("Copyright", "")],
         ),
         "data_mining": _first(mining),
-        "do_not_train": True if _NO_TRAINING.intersection(mining) else None,
+        "do_not_train": any(map(forbids_training, mining)),
         "other_constraints": _first(xmp.get(_PLUS + "OtherConstraints", [])[:1]),
         "usage_terms": _first(xmp.get(_RIGHTS + "UsageTerms", [])[:1]),
         "rights_url": _first(xmp.get(_RIGHTS + "WebStatement")),

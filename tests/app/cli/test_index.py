@@ -55,7 +55,7 @@ def test_what_is_to_be_erased_before_it_saves_is_not_in_what_it_saves(
         gallery.catalog.compaction.ask()
         save(settings, gallery)
 
-    monkeypatch.setattr("app.cli.index.save_gallery", meanwhile)
+    monkeypatch.setattr("attribution.opening.gallery.save", meanwhile)
     done = attribution("index", "--data", data, "--save", "--json")
     assert done.code == 0, done.err
     assert done.document["vectors"] == 11

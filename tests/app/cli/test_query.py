@@ -9,6 +9,7 @@ from PIL import Image
 
 from attribution import asking
 from attribution.catalog import Catalog
+from tests.support.credentials import signed
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
 
@@ -42,6 +43,18 @@ def test_the_table_names_the_source_first(query, image):
 def test_titles_are_shown_as_they_are_not_read_as_markup(query, image):
     done = query(image(1), "--top-k", "1")
     assert "[/b] :cat: [red]loud" in done.out
+
+
+def test_what_an_image_says_of_itself_is_told_apart(query, image, tmp_path):
+    said = signed(image(1).read_bytes(), {"title": "two\nlines"}, embedded=image(0).read_bytes())
+    (tmp_path / "signed.jpg").write_bytes(said)
+    lines = query(tmp_path / "signed.jpg", "--top-k", "1").out.splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith("content credentials"))
+    assert "(valid), made by Maker [31m 3.1; a statement" in lines[place]
+    assert lines[place + 1 :] == [
+        "  made of two lines: not known to be held",
+        "  made of whole.jpg: held here, plain",
+    ]
 
 
 def test_json_is_a_line_an_image_in_order(query, image):

@@ -52,6 +52,11 @@ def test_a_file_that_is_named_counts_alone_and_its_paths_begin_where_it_lies(dat
         Settings()
 
 
+def test_lists_and_the_mark_of_an_editor_are_read(data):
+    write(data, '\ufeffcors_origins = ["https://a.example", "https://b.example"]\n')
+    assert Settings().cors_origins == "https://a.example https://b.example"
+
+
 def test_none_is_looked_for_in_the_working_folder(tmp_path, monkeypatch):
     write(tmp_path, "port = 9001\n")
     monkeypatch.chdir(tmp_path)
@@ -65,6 +70,8 @@ def test_none_is_looked_for_in_the_working_folder(tmp_path, monkeypatch):
         ("ATTRIBUTION_PORT = 1\n", "did you mean port?"),
         ("wholly_unknown_thing = 1\n", "docs/settings.md lists them all"),
         ("[limits]\nport = 1\n", "sets limits, which is no setting"),
+        ("port = true\n", "sets port to true, which is no yes or no"),
+        ("a = " + "[" * 5000, "is no TOML"),
         ("port = \n", "is no TOML: Invalid value (at line 1, column 8)"),
         ('data = "elsewhere"\n', "sets data, and cannot say where it lies itself"),
         ('config = "other.toml"\n', "sets config, and cannot say"),

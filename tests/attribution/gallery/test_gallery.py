@@ -34,7 +34,15 @@ def held(tmp_path_factory, encoder) -> Path:
     with Gallery.open(folder / "data", encoder=encoder) as gallery:
         gallery.add(draw(folder / "pictures", range(5)), creator="A folder")
         gallery.add(
-            [picture(5), {"image": picture(6), "title": HOSTILE, "collection": "other"}],
+            [
+                picture(5),
+                {
+                    "image": picture(6),
+                    "title": HOSTILE,
+                    "collection": "other",
+                    "metadata": {"do_not_train": True},
+                },
+            ],
             licence="CC0-1.0",
         )
     return folder / "data"
@@ -114,6 +122,7 @@ def test_a_sheet_shows_pictures_and_no_name_runs(gallery):
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;" in html
     assert "attributed" in html
+    assert 1 <= html.count("may not be trained on") <= 2, "under one source, of each image"
     shown = gallery.explain(picture(6))
     assert shown.heat(1)[0].size == picture(6).size
     assert shown.regions.mode == "RGB"

@@ -12,6 +12,7 @@ from attribution.ingestion import (
     read_manifest,
     read_with_table,
 )
+from attribution.opt_out import OptOut, opt_out_of
 from tests.support.pictures import draw
 
 TEXT = "File name;Titel;Fotograf;License;Jahr\na.jpg;Größe;Zoë;CC0-1.0;1999\n"
@@ -50,6 +51,44 @@ def test_the_delimiter_is_found(tmp_path, delimiter, mark):
     [row] = rows(sheet)
     assert row.stated == {"metadata": {"Title, long; or | not": "one, two; three"}}
     assert row.line == (3 if mark else 2)
+
+
+@pytest.mark.parametrize("ends", ["\r", "\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "sep=,"])
+def test_lines_end_as_they_please_and_names_of_columns_hold_some(tmp_path, ends, mark):
+    lines = [*filter(None, [mark]), '"File\nname",Title', 'a.jpg,"two\nlines"', "b.jpg,c", ""]
+    (tmp_path / "sheet.csv").write_bytes(ends.join(lines).encode())
+    assert [(row.uri, row.stated) for row in rows(tmp_path / "sheet.csv")] == [
+        ("a.jpg", {"title": "two\nlines"}),
+        ("b.jpg", {"title": "c"}),
+    ]
+
+
+def test_what_an_owner_says_about_training_is_known_by_its_columns(tmp_path):
+    (tmp_path / "sheet.csv").write_text(
+        "SourceFile,XMP-plus:DataMining,Do not train,Ku\u0308nstler\na.jpg,DMI-ALLOWED,yes,Ada\n"
+    )
+    [row] = rows(tmp_path / "sheet.csv")
+    said = {"data_mining": "DMI-ALLOWED", "do_not_train": "yes"}
+    assert row.stated == {"creator": "Ada", "metadata": said}
+    assert opt_out_of(row.stated["metadata"]) == OptOut(True, "DMI-ALLOWED")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("x" * 200_000, "line 1: it is longer than 65,536 characters"),
+        ("sep=;\n" + "c;" * 50_000, "line 2: it is longer than 65,536 characters"),
+        ("x" * 5_000 + "\n", f"no column names the files; it has '{'x' * 40}...'"),
+        ("path,title\na.jpg," + "x" * 200_000, "line 2: field larger than field limit"),
+    ],
+)
+def test_lines_without_end_are_refused_in_a_line_that_has_one(tmp_path, text, wanted):
+    (tmp_path / "sheet.csv").write_text(text)
+    with pytest.raises(ManifestUnreadable) as refused:
+        read_manifest(tmp_path / "sheet.csv")
+    assert wanted in str(refused.value)
+    assert len(str(refused.value)) < 400
 
 
 def test_columns_of_exiftool_and_empty_cells(tmp_path):

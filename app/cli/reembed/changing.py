@@ -1,15 +1,13 @@
-"""`attribution reembed`: another encoder for the catalog, filled, activated, gone back from."""
+"""Fills in what another encoder makes of every source, and changes to it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.table import Table
 
-from app.cli import options
 from app.cli.console import progress, show, warn
 from app.cli.failures import BadInvocation
 from app.cli.wording import GIVES_ONE
@@ -32,48 +30,25 @@ class NotTheEncoderThatServes(CatalogError):
     """The settings of this command name another encoder than those of the service."""
 
 
-def reembed_command(
-    encoder: Annotated[
-        str | None,
-        typer.Argument(
-            help="Encoder to fill in: a folder, a backbone's name, or a model_id known."
-        ),
-    ] = None,
-    activate: Annotated[
-        bool, typer.Option("--activate", help="Then have every service answer by it.")
-    ] = False,
-    back: Annotated[
-        bool, typer.Option("--back", help="Go back to the encoder that was active before.")
-    ] = False,
-    drop: Annotated[
-        str | None, typer.Option("--drop", help="Forget this model_id and remove its embeddings.")
-    ] = None,
-    weights: options.Weights = None,
-    batch: Annotated[int, typer.Option(min=1, max=1024, help="Previews encoded at a time.")] = 64,
-    data: options.Data = None,
-    as_json: options.Json = False,
-) -> None:
-    """Give every source an embedding of another encoder, and change to it while serving.
-
-    Embeddings are made from the previews (at most 512 pixels), no original is needed; interrupted,
-    run it again. From then on new sources get an embedding of both encoders. `--activate` works
-    at full coverage only; services that run change to it by themselves, and `--back` goes back.
-    Both sets of embeddings stay until `--drop`. Without ENCODER it shows how far each has got.
-
-    Exits with 1 when a source has no readable preview.
-    """
-    if sum((encoder is not None, back, drop is not None)) > 1 or (activate and encoder is None):
-        raise BadInvocation(
-            "give ENCODER (with --activate or not), --back, --drop, or none of them"
-        )
-    settings = options.settings_from(data=data)
+def change(
+    settings: Settings,
+    *,
+    encoder: str | None,
+    weights: Path | None,
+    activate: bool,
+    back: bool,
+    drop: str | None,
+    batch: int,
+    as_json: bool,
+) -> bool:
+    """Do what the command was told, and say what came of it; whether every source is covered."""
     with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         if drop is not None:
             _say({"model_id": drop, "dropped": catalog.encoders.drop(drop)}, as_json=as_json)
-            return
+            return True
         if encoder is None and not back:
             _list(catalog, as_json=as_json)
-            return
+            return True
         catalog.require_writable()
         wanted = _previous(catalog) if back else _named(catalog, encoder or "", weights)
         vision = load_vision(place_for(settings, wanted))
@@ -98,7 +73,7 @@ def reembed_command(
     _say({**asdict(report), **state}, as_json=as_json)
     if report.lacking:
         warn(f"{len(report.lacking)} sources have no readable preview: `attribution verify`")
-        raise typer.Exit(1)
+    return not report.lacking
 
 
 def _named(catalog: Catalog, encoder: str, weights: Path | None) -> RegisteredEncoder:

@@ -1,17 +1,14 @@
-"""`attribution engine`: what runs the encoder's network, torch or ONNX Runtime."""
+"""Exports an encoder's network, and measures the engines that run it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
 
 import torch
-import typer
 from PIL import Image
 
-from app.cli import options
 from app.cli.console import facts, note, show, warn
 from app.cli.failures import BadInvocation
 from app.inference.upload import decoding_limits
@@ -26,60 +23,16 @@ from models.exported.stored import EngineUnavailable, build, graph_path, read_ma
 from models.loading import load_encoder
 from models.processor import size_pools
 
-engine_group = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    help="""Export the encoder's network for ONNX Runtime, and see which engine is faster here.
-
-Needs the extra `onnx`. What is exported lies in the data folder, and `serve` and every other
-command choose the faster engine at their start; ATTRIBUTION_ENGINE forces `torch` or `onnx`. Rows
-are the same within 1e-4, so nothing has to be embedded again.""",
-)
-
 IMAGES = 200
 """That both engines are compared on."""
 
 
-@engine_group.command("build")
-def build_command(
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            parser=options.path_given,
-            metavar="PATH",
-            help="Compare the engines on pictures of this folder or tar file, the first 200 by "
-            "name, instead of on drawn ones.",
-        ),
-    ] = None,
-    data: options.Data = None,
-    encoder: options.Encoder = None,
-    weights: options.Weights = None,
-    as_json: options.Json = False,
-) -> None:
-    """Export the network, compare it with torch, keep it, and measure both.
-
-    Nothing is kept where a row differs from torch's by more than 1e-4. A service takes up what was
-    exported at its next start.
-    """
-    settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
+def export(settings: Settings, images: Path | None) -> Encoder:
+    """Export the network, compare it with torch on pictures of a folder or drawn ones, keep it."""
     loaded = _load(settings)
     pictures = drawn(IMAGES) if images is None else _pictures_of(images, settings)
     build(loaded, settings.engines, torch.stack([loaded.preprocess(each) for each in pictures]))
-    _show(settings, loaded, as_json=as_json)
-
-
-@engine_group.command("show")
-def show_command(
-    data: options.Data = None,
-    encoder: options.Encoder = None,
-    weights: options.Weights = None,
-    as_json: options.Json = False,
-) -> None:
-    """Measure the engines that there are, and say which one is chosen here."""
-    settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
-    _show(settings, _load(settings), as_json=as_json)
+    return loaded
 
 
 def _load(settings: Settings) -> Encoder:
@@ -111,8 +64,9 @@ def _pictures_of(folder: Path, settings: Settings) -> list[Image.Image]:
     return found
 
 
-def _show(settings: Settings, encoder: Encoder, *, as_json: bool) -> None:
-    """What was exported, and how fast each engine is."""
+def show_engines(settings: Settings, loaded: Encoder | None = None, *, as_json: bool) -> None:
+    """Say what was exported, and how fast each engine is."""
+    encoder = loaded or _load(settings)
     choice = by_faster(encoder, settings.engines, anew=True).choice
     manifest = read_manifest(settings.engines, encoder)
     path = graph_path(settings.engines, encoder.model_id)
