@@ -50,7 +50,7 @@ def make_report(
         require_folder(path)
     check_reports(settings)
     if PDF in forms.values():
-        import attribution.report.pdf  # says which extra is missing
+        pass  # says which extra is missing
     report = None if neighbour is None else _found_next_door(neighbour, settings, asked, image)
     if report is None:
         report = _found_here(with_active_encoder(settings, named=named), asked, image)

@@ -26,18 +26,21 @@ def screenshot(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     stretch = float(rng.uniform(1.05, 1.5))  # of the page's width over the picture's
     across = max(width + 2, round(width * stretch))
     down = max(height + 2, round(width * height / share / across))
+    line = max(2, down // 40)
+    bar = min(2 * line, down - height)
+    left, top = int(rng.integers(across - width + 1)), int(rng.integers(bar, down - height + 1))
     dark = bool(rng.integers(2))
-    page = Image.new("RGB", (across, down), (24, 26, 30) if dark else (250, 250, 250))
+    ground = (24, 26, 30) if dark else (250, 250, 250)
+    page = Image.new("RGB", (across, down), ground)
     draw = ImageDraw.Draw(page)
     ink = (150, 155, 160) if dark else (90, 90, 95)
-    line = max(2, down // 40)
-    for top in range(line, down - line, 2 * line):
+    for place in range(line, down - line, 2 * line):
         length = across * (0.35 if rng.random() < 0.2 else float(rng.uniform(0.75, 0.95)))
-        draw.rectangle((line, top, max(line + 1, length), top + line // 2), fill=ink)
-    bar = (60, 65, 75) if dark else (222, 225, 230)
-    draw.rectangle((0, 0, across, min(2 * line, down - height)), fill=bar)
-    left = int(rng.integers(across - width + 1))
-    page.paste(image, (left, int(rng.integers(min(2 * line, down - height), down - height + 1))))
+        draw.rectangle((line, place, max(line + 1, length), place + line // 2), fill=ink)
+    draw.rectangle((0, 0, across, bar), fill=(60, 65, 75) if dark else (222, 225, 230))
+    around = (left - line, max(bar, top - line), left + width + line, top + height + line)
+    draw.rectangle(around, fill=ground)  # text keeps its distance
+    page.paste(image, (left, top))
     return recompressed(page, _QUALITY)
 
 
