@@ -58,6 +58,7 @@ def evaluate_command(
     conditions = chosen_conditions(condition)
     refuse_device(device)
     if out_folder is not None:  # hours before there is something to write
+        import attribution.evaluation.pictures.curves  # noqa: F401 - needs an extra
 
         make_folder(out_folder)
     if gallery is not None and not decisions:

@@ -50,7 +50,7 @@ def make_report(
         require_folder(path)
     check_reports(settings)
     if PDF in forms.values():
-        pass  # says which extra is missing
+        import attribution.report.pdf  # noqa: F401 - says which extra is missing
     report = None if neighbour is None else _found_next_door(neighbour, settings, asked, image)
     if report is None:
         report = _found_here(with_active_encoder(settings, named=named), asked, image)
