@@ -35,7 +35,7 @@ COMMANDS = {
     "index": "Show what the index holds: kind, vectors, generation and measured recall.",
     "takedown": "Delete sources for good: no byte of them stays, and they cannot come back.",
     "compact": "Erase what was deleted from database, log, previews and index snapshots.",
-    "verify": "Check catalog, previews and index snapshot, each by itself and against the others.",
+    "verify": "Check catalog, previews and index, each by itself and against the others.",
     "backup": "Write a backup of one moment of the data folder, while others read and write.",
     "restore": "Bring a backup back into an empty data folder, or over what is there.",
     "engine": "Export the encoder's network for ONNX Runtime, and see which engine is faster here.",

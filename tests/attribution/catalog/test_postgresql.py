@@ -101,7 +101,8 @@ def test_another_writer_makes_it_busy_for_a_while(catalog, server, monkeypatch):
     monkeypatch.setattr(database, "_BUSY_SECONDS", 0.05)
     with catalog._database.write() as connection:
         lock = connection.exec_driver_sql(
-            "SELECT objid, classid FROM pg_locks WHERE locktype = 'advisory'"
+            "SELECT objid, classid FROM pg_locks"
+            " WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
         ).one()
     number = lock.objid + (lock.classid << 32)
     server.execute("SELECT pg_advisory_lock(%s)", (number,))
