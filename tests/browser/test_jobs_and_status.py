@@ -4,6 +4,7 @@ import io
 import json
 import re
 import zipfile
+from contextlib import ExitStack
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -60,7 +61,10 @@ def test_a_job_is_watched_and_cancelled(page: Page, tmp_path, background, monkey
     monkeypatch.setattr("app.jobs.worker._CLAIM", 1)
     gate = Gate()
     encoder = thumbnail_encoder(gate)
-    with serving(Settings(data=tmp_path, inference_threads=1), encoder, background) as running:
+    settings = Settings(data=tmp_path, inference_threads=1)
+    with serving(settings, encoder, background) as running, ExitStack() as at_the_end:
+        at_the_end.callback(gate.open.set)  # or a failure would wait for the images
+        at_the_end.callback(setattr, gate, "closes_after", None)
         running.add(1)
         page.goto(f"{running.url}#/jobs")
         gate.passes.clear()
@@ -68,7 +72,9 @@ def test_a_job_is_watched_and_cancelled(page: Page, tmp_path, background, monkey
         drop(page, [(f"{number}.jpg", variation(number)) for number in range(6)])
         expect(page.locator(".job h2")).to_have_text("2 of 6 images answered")
         expect(page.locator(".results tbody tr")).to_have_count(2)
-        page.get_by_role("button", name="Cancel").click()
+        with page.expect_response(lambda found: found.request.method != "GET"):
+            page.get_by_role("button", name="Cancel").click()
+        gate.closes_after = None
         gate.open.set()
         expect(page.locator(".job h2")).to_have_text("Cancelled: 2 images answered")
         expect(page.get_by_role("button", name="Purge")).to_be_visible()
