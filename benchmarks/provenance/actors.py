@@ -34,7 +34,7 @@ from skeletons import ACTIONS, JOINTS, Sequences, make_sequences, tubes
 from table import Plan, mean_of, publish
 from torch import Generator, Tensor, nn
 from torch.nn import functional
-from trainings import Record, fit, run_all
+from trainings import Record, arrays, fit, run_all
 
 from attribution.synthesis.composites.skeletons import join_persons
 
@@ -185,17 +185,9 @@ def run(trial: Trial, parts: Sequence[Sequences], scale: Scale) -> Record:
         points, labels = train.points[rows], train.labels[rows]
         return sequence_loss(model, trial, points, labels, len(ACTIONS), draw)
 
-    seconds = fit(
-        model,
-        loss,
-        count=len(train),
-        batch=scale.batch,
-        epochs=scale.epochs,
-        rate=scale.rate,
-        seed=trial.seed,
-    )
+    seconds = fit(model, loss, trial, len(train), scale)
     validation, test = (_claimed(model, each) for each in held)
-    found = mean_average_precision(_arrays(test), np.ones(len(test["hit"])))
+    found = mean_average_precision(arrays(test), np.ones(len(test["hit"])))
     with torch.no_grad():
         right = (model(held[1].points).argmax(dim=1) == held[1].labels).float().tolist()
     share = _off_target(model, held[1])
@@ -203,7 +195,7 @@ def run(trial: Trial, parts: Sequence[Sequences], scale: Scale) -> Record:
     test["right"] = [each for each in right for _ in range(claimed)]
     test["off_target"] = [round(each, 4) for each in share for _ in range(claimed)]
     return {
-        "validation": mean_average_precision(_arrays(validation), np.ones(len(validation["hit"]))),
+        "validation": mean_average_precision(arrays(validation), np.ones(len(validation["hit"]))),
         "figures": {
             "ap": found,
             "accuracy": float(np.mean(right)),
@@ -232,10 +224,6 @@ def _off_target(model: Reader, held: Sequences) -> list[float]:
     own = squares.gather(1, held.actors[:, None])[:, 0]
     shares: list[float] = (1 - own / squares.sum(dim=1).clamp(min=1e-30)).tolist()
     return shares
-
-
-def _arrays(samples: Mapping[str, Sequence[float]]) -> dict[str, Floats]:
-    return {name: np.array(each, float) for name, each in samples.items()}
 
 
 def plan_of(scale: Scale) -> Plan:

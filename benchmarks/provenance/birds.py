@@ -15,10 +15,10 @@ from layouts import Picture
 from measures import max_box_hits
 from network import Classifier, TimmClassifier
 from PIL import Image
-from table import worst_group
+from table import worst_of
 from torch import Generator, Tensor, nn
 from torch.nn import functional
-from trainings import Knobs, Record, fit_by
+from trainings import Knobs, Record, fit
 
 from attribution.synthesis.composites.composite import Composites
 from attribution.synthesis.composites.editing import recolour, unedited
@@ -88,7 +88,7 @@ def run_cub(trial: Trial, parts: Mapping[str, Pixels], knobs: Knobs, mix: str) -
     def loss(rows: Tensor, draw: Generator) -> Tensor:
         return mixed_loss(model, trial, MIXES[mix], pixels.batch(rows), pixels.labels[rows], draw)
 
-    seconds = fit_by(model, loss, trial, len(pixels.labels), knobs)
+    seconds = fit(model, loss, trial, len(pixels.labels), knobs)
     hits = {name: _hits(model, parts[name]) for name in ("validation", "test")}
     samples = figures_of(hits["test"]) | {"right": _right(model, parts["test"])}
     return {
@@ -112,9 +112,9 @@ def run_waterbirds(trial: Trial, parts: Mapping[str, Pixels], knobs: Knobs) -> R
         made = edits_of(images, None if pixels.edited is None else pixels.edited[rows], draw)
         return edited_loss(model, trial, images, labels, made, made.masks)
 
-    seconds = fit_by(model, loss, trial, len(pixels.labels), knobs)
+    seconds = fit(model, loss, trial, len(pixels.labels), knobs)
     found = {name: _grouped(model, parts[name]) for name in ("validation", "test")}
-    worst = {name: _worst(each) for name, each in found.items()}
+    worst = {name: worst_of(each) for name, each in found.items()}
     average = float(np.mean(found["test"]["right"]))
     return {
         "validation": worst["validation"],
@@ -154,8 +154,3 @@ def _right(model: nn.Module, pixels: Pixels) -> list[int]:
 def _grouped(model: nn.Module, pixels: Pixels) -> dict[str, list[int]]:
     groups = (pixels.labels * (1 + int(pixels.places.max())) + pixels.places).tolist()
     return {"right": _right(model, pixels), "group": groups}
-
-
-def _worst(samples: Mapping[str, Sequence[float]]) -> float:
-    arrays = {name: np.array(each, float) for name, each in samples.items()}
-    return worst_group(arrays, np.ones(len(arrays["right"])))

@@ -203,11 +203,9 @@ def run(trial: Trial, images: Tensor, scale: Scale) -> Record:
     seconds = fit(
         model,
         lambda rows, draw: loss_of(model, trial, train[rows], scale.side, draw),
-        count=len(train),
-        batch=scale.batch,
-        epochs=scale.epochs,
-        rate=scale.rate,
-        seed=trial.seed,
+        trial,
+        len(train),
+        scale,
     )
     samples = measure(model, test)
     return {

@@ -145,15 +145,7 @@ def run(trial: Trial, data: Data, scale: Scale, mix: Compose) -> Record:
         scenes = data.train.rows(rows)
         return mixed_loss(model, trial, mix, scenes.images, scenes.labels, draw)
 
-    seconds = fit(
-        model,
-        loss,
-        count=len(data.train),
-        batch=scale.batch,
-        epochs=scale.epochs,
-        rate=scale.rate,
-        seed=trial.seed,
-    )
+    seconds = fit(model, loss, trial, len(data.train), scale)
     # Every object on one ground: boxes take time, and another ground adds little.
     held = [each.rows(torch.arange(0, len(each), len(data.classes) + 1))
             for each in (data.validation, data.test)]  # fmt: skip

@@ -32,7 +32,7 @@ from network import WIDTHS, Classifier
 from options import add_options, begin
 from pictures import Data, Size, off_target, own_logit, scenes_of
 from spurious import CORRELATED, Scenes, on_other_grounds, resized
-from table import Plan, mean_of, publish, worst_group
+from table import Plan, mean_of, publish, worst_group, worst_of
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 from trainings import Record, fit, rounded, run_all
@@ -115,15 +115,7 @@ def train(trial: Trial, data: Data, scale: Scale) -> tuple[Classifier, float]:
         made = on_other_grounds(scenes, data.grounds, draw)
         return edited_loss(model, trial, scenes.images, scenes.labels, made, guides[rows])
 
-    seconds = fit(
-        model,
-        loss,
-        count=len(data.train),
-        batch=scale.batch,
-        epochs=scale.epochs,
-        rate=scale.rate,
-        seed=trial.seed,
-    )
+    seconds = fit(model, loss, trial, len(data.train), scale)
     return model, seconds
 
 
@@ -150,10 +142,10 @@ def run(trial: Trial, data: Data, scale: Scale) -> Record:
     shares, sums = off_target(model, data.test)
     samples["off_target"] = rounded(shares)
     return {
-        "validation": _worst(correct(model, data.validation)),
+        "validation": worst_of(correct(model, data.validation)),
         "figures": {
             "average": float(np.mean(samples["right"])),
-            "worst_group": _worst(samples),
+            "worst_group": worst_of(samples),
             "off_target": float(shares.mean()),
             "energy": float(sums.mean()),
         },
@@ -190,11 +182,6 @@ def main() -> None:
     records = run_all(folder, wanted, lambda trial: run(trial, data(trial.seed), scale),
                       only=arguments.seeds)  # fmt: skip
     publish(plan_of(scale), records, folder, arguments.out)
-
-
-def _worst(samples: dict[str, list[float]]) -> float:
-    arrays = {name: np.array(each, float) for name, each in samples.items()}
-    return worst_group(arrays, np.ones(len(samples["right"])))
 
 
 if __name__ == "__main__":

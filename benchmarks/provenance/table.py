@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from arms import ARMS, GUIDED, for_a_mean, middle
 from numpy.typing import NDArray
-from trainings import Record
+from trainings import Record, arrays
 
 Values = NDArray[np.float64]
 Statistic = Callable[[Mapping[str, Values], Values], float]
@@ -67,6 +67,11 @@ def worst_group(samples: Mapping[str, Values], times: Values) -> float:
     counts = np.bincount(groups, weights=times)
     sums = np.bincount(groups, weights=times * samples["right"])
     return float((sums[counts > 0] / counts[counts > 0]).min())
+
+
+def worst_of(samples: Mapping[str, Sequence[float]]) -> float:
+    """`worst_group` of a record's samples, each once."""
+    return worst_group(arrays(samples), np.ones(len(samples["right"])))
 
 
 def chosen_weights(records: Sequence[Record]) -> dict[str, float]:
@@ -183,7 +188,7 @@ def _resampled(plan: Plan, own: Sequence[Record], draws: int) -> dict[str, tuple
     exact: dict[str, list[float]] = {name: [] for name in plan.statistics}
     within: dict[str, list[list[float]]] = {name: [] for name in plan.statistics}
     for record in own:
-        samples = {name: np.array(each, float) for name, each in record["samples"].items()}
+        samples = arrays(record["samples"])
         units = samples.get("unit", np.arange(len(next(iter(samples.values()))))).astype(int)
         _, places = np.unique(units, return_inverse=True)
         number = places.max() + 1

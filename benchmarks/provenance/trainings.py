@@ -7,11 +7,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from arms import Trial
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
+
+from attribution.files import replacing
 
 Record = dict[str, Any]
 """`arm`, `seed`, `weight`, `noise` of a trial, its `validation` figure, `figures` of the test,
@@ -66,30 +70,42 @@ def run_all(
     return [each for seed in sorted(set(records) - incomplete) for each in records[seed]]
 
 
+class Pace(Protocol):
+    """How long a training is, and how fast; of a table's scale, or of a command."""
+
+    @property
+    def epochs(self) -> int:
+        """How often all samples are seen, but for what does not fill a batch."""
+
+    @property
+    def batch(self) -> int:
+        """Samples a step, where there are as many."""
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate, of one cycle."""
+
+
 def fit(
     model: nn.Module,
     loss: Callable[[Tensor, Generator], Tensor],
-    *,
+    trial: Trial,
     count: int,
-    batch: int,
-    epochs: int,
-    rate: float,
-    seed: int,
+    pace: Pace,
 ) -> float:
     """Train a network, which every arm of a seed starts alike, and return CPU seconds an epoch.
 
     Args:
         model: in training mode; afterwards in evaluation mode.
         loss: of the rows of a batch, with a generator of whatever else is drawn.
+        trial: whose seed orders and draws are of.
         count: samples to train on.
-        batch: samples a step.
-        epochs: how often all are seen, but for what does not fill a batch.
-        rate: the highest learning rate, of one cycle.
-        seed: of orders and draws.
+        pace: how long, and how fast.
     """
-    optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=0.05)
+    epochs, batch, seed = pace.epochs, min(pace.batch, count), trial.seed
+    optimizer = torch.optim.AdamW(model.parameters(), pace.rate, weight_decay=0.05)
     steps = count // batch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, epochs * steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, pace.rate, epochs * steps)
     started = time.process_time()
     for epoch in range(epochs):
         order = torch.randperm(count, generator=Generator().manual_seed(seed * 1_009 + epoch))
@@ -109,9 +125,9 @@ class Knobs:
 
     Attributes:
         side: of a picture in pixels.
-        epochs: see `fit`.
-        batch: see `fit`.
-        rate: see `fit`.
+        epochs: see `Pace`.
+        batch: see `Pace`.
+        rate: see `Pace`.
         timm: name of another network than the tables' own.
         weights: file of that network's weights.
     """
@@ -124,32 +140,16 @@ class Knobs:
     weights: Path | None = None
 
 
-def fit_by(
-    model: nn.Module,
-    loss: Callable[[Tensor, Generator], Tensor],
-    trial: Trial,
-    count: int,
-    knobs: Knobs,
-) -> float:
-    """`fit` as a command says, on `count` samples."""
-    return fit(
-        model,
-        loss,
-        count=count,
-        batch=min(knobs.batch, count),
-        epochs=knobs.epochs,
-        rate=knobs.rate,
-        seed=trial.seed,
-    )
-
-
 def rounded(values: Tensor | Sequence[float], digits: int = 4) -> list[float]:
     """Values for a file."""
     return [round(float(value), digits) for value in values]
 
 
+def arrays(samples: Mapping[str, Sequence[float]]) -> dict[str, NDArray[np.float64]]:
+    """The samples of a record, as its figures are computed of."""
+    return {name: np.array(each, float) for name, each in samples.items()}
+
+
 def _write(path: Path, text: str) -> None:
-    """All of a file or nothing."""
-    part = path.with_suffix(".part")
-    part.write_text(text)
-    part.replace(path)
+    with replacing(path) as file:
+        file.write(text.encode())

@@ -10,7 +10,7 @@ from actors import Reader, claims, mean_average_precision, samples_of, sequence_
 from arms import Trial
 from layouts import Video, person_tubes
 from torch import Generator, Tensor
-from trainings import Knobs, Record, fit_by
+from trainings import Knobs, Record, arrays, fit
 
 FRAMES, PERSONS = 32, 5
 
@@ -28,11 +28,11 @@ def run_ucf(
     def loss(rows: Tensor, draw: Generator) -> Tensor:
         return sequence_loss(model, trial, points[rows], labels[rows], classes, draw)
 
-    seconds = fit_by(model, loss, trial, len(videos), knobs)
+    seconds = fit(model, loss, trial, len(videos), knobs)
     validation, test = (_claimed(model, parts[name]) for name in ("validation", "test"))
     found = [
         mean_average_precision(
-            {name: np.array(each, float) for name, each in samples.items()},
+            arrays(samples),
             np.ones(len(samples["hit"])),
         )
         for samples in (validation, test)
