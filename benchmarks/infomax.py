@@ -229,7 +229,7 @@ def main() -> None:
             choice = choice or Choice(folder / "chosen.json", rows, RATES[kind])
             bases.append(Base(folder, rows, benchmark, choice).arms())
         if choice is not None:
-            table[kind] = summary(bases, benchmark.ranked) | {"held out": choice.tried}
+            table[kind] = summary(bases, benchmark.ranked) | {"held out": choice.tried.figures}
             print(f"{kind}\n{markdown(table[kind])}")
     (options.out / "infomax.json").write_text(json.dumps(table, indent=1))
 

@@ -24,12 +24,13 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import torch
 from infomax import KINDS, SEEDS, measure, train_base
-from infomax_choice import CHOOSING, WEIGHTS
+from infomax_choice import CHOOSING, WEIGHTS, Tried
 from infomax_rows import (
     HELD_OUT,
     Pixels,
@@ -150,11 +151,10 @@ def drawn_images(outside: Path) -> ImageSet:
 
 
 class Choice:
-    """Rate and weights by held-out mixtures, written down one by one."""
+    """Rate and weights, chosen on held-out mixtures."""
 
     def __init__(self, path: Path, blocks: Blocks) -> None:
-        self._path, self._blocks = path, blocks
-        self.tried: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+        self._blocks, self.tried = blocks, Tried(path)
         self.rate = max(RATES, key=lambda rate: self._precision(rate, "none", 0.0))
         self.weights: dict[Term, float] = {"none": 0.0}
         for term in TERMS:
@@ -162,13 +162,9 @@ class Choice:
             self.weights[term] = max(tried, key=lambda weight: tried[weight])
 
     def _precision(self, rate: float, term: Term, weight: float) -> float:
-        name = f"{term} {weight:g}, rate {rate:g}"
-        if name not in self.tried:
-            config = recipe(self._blocks.base, rate, term, weight, CHOOSING)
-            self.tried[name] = self._blocks.precision(config)
-            self._path.write_text(json.dumps(self.tried, indent=1))
-            print(f"{name}: {self.tried[name]:.4f}", flush=True)
-        return self.tried[name]
+        config = recipe(self._blocks.base, rate, term, weight, CHOOSING)
+        measure = partial(self._blocks.precision, config)
+        return self.tried.figure(f"{term} {weight:g}, rate {rate:g}", measure)
 
 
 def main() -> None:
@@ -200,7 +196,7 @@ def main() -> None:
     table = summary(bases, benchmark.ranked, COMPARED)
     print(markdown(table))
     if choice is not None:
-        table |= {"held out": choice.tried}
+        table |= {"held out": choice.tried.figures}
     (options.out / "blocks.json").write_text(json.dumps(table, indent=1))
 
 

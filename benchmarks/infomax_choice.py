@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -66,25 +66,40 @@ class Form:
     ridge: float
 
 
+class Tried:
+    """Figures of what was tried, by name, written down one by one, and none measured twice."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.figures: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+
+    def figure(self, name: str, measure: Callable[[], float]) -> float:
+        """The figure of a name, measured if it is not there yet."""
+        if name not in self.figures:
+            started = time.perf_counter()
+            self.figures[name] = measure()
+            self._path.write_text(json.dumps(self.figures, indent=1))
+            seconds = time.perf_counter() - started
+            print(f"{name}: {self.figures[name]:.4f}, {seconds:.0f} s", flush=True)
+        return self.figures[name]
+
+
 class Choice:
-    """The knobs of a kind of base, chosen on held-out mixtures and written down one by one."""
+    """The knobs of a kind of base, chosen on held-out mixtures."""
 
     def __init__(self, path: Path, rows: BaseRows, rates: Sequence[float]) -> None:
-        self._path, self._rows, self._rates = path, rows, rates
+        self._rows, self._rates = rows, rates
         self._trained = cache(partial(train_map, rows))
-        self.tried: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+        self.tried = Tried(path)
         self.best({"base": None})
 
     def best(self, candidates: Mapping[str, Knobs | Form | None]) -> Any:
         """Of named knobs or forms, those whose held-out mixtures rank best."""
-        for name, what in candidates.items():
-            if name not in self.tried:
-                started = time.perf_counter()
-                self.tried[name] = held_out_precision(self._maps(what), self._rows)
-                self._path.write_text(json.dumps(self.tried, indent=1))
-                seconds = time.perf_counter() - started
-                print(f"{name}: {self.tried[name]:.4f}, {seconds:.0f} s", flush=True)
-        return candidates[max(candidates, key=lambda name: self.tried[name])]
+        figures = {
+            name: self.tried.figure(name, partial(self._precision, what))
+            for name, what in candidates.items()
+        }
+        return candidates[max(candidates, key=lambda name: figures[name])]
 
     def knobs(self, term: Term, alignment: Alignment = "simclr") -> Knobs:
         """Rate and temperature of contrast alone; with that temperature, rate and weight."""
@@ -115,6 +130,9 @@ class Choice:
         }
         found: Knobs = self.best(named)
         return found
+
+    def _precision(self, what: Knobs | Form | None) -> float:
+        return held_out_precision(self._maps(what), self._rows)
 
     def _maps(self, what: Knobs | Form | None) -> list[AffineMap]:
         if what is None:
