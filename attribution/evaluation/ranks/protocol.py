@@ -215,29 +215,35 @@ def _described(
     cases = benchmark.ranked
     mirrored = any(method.mirrored for method in methods)
     for condition in conditions:
-        queries = describer(counted.each(treated_queries(cases, condition)))
+        framing: list[int] = []
+        images = treated_queries(cases, condition)
+        if any(method.framed for method in methods):
+            images = _noting_frames(images, framing)
+        queries = describer(counted.each(images))
         mirror = None
         if mirrored:
             mirror = describer(counted.each(treated_queries(cases, condition, mirrored=True)))
-        framing: list[int] = []
-        if any(method.framed for method in methods):
-            framing = [number for number, _ in _framed(cases, range(len(cases)), condition)]
         framed = _Looks(queries[:0], None)
         if framing:
-            rows = describer(picture for _, picture in _framed(cases, framing, condition))
-            again = (ImageOps.mirror(picture) for _, picture in _framed(cases, framing, condition))
+            rows = describer(_framed(cases, framing, condition))
+            again = map(ImageOps.mirror, _framed(cases, framing, condition))
             framed = _Looks(rows, describer(again) if mirrored else None)
         numbers = np.array(framing, np.intp)
         yield _Described(condition, gallery, _Looks(queries, mirror), framed, numbers)
 
 
-def _framed(
-    cases: Sequence[Case], numbers: Iterable[int], condition: str
-) -> Iterator[tuple[int, Image.Image]]:
-    """What queries frame, with their numbers, where they frame something."""
+def _noting_frames(images: Iterable[Image.Image], framing: list[int]) -> Iterator[Image.Image]:
+    """The same images; the numbers of those that frame a picture are put into `framing`."""
+    for number, image in enumerate(images):
+        if len(looks_at_picture(image).pictures) > 1:
+            framing.append(number)
+        yield image
+
+
+def _framed(cases: Sequence[Case], numbers: Iterable[int], condition: str) -> Iterator[Image.Image]:
+    """What queries of these numbers frame."""
     for number in numbers:
-        looks = looks_at_picture(treated_query(cases[number], number, condition))
-        yield from ((number, picture) for picture in looks.pictures[1:])
+        yield from looks_at_picture(treated_query(cases[number], number, condition)).pictures[1:]
 
 
 def _rank(
