@@ -46,7 +46,8 @@ def null_owner(background: Background) -> Mapping[str, str | int | float]:
         "depth": DEPTH,
         "neighbours": NEIGHBOURS,
         "same_row": groups.SAME,
-        "same_picture": picture_copies.SAME,
+        "same_light": picture_copies.SAME_LIGHT,
+        "same_edges": picture_copies.SAME_EDGES,
     }
 
 

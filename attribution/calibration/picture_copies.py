@@ -19,23 +19,46 @@ from models.background import thumbnail
 
 logger = logging.getLogger(__name__)
 Thumbnail = NDArray[np.uint8]
-Thumbnails = NDArray[np.uint8]
+Pictures = NDArray[np.uint8] | NDArray[np.float64]
 OfSources = Callable[[Sequence[int]], Mapping[int, Thumbnail]]
 """Vector ids to the thumbnails of their sources; those that are gone are left out."""
 _BLOCK = 512  # pairs compared at once: 1 MB of numbers a side
-SAME = 0.95  # correlation of 16x16 thumbnails above which two pictures count as one
+SAME_LIGHT = 0.9
+"""Correlation of the lightness of 16x16 thumbnails that copies have at least."""
+SAME_EDGES = 0.6
+"""Correlation of the differences between neighbouring pixels that they have besides."""
 
 
 def is_copy(first: Thumbnail, second: Thumbnail) -> bool:
-    """Whether two `(h, w)` thumbnails correlate at least `SAME`, mirrored or not."""
+    """Whether two `(h, w)` thumbnails show one picture; see `are_copies`."""
     return bool(are_copies(first[None], second[None])[0])
 
 
-def are_copies(first: Thumbnails, second: Thumbnails) -> NDArray[np.bool_]:
-    """`(n,)` whether thumbnails `(n, h, w)` correlate at least `SAME`, pair by pair."""
-    a, b = _standardised(first), _standardised(second)
-    straight, mirrored = (a * b).mean(axis=(1, 2)), (a * b[:, :, ::-1]).mean(axis=(1, 2))
-    return np.asarray(np.maximum(straight, mirrored) >= SAME, dtype=np.bool_)
+def are_copies(
+    first: Pictures, second: Pictures, *, light: float = SAME_LIGHT, edges: float = SAME_EDGES
+) -> NDArray[np.bool_]:
+    """Which of two stacks of small grey pictures show one picture, mirrored or not.
+
+    Lightness and the differences between neighbours both have to correlate: dark things on white
+    have the first in common. With the thresholds of thumbnails 20 of 200 million pairs of unrelated
+    images count as copies, and of 400 images each that were saved as JPEG 20, blurred, put in grey,
+    paled or darkened all; of those tilted by 2 degrees .91, cut by 5 % .76, cut by 10 % .10.
+
+    Args:
+        first: `(n, h, w)` lightness, in any unit.
+        second: `(n, h, w)`, compared with the first pair by pair.
+        light: least correlation of lightness.
+        edges: least correlation of differences between neighbours.
+
+    Returns:
+        `(n,)`.
+    """
+    found = np.zeros(len(first), np.bool_)
+    for other in (second, second[:, :, ::-1]):
+        same_light = _correlations(_flat(first), _flat(other)) >= light
+        same_edges = _correlations(_differences(first), _differences(other)) >= edges
+        found |= same_light & same_edges
+    return found
 
 
 class CopyTest:
@@ -114,11 +137,22 @@ def thumbnails_of(catalog: Catalog) -> OfSources:
     return read
 
 
-def _standardised(values: Thumbnails) -> NDArray[np.float64]:
-    """Each of `(n, h, w)` by its own mean and deviation; zeros where all its pixels are one."""
-    centred = values - values.mean(axis=(1, 2), keepdims=True)
-    deviation = centred.std(axis=(1, 2), keepdims=True)
-    standardised: NDArray[np.float64] = np.divide(
-        centred, deviation, out=np.zeros_like(centred), where=deviation > 0
+def _flat(pictures: Pictures) -> NDArray[np.float64]:
+    return pictures.reshape(len(pictures), -1).astype(np.float64)
+
+
+def _differences(pictures: Pictures) -> NDArray[np.float64]:
+    """`(n, 2hw - h - w)` between neighbours, across and down."""
+    values = pictures.astype(np.float64)  # bytes would wrap around
+    return np.concatenate([_flat(np.diff(values, axis=axis)) for axis in (2, 1)], axis=1)
+
+
+def _correlations(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`(n,)` of the rows of two `(n, k)`; 0 where one does not vary."""
+    a = first - first.mean(axis=1, keepdims=True)
+    b = second - second.mean(axis=1, keepdims=True)
+    unit = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    found: NDArray[np.float64] = np.divide(
+        (a * b).sum(axis=1), unit, out=np.zeros(len(a)), where=unit > 0
     )
-    return standardised
+    return found
