@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -38,6 +39,8 @@ class VisionTransformer(Backbone):
         self.dimension = self.patch_dimension = int(self.network.num_features)
         self.patch_size = self.multiple = int(self.network.patch_embed.patch_size[0])
         self._prefix = int(self.network.num_prefix_tokens)  # class token and registers
+        plain = timm.models.vision_transformer.Block
+        self._plain = type(self.network.blocks[-1]) is plain  # attention, then a perceptron a token
 
     def forward(self, images: Tensor) -> Features:
         """`(n, 3, H, W)` to `(n, d)` and `(n, d, H / patch, W / patch)`.
@@ -79,12 +82,31 @@ class VisionTransformer(Backbone):
     def finished(self, begun: Tensor, blocks: int) -> Features:
         """The rest of the blocks, with the positions that each is told where it has such."""
         side = math.isqrt(begun.shape[1] - self._prefix)
+        tokens = self._through(self.network.blocks[blocks:], begun)
+        return self._described(self.network.norm(tokens), (side, side))
+
+    def finished_pooled(self, begun: Tensor, blocks: int) -> Tensor:
+        """As of `finished`. Past the attention of the last block the class token is alone.
+
+        There lie two thirds of the block's products, and nothing that the patches become enters.
+        """
+        *others, last = self.network.blocks[blocks:] or [None]
+        if not self._plain or last is None:
+            return super().finished_pooled(begun, blocks)
+        tokens = self._through(others, begun)
+        tokens = tokens + last.drop_path1(last.ls1(last.attn(last.norm1(tokens))))
+        pooled = tokens[:, 0]
+        pooled = pooled + last.drop_path2(last.ls2(last.mlp(last.norm2(pooled))))
+        normed: Tensor = self.network.norm(pooled)
+        return normed
+
+    def _through(self, blocks: Iterable[nn.Module], tokens: Tensor) -> Tensor:
+        side = math.isqrt(tokens.shape[1] - self._prefix)
         rope: nn.Module | None = getattr(self.network, "rope", None)
         told = {} if rope is None else {"rope": self.network.rope.get_embed(shape=(side, side))}
-        tokens = begun
-        for block in self.network.blocks[blocks:]:
+        for block in blocks:
             tokens = block(tokens, **told)
-        return self._described(self.network.norm(tokens), (side, side))
+        return tokens
 
     def _described(self, tokens: Tensor, grid: tuple[int, int]) -> Features:
         patches = tokens[:, self._prefix :].transpose(1, 2)

@@ -41,7 +41,7 @@ class Precision:
             if not self._begun:
                 return describe_as_weighed(net, views, self._shape)
             wide = next(net.parameters()).dtype
-            return net.finished(views.to(wide), self._begun).pooled.to(wide)
+            return net.finished_pooled(views.to(wide), self._begun).to(wide)
 
 
 def describe_as_weighed(net: Backbone, images: Tensor, shape: Preprocessing) -> Tensor:

@@ -118,7 +118,7 @@ class Monitor:
             yield from (net.learnt(views).pooled for views in self._views())
             return
         self._begun = self._begun or [net.begun(each, self._frozen) for each in self._views()]
-        yield from (net.finished(each, self._frozen).pooled for each in self._begun)
+        yield from (net.finished_pooled(each, self._frozen) for each in self._begun)
 
     def _views(self) -> Iterator[Tensor]:
         """Of each batch: images, mixtures, mild views, strong views, as a network sees them."""

@@ -39,6 +39,24 @@ def test_two_halves_are_the_whole_wherever_it_is_cut(kind):
             assert torch.allclose(half.patches, whole.patches, atol=1e-4), cut
 
 
+@pytest.mark.parametrize("kind", TINY)
+def test_the_descriptor_alone_has_the_values_and_gradients_of_both(kind):
+    net = tiny(kind)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    side = net.local_side(64)
+    images, blocks = torch.rand(2, 3, side, side), len(net.blocks_of_network())
+    for cut in (1, blocks - 1, blocks):
+        begun = net.begun(images, cut).detach().requires_grad_()
+        found = [
+            (pooled, *torch.autograd.grad(pooled.square().sum(), begun))
+            for pooled in (net.finished(begun, cut).pooled, net.finished_pooled(begun, cut))
+        ]
+        for expected, measured in zip(*found, strict=True):
+            assert torch.allclose(measured, expected, atol=1e-5, rtol=1e-4), cut
+
+
 def test_columns_by_what_they_are_compared_in():
     residual = tiny("residual").projections
     assert list(residual) == ["semantics", "structure", "appearance"]
