@@ -36,7 +36,7 @@ class Case:
     """One query and what is true of it.
 
     Attributes:
-        query: the image file.
+        query: the image file, or the image of the gallery that is asked about.
         truths: its sources; without any, the case is kept but not ranked.
         set: figures are averaged within sets, then over them.
         method: what made the query; empty when unknown.
@@ -45,13 +45,22 @@ class Case:
         number: seeds what is done to the query; None: its position among the cases.
     """
 
-    query: Path
+    query: Path | Picture
     truths: tuple[Truth, ...]
     set: str
     method: str = ""
     gallery: str | None = None
     excluded: frozenset[str] = frozenset()
     number: int | None = None
+
+    @property
+    def picture(self) -> Picture:
+        """The query, to be read."""
+        return (
+            file_picture(str(self.query), self.query)
+            if isinstance(self.query, Path)
+            else self.query
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from attribution.evaluation.benchmark.cases import (
     Benchmark,
     Case,
     Picture,
-    file_picture,
 )
 from attribution.evaluation.progress import OnSteps, Steps
 
@@ -46,7 +45,7 @@ def readable(
     Raises:
         BadBenchmark: nothing is left to measure; says why of the first.
     """
-    asked = [file_picture(str(case.query), case.query) for case in benchmark.cases]
+    asked = [case.picture for case in benchmark.cases]
     steps = Steps(len(asked) + len(benchmark.gallery), on_images)
     told = [_complaints(each, steps) for each in (asked, benchmark.sources, benchmark.distractors)]
     queries, sources, distractors = told

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from attribution.evaluation.benchmark.cases import Case, open_image
+from attribution.evaluation.benchmark.cases import Case
 from attribution.evaluation.benchmark.families import FAMILIES
 from attribution.synthesis.laundering import recompressed
 
@@ -62,7 +62,7 @@ TREATMENTS: Mapping[str, Treatment] = {**CONDITIONS, **FAMILIES}
 def treated_query(case: Case, number: int, condition: str) -> Image.Image:
     """The pixels that every method sees of a query, seeded by its number, or its case's own."""
     seed = number if case.number is None else case.number
-    return TREATMENTS[condition](open_image(case.query), np.random.default_rng(seed))
+    return TREATMENTS[condition](case.picture.load(), np.random.default_rng(seed))
 
 
 def treated_queries(

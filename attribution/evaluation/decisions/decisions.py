@@ -15,7 +15,7 @@ from attribution.calibration import AlphaTooSmall
 from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark, Case
 from attribution.evaluation.benchmark.treatments import treated_queries
 from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
-from attribution.evaluation.decisions.gallery import GalleryPlan
+from attribution.evaluation.decisions.gallery import ASKED_SET, GalleryPlan
 from attribution.evaluation.progress import OnSteps, Steps
 from attribution.looks import Described, attribute_looks, encode_looks, looks_at_picture
 from attribution.retrieval.fusion import Rows
@@ -38,8 +38,9 @@ def decide(
 
     Queries with sources come first, in the order of the benchmark, so that a treatment draws the
     same pixels as in `ranks.protocol.evaluate`. A set is left out where that leaves anything to
-    search. In the whole gallery it is believed of a query what is true of the benchmark: how many
-    of its queries have no source.
+    search; the distractors that the plan asks about are left out together, and asked about only
+    so. In the whole gallery it is believed of a query what is true of the benchmark: how many of
+    its queries have no source.
 
     Args:
         benchmark: the queries.
@@ -53,16 +54,16 @@ def decide(
         BadBenchmark: the encoder has no background, so nothing is decided.
         AlphaTooSmall: the background is too small for any alpha.
     """
-    cases = benchmark.ranked + tuple(case for case in benchmark.cases if not case.truths)
+    own = benchmark.ranked + tuple(case for case in benchmark.cases if not case.truths)
+    cases = own + plan.asked
     galleries: dict[str | None, frozenset[str] | None] = {None: None}
     galleries |= {name: kept for name, kept in plan.without.items() if kept}
-    inside = {
-        name: [
-            n for n, case in enumerate(cases) if name is None or (case.set == name and case.truths)
-        ]
-        for name in galleries
+    inside: dict[str | None, list[int]] = {
+        name: [n for n, case in enumerate(own) if case.set == name and case.truths]
+        for name in plan.without
     }
-    total = (len(cases) + sum(map(len, inside.values()))) * len(conditions)
+    inside |= {None: list(range(len(own))), ASKED_SET: list(range(len(own), len(cases)))}
+    total = (len(cases) + sum(len(inside[name]) for name in galleries)) * len(conditions)
     steps = Steps(total, on_steps)
     found: list[Answers] = []
     alphas: tuple[float, ...] = ()

@@ -2,7 +2,8 @@
 
 Each combination of sets that a source belongs to is a collection of its own, and the distractors
 are another: a filter on collections then searches the gallery as if a set's sources had never been
-added, and the null under a filter is that of the filter. Knows no query and no answer.
+added, and the null under a filter is that of the filter. Some of the distractors lie apart, to be
+asked about themselves. Knows no answer.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from attribution.catalog import Catalog
-from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark, Picture
+from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark, Case, Picture, Truth
 from attribution.ingestion import ImageEncoder, ManifestRow, ingest
 
 DISTRACTORS = "distractors"
+ASKED = "distractors-asked"
+"""Collection of those that are asked about themselves."""
+ASKED_SET = "distractors themselves"
+"""The set that their queries form."""
+LARGEST_ASKED = 400
 _BLOCK = 512  # files spooled at once: bounds the disk that images of tar files take
 
 
@@ -40,17 +46,21 @@ class GalleryPlan:
         sha256s: gallery key of a true source -> digest. Two keys with the same bytes are the
             same source.
         without: set -> the collections that hold none of its sources.
+        asked: distractors as queries, each its own source; `ASKED_SET`.
     """
 
     images: tuple[Placed, ...]
     sha256s: Mapping[str, str]
     without: Mapping[str, frozenset[str]]
+    asked: tuple[Case, ...] = ()
 
 
 def plan_gallery(benchmark: Benchmark) -> GalleryPlan:
     """Read every image's bytes and decide where it goes.
 
-    A distractor whose bytes are a source's is that source and is left out.
+    A distractor whose bytes are a source's is that source and is left out. Of the others
+    `LARGEST_ASKED` are asked about, a fifth at most: those of the smallest digests, so that it is
+    the same ones wherever they lie.
 
     Raises:
         BadBenchmark: a missing file, or queries that must not find themselves (`instances`).
@@ -72,12 +82,24 @@ def plan_gallery(benchmark: Benchmark) -> GalleryPlan:
         digest = sources.get(picture.key) or _digest(picture)
         named = frozenset(sets.get(digest, ()))
         placed.setdefault(digest, Placed(picture, digest, collections.get(named, DISTRACTORS)))
+    distractors = sorted(each.sha256 for each in placed.values() if each.collection == DISTRACTORS)
+    asked = distractors[: min(LARGEST_ASKED, len(distractors) // 5)]
+    for digest in asked:
+        placed[digest] = replace(placed[digest], collection=ASKED)
     held = {each.collection for each in placed.values()}
     without = {
         name: frozenset(held - {collections[each] for each in combinations if name in each})
         for name in dict.fromkeys(case.set for case in benchmark.ranked)
     }
-    return GalleryPlan(tuple(placed.values()), sources, without)
+    pictures = [placed[digest].picture for digest in asked]
+    if pictures:
+        without[ASKED_SET] = frozenset(held - {ASKED})
+    return GalleryPlan(
+        tuple(placed.values()),
+        sources | {each.key: digest for each, digest in zip(pictures, asked, strict=True)},
+        without,
+        tuple(Case(each, (Truth(each.key),), ASKED_SET) for each in pictures),
+    )
 
 
 def fill_gallery(

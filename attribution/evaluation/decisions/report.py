@@ -12,7 +12,7 @@ import numpy as np
 
 from attribution.evaluation.benchmark.cases import Benchmark
 from attribution.evaluation.decisions.answers import Decisions
-from attribution.evaluation.decisions.gallery import DISTRACTORS, GalleryPlan
+from attribution.evaluation.decisions.gallery import ASKED, DISTRACTORS, GalleryPlan
 from attribution.evaluation.decisions.p_values import (
     RiskCoverage,
     Uniformity,
@@ -84,7 +84,7 @@ def report_decisions(
 ) -> DecisionReport:
     """All figures of a run."""
     false, found = false_attributions(decisions), powers(decisions)
-    distractors = sum(each.collection == DISTRACTORS for each in plan.images)
+    distractors = sum(each.collection in (DISTRACTORS, ASKED) for each in plan.images)
     whole = {condition: decisions.whole(condition) for condition in decisions.conditions}
     return DecisionReport(
         benchmark=benchmark.name,
@@ -132,7 +132,7 @@ def write_decisions(
                 "left_out": answers.left_out,
                 "queries": [
                     {
-                        "query": str(case.query),
+                        "query": case.picture.place,
                         "set": case.set,
                         "method": case.method,
                         **asdict(each),

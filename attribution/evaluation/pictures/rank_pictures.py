@@ -94,7 +94,7 @@ def _grid_rows(
         truths = {truth.key: truth.role for truth in case.truths}
         rows.append(
             GridRow(
-                GridCell(query, case.method or case.query.name),
+                GridCell(query, case.method or PurePosixPath(case.picture.place).name),
                 [GridCell(pictures[key].load(), role) for key, role in truths.items()][:SHOWN],
                 [
                     GridCell(pictures[key].load(), PurePosixPath(key).name, right=key in truths)

@@ -134,7 +134,7 @@ def write_json(
         "differences": [asdict(each) for each in differences],
         "cases": [
             {
-                "query": str(case.query),
+                "query": case.picture.place,
                 "set": case.set,
                 "method": case.method,
                 "truths": [asdict(truth) for truth in case.truths],

@@ -198,7 +198,9 @@ def _tasks(benchmark: Benchmark, protocol: Protocol) -> list[_Task]:
             own = np.array(sorted(truths)) if case.gallery is None else groups[case.gallery]
         excluded = of(case.excluded)
         if np.isin(truths, excluded).any() or (own is not None and not np.isin(truths, own).all()):
-            raise BadBenchmark(f"{case.query}: a true source of it is not in its own gallery")
+            raise BadBenchmark(
+                f"{case.picture.place}: a true source of it is not in its own gallery"
+            )
         tasks.append(_Task(truths, own, excluded))
     return tasks
 

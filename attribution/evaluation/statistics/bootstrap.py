@@ -55,7 +55,9 @@ def components(cases: Sequence[Case]) -> NDArray[np.intp]:
     for case in cases:
         keys = sorted({truth.key for truth in case.truths} | case.excluded)
         if not keys:
-            raise ValueError(f"{case.query} has no true source, so nothing joins it to others")
+            raise ValueError(
+                f"{case.picture.place} has no true source, so nothing joins it to others"
+            )
         nodes.append([(case.set, key) for key in keys])
     numbers: dict[tuple[str, str] | None, int] = {}
     return np.array([numbers.setdefault(node, len(numbers)) for node in leaders(nodes)], np.intp)

@@ -118,7 +118,7 @@ def test_every_figure_follows_from_the_answers_in_the_json(document):
     assert list(answers) == [
         (condition, left_out)
         for condition in ("clean", "laundered")
-        for left_out in (None, "even", "odd")
+        for left_out in (None, "even", "odd", "distractors themselves")
     ]
     assert document["alphas"] == [0.1, 0.05]
     clean = answers["clean", None]
@@ -146,6 +146,10 @@ def test_copies_are_found_unless_their_set_is_left_out(document):
         assert len(left_out) == COPIES / 2
         assert all(query["sourceless"] and not query["right"] for query in left_out)
         assert not {q["first"] for q in left_out} & {q["query"][-7:] for q in left_out}
+    themselves = document["answers"][3]["queries"]
+    assert len(themselves) == 30 // 5
+    own = {"distractor:" + query["query"].rpartition("/")[2] for query in themselves}
+    assert not {query["first"] for query in themselves} & own
     named = {query["first"] for query in even}
     assert not named & {f"sources/{n:03d}.jpg" for n in range(0, COPIES, 2)}
 
@@ -173,7 +177,7 @@ def test_a_kept_gallery_is_used_again_and_gives_the_same_answers(
     again = evaluate("--out", kept / "again")
     assert again.code == 0, again.err
     found = json.loads((kept / "again" / "decisions.json").read_text())
-    assert found["answers"] == document["answers"][:3]
+    assert found["answers"] == document["answers"][:4]
     assert found["power"] == [e for e in document["power"] if e["condition"] == "clean"]
 
 

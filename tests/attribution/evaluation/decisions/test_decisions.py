@@ -20,7 +20,12 @@ from attribution.evaluation.benchmark.cases import (
     file_picture,
 )
 from attribution.evaluation.decisions.decisions import decide
-from attribution.evaluation.decisions.gallery import GalleryPlan, fill_gallery, plan_gallery
+from attribution.evaluation.decisions.gallery import (
+    ASKED_SET,
+    GalleryPlan,
+    fill_gallery,
+    plan_gallery,
+)
 from attribution.index import open_index
 from attribution.looks import encode_looks, looks_at_picture
 from attribution.retrieval.fusion import fusion_of
@@ -81,7 +86,8 @@ def decisions(benchmark, encoder, tmp_path_factory):
 
 
 def test_every_query_is_asked_once_in_each_gallery_that_concerns_it(decisions):
-    assert [(e.left_out, len(e)) for e in decisions.answers] == [(None, 8), ("one", 4), ("two", 2)]
+    asked = [(None, 8), ("one", 4), ("two", 2), (ASKED_SET, 8)]
+    assert [(each.left_out, len(each)) for each in decisions.answers] == asked
     assert decisions.alphas == (0.1, 0.05, 0.01)
     whole = decisions.whole("clean")
     assert [case.set for case in whole.cases] == ["one"] * 4 + ["two"] * 2 + ["none"] * 2
@@ -140,6 +146,24 @@ def test_leaving_out_is_as_if_the_sources_had_never_been_added(
     assert [e.first for e in left_out.judged] == [e.first for e in fresh.judged]
 
 
+def test_distractors_are_asked_about_as_if_they_had_never_been_added(
+    decisions, benchmark, encoder, tmp_path
+):
+    themselves = next(each for each in decisions.answers if each.left_out == ASKED_SET)
+    assert themselves.values("sourceless").all()
+    asked_about = {case.query.key for case in themselves.cases}
+    assert len(asked_about) == 8 == len(set(themselves.groups.tolist()))
+    without = Benchmark(
+        "without",
+        tuple(Case(case.query, (), "distractors") for case in themselves.cases),
+        benchmark.sources,
+        tuple(each for each in benchmark.distractors if each.key not in asked_about),
+    )
+    fresh = asked(without, encoder, tmp_path, background_of(encoder)).answers[0]
+    assert np.allclose(themselves.values("p_value"), fresh.values("p_value"))
+    assert [e.first for e in themselves.judged] == [e.first for e in fresh.judged]
+
+
 def test_steps_are_told_for_every_condition(benchmark, encoder, tmp_path):
     told = []
     asked(
@@ -150,7 +174,7 @@ def test_steps_are_told_for_every_condition(benchmark, encoder, tmp_path):
         conditions=("clean", "disguised"),
         on_steps=lambda *each: told.append(each),
     )
-    total = 2 * (8 + 8 + 4 + 2)
+    total = 2 * (8 + 8 + 8 + 4 + 2 + 8)
     assert told[-1] == (total, total)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 

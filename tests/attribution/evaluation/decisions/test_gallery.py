@@ -12,7 +12,13 @@ import pytest
 from attribution.catalog import Catalog
 from attribution.evaluation.benchmark.cases import BadBenchmark
 from attribution.evaluation.benchmark.formats import read_benchmark
-from attribution.evaluation.decisions.gallery import DISTRACTORS, fill_gallery, plan_gallery
+from attribution.evaluation.decisions.gallery import (
+    ASKED,
+    ASKED_SET,
+    DISTRACTORS,
+    fill_gallery,
+    plan_gallery,
+)
 
 
 class Brightness:
@@ -77,7 +83,19 @@ def test_leaving_a_set_out_leaves_out_all_of_its_sources_and_nothing_else(plan, 
         gone = {digest(f"source-{source}.png") for source in sources}
         assert searched == everything - gone
     assert plan.sha256s["source-3-again.png"] == plan.sha256s["source-3.png"]
-    assert len(where[DISTRACTORS]) == 5
+    assert len(where[DISTRACTORS]) == 4
+    assert len(where[ASKED]) == 1
+
+
+def test_some_distractors_are_asked_about_where_only_they_are_missing(plan, benchmark):
+    (case,) = plan.asked
+    digest = min(each.sha256 for each in plan.images if each.picture in benchmark.distractors)
+    assert plan.sha256s[case.truths[0].key] == digest
+    assert hashlib.sha256(case.picture.read()).hexdigest() == digest
+    searched = {e.sha256 for e in plan.images if e.collection in plan.without[ASKED_SET]}
+    assert searched == {each.sha256 for each in plan.images} - {digest}
+    again = plan_gallery(dataclasses.replace(benchmark, distractors=benchmark.distractors[::-1]))
+    assert [each.query.key for each in again.asked] == [case.query.key]
 
 
 def test_the_catalog_holds_what_was_planned(plan, tmp_path):
@@ -122,7 +140,8 @@ def test_distractors_come_out_of_tar_files_too(data, tmp_path):
     plan = plan_gallery(read_benchmark(data, distractors=data / "shard.tar"))
     with Catalog.open(tmp_path / "gallery") as catalog:
         fill_gallery(catalog, Brightness(), plan)
-        assert catalog.collection(DISTRACTORS).sources == 5
+        assert catalog.collection(DISTRACTORS).sources == 4
+        assert catalog.collection(ASKED).sources == 1
 
 
 def test_an_image_that_cannot_be_read_is_named(data, tmp_path):
