@@ -48,6 +48,8 @@ def fit_parts(
     """
     require_side(images, shape)
     fits = [_Fit.of(plan, net.blocks_of_descriptor) for plan in plans if plan.head != "none"]
+    if not fits:
+        return ()  # describing the images would be for nothing
     kinds = {pairs for fit in fits for pairs in fit.plan.pairs}
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(images), generator=generator)[:limit]

@@ -49,6 +49,15 @@ def test_fitting_repeats_and_uses_only_the_blocks_it_may():
     assert first[0].source.columns.tolist() == read
 
 
+def test_without_a_head_no_image_is_described():
+    told = []
+    parts = fit_parts(
+        net(), image_set(60), plans_for("none", 8), Preprocessing(48, 48), on_images=told.append
+    )
+    assert parts == ()
+    assert told == []
+
+
 def test_a_descriptor_of_one_block_has_a_part_a_role_and_no_outline():
     whole = consecutive_parts([("whole", 20)])
     plans = plans_for("cca", 500, whole)
