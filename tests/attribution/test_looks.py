@@ -1,7 +1,8 @@
-"""Two looks at one query: the better answer, at twice the p-value; none at a blank one."""
+"""Two looks at one query: the better answer, each within its part of alpha; none at a blank one."""
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -22,23 +23,38 @@ def look(p_value, score, alpha=0.01):
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "score", "p_value", "decision", "attributed"),
+    ("whole", "inside", "score", "p_value", "decision", "attributed"),
     [
-        ((0.3, 1.0), (0.002, 6.0), 6.0, 0.004, "attributed", [True, True]),
-        ((0.004, 6.0), (0.3, 9.0), 6.0, 0.008, "attributed", [True, False]),
-        ((0.006, 6.0), (0.008, 5.0), 6.0, 0.012, "no_source_found", [False, False]),
-        ((0.002, 5.0), (0.002, 6.0), 6.0, 0.004, "attributed", [True, True]),
-        ((0.8, 1.0), (0.9, 2.0), 1.0, 1.0, "no_source_found", [False, False]),
+        ((0.3, 1.0), (0.002, 6.0), 6.0, 0.0025, "attributed", [True, True]),
+        ((0.0018, 6.0), (0.3, 9.0), 6.0, 0.009, "attributed", [True, False]),
+        ((0.0018, 6.0), (0.007, 5.0), 5.0, 0.00875, "attributed", [True, False]),
+        ((0.003, 6.0), (0.009, 5.0), 5.0, 0.01125, "no_source_found", [False, False]),
+        ((0.001, 7.0), (0.004, 6.0), 7.0, 0.005, "attributed", [True, True]),
+        ((0.001, 6.0), (0.004, 7.0), 7.0, 0.005, "attributed", [True, True]),
+        ((0.3, 1.0), (0.9, 2.0), 2.0, 1.0, "no_source_found", [False, False]),
         ((None, 1.0), (None, 2.0), 2.0, None, None, [False, False]),
     ],
 )
-def test_the_better_look_counts_for_two(first, second, score, p_value, decision, attributed):
-    answer = better_of(look(*first), look(*second))
+def test_each_look_spends_its_part_of_alpha(whole, inside, score, p_value, decision, attributed):
+    answer = better_of(look(*whole), look(*inside))
 
     assert (answer.sources[0].score, answer.decision) == (score, decision)
     assert answer.p_value == (None if p_value is None else pytest.approx(p_value))
     assert answer.sources[0].p_value == answer.p_value
     assert [each.attributed for each in answer.sources] == attributed
+
+
+def test_both_looks_at_a_query_without_source_keep_the_promise():
+    """However they depend on each other: alike, opposed, or not at all."""
+    drawn, others = np.random.default_rng(0).uniform(size=(2, 20_000))
+    for inside in (drawn, 1 - drawn, others):
+        smallest = np.minimum(drawn / 0.2, inside / 0.8)
+        found = [
+            better_of(look(one, 1.0), look(two, 1.0)).p_value
+            for one, two in zip(drawn[:50], inside[:50], strict=True)
+        ]
+        assert found == pytest.approx(np.minimum(1, smallest[:50]))
+        assert (smallest <= 0.1).mean() < 0.1 + 3 * (0.09 / len(drawn)) ** 0.5
 
 
 def test_an_answer_without_sources_is_an_answer():
