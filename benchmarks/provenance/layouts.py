@@ -211,6 +211,20 @@ class _Arrays(pickle.Unpickler):
         return super().find_class(module, name)
 
 
+def read_indices(path: Path) -> list[int]:
+    """A pickled list or array of places in a set.
+
+    Raises:
+        OtherLayout: it is something else.
+    """
+    try:
+        with path.open("rb") as file:
+            found = _Arrays(file, encoding="latin1").load()
+        return [int(place) for place in found]
+    except (OSError, pickle.UnpicklingError, EOFError, TypeError, ValueError) as error:
+        raise OtherLayout(f"{path} is no list of places: {error}") from error
+
+
 def _unpickled(path: Path, keys: Sequence[str]) -> Mapping[str, Any]:
     """A mapping with these keys, also of Python 2."""
     try:

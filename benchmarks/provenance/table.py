@@ -92,17 +92,17 @@ def summary(plan: Plan, records: Sequence[Record], draws: int) -> dict[str, Any]
     drawn: dict[Any, dict[str, tuple[float, Values]]] = {}
     for key in sorted({_key(record) for record in records}, key=str):
         own = sorted((r for r in records if _key(r) == key), key=lambda r: r["seed"])
-        drawn[key] = _resampled(plan, own, draws)
+        drawn[key] = resampled(plan.statistics, own, draws)
 
     def of(arm: str) -> tuple[str, float, float]:
         return arm, weights[arm], 0.0
 
     def level(key: Any) -> dict[str, Any]:
-        return {name: _interval(*drawn[key][name]) for name in plan.statistics}
+        return {name: interval(*drawn[key][name]) for name in plan.statistics}
 
     def difference(first: Any, second: Any) -> dict[str, Any]:
         pairs = {name: (drawn[first][name], drawn[second][name]) for name in plan.statistics}
-        return {name: _interval(a[0] - b[0], a[1] - b[1]) for name, (a, b) in pairs.items()}
+        return {name: interval(a[0] - b[0], a[1] - b[1]) for name, (a, b) in pairs.items()}
 
     arms = [arm for arm in ARMS if arm in weights]
     base = of("synthesis")
@@ -143,19 +143,19 @@ def markdown(found: Mapping[str, Any]) -> str:
     """The summary as tables for a page."""
     figures = list(next(iter(found["levels"].values())))
     lines = [f"{found['title']}, {len(found['seeds'])} seeds. Primary: {found['endpoint']}.", ""]
-    lines += _head("arm", [*figures, "CPU s an epoch"])
+    lines += head("arm", [*figures, "CPU s an epoch"])
     for arm, levels in found["levels"].items():
-        cells = [_cell(levels[name]) for name in figures]
-        lines.append(_row(arm, [*cells, f"{found['cpu_seconds_epoch'][arm]:.1f}"]))
+        cells = [cell(levels[name]) for name in figures]
+        lines.append(line(arm, [*cells, f"{found['cpu_seconds_epoch'][arm]:.1f}"]))
     for part, name in (
         ("differences", "difference"),
         ("every_weight", "every weight"),
         ("noisy_masks", "masks changed, against exact ones"),
     ):
         if found[part]:
-            lines += ["", *_head(name, figures)]
+            lines += ["", *head(name, figures)]
             lines += [
-                _row(key, [_cell(row[each], sign="+") for each in figures])
+                line(key, [cell(row[each], sign="+") for each in figures])
                 for key, row in found[part].items()
             ]
     if found["pattern"]:
@@ -183,10 +183,12 @@ def _key(record: Record) -> tuple[str, float, float]:
     return record["arm"], record["weight"], record["noise"]
 
 
-def _resampled(plan: Plan, own: Sequence[Record], draws: int) -> dict[str, tuple[float, Values]]:
+def resampled(
+    statistics: Mapping[str, Statistic], own: Sequence[Record], draws: int
+) -> dict[str, tuple[float, Values]]:
     """Of each figure the mean over seeds, and `(draws,)` of it drawn again."""
-    exact: dict[str, list[float]] = {name: [] for name in plan.statistics}
-    within: dict[str, list[list[float]]] = {name: [] for name in plan.statistics}
+    exact: dict[str, list[float]] = {name: [] for name in statistics}
+    within: dict[str, list[list[float]]] = {name: [] for name in statistics}
     for record in own:
         samples = arrays(record["samples"])
         units = samples.get("unit", np.arange(len(next(iter(samples.values()))))).astype(int)
@@ -195,14 +197,14 @@ def _resampled(plan: Plan, own: Sequence[Record], draws: int) -> dict[str, tuple
         rng = np.random.default_rng(record["seed"])
         ones = np.ones(len(places))
         times = [rng.multinomial(number, np.full(number, 1 / number)) for _ in range(draws)]
-        for name, statistic in plan.statistics.items():
+        for name, statistic in statistics.items():
             exact[name].append(statistic(samples, ones))
             within[name].append([statistic(samples, each[places].astype(float)) for each in times])
     seeds = np.random.default_rng(0).integers(len(own), size=(draws, len(own)))
     columns = np.arange(draws)[:, None]
     return {
         name: (fmean(exact[name]), np.array(within[name])[seeds, columns].mean(axis=1))
-        for name in plan.statistics
+        for name in statistics
     }
 
 
@@ -217,19 +219,23 @@ def _ordered(*found: tuple[float, Values]) -> dict[str, Any]:
     }
 
 
-def _interval(value: float, drawn: Values) -> list[float]:
+def interval(value: float, drawn: Values) -> list[float]:
+    """A value and its 95 % interval by what was drawn again."""
     low, high = np.quantile(drawn, [0.025, 0.975])
     return [round(float(each), 5) for each in (value, low, high)]
 
 
-def _cell(interval: Sequence[float], sign: str = "") -> str:
-    value, low, high = (f"{each:{sign}.3f}" for each in interval)
+def cell(found: Sequence[float], sign: str = "") -> str:
+    """A value with its interval, to read."""
+    value, low, high = (f"{each:{sign}.3f}" for each in found)
     return f"{value} ({low} to {high})"
 
 
-def _head(first: str, others: Sequence[str]) -> list[str]:
-    return [_row(first, others), "|" + "---|" * (1 + len(others))]
+def head(first: str, others: Sequence[str]) -> list[str]:
+    """The first two lines of a table."""
+    return [line(first, others), "|" + "---|" * (1 + len(others))]
 
 
-def _row(first: str, cells: Sequence[str]) -> str:
+def line(first: str, cells: Sequence[str]) -> str:
+    """One more."""
     return "| " + " | ".join([first, *cells]) + " |"
