@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -14,7 +14,14 @@ from rich.table import Table
 
 from app.cli import options
 from app.cli.calibrate.background import keep_addition, make_addition
+from app.cli.calibrate.generated import (
+    DIFFUSION,
+    Generation,
+    generated_queries,
+    generation_from,
+)
 from app.cli.console import flush_right, out, print_json, progress
+from app.cli.failures import BadInvocation
 from app.cli.images import ImagesLeftOut
 from app.settings import Settings
 from attribution.calibration.shares.fitting import (
@@ -72,6 +79,30 @@ def calibrate_command(
             "them. Sources are recognised by the bytes of their file, else by uri.",
         ),
     ] = None,
+    generator: Annotated[
+        Literal["patch", "diffusion"],
+        typer.Option(
+            help="What makes the queries: `patch` needs nothing; `diffusion` tunes a text-to-image "
+            "model to the sources, which takes hours and a GPU, and goes on where it was stopped."
+        ),
+    ] = "patch",
+    model: Annotated[
+        str | None,
+        typer.Option(help="diffusion: as for `attribution generate`."),
+    ] = None,
+    made: Annotated[
+        Path | None,
+        typer.Option(
+            parser=options.path_given, metavar="PATH", help="diffusion: folder to work in."
+        ),
+    ] = None,
+    size: Annotated[
+        int, typer.Option(min=16, max=1024, help="diffusion: side of the images in pixels.")
+    ] = 512,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="diffusion: times that every source is learnt from.")
+    ] = 400,
+    device: Annotated[str, typer.Option(help="diffusion: where torch computes.")] = "cpu",
     background: Annotated[
         Path | None,
         typer.Option(
@@ -100,11 +131,17 @@ def calibrate_command(
 
     Makes synthetic images from the previews of your own sources, asks for each where it came
     from, once as things are and once as if its sources were not held, and fits the shares to
-    what is true. Nothing has to be labelled. Takes a few minutes; may run beside a service, which
-    takes the result up within seconds. p-values and decisions do not depend on it, but on the
-    background, which --background extends. Images of it that cannot be read are left out and
-    listed; exits with 1 when there were any.
+    what is true. Nothing has to be labelled. Takes a few minutes; with --generator diffusion hours,
+    which are said before they begin. May run beside a service, which takes the result up within
+    seconds. p-values and decisions do not depend on it, but on the background, which --background
+    extends. Images of it that cannot be read are left out and listed; exits with 1 when there
+    were any.
     """
+    if generator == "diffusion" and manifest is not None:
+        raise BadInvocation("give either --manifest or --generator diffusion")
+    diffusion = (
+        generation_from(model, made, size, epochs, device) if generator == "diffusion" else None
+    )
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     _require_writable(settings, or_missing=background is not None)
     vision, added, left_out = load_vision(settings), None, ImagesLeftOut()
@@ -117,10 +154,7 @@ def calibrate_command(
         _build(gallery, bar)
         if added is not None and background is not None:
             keep_addition(settings, added, gallery.calibration.report().strata, background)
-        if manifest is None:
-            known = _rehearsal(gallery, bar, queries, seed)
-        else:
-            known = labelled(gallery.catalog, manifest)
+        known, kinds = _known(gallery, bar, queries, manifest, diffusion, seed)
         asked = bar.add_task("Asking queries with known sources", total=len(known))
         found = examples(
             gallery.attributor,
@@ -130,7 +164,6 @@ def calibrate_command(
         )
         default = default_shares(vision.encoder.card).believing(no_source).model
         chosen = _choose(found, default)
-        kinds = REHEARSED if manifest is None else f"labelled queries of {manifest.name}"
         recall = Recall.measured(chosen.depths, f"{kinds}, {len(chosen.depths)} of them")
         stored = gallery.catalog.calibrations.add(
             vision.encoder.model_id,
@@ -154,6 +187,25 @@ def calibrate_command(
     if left_out:
         left_out.tell("the background was extended without")
         raise typer.Exit(1)
+
+
+def _known(
+    gallery: OpenedGallery,
+    bar: Progress,
+    queries: int,
+    manifest: Path | None,
+    diffusion: Generation | None,
+    seed: int,
+) -> tuple[list[Known], str]:
+    """The queries to ask, and their kinds in words."""
+    if manifest is not None:
+        return labelled(gallery.catalog, manifest), f"labelled queries of {manifest.name}"
+    if diffusion is None:
+        return _rehearsal(gallery, bar, queries, seed), REHEARSED
+    bar.stop()  # only one may be shown, and this has its own
+    found = generated_queries(gallery.catalog, diffusion, queries, seed=seed)
+    bar.start()
+    return labelled(gallery.catalog, found), DIFFUSION
 
 
 def _require_writable(settings: Settings, *, or_missing: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from app.cli.failures import BadInvocation
 from app.settings import Settings
-from attribution.catalog import Catalog
+from attribution.catalog import Catalog, Source
 from attribution.files import regular_file
 from attribution.ingestion import ManifestRow, read_manifest
 from attribution.rehearsal.examples import UnreadablePicture
@@ -66,20 +67,25 @@ def from_collection(
     Raises:
         BadInvocation: the collection holds nothing.
     """
-    pictures: list[Picture] = []
-    skipped: list[str] = []
     with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         chosen = choose(catalog, limit, seed=seed, collections=frozenset({collection}))
         if not chosen:
             raise BadInvocation(f"--collection {collection}: there is no source in it")
-        for source in chosen:
-            try:
-                image = picture_of(catalog, source)
-            except UnreadablePicture as error:
-                skipped.append(str(error))
-                continue
-            name = _plain(source.source_id)
-            pictures.append(Picture(name, _plain(collection), image, source.source_id))
+        return from_sources(catalog, chosen)
+
+
+def from_sources(catalog: Catalog, chosen: Sequence[Source]) -> tuple[list[Picture], list[str]]:
+    """Previews of these sources, and a line for each that cannot be read."""
+    pictures: list[Picture] = []
+    skipped: list[str] = []
+    for source in chosen:
+        try:
+            image = picture_of(catalog, source)
+        except UnreadablePicture as error:
+            skipped.append(str(error))
+            continue
+        name, group = _plain(source.source_id), _plain(source.collection)
+        pictures.append(Picture(name, group, image, source.source_id))
     return pictures, skipped
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from functools import partial
+from importlib.util import find_spec
 
 import pytest
 
@@ -11,6 +12,7 @@ from attribution.calibration.shares.recall import Recall
 from attribution.catalog import Catalog
 from attribution.rehearsal.queries import make_query
 from models.background import read_background
+from tests.support.tiny_diffusion import SIDE, write_checkpoint
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
 
@@ -86,6 +88,49 @@ def test_labelled_queries_are_fitted_instead_and_told_in_words(
     refused = attribution(*asked, 0.98)
     assert refused.code == 1
     assert "a recall of 0.98 cannot be promised" in refused.err.replace("\n", " ")
+
+
+@pytest.mark.skipif(
+    not all(map(find_spec, ("diffusers", "peft", "transformers"))),
+    reason="the extra `generation` is not installed",
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_images_of_a_tuned_model_are_fitted_to_and_not_made_again(
+    attribution, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("attribution.synthesis.diffusion.painter.STEPS", 2)
+    model = write_checkpoint(tmp_path / "tiny")
+    command = (
+        *("calibrate", "--data", data, "--generator", "diffusion", "--model", model, "--json"),
+        *("--made", tmp_path / "made", "--size", SIDE, "--epochs", 1, "--queries", 40),
+    )
+    done = attribution(*command)
+    assert done.code == 0, done.err
+    assert "steps: about" in done.err
+    figures = stored(data).figures
+    rows = (tmp_path / "made" / "manifest.jsonl").read_text().splitlines()
+    assert figures["queries"] == 2 * len(rows)
+    assert len({json.loads(row)["sources"][0]["source_id"] for row in rows}) == len(rows) >= 20
+    assert Recall.of(figures["recall"]).kinds.startswith("images by a text-to-image model")
+    before = min((tmp_path / "made" / "queries").iterdir()).stat().st_mtime_ns
+    assert attribution(*command).document["parameters"] == done.document["parameters"]
+    assert min((tmp_path / "made" / "queries").iterdir()).stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "needs --model and --made"),
+        (("--model", "x", "--made", "made", "--size", 100), "multiple of 8"),
+        (("--manifest", "labels.jsonl"), "either --manifest or --generator diffusion"),
+    ],
+)
+def test_what_a_text_to_image_model_lacks_is_said_before_it_begins(
+    attribution, held, options, message
+):
+    done = attribution("calibrate", "--data", held, "--generator", "diffusion", *options)
+    assert done.code == 2
+    assert message in done.err.replace("\n", " ")
 
 
 def test_too_few_sources_store_nothing(attribution, held):

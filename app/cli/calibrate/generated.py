@@ -1,0 +1,88 @@
+"""Queries of a text-to-image model that is tuned to sources held, to fit shares on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.cli.console import warn_of_each
+from app.cli.failures import BadInvocation
+from app.cli.generate.pictures import from_sources
+from attribution.catalog import Catalog
+from attribution.rehearsal.held import choose
+from attribution.rehearsal.rehearsal import FEWEST_SOURCES, TooFewSources
+
+DIFFUSION = "images by a text-to-image model of sources held, each in contexts of all of them"
+"""The kind in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What `--generator diffusion` is told.
+
+    Attributes:
+        model: a folder in the layout of diffusers, or a name that can be downloaded.
+        made: folder of everything on the way; one that was stopped is gone on with.
+        size: side of the images in pixels.
+        epochs: times that every source is learnt from.
+        device: where torch computes.
+    """
+
+    model: str
+    made: Path
+    size: int
+    epochs: int
+    device: str
+
+
+def generation_from(
+    model: str | None, made: Path | None, size: int, epochs: int, device: str
+) -> Generation:
+    """Check the options together.
+
+    Raises:
+        BadInvocation: one is missing, or no size of a text-to-image model.
+    """
+    if model is None or made is None:
+        raise BadInvocation("--generator diffusion needs --model and --made, a folder to work in")
+    if size % 8:
+        raise BadInvocation(f"--size {size}: a text-to-image model needs a multiple of 8")
+    return Generation(model, made, size, epochs, device)
+
+
+def generated_queries(catalog: Catalog, wanted: Generation, queries: int, *, seed: int) -> Path:
+    """The manifest of about as many queries, each of one source; makes those not there yet.
+
+    Raises:
+        TooFewSources: fewer than `FEWEST_SOURCES` with a preview that can be read.
+    """
+    # They need seconds, and what they load an extra.
+    from app.cli.generate.diffusion import Order, generate_by_diffusion
+    from attribution.synthesis.diffusion.painter import GUIDANCE, STEPS
+    from attribution.synthesis.diffusion.recipe import TuningRecipe
+
+    chosen = choose(catalog, max(queries, FEWEST_SOURCES), seed=seed)
+    pictures, skipped = from_sources(catalog, chosen)
+    warn_of_each([f"left out {each}" for each in skipped])
+    if len(pictures) < FEWEST_SOURCES:
+        raise TooFewSources(
+            f"shares are fitted on queries made from at least {FEWEST_SOURCES} different sources, "
+            f"and {len(pictures)} could be read: ingest more, or keep the default shares, which "
+            "serve until then"
+        )
+    order = Order(
+        model=wanted.model,
+        recipe=TuningRecipe(size=wanted.size, epochs=wanted.epochs, seed=seed),
+        each=max(1, queries // len(pictures)),
+        subject="image",
+        context="dataset",
+        contexts=None,
+        captioner="plain",
+        descriptor="",
+        preserve=True,
+        same_draws=False,
+        sampler_steps=STEPS,
+        guidance=GUIDANCE,
+        device=wanted.device,
+    )
+    return generate_by_diffusion(pictures, order, wanted.made).manifest
