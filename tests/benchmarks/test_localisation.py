@@ -103,7 +103,11 @@ def test_too_few_images_are_refused():
 
 def test_the_bundled_encoder_finds_the_regions_of_photographs():
     images = [(each.name, each.image) for each in bundled_photographs()]
-    made = make_composites(images, 2, candidates=5, seed=1)
+    made = [
+        each
+        for each in make_composites(images, 2, candidates=5, seed=1)
+        if each.kind in ("collage", "half-held")
+    ]
     encoder = load_encoder()
     fusion = fusion_of(encoder)
     found = [localise(encoder, fusion, each) for each in made]

@@ -11,6 +11,7 @@ import json
 import signal
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,11 @@ from attribution.ingestion import ingest, read_manifest
 from attribution.opening.load import load_vision
 from attribution.synthesis import Photograph, bundled_photographs, from_one, from_two
 from models.encoder import Encoder
+from models.processor import usable_cores
 
 KEPT_OUT = "rocket"
 TOP_K = 5
+_MAKING = "Making synthetic images"
 # Pictures with a recognisable layout first; a structure that is all texture leaves nothing to find.
 ONE_SOURCE = (
     "astronaut", "chelsea", "coffee", "china", "flower", "motorcycle", "retina", "tissue",
@@ -114,18 +117,17 @@ def _synthetic(
     made = folder / f"synthetic-{seed}"
     made.mkdir(parents=True, exist_ok=True)
     images = [Synthetic(made / f"{'-with-'.join(truth)}.png", truth) for truth in wanted]
-    with progress() as bar:
-        for image in bar.track(images, description="Making synthetic images"):
-            if image.path.exists():
-                continue
-            sources = [pictures[name] for name in image.truth]
-            if len(sources) == 1:
-                picture = from_one(sources[0], seed=seed)
-            else:
-                picture = from_two(sources[0], sources[1], seed=seed)
-            aside = image.path.with_suffix(".part")
-            picture.save(aside, format="PNG")
-            aside.replace(image.path)
+    missing = [image for image in images if not image.path.exists()]
+
+    def make(image: Synthetic) -> None:
+        sources = [pictures[name] for name in image.truth]
+        picture = (from_one if len(sources) == 1 else from_two)(*sources, seed=seed)
+        aside = image.path.with_suffix(".part")
+        picture.save(aside, format="PNG")
+        aside.replace(image.path)
+
+    with ThreadPoolExecutor(usable_cores()) as pool, progress() as bar:
+        list(bar.track(pool.map(make, missing), len(missing), description=_MAKING))
     return images
 
 
