@@ -257,7 +257,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a tiny base, one seed, minutes")
     parser.add_argument("--noise", type=float, default=0.0, help="share of wrong captions")
-    arguments = add_options(parser, "arms").parse_args()
+    arguments = add_options(parser, "arms", "runs/generation").parse_args()
     scale = replace(QUICK if arguments.quick else FULL, noise=arguments.noise)
     if arguments.noise:
         arguments.table = f"arms-noise{arguments.noise:g}"

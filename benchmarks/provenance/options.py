@@ -12,12 +12,14 @@ import torch
 from trainings import keep_settings
 
 
-def add_options(parser: argparse.ArgumentParser, table: str) -> argparse.ArgumentParser:
+def add_options(
+    parser: argparse.ArgumentParser, table: str, runs: str = "runs/provenance"
+) -> argparse.ArgumentParser:
     """The options that all tables share."""
     parser.set_defaults(table=table)
     parser.add_argument("--out", type=Path, help="JSON file of the table and of every run")
     parser.add_argument(
-        "--runs", type=Path, default=Path("runs/provenance"), help="folder of finished trainings"
+        "--runs", type=Path, default=Path(runs), help="folder of finished trainings"
     )
     parser.add_argument("--seeds", type=int, nargs="+", help="train these only")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
