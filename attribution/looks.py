@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from itertools import islice
 
 import numpy as np
@@ -103,7 +102,7 @@ def attribute_looks(
 
 def answer_of(described: Described, answers: Sequence[Attribution]) -> Attribution:
     """The answer to a query from those to its looks; no source is claimed without content."""
-    best = reduce(better_of, answers)
+    best = answers[0] if len(answers) == 1 else better_of(*answers)
     return best if described.content else best.without_content()
 
 

@@ -26,7 +26,6 @@ from app.settings import Settings
 from attribution.answer import Attribution
 from attribution.attributor import Attributor
 from attribution.catalog import Catalog
-from attribution.evaluation.benchmark.cases import open_image
 from attribution.evaluation.benchmark.formats import read_benchmark
 from attribution.evaluation.statistics.intervals import clopper_pearson
 from attribution.looks import better_of
@@ -251,7 +250,7 @@ def benchmark_queries(folder: Path, limit: int) -> dict[str, list[Asked]]:
         chosen = by_set.setdefault(case.set, [])
         if len(chosen) < limit:
             digests = (_digest(folder / truth.key) for truth in case.truths)
-            chosen.append(Asked(open_image(case.query), frozenset(digests)))
+            chosen.append(Asked(case.picture.load(), frozenset(digests)))
     return by_set
 
 

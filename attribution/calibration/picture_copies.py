@@ -53,10 +53,11 @@ def are_copies(
     Returns:
         `(n,)`.
     """
+    own, own_differences = _flat(first), _differences(first)
     found = np.zeros(len(first), np.bool_)
     for other in (second, second[:, :, ::-1]):
-        same_light = _correlations(_flat(first), _flat(other)) >= light
-        same_edges = _correlations(_differences(first), _differences(other)) >= edges
+        same_light = _correlations(own, _flat(other)) >= light
+        same_edges = _correlations(own_differences, _differences(other)) >= edges
         found |= same_light & same_edges
     return found
 

@@ -44,18 +44,27 @@ def rehearsal(
     chosen = choose(attributor.catalog, count, seed=seed, collections=collections)
     report = None if on_progress is None else (lambda done: on_progress(done, len(chosen)))
     sources = with_copies(attributor, chosen, on_progress=report)
-    if len(sources) < FEWEST_SOURCES:
-        raise TooFewSources(
-            f"shares are fitted on queries made from at least {FEWEST_SOURCES} different sources, "
-            f"and {len(sources)} could be read: ingest more, or keep the default shares, which "
-            "serve until then"
-        )
+    require_sources(len(sources))
     known = []
     for plan in plan_queries(len(sources), queries, seed=seed):
         own = [sources[place] for place in plan.sources]
         truths = tuple(each.copies for each in own)
         known.append(Known(partial(_made, attributor, plan, own), truths, plan.fold))
     return known
+
+
+def require_sources(readable: int) -> None:
+    """Refuse to make queries from too few.
+
+    Raises:
+        TooFewSources: fewer than `FEWEST_SOURCES`.
+    """
+    if readable < FEWEST_SOURCES:
+        raise TooFewSources(
+            f"shares are fitted on queries made from at least {FEWEST_SOURCES} different sources, "
+            f"and {readable} could be read: ingest more, or keep the default shares, which "
+            "serve until then"
+        )
 
 
 def _made(attributor: Attributor, plan: Plan, sources: list[HeldSource]) -> Image.Image:

@@ -6,13 +6,12 @@ share: test pictures for accuracy, classes for what is measured of images. Contr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from shared import DRAWS, Record, cell, head, interval, line, mean_of, resampled
+from shared import DRAWS, Record, cell, head, interval, keep, line, mean_of, resampled
 
 Contrast = Mapping[str, float]
 INTERACTION = "interaction"
@@ -125,12 +124,6 @@ def markdown(found: Mapping[str, Any]) -> str:
 
 
 def publish(records: Sequence[Record], folder: Path, out: Path | None) -> None:
-    """Print the table; write it into the folder of the runs, and with all figures to `out`."""
+    """Print the table and keep it; see `keep`."""
     found = summary(records)
-    text = markdown(found)
-    print("\n" + text)
-    (folder / "table.md").write_text(text + "\n")
-    (folder / "table.json").write_text(json.dumps(found, indent=1) + "\n")
-    if out is not None:
-        kept = [{name: r[name] for name in r if name != "samples"} for r in records]
-        out.write_text(json.dumps(found | {"runs": kept}, indent=1) + "\n")
+    keep(found, markdown(found), records, folder, out)

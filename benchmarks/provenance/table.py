@@ -168,15 +168,25 @@ def markdown(found: Mapping[str, Any]) -> str:
 
 
 def publish(plan: Plan, records: Sequence[Record], folder: Path, out: Path | None) -> None:
-    """Print the table; write it into the folder of the runs, and with all figures to `out`."""
+    """Print the table and keep it; see `keep`."""
     found = summary(plan, records, DRAWS)
-    text = markdown(found)
+    keep(found, markdown(found), records, folder, out)
+
+
+def keep(
+    found: Mapping[str, Any],
+    text: str,
+    records: Sequence[Record],
+    folder: Path,
+    out: Path | None,
+) -> None:
+    """Print a table; write it into the folder of the runs, and with all figures to `out`."""
     print("\n" + text)
     (folder / "table.md").write_text(text + "\n")
     (folder / "table.json").write_text(json.dumps(found, indent=1) + "\n")
     if out is not None:
         kept = [{name: r[name] for name in r if name != "samples"} for r in records]
-        out.write_text(json.dumps(found | {"runs": kept}, indent=1) + "\n")
+        out.write_text(json.dumps({**found, "runs": kept}, indent=1) + "\n")
 
 
 def _key(record: Record) -> tuple[str, float, float]:

@@ -90,9 +90,10 @@ class VisionTransformer(Backbone):
 
         There lie two thirds of the block's products, and nothing that the patches become enters.
         """
-        *others, last = self.network.blocks[blocks:] or [None]
-        if not self._plain or last is None:
+        left = list(self.network.blocks[blocks:])
+        if not self._plain or not left:
             return super().finished_pooled(begun, blocks)
+        *others, last = left
         tokens = self._through(others, begun)
         tokens = tokens + last.drop_path1(last.ls1(last.attn(last.norm1(tokens))))
         pooled = tokens[:, 0]

@@ -10,7 +10,7 @@ from app.cli.failures import BadInvocation
 from app.cli.generate.pictures import from_sources
 from attribution.catalog import Catalog
 from attribution.rehearsal.held import choose
-from attribution.rehearsal.rehearsal import FEWEST_SOURCES, TooFewSources
+from attribution.rehearsal.rehearsal import FEWEST_SOURCES, require_sources
 
 DIFFUSION = "images by a text-to-image model of sources held, each in contexts of all of them"
 """The kind in words."""
@@ -64,12 +64,7 @@ def generated_queries(catalog: Catalog, wanted: Generation, queries: int, *, see
     chosen = choose(catalog, max(queries, FEWEST_SOURCES), seed=seed)
     pictures, skipped = from_sources(catalog, chosen)
     warn_of_each([f"left out {each}" for each in skipped])
-    if len(pictures) < FEWEST_SOURCES:
-        raise TooFewSources(
-            f"shares are fitted on queries made from at least {FEWEST_SOURCES} different sources, "
-            f"and {len(pictures)} could be read: ingest more, or keep the default shares, which "
-            "serve until then"
-        )
+    require_sources(len(pictures))
     order = Order(
         model=wanted.model,
         recipe=TuningRecipe(size=wanted.size, epochs=wanted.epochs, seed=seed),

@@ -127,11 +127,6 @@ class Benchmark:
         return self.sources + self.distractors
 
 
-def open_image(path: Path) -> Image.Image:
-    """A file as a picture; see `Picture.load`."""
-    return file_picture(str(path), path).load()
-
-
 def file_picture(key: str, path: Path) -> Picture:
     """A gallery image that is a file of its own."""
     return Picture(key, str(path), lambda: regular_file(path).read_bytes())

@@ -15,7 +15,7 @@ from attribution.calibration import AlphaTooSmall
 from attribution.evaluation.benchmark.cases import BadBenchmark, Benchmark, Case
 from attribution.evaluation.benchmark.treatments import treated_queries
 from attribution.evaluation.decisions.answers import Answers, Decisions, Judged
-from attribution.evaluation.decisions.gallery import ASKED_SET, GalleryPlan
+from attribution.evaluation.decisions.gallery import GalleryPlan
 from attribution.evaluation.progress import OnSteps, Steps
 from attribution.looks import Described, attribute_looks, encode_looks, looks_at_picture
 from attribution.retrieval.fusion import Rows
@@ -58,12 +58,12 @@ def decide(
     cases = own + plan.asked
     galleries: dict[str | None, frozenset[str] | None] = {None: None}
     galleries |= {name: kept for name, kept in plan.without.items() if kept}
-    inside: dict[str | None, list[int]] = {
-        name: [n for n, case in enumerate(own) if case.set == name and case.truths]
-        for name in plan.without
+    inside = {
+        name: [n for n, case in enumerate(cases) if case.set == name and case.truths]
+        for name in galleries
     }
-    inside |= {None: list(range(len(own))), ASKED_SET: list(range(len(own), len(cases)))}
-    total = (len(cases) + sum(len(inside[name]) for name in galleries)) * len(conditions)
+    inside[None] = list(range(len(own)))
+    total = (len(cases) + sum(map(len, inside.values()))) * len(conditions)
     steps = Steps(total, on_steps)
     found: list[Answers] = []
     alphas: tuple[float, ...] = ()

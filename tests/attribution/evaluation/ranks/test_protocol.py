@@ -12,7 +12,6 @@ from attribution.evaluation.benchmark.cases import (
     Case,
     Truth,
     file_picture,
-    open_image,
 )
 from attribution.evaluation.benchmark.treatments import CONDITIONS, TREATMENTS
 from attribution.evaluation.ranks import protocol as module
@@ -74,7 +73,7 @@ def test_ranks_are_those_of_a_list_sorted_by_hand(
             own = benchmark.groups[case.gallery]
             return protocol == "open" or key in own or key.startswith("d")
 
-        image = CONDITIONS[condition](open_image(case.query), np.random.default_rng(number))
+        image = CONDITIONS[condition](case.picture.load(), np.random.default_rng(number))
         ranks, best = by_hand(benchmark, describer, scorer, case, image, allowed)
         assert ranking.ranks[number] == ranks
         assert ranking.best[number] == best
@@ -118,7 +117,7 @@ def test_a_mirrored_method_takes_the_larger_score(benchmark, describer, scorer):
     )
     gallery = describer(picture.load() for picture in benchmark.gallery)
     for number, case in enumerate(benchmark.ranked):
-        image = open_image(case.query)
+        image = case.picture.load()
         straight, mirror = scorer(describer([image, ImageOps.mirror(image)]), gallery, [])
         for name, scores in (("straight", straight), ("both", np.maximum(straight, mirror))):
             order = np.argsort(-scores, kind="stable").tolist()
@@ -132,7 +131,7 @@ def test_a_query_is_ranked_by_what_it_frames_where_that_scores_better(benchmark,
     gallery = describer(picture.load() for picture in benchmark.gallery)
     taken = 0
     for number, case in enumerate(benchmark.ranked):
-        image = TREATMENTS["border"](open_image(case.query), np.random.default_rng(number))
+        image = TREATMENTS["border"](case.picture.load(), np.random.default_rng(number))
         looks = scorer(describer(looks_at_picture(image).pictures), gallery, [])
         best = looks[looks.max(axis=1).argmax()]
         for name, scores in (("whole", looks[0]), ("looked", best)):
