@@ -8,6 +8,7 @@ const ATTEMPTS = 8;
 
 let key = null;
 let entering = null; // the promise of a key that is being asked for
+let declined = 0; // how often the visitor has given none
 let pause = 0; // until when nobody asks: the service has told one request to wait
 const unseen = new Set(); // pictures that need a key which is not there yet
 
@@ -29,7 +30,7 @@ export const hasKey = () => key !== null;
 // `waiting` is told how many seconds a busy service asks for, `sending` which share of the body is
 // sent. Throws Refused, and TypeError where the service cannot be reached.
 export async function ask(path, { json, waiting, sending, ...options } = {}) {
-  const headers = { ...options.headers };
+  const headers = { ...options.headers }, before = declined;
   if (json !== undefined) {
     options.body = JSON.stringify(json);
     headers["Content-Type"] ??= "application/json";
@@ -38,11 +39,15 @@ export async function ask(path, { json, waiting, sending, ...options } = {}) {
     await until(pause, options.signal);
     const sent = key;
     if (sent !== null) headers.Authorization = `Bearer ${sent}`;
+    else delete headers.Authorization;
     const response = await (sending ? send : fetch)(address(path), { ...options, headers, sending });
     if (response.ok || response.status === 304) return response;
     const problem = await told(response);
     if (response.status === 401) {
-      if (sent === key) await keyFor(problem);
+      if (sent !== key) continue;
+      // Whoever has just said "not now" is not asked again for what was on its way meanwhile.
+      if (declined > before) throw new Refused(problem, response.status);
+      await keyFor(problem);
       continue;
     }
     const wait = Number(response.headers.get("Retry-After"));
@@ -122,7 +127,10 @@ function keyFor(problem) {
       entering = null;
       const given = element("key").value.trim();
       element("key").value = "";
-      if (asking.returnValue !== "given" || !given) return reject(new Refused(problem, 401));
+      if (asking.returnValue !== "given" || !given) {
+        declined += 1;
+        return reject(new Refused(problem, 401));
+      }
       key = given;
       element("forget").hidden = false;
       resolve();

@@ -91,3 +91,32 @@ def test_a_key_that_is_revoked_stops_the_asking_until_there_is_another(page: Pag
     give_key(page, guarded.service.catalog.keys.create("another", ["query"]).token)
     expect(page.get_by_text("6 images answered", exact=True)).to_be_visible()
     expect(page.locator("tr[data-state=problem]")).to_have_count(0)
+
+
+def test_no_key_is_asked_for_again_by_what_was_on_its_way(page: Page, guarded, issued):
+    page.goto(guarded.url)
+    page.locator("#file").set_input_files(upload(variation(1)))
+    give_key(page, issued.token)
+    expect(page.locator("#detail > .found .name").first).to_have_text("1.jpg")
+    guarded.service.catalog.keys.revoke(issued.key.key_id)
+    asked, late = [], []
+
+    def hold(route):
+        """All but the first, whose refusal makes the page ask for a key."""
+        asked.append(route)
+        if len(asked) == 1:
+            route.continue_()
+        else:
+            late.append(route)
+
+    page.route("**/v1/attributions*", hold)
+    drop(page, [(f"{place}.jpg", variation(place)) for place in range(5)])
+    expect(page.locator("#access")).to_contain_text(re.compile("revoked"))
+    assert late, "the page sends one at a time: then nothing can be on its way"
+    page.get_by_role("button", name="Not now").click()
+    expect(page.locator("#notice")).to_have_text("Without a key nothing is compared.")
+    while late:
+        with page.expect_response(lambda answer: answer.status == 401):
+            late.pop().continue_()
+        page.wait_for_timeout(100)
+        expect(page.locator("#access")).to_be_hidden()
