@@ -39,6 +39,7 @@ class Question:
         no_source: share of such images believed to come from no source held; None for what shares
             were fitted with.
         recall: instead of `top_k`, how often the list is to hold a true source.
+        any_way_up: images may be turned, and are looked at in all four ways.
         min_generation: as the caller counts.
         reach: the collections that the caller is limited to, by whose changes generations are
             counted; None where there is no limit.
@@ -51,6 +52,7 @@ class Question:
     guarantee: Guarantee = "average"
     no_source: float | None = None
     recall: float | None = None
+    any_way_up: bool = False
     min_generation: int = 0
     reach: frozenset[str] | None = None
     explain: bool = False
@@ -59,7 +61,13 @@ class Question:
     def terms(self) -> Terms:
         """What of it decides the answer: images with the same are searched for together."""
         return Terms(
-            self.top_k, self.collections, self.alpha, self.guarantee, self.no_source, self.recall
+            self.top_k,
+            self.collections,
+            self.alpha,
+            self.guarantee,
+            self.no_source,
+            self.recall,
+            self.any_way_up,
         )
 
 
@@ -145,7 +153,7 @@ def begin_asking(
 
 
 def answered(embedded: Embedded, searched: Searched[Attribution], metrics: Metrics) -> FreshAnswer:
-    """What came of `begin_asking`, the better answer of all looks; the decision is counted."""
+    """What came of `begin_asking`, the best answer of all looks; the decision is counted."""
     attribution = answer_of(embedded.described, searched.found)
     timings = embedded.timings.searched(searched.search_seconds, waited=searched.queue_seconds)
     metrics.decided(

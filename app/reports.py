@@ -21,6 +21,7 @@ from attribution.report.html import render_html
 from attribution.report.maps import reported_maps
 from attribution.report.thumbnails import thumbnail_of, thumbnail_of_preview
 from models.images.decoding import DecodedImage
+from models.images.notes import HOW_TURNED, Turn
 
 if TYPE_CHECKING:
     from attribution.report.signing import PublicKey, SigningKey
@@ -34,6 +35,10 @@ _UNLIKE = (
     "not hold."
 )
 SUFFIXES = {REPORT_JSON: ".json", HTML: ".html", PDF: ".pdf"}
+
+
+def _turned(degrees: Turn) -> str:
+    return f"What was found is of the image set upright: it is turned {HOW_TURNED[degrees]}."
 
 
 def pdf_available() -> bool:
@@ -87,6 +92,7 @@ class Reporter:
                 notes=(
                     *(note.detail for note in query.notes),
                     *([_UNLIKE] if attribution.unlike_background else []),
+                    *([_turned(attribution.turned)] if attribution.turned else []),
                 ),
             ),
             Circumstances(

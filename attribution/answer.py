@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from attribution.catalog import Source
+from models.images.notes import Turn
 
 Decision = Literal["attributed", "no_source_found"]
 Guarantee = Literal["average", "background"]
@@ -89,6 +90,8 @@ class Attribution:
     p-values promise, and `recall`, where it was asked for, what the length of the list does.
     `likeness` is the part of the background's images that are no more ordinary than the query:
     where it is very small, p-values rest on images unlike it. None where it is not known.
+    `turned` says by how many degrees to the left the query is turned (0, 90, 180 or 270) against
+    the picture that the answer is about.
     """
 
     model_id: str
@@ -104,6 +107,7 @@ class Attribution:
     guarantee: Guarantee = "average"
     recall: PromisedRecall | None = None
     likeness: float | None = None
+    turned: Turn = 0
 
     @property
     def unlike_background(self) -> bool:

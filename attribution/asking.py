@@ -99,9 +99,19 @@ _STORED = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 
 
 def read_query(
-    picture: Picture, limits: DecodingLimits = DEFAULT_LIMITS, *, credentials: bool = True
+    picture: Picture,
+    limits: DecodingLimits = DEFAULT_LIMITS,
+    *,
+    credentials: bool = True,
+    any_way_up: bool = False,
 ) -> Read:
     """Decode a picture that is asked about, and read the manifest that its file may hold.
+
+    Args:
+        picture: asked about.
+        limits: of its file and its pixels.
+        credentials: whether its manifest is read.
+        any_way_up: see `looks_at`.
 
     Raises:
         ImageError: it is none within the limits.
@@ -109,7 +119,7 @@ def read_query(
     """
     started = time.perf_counter()
     data = bytes_of(picture, limits)
-    decoded, looks = looks_at(decode(data, limits=limits), "query")
+    decoded, looks = looks_at(decode(data, limits=limits), "query", any_way_up=any_way_up)
     said = read_credentials(data, decoded.format) if credentials else None
     return Read(decoded, looks, time.perf_counter() - started, said)
 
@@ -140,7 +150,10 @@ def ask(
         read: list[Read | Unreadable] = []
         for picture in some:
             try:
-                read.append(read_query(picture, limits, credentials=credentials))
+                one = read_query(
+                    picture, limits, credentials=credentials, any_way_up=terms.any_way_up
+                )
+                read.append(one)
             except (ImageError, OSError) as error:
                 read.append(error)
         readable = [each for each in read if isinstance(each, Read)]
@@ -152,7 +165,7 @@ def ask(
 def answer(attributor: Attributor, read: Sequence[Read], terms: Terms) -> list[Answered]:
     """The answers about pictures that are encoded and searched for together.
 
-    A picture that a query frames is searched for as well, and the better answer of the two counts.
+    A query may be looked at in several ways, and the best answer of them counts; see `looks`.
 
     Raises:
         AlphaTooSmall, RecallTooLarge: as `ask`.
@@ -182,13 +195,15 @@ def explain_answer(
     """The maps of an answer, and the previews of the sources that have them, in one order."""
     encoder = attributor.encoder
     previewed = read_previews(attributor.catalog, sources_to_explain(attribution))
-    views = encoder.patches(views_of_query(query.image))
+    views = encoder.patches(views_of_query(query.image, attribution.turned))
     patches = encoder.patches([each.image for each in previewed])
     if not previewed:
         patches = patches.reshape(0, *views.shape[1:])
     ranked, borne = [each.ranked for each in previewed], None
     if ranked:
-        rows = encoder.encode(variants_of_query(query), domain="query")
+        variants = variants_of_query(query, attribution.turned)
+        rows = encoder.encode(variants, domain="query")
         ids = np.array([each.source.vector_id for each in ranked], np.int64)
         borne = evidence(attributor.scores_with(rows, ids))
-    return explain(views, ranked, patches, encoder.patch_blocks, borne), previewed
+    found = explain(views, ranked, patches, encoder.patch_blocks, borne)
+    return found.turned(attribution.turned), previewed

@@ -29,6 +29,7 @@ from attribution.index import Hits, Index
 from attribution.retrieval.fusion import Queries, Rows
 from attribution.retrieval.retrieval import Ids, part_scores_of, scores_among, scores_with
 from models.encoder import Encoder
+from models.images.notes import TURNS
 
 DEFAULT_ALPHA = 0.01
 LARGEST_ALPHA = 0.5
@@ -49,6 +50,11 @@ class Terms:
     guarantee: Guarantee = "average"
     no_source: float | None = None
     recall: float | None = None
+    any_way_up: bool = False
+
+    def smallest_alpha(self, null: Null) -> float:
+        """What the background can bear out, where every look may spend its part of alpha."""
+        return (len(TURNS) if self.any_way_up else 1) * null.smallest_alpha(self.guarantee)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,6 +144,7 @@ class Attributor:
         guarantee: Guarantee = "average",
         no_source: float | None = None,
         recall: float | None = None,
+        any_way_up: bool = False,
     ) -> list[Attribution]:
         """Answer each query, independently of the others.
 
@@ -151,6 +158,8 @@ class Attributor:
                 shares start from; None for what they were fitted with.
             recall: instead of `top_k`, list as few sources as hold a true one at this rate, .5 to
                 .99, on queries like those that `Shares.recall` was measured on.
+            any_way_up: rows are of queries that are looked at in four ways, each of which may spend
+                a quarter of alpha; the answers are put together by `looks.best_of`.
 
         Raises:
             ValueError: `top_k`, `alpha`, `no_source` or `recall` out of range, or rows of another
@@ -165,11 +174,11 @@ class Attributor:
         if recall is not None and not LEAST <= recall <= MOST:
             raise ValueError(f"recall must be {LEAST} to {MOST}, not {recall}")
         shares = self.shares.current().believing(no_source)
-        terms = Terms(top_k, collections, alpha, guarantee, no_source, recall)
+        terms = Terms(top_k, collections, alpha, guarantee, no_source, recall, any_way_up)
         listed = self._listed(embeddings, terms, shares)
         calibrated = listed.ranking.calibrated
-        if calibrated.null is not None and alpha < calibrated.null.smallest_alpha(guarantee):
-            raise AlphaTooSmall(alpha, calibrated.null.smallest_alpha(guarantee))
+        if calibrated.null is not None and alpha < terms.smallest_alpha(calibrated.null):
+            raise AlphaTooSmall(alpha, terms.smallest_alpha(calibrated.null))
         state = replace(calibrated.state, id=shares.name(calibrated.state))
         promised = None if recall is None else PromisedRecall(recall, shares.recall.kinds)
         return [self._answer(listed, row, state, terms, promised) for row in range(len(embeddings))]
@@ -184,6 +193,7 @@ class Attributor:
             guarantee=terms.guarantee,
             no_source=terms.no_source,
             recall=terms.recall,
+            any_way_up=terms.any_way_up,
         )
 
     def scores_with(self, embeddings: Rows, ids: Ids) -> Scores:

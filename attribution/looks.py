@@ -1,5 +1,6 @@
-"""What is looked at of a query, the whole and the picture that it frames, and the answer to both.
+"""What is looked at of a query, and the answer to all looks at it.
 
+The whole, the picture that it frames, and where that is asked for, that picture any way up.
 Whoever asks about images asks here, so that what is measured is what is served.
 """
 
@@ -20,7 +21,8 @@ from models.heads.affine import Domain
 from models.images.borders import cut_out
 from models.images.content import NO_CONTENT, has_nothing_to_compare
 from models.images.decoding import DecodedImage
-from models.images.notes import Note
+from models.images.notes import TURNS, Note, Turn
+from models.images.turned import turned_back
 
 WHOLE = 0.2
 """What the look at the whole of a framed picture may spend of alpha; the rest is for the inside.
@@ -31,52 +33,81 @@ would be nothing: no p-value is below that of no larger statistic among 600 back
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """How a query is looked at.
+
+    Attributes:
+        weight: the part of alpha that this look may spend; those of all looks add up to 1.
+        turned: degrees to the left by which the picture is taken to be turned, and turned back.
+    """
+
+    weight: float = 1.0
+    turned: Turn = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Looks:
-    """One or two pictures to encode, the whole one first; `content`: whether it shows anything."""
+    """Pictures to encode, the whole one first; `content`: whether it shows anything."""
 
     pictures: tuple[Image.Image, ...]
     content: bool = True
+    ways: tuple[Way, ...] = (Way(),)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Described:
-    """The `(query_dimension,)` row of each look at a query; `content` as in `Looks`."""
+    """The `(query_dimension,)` row of each look at a query; the rest as in `Looks`."""
 
     rows: tuple[Rows, ...]
     content: bool = True
+    ways: tuple[Way, ...] = (Way(),)
 
 
-def looks_at(decoded: DecodedImage, domain: Domain) -> tuple[DecodedImage, Looks]:
+def looks_at(
+    decoded: DecodedImage, domain: Domain, *, any_way_up: bool = False
+) -> tuple[DecodedImage, Looks]:
     """What to encode of an image, and the image with a note of what that is.
 
-    A source is looked at whole: it is what is held, frame included.
+    A source is looked at as it is: that is what is held, frame included.
+
+    Args:
+        decoded: the image.
+        domain: whether it is asked about, or held.
+        any_way_up: a query may be turned by a quarter or upside down, and is looked at in all four
+            ways.
     """
     if domain == "source":
         return decoded, Looks((decoded.image,))
-    looks, note = _looks(decoded.image)
+    looks, note = _looks(decoded.image, any_way_up=any_way_up)
     return decoded if note is None else replace(decoded, notes=(*decoded.notes, note)), looks
 
 
-def looks_at_picture(image: Image.Image) -> Looks:
-    """What to encode of a query whose file does not matter."""
-    return _looks(image)[0]
+def looks_at_picture(image: Image.Image, *, any_way_up: bool = False) -> Looks:
+    """What to encode of a query whose file does not matter; see `looks_at`."""
+    return _looks(image, any_way_up=any_way_up)[0]
 
 
-def _looks(image: Image.Image) -> tuple[Looks, Note | None]:
+def _looks(image: Image.Image, *, any_way_up: bool) -> tuple[Looks, Note | None]:
     if has_nothing_to_compare(image):
         return Looks((image,), content=False), NO_CONTENT
     cut = cut_out(image)
+    inside, left = (image, 1.0) if cut is None else (cut[0], 1 - WHOLE)
+    turns = TURNS if any_way_up else TURNS[:1]
+    pictures = [turned_back(inside, turn) for turn in turns]
+    ways = [Way(left / len(turns), turn) for turn in turns]
     if cut is None:
-        return Looks((image,)), None
-    picture, note = cut
-    return Looks((image, picture)), note
+        return Looks(tuple(pictures), ways=tuple(ways)), None
+    return Looks((image, *pictures), ways=(Way(WHOLE), *ways)), cut[1]
 
 
 def encode_looks(encoder: Encoder, looks: Sequence[Looks]) -> list[Described]:
     """Describe each query, all encoded together."""
     pictures = [picture for each in looks for picture in each.pictures]
     rows = iter(encoder.encode(pictures, domain="query"))
-    return [Described(tuple(islice(rows, len(each.pictures))), each.content) for each in looks]
+    return [
+        Described(tuple(islice(rows, len(each.pictures))), each.content, each.ways)
+        for each in looks
+    ]
 
 
 def attribute_looks(
@@ -102,26 +133,32 @@ def attribute_looks(
 
 def answer_of(described: Described, answers: Sequence[Attribution]) -> Attribution:
     """The answer to a query from those to its looks; no source is claimed without content."""
-    best = answers[0] if len(answers) == 1 else better_of(*answers)
+    best = best_of(answers, described.ways)
     return best if described.content else best.without_content()
 
 
-def better_of(whole: Attribution, inside: Attribution) -> Attribution:
-    r"""The answer of two looks at a framed picture: of the smaller p-value, or the larger score.
+def best_of(answers: Sequence[Attribution], ways: Sequence[Way]) -> Attribution:
+    r"""The answer of the look with the smallest p-value, or else the largest score.
 
-    .. math:: p = \min(1, p_1 / w, p_2 / (1 - w))
+    .. math:: p = \min(1, \min_i p_i / w_i), \quad \sum_i w_i = 1
 
-    Two looks have two chances of a false attribution, so each may spend a part of alpha, here
-    :math:`w` the whole and the rest the inside (Bonferroni, weighted; Genovese, Roeder and
-    Wasserman, Biometrika 2006), and all p-values decide anew. Shares are those of the look that
-    is taken.
+    Several looks have several chances of a false attribution, so each may spend a part of alpha
+    (Bonferroni, weighted; Genovese, Roeder and Wasserman, Biometrika 2006), and all p-values
+    decide anew. Shares are those of the look that is taken.
+
+    Args:
+        answers: of each look.
+        ways: in the same order.
     """
-    looks = ((whole, WHOLE), (inside, 1 - WHOLE))
-    return _weighed(*max(looks, key=lambda look: _evidence(*look)))  # the first of equal ones
+    looks = zip(answers, ways, strict=True)
+    answer, way = max(looks, key=lambda look: _evidence(*look))  # the first of equal ones
+    return replace(_weighed(answer, way.weight), turned=way.turned)
 
 
 def _weighed(answer: Attribution, weight: float) -> Attribution:
     """What a look says that may spend a part of alpha."""
+    if weight == 1:
+        return answer
     sources = tuple(
         replace(
             each, p_value=p_value, attributed=decision_of(p_value, answer.alpha) == "attributed"
@@ -134,9 +171,9 @@ def _weighed(answer: Attribution, weight: float) -> Attribution:
     return replace(answer, p_value=p_value, decision=decision, sources=sources)
 
 
-def _evidence(answer: Attribution, weight: float) -> tuple[float, float]:
+def _evidence(answer: Attribution, way: Way) -> tuple[float, float]:
     best = max((each.score for each in answer.sources), default=-float("inf"))
-    return (1.0 if answer.p_value is None else -answer.p_value / weight, best)
+    return (1.0 if answer.p_value is None else -answer.p_value / way.weight, best)
 
 
 def _divided(p_value: float | None, weight: float) -> float | None:

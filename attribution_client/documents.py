@@ -95,6 +95,10 @@ class AttributionDocument(Document):
     """
     unlike_background: bool = Field(default=False)
     """Whether that is .01 or less: then p-values may not hold for this image."""
+    turned: Literal[0, 90, 180, 270] = Field(default=0)
+    """Degrees to the left by which the image is turned against the picture that the answer is
+    about, where it was looked at `any_way_up`.
+    """
     recall: PromisedRecall | None = Field(default=None)
     """Where it was asked for."""
     region_map: RegionMap | None = Field(default=None)
@@ -379,6 +383,7 @@ class JobQuestion(Document):
     """null: what shares were fitted with."""
     recall: float | None = Field(default=None)
     """null: `top_k` sources are listed."""
+    any_way_up: bool = Field(default=False)
     collection: list[str] | None
     """null: all collections."""
 

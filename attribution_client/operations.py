@@ -23,6 +23,7 @@ class Operations(Calling):
         guarantee: Literal["average", "background"] | None = None,
         no_source: float | None = None,
         recall: float | None = None,
+        any_way_up: bool | None = None,
         min_generation: int | None = None,
         explain: bool | None = None,
     ) -> documents.AttributionDocument:
@@ -46,6 +47,9 @@ class Operations(Calling):
         - `recall`: Instead of `top_k`, list as few sources as hold a true one at this rate, of
           images that have one held here and are like those that the rate was measured on, which the
           answer names; at most 100.
+        - `any_way_up`: The image may be turned by a quarter or upside down: it is looked at in all
+          four ways, and the best answer is given, with p-values that allow for all of them (four
+          times as large).
         - `min_generation`: Answer only once the index has seen this write, whose number it
           returned.
         - `explain`: Also show where: heat maps of the attributed sources, at most 10 (of the first
@@ -62,6 +66,7 @@ class Operations(Calling):
                     "guarantee": guarantee,
                     "no_source": no_source,
                     "recall": recall,
+                    "any_way_up": any_way_up,
                     "min_generation": min_generation,
                     "explain": explain,
                 },
@@ -80,6 +85,7 @@ class Operations(Calling):
         guarantee: Literal["average", "background"] | None = None,
         no_source: float | None = None,
         recall: float | None = None,
+        any_way_up: bool | None = None,
         min_generation: int | None = None,
         explain: bool | None = None,
     ) -> documents.AttributionBatch:
@@ -101,6 +107,9 @@ class Operations(Calling):
         - `recall`: Instead of `top_k`, list as few sources as hold a true one at this rate, of
           images that have one held here and are like those that the rate was measured on, which the
           answer names; at most 100.
+        - `any_way_up`: The image may be turned by a quarter or upside down: it is looked at in all
+          four ways, and the best answer is given, with p-values that allow for all of them (four
+          times as large).
         - `min_generation`: Answer only once the index has seen this write, whose number it
           returned.
         - `explain`: Also show where: heat maps of the attributed sources, at most 10 (of the first
@@ -117,6 +126,7 @@ class Operations(Calling):
                     "guarantee": guarantee,
                     "no_source": no_source,
                     "recall": recall,
+                    "any_way_up": any_way_up,
                     "min_generation": min_generation,
                     "explain": explain,
                 },
@@ -142,6 +152,7 @@ class Operations(Calling):
         guarantee: Literal["average", "background"] | None = None,
         no_source: float | None = None,
         recall: float | None = None,
+        any_way_up: bool | None = None,
         min_generation: int | None = None,
         idempotency_key: str | None = None,
     ) -> documents.JobDocument:
@@ -165,6 +176,9 @@ class Operations(Calling):
         - `recall`: Instead of `top_k`, list as few sources as hold a true one at this rate, of
           images that have one held here and are like those that the rate was measured on, which the
           answer names; at most 100.
+        - `any_way_up`: The image may be turned by a quarter or upside down: it is looked at in all
+          four ways, and the best answer is given, with p-values that allow for all of them (four
+          times as large).
         - `min_generation`: Answer only once the index has seen this write, whose number it
           returned.
         - `idempotency_key`: The same request under the same key makes one job, however often it is
@@ -181,6 +195,7 @@ class Operations(Calling):
                     "guarantee": guarantee,
                     "no_source": no_source,
                     "recall": recall,
+                    "any_way_up": any_way_up,
                     "min_generation": min_generation,
                 },
                 headers={"idempotency-key": idempotency_key},
@@ -594,6 +609,7 @@ class AsyncOperations(AsyncCalling):
         guarantee: Literal["average", "background"] | None = None,
         no_source: float | None = None,
         recall: float | None = None,
+        any_way_up: bool | None = None,
         min_generation: int | None = None,
         explain: bool | None = None,
     ) -> documents.AttributionDocument:
@@ -617,6 +633,9 @@ class AsyncOperations(AsyncCalling):
         - `recall`: Instead of `top_k`, list as few sources as hold a true one at this rate, of
           images that have one held here and are like those that the rate was measured on, which the
           answer names; at most 100.
+        - `any_way_up`: The image may be turned by a quarter or upside down: it is looked at in all
+          four ways, and the best answer is given, with p-values that allow for all of them (four
+          times as large).
         - `min_generation`: Answer only once the index has seen this write, whose number it
           returned.
         - `explain`: Also show where: heat maps of the attributed sources, at most 10 (of the first
@@ -633,6 +652,7 @@ class AsyncOperations(AsyncCalling):
                     "guarantee": guarantee,
                     "no_source": no_source,
                     "recall": recall,
+                    "any_way_up": any_way_up,
                     "min_generation": min_generation,
                     "explain": explain,
                 },
@@ -651,6 +671,7 @@ class AsyncOperations(AsyncCalling):
         guarantee: Literal["average", "background"] | None = None,
         no_source: float | None = None,
         recall: float | None = None,
+        any_way_up: bool | None = None,
         min_generation: int | None = None,
         explain: bool | None = None,
     ) -> documents.AttributionBatch:
@@ -672,6 +693,9 @@ class AsyncOperations(AsyncCalling):
         - `recall`: Instead of `top_k`, list as few sources as hold a true one at this rate, of
           images that have one held here and are like those that the rate was measured on, which the
           answer names; at most 100.
+        - `any_way_up`: The image may be turned by a quarter or upside down: it is looked at in all
+          four ways, and the best answer is given, with p-values that allow for all of them (four
+          times as large).
         - `min_generation`: Answer only once the index has seen this write, whose number it
           returned.
         - `explain`: Also show where: heat maps of the attributed sources, at most 10 (of the first
@@ -688,6 +712,7 @@ class AsyncOperations(AsyncCalling):
                     "guarantee": guarantee,
                     "no_source": no_source,
                     "recall": recall,
+                    "any_way_up": any_way_up,
                     "min_generation": min_generation,
                     "explain": explain,
                 },
@@ -713,6 +738,7 @@ class AsyncOperations(AsyncCalling):
         guarantee: Literal["average", "background"] | None = None,
         no_source: float | None = None,
         recall: float | None = None,
+        any_way_up: bool | None = None,
         min_generation: int | None = None,
         idempotency_key: str | None = None,
     ) -> documents.JobDocument:
@@ -736,6 +762,9 @@ class AsyncOperations(AsyncCalling):
         - `recall`: Instead of `top_k`, list as few sources as hold a true one at this rate, of
           images that have one held here and are like those that the rate was measured on, which the
           answer names; at most 100.
+        - `any_way_up`: The image may be turned by a quarter or upside down: it is looked at in all
+          four ways, and the best answer is given, with p-values that allow for all of them (four
+          times as large).
         - `min_generation`: Answer only once the index has seen this write, whose number it
           returned.
         - `idempotency_key`: The same request under the same key makes one job, however often it is
@@ -752,6 +781,7 @@ class AsyncOperations(AsyncCalling):
                     "guarantee": guarantee,
                     "no_source": no_source,
                     "recall": recall,
+                    "any_way_up": any_way_up,
                     "min_generation": min_generation,
                 },
                 headers={"idempotency-key": idempotency_key},

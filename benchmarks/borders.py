@@ -28,7 +28,7 @@ from attribution.attributor import Attributor
 from attribution.catalog import Catalog
 from attribution.evaluation.benchmark.formats import read_benchmark
 from attribution.evaluation.statistics.intervals import clopper_pearson
-from attribution.looks import better_of
+from attribution.looks import WHOLE, Way, best_of
 from attribution.opening.gallery import open_gallery
 from attribution.opening.load import load_vision
 from attribution.synthesis.laundering import recompressed
@@ -208,7 +208,7 @@ def measure(attributor: Attributor, asked: Sequence[Asked], alpha: float) -> dic
         answers["whole"] += whole
         answers["cut out"] += cut
         answers["both"] += [
-            one if cut is None else better_of(one, other)
+            one if cut is None else best_of((one, other), (Way(WHOLE), Way(1 - WHOLE)))
             for one, other, cut in zip(whole, cut, found, strict=True)
         ]
     return {"queries": len(asked), "cut": cuts} | {

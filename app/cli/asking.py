@@ -30,6 +30,7 @@ def question_of(asked: Asked) -> Question:
         guarantee=asked.guarantee,
         no_source=asked.no_source,
         recall=asked.recall,
+        any_way_up=asked.any_way_up,
     )
 
 
@@ -93,7 +94,10 @@ class Asking:
             OSError: it cannot be read.
             CollectionNotFound, AlphaTooSmall: as `ask`.
         """
-        read = asking.read_query(path, self._limits, credentials=self._settings.content_credentials)
+        read = asking.read_query(
+            path, self._limits, credentials=self._settings.content_credentials,
+            any_way_up=self._question.any_way_up,
+        )  # fmt: skip
         [answered] = asking.answer(self._attributor(), [read], self._question.terms)
         return _fresh(answered)
 

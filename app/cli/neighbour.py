@@ -58,6 +58,7 @@ class Asked:
     guarantee: Guarantee = "average"
     no_source: float | None = None
     recall: float | None = None
+    any_way_up: bool = False
 
     @classmethod
     def of(
@@ -70,6 +71,7 @@ class Asked:
         guarantee: Guarantee | None,
         no_source: float | None = None,
         recall: float | None = None,
+        any_way_up: bool = False,
     ) -> Asked:
         """As the command line says; what it does not name, as the settings say."""
         return cls(
@@ -79,12 +81,17 @@ class Asked:
             guarantee or settings.guarantee,
             no_source,
             recall,
+            any_way_up,
         )
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The same as the HTTP API's query."""
-        besides = {"no_source": self.no_source, "recall": self.recall}
+        besides = {
+            "no_source": self.no_source,
+            "recall": self.recall,
+            "any_way_up": self.any_way_up or None,
+        }
         return {
             "top_k": self.top_k,
             "alpha": self.alpha,

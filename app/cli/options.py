@@ -86,6 +86,14 @@ Guarantee = Annotated[
         "95 % confidence the background that is there.",
     ),
 ]
+AnyWayUp = Annotated[
+    bool,
+    typer.Option(
+        "--any-way-up",
+        help="The images may be turned by a quarter or upside down: look at each in all four ways; "
+        "p-values are four times as large for it.",
+    ),
+]
 NoSource = Annotated[
     float | None,
     typer.Option(

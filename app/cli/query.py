@@ -20,6 +20,7 @@ from app.cli.wording import UNLIKE_BACKGROUND, decision_in_words, source_name, w
 from app.schemas.attribution import AttributionDocument, RankedSource
 from app.schemas.credentials import CredentialsDocument
 from app.settings import Settings
+from models.images.notes import HOW_TURNED
 
 _MATCHES = {None: "", "identical": " (this very file)", "copy": " (this very picture)"}
 _OF_THE_SERVICE: Any = {
@@ -45,6 +46,7 @@ def query_command(
     guarantee: options.Guarantee = None,
     no_source: options.NoSource = None,
     recall: options.Recall = None,
+    any_way_up: options.AnyWayUp = False,
     key_file: options.KeyFile = None,
     data: options.Data = None,
     encoder: options.Encoder = None,
@@ -69,6 +71,7 @@ def query_command(
         guarantee=guarantee,
         no_source=no_source,
         recall=recall,
+        any_way_up=any_way_up,
     )
     named = bool(encoder) or weights is not None
     failed = nothing_held = False
@@ -171,6 +174,8 @@ def _show(path: Path, answer: AttributionDocument) -> None:
             "yes" if ranked.attributed else "no",
         )
     out.print(table)
+    if answer.turned:
+        out.print(f"found set upright: the image is turned {HOW_TURNED[answer.turned]}")
     out.print(
         f"other sources {answer.other_share:.1%}, no source here {answer.unattributed_share:.1%}"
     )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from app.settings import Settings
 from app.telemetry.watcher import Watcher
 from attribution.credentials.reading import read_credentials
 from attribution.credentials.statement import Credentials
-from attribution.looks import Described, looks_at
+from attribution.looks import Described, Way, looks_at
 from models.encoder import Encoder
 from models.heads.affine import Domain
 from models.images.content import NO_CONTENT
@@ -35,41 +36,43 @@ from models.images.decoding import DecodedImage, decode
 class Embedded:
     """An image with its float32 row, of all views of a query, and what that took.
 
-    `framed` is the row of the picture that a query frames, where it frames one; `credentials` what
-    a query's own manifest says.
+    `further` are the rows of other looks at a query, and `ways` how each look was taken, the first
+    included; `credentials` what a query's own manifest says.
     """
 
     decoded: DecodedImage
     embedding: NDArray[np.float32]
     timings: Timings
-    framed: NDArray[np.float32] | None = None
+    further: tuple[NDArray[np.float32], ...] = ()
+    ways: tuple[Way, ...] = (Way(),)
     credentials: Credentials | None = None
 
     @property
     def described(self) -> Described:
-        """The row of the whole, and that of what it frames."""
-        rows = (self.embedding,) if self.framed is None else (self.embedding, self.framed)
-        return Described(rows, NO_CONTENT not in self.decoded.notes)
+        """All looks at a query."""
+        rows = (self.embedding, *self.further)
+        return Described(rows, NO_CONTENT not in self.decoded.notes, self.ways)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Begun:
     """An image that is decoded and waits for its turn, which `encodings` tell of.
 
-    One of the whole image, and one of the picture that a query frames.
+    One of each look at it.
     """
 
     decoded: DecodedImage
     encodings: tuple[Future[Encoded], ...]
     decode_seconds: float
+    ways: tuple[Way, ...]
     credentials: Credentials | None = None
 
     def embedded(self) -> Embedded:
         """The image with its embedding; blocks. Raises InferenceError, CancelledError."""
-        whole, *framed = (encoding.result() for encoding in self.encodings)
+        whole, *others = (encoding.result() for encoding in self.encodings)
         timings = Timings(self.decode_seconds, whole.queue_seconds, whole.encode_seconds)
-        row = framed[0].embedding if framed else None
-        return Embedded(self.decoded, whole.embedding, timings, row, self.credentials)
+        rows = tuple(each.embedding for each in others)
+        return Embedded(self.decoded, whole.embedding, timings, rows, self.ways, self.credentials)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,12 +81,13 @@ class _Prepared:
 
     decoded: DecodedImage
     looks: list[torch.Tensor]
+    ways: tuple[Way, ...]
     seconds: float
     credentials: Credentials | None
 
     def begun(self, encodings: Iterable[Future[Encoded]]) -> Begun:
         """The same, queued."""
-        return Begun(self.decoded, tuple(encodings), self.seconds, self.credentials)
+        return Begun(self.decoded, tuple(encodings), self.seconds, self.ways, self.credentials)
 
 
 class Embedder:
@@ -146,8 +150,8 @@ class Embedder:
         """Whether the encoder fails on every image, not on some."""
         return self._batcher.failing
 
-    async def embed(self, upload: Upload, *, domain: Domain) -> Embedded:
-        """Embed one image. Cancelling it drops what has not begun.
+    async def embed(self, upload: Upload, *, domain: Domain, any_way_up: bool = False) -> Embedded:
+        """Embed one image, looked at as `looks_at` says. Cancelling it drops what has not begun.
 
         Raises:
             ImageError: the bytes are not an image within the limits.
@@ -155,7 +159,9 @@ class Embedder:
             BatcherClosedError: the service is stopping.
         """
         loop = asyncio.get_running_loop()
-        prepared = await loop.run_in_executor(self._decoders, self._prepare, upload, domain)
+        prepared = await loop.run_in_executor(
+            self._decoders, partial(self._prepare, upload, domain, any_way_up=any_way_up)
+        )
         futures = tuple(self._batcher.submit(pixels, domain) for pixels in prepared.looks)
         await self._all(futures)
         return prepared.begun(futures).embedded()
@@ -172,7 +178,7 @@ class Embedder:
         encoded = await asyncio.wrap_future(self._batcher.submit(pixels, domain))
         return encoded.embedding
 
-    def begin(self, upload: Upload) -> Begun:
+    def begin(self, upload: Upload, *, any_way_up: bool = False) -> Begun:
         """Decode one query of a job in this thread, and queue it behind interactive images.
 
         Raises:
@@ -180,7 +186,7 @@ class Embedder:
             InferenceError: the encoder cannot prepare this image.
             BatcherClosedError: the service is stopping.
         """
-        prepared = self._prepare(upload, "query")
+        prepared = self._prepare(upload, "query", any_way_up=any_way_up)
         return prepared.begun(
             self._batcher.submit(pixels, "query", priority="job") for pixels in prepared.looks
         )
@@ -226,17 +232,18 @@ class Embedder:
             for future in futures:  # one failed or nobody waits any more: drop what has not begun
                 future.cancel()
 
-    def _prepare(self, upload: Upload, domain: Domain) -> _Prepared:
+    def _prepare(self, upload: Upload, domain: Domain, *, any_way_up: bool) -> _Prepared:
         started = time.perf_counter()
         with self._activities.doing("decode"):
             data = upload.read(max_bytes=self.limits.max_bytes)
-            decoded, looks = looks_at(decode(data, limits=self.limits), domain)
+            decoded = decode(data, limits=self.limits)
+            decoded, looks = looks_at(decoded, domain, any_way_up=any_way_up)
             asked = domain == "query" and self._settings.content_credentials
             credentials = read_credentials(data, decoded.format) if asked else None
         pixels = [self._pixels(image) for image in looks.pictures]
         seconds = time.perf_counter() - started
         self._watcher.stage("decode", seconds)
-        return _Prepared(decoded, pixels, seconds, credentials)
+        return _Prepared(decoded, pixels, looks.ways, seconds, credentials)
 
     def _pixels(self, image: Image.Image) -> torch.Tensor:
         with self._activities.doing("decode"):

@@ -56,6 +56,7 @@ def question_document(question: Question) -> dict[str, Any]:
         "guarantee": question.guarantee,
         "no_source": question.no_source,
         "recall": question.recall,
+        "any_way_up": question.any_way_up,
         "collection": None if collections is None else sorted(collections),
     }
 
@@ -69,6 +70,7 @@ def _question_of(parameters: Mapping[str, Any]) -> Question:
         guarantee=parameters.get("guarantee", "average"),  # older jobs name none
         no_source=parameters.get("no_source"),
         recall=parameters.get("recall"),
+        any_way_up=parameters.get("any_way_up", False),
         collections=None if collections is None else frozenset(collections),
     )
 
@@ -168,8 +170,11 @@ class JobAnswerer:
                 raise Problem("input-missing") from None
             # Bytes beyond the limit are not kept; asking for them says what is wrong.
             return self._embedder.begin(Upload(item.filename, item.size, None))
+        any_way_up = _question_of(job.parameters).any_way_up
         with file:
-            return self._embedder.begin(Upload(item.filename, item.size, file))
+            return self._embedder.begin(
+                Upload(item.filename, item.size, file), any_way_up=any_way_up
+            )
 
     def _attribute(
         self, rows: Sequence[Embedded], question: Question, stopping: Event

@@ -208,8 +208,8 @@ def _refuse_early(
 ) -> None:
     """Refuse what could not be accepted before its body is read; all is checked again later."""
     null = service.serving.calibration.current(question.collections).null
-    if null is not None and question.alpha < null.smallest_alpha(question.guarantee):
-        raise AlphaTooSmall(question.alpha, null.smallest_alpha(question.guarantee))
+    if null is not None and question.alpha < (smallest := question.terms.smallest_alpha(null)):
+        raise AlphaTooSmall(question.alpha, smallest)
     if question.recall is not None:
         service.serving.attributor.shares.current().recall.depth(question.recall)
     jobs = service.catalog.jobs

@@ -14,7 +14,7 @@ from app.schemas.problem import ProblemDocument
 from app.schemas.text import CollectionName
 from app.schemas.thumbnail import thumbnail_url
 from app.settings import Guarantee
-from models.images.notes import Code, Note
+from models.images.notes import Code, Note, Turn
 
 if TYPE_CHECKING:  # whoever only reads documents needs no network and no catalog
     from app.answers import FreshAnswer, KeptAnswer, QueryImage
@@ -111,6 +111,12 @@ class AttributionParameters(BaseModel, extra="forbid"):
         description="Instead of `top_k`, list as few sources as hold a true one at this rate, of "
         "images that have one held here and are like those that the rate was measured on, which "
         "the answer names; at most 100.",
+    )
+    any_way_up: bool = Field(
+        default=False,
+        description="The image may be turned by a quarter or upside down: it is looked at in all "
+        "four ways, and the best answer is given, with p-values that allow for all of them (four "
+        "times as large).",
     )
     min_generation: int = Field(
         default=0,
@@ -314,6 +320,11 @@ class AttributionDocument(
         default=False,
         description="Whether that is .01 or less: then p-values may not hold for this image.",
     )
+    turned: Turn = Field(
+        default=0,
+        description="Degrees to the left by which the image is turned against the picture that "
+        "the answer is about, where it was looked at `any_way_up`.",
+    )
     recall: PromisedRecall | None = Field(default=None, description="Where it was asked for.")
     region_map: RegionMap | None = Field(default=None, description="With `explain` only.")
     query: Query
@@ -345,6 +356,7 @@ class AttributionDocument(
             sources=[RankedSource.of(ranked, heat.get(ranked.rank)) for ranked in found.sources],
             background_likeness=found.likeness,
             unlike_background=found.unlike_background,
+            turned=found.turned,
             recall=None
             if found.recall is None
             else PromisedRecall(rate=found.recall.rate, kinds=found.recall.kinds),

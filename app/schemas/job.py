@@ -26,6 +26,7 @@ EXAMPLE: dict[str, Any] = {
         "guarantee": "average",
         "no_source": None,
         "recall": None,
+        "any_way_up": False,
         "collection": ["default"],
     },
     "created_at": "2026-01-01T12:00:00Z",
@@ -45,6 +46,7 @@ class JobQuestion(BaseModel):
     guarantee: Guarantee = "average"
     no_source: float | None = Field(default=None, description="null: what shares were fitted with.")
     recall: float | None = Field(default=None, description="null: `top_k` sources are listed.")
+    any_way_up: bool = False
     collection: list[CollectionName] | None = Field(description="null: all collections.")
 
 

@@ -36,6 +36,7 @@ from attribution.explanation import (
     variants_of_query,
     views_of_query,
 )
+from models.images.notes import Turn
 
 _QUEUEING_SECONDS = 1.0
 """A catalog that is locked for longer takes the messages later, and the answer goes out."""
@@ -59,6 +60,7 @@ async def question_of(
         guarantee=parameters.guarantee or service.settings.guarantee,
         no_source=parameters.no_source,
         recall=parameters.recall,
+        any_way_up=parameters.any_way_up,
         min_generation=parameters.min_generation,
         reach=caller.collections,
         explain=isinstance(parameters, ExplainableParameters) and parameters.explain,
@@ -70,7 +72,10 @@ async def answer(
 ) -> list[FreshAnswer | Exception]:
     """One answer for each image in order, or what kept that image from having one."""
     outcomes = await asyncio.gather(
-        *(service.serving.embedder.embed(upload, domain="query") for upload in uploads),
+        *(
+            service.serving.embedder.embed(upload, domain="query", any_way_up=question.any_way_up)
+            for upload in uploads
+        ),
         return_exceptions=True,
     )
     searched = await _search(
@@ -132,15 +137,17 @@ async def _explained(service: Service, found: FreshAnswer) -> FreshAnswer | Exce
     started = time.perf_counter()
     wanted = sources_to_explain(found.attribution)
     previewed = await run_in_threadpool(read_previews, service.catalog, wanted)
-    views = await run_in_threadpool(views_of_query, found.query.image)
+    turned = found.attribution.turned
+    views = await run_in_threadpool(views_of_query, found.query.image, turned)
     embedder, rows = service.serving.embedder, None
     try:
         vectors = await embedder.patches([*views, *(each.image for each in previewed)])
         if previewed:
-            rows = await embedder.variants(await run_in_threadpool(variants_of_query, found.query))
+            variants = await run_in_threadpool(variants_of_query, found.query, turned)
+            rows = await embedder.variants(variants)
     except (InferenceError, BatcherClosedError) as error:
         return error
-    explained = await run_in_threadpool(_draw, service, vectors, previewed, rows)
+    explained = await run_in_threadpool(_draw, service, vectors, previewed, rows, turned)
     timings = replace(found.timings, explain=time.perf_counter() - started)
     return replace(found, explained=explained, timings=timings)
 
@@ -150,6 +157,7 @@ def _draw(
     vectors: NDArray[np.float32],
     previewed: Sequence[Previewed],
     rows: NDArray[np.float32] | None,
+    turned: Turn,
 ) -> Explained:
     views = len(vectors) - len(previewed)
     ranked, attributor = [each.ranked for each in previewed], service.serving.attributor
@@ -158,4 +166,5 @@ def _draw(
         ids = np.array([each.source.vector_id for each in ranked], np.int64)
         borne = evidence(attributor.scores_with(rows, ids))
     blocks = attributor.encoder.patch_blocks
-    return Explained.of(explain(vectors[:views], ranked, vectors[views:], blocks, borne))
+    explained = explain(vectors[:views], ranked, vectors[views:], blocks, borne)
+    return Explained.of(explained.turned(turned))

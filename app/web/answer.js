@@ -139,9 +139,11 @@ function copies(source) {
       make("li", {}, make("a", { href: `#/sources/${id}` }, id)))));
 }
 
-function notes({ query }) {
-  if (!query.notes.length) return null;
-  return make("ul", { class: "notes quiet" }, query.notes.map((note) => make("li", {}, note.detail)));
+function notes({ query, turned }) {
+  const said = query.notes.map((note) => note.detail);
+  if (turned) said.push(`It was found by turning the image ${turned}° to the right.`);
+  if (!said.length) return null;
+  return make("ul", { class: "notes quiet" }, said.map((each) => make("li", {}, each)));
 }
 
 // The query string that asks the same again.

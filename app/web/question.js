@@ -1,4 +1,4 @@
-// What is asked of every image: which collections, at which alpha, with which prior.
+// What is asked of every image: which collections, at which alpha, with which prior, which way up.
 
 import { call, problemOf } from "./api.js";
 import { element, make, select } from "./dom.js";
@@ -14,6 +14,7 @@ const PRIORS = {
 };
 const COUNTS = { "": "10", "3": "3", "25": "25", "100": "100",
   "recall 0.9": "as few as hold a true one 9 times in 10" };
+const WAYS = { "": "as they are", "true": "perhaps on a side or upside down" };
 
 const chosen = new Map(); // parameter -> value; collections in their own set
 const collections = new Set();
@@ -57,7 +58,8 @@ function fill(fields, id) {
     make("fieldset", {}, make("legend", {}, "Collections to search"), list),
     one("alpha", "False attributions to accept", ALPHAS),
     one("no_source", "Your images that come from none held", PRIORS),
-    one("top_k", "Sources to list", COUNTS));
+    one("top_k", "Sources to list", COUNTS),
+    one("any_way_up", "How your images lie", WAYS));
   offerCollections(list);
 }
 
@@ -84,6 +86,7 @@ function tell() {
     chosen.get("alpha") ? `alpha ${chosen.get("alpha")}` : null,
     chosen.get("no_source") ? `prior ${chosen.get("no_source")}` : null,
     chosen.get("top_k") ? `${chosen.get("top_k")} listed` : null,
+    chosen.get("any_way_up") ? "any way up" : null,
   ].filter(Boolean).join(" · ");
   for (const each of document.querySelectorAll(".question .said")) each.textContent = words;
 }

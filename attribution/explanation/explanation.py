@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attribution.answer import Attribution, RankedSource
 from attribution.explanation.matching import Map, Vectors, comparable, match
+from models.images.notes import Turn
 from models.parts import Part
 
 LARGEST_COUNT = 10
@@ -75,6 +76,19 @@ class Explanation:
     region_map: NDArray[np.uint8]
     regions: tuple[Region, ...]
     none_fraction: float
+
+    def turned(self, degrees: Turn) -> Explanation:
+        """What was drawn of a query set upright, over the query that is turned to the left.
+
+        Evidence is of the query as it is, and stays.
+        """
+        quarters = degrees // 90
+        sources = tuple(
+            replace(each, query=np.ascontiguousarray(np.rot90(each.query, quarters)))
+            for each in self.sources
+        )
+        regions = np.ascontiguousarray(np.rot90(self.region_map, quarters))
+        return replace(self, sources=sources, region_map=regions)
 
 
 def sources_to_explain(attribution: Attribution) -> tuple[RankedSource, ...]:

@@ -8,7 +8,7 @@ than chance here (docs/method.md).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from attribution.explanation.matching import Map
 from attribution.explanation.previews import views_of_query
 from models.images.borders import content_box
 from models.images.decoding import DecodedImage
-from models.images.notes import FRAMED
+from models.images.notes import FRAMED, Turn
+from models.images.turned import turned_back
 
 CELLS = 8
 """Parts of a query in a row and in a column."""
@@ -30,21 +31,32 @@ _LEFT = 4
 """Pixels a side that a blurred picture is enlarged from: colours stay about where they were."""
 
 
-def variants_of_query(query: DecodedImage) -> list[Image.Image]:
+def variants_of_query(query: DecodedImage, turned: Turn = 0) -> list[Image.Image]:
     """Small variants of a query, then of the picture that it frames, which was searched for too.
 
+    Args:
+        query: with what its notes say of it.
+        turned: degrees to the left by which it is turned against what was found; then that, set
+            upright, follows as well.
+
     Returns:
-        `VARIANTS` pictures, or twice as many.
+        `VARIANTS` pictures, twice or three times as many.
     """
     small, _ = views_of_query(query.image)
-    variants = occluded(small)
+    inside = variants = occluded(small)
+    looks = [variants]
     box = content_box(query.image) if any(each.code == FRAMED for each in query.notes) else None
-    if box is None:
-        return variants
-    across, down = small.width / query.image.width, small.height / query.image.height
-    left, top, right, bottom = box
-    frame = (round(left * across), round(top * down), round(right * across), round(bottom * down))
-    return [*variants, *(each.crop(frame) for each in variants)]
+    if box is not None:
+        across, down = small.width / query.image.width, small.height / query.image.height
+        left, top, right, bottom = box
+        frame = (
+            round(left * across), round(top * down), round(right * across), round(bottom * down),
+        )  # fmt: skip
+        inside = [each.crop(frame) for each in variants]
+        looks.append(inside)
+    if turned:
+        looks.append([turned_back(each, turned) for each in inside])
+    return list(chain.from_iterable(looks))
 
 
 def occluded(image: Image.Image) -> list[Image.Image]:
@@ -73,7 +85,7 @@ def evidence(scores: Scores) -> tuple[Map, ...]:
     The values of all sources are on one scale: 1 is the part whose blurring costs most.
 
     Args:
-        scores: `(VARIANTS, n)`, or twice as many, of `variants_of_query` with each source; -inf of
+        scores: `(VARIANTS, n)`, or a multiple, of `variants_of_query` with each source; -inf of
             one that is gone.
 
     Returns:

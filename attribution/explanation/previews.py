@@ -11,6 +11,8 @@ from PIL import Image, ImageOps
 
 from attribution.answer import RankedSource
 from attribution.catalog import Catalog, PreviewMissing, SourceNotFound
+from models.images.notes import Turn
+from models.images.turned import turned_back
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +45,14 @@ def read_previews(catalog: Catalog, sources: Sequence[RankedSource]) -> tuple[Pr
     return tuple(found)
 
 
-def views_of_query(image: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """The query, small, and its left-right mirror image: a generator or a forger may flip."""
+def views_of_query(image: Image.Image, turned: Turn = 0) -> tuple[Image.Image, Image.Image]:
+    """The query, small, and its left-right mirror image: a generator or a forger may flip.
+
+    Both set upright where it is turned to the left.
+    """
     small = image.copy() if max(image.size) <= _ENOUGH else _reduced(image)
-    return small, ImageOps.mirror(small)
+    upright = turned_back(small, turned)
+    return upright, ImageOps.mirror(upright)
 
 
 def _reduced(image: Image.Image) -> Image.Image:

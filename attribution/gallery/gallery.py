@@ -177,6 +177,7 @@ class Gallery:
         guarantee: Guarantee = "average",
         no_source: float | None = None,
         recall: float | None = None,
+        any_way_up: bool = False,
     ) -> Iterator[tuple[PictureT, Attribution | Unreadable]]:
         """Each image with its answer, or with what is wrong with it; memory holds a few of them.
 
@@ -188,6 +189,7 @@ class Gallery:
             guarantee: what that rate is promised of.
             no_source: share of such images believed to come from no source held.
             recall: instead of `top_k`, how often the list is to hold a true source.
+            any_way_up: images may be turned by quarters, and are looked at in all four ways.
 
         Raises:
             CatalogMissing: nothing was ever added to this folder.
@@ -196,7 +198,7 @@ class Gallery:
         """
         asked = self._ask(
             images, top_k=top_k, alpha=alpha, collections=collections, guarantee=guarantee,
-            no_source=no_source, recall=recall,
+            no_source=no_source, recall=recall, any_way_up=any_way_up,
         )  # fmt: skip
         for picture, answered in asked:
             yield picture, answered.attribution if isinstance(answered, Answered) else answered

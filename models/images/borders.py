@@ -46,7 +46,7 @@ def cut_out(image: Image.Image) -> tuple[Image.Image, Note] | None:
     across, down = (right - left) / image.width, (bottom - top) / image.height
     detail = (
         f"It frames a picture of {across:.0%} of its width and {down:.0%} of its height, which was "
-        "looked for too; p-values are those of two looks."
+        "looked for too; p-values are those of all looks together."
     )
     return image.crop(box), Note(FRAMED, detail)
 

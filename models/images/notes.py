@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Code = Literal[
     "ground-black",
@@ -16,6 +17,14 @@ Code = Literal[
 ]
 
 FRAMED: Code = "framed-picture"
+Turn = Literal[0, 90, 180, 270]
+"""Degrees to the left by which a picture is turned."""
+TURNS: tuple[Turn, ...] = get_args(Turn)
+HOW_TURNED: Mapping[Turn, str] = {
+    90: "by a quarter to the left",
+    180: "upside down",
+    270: "by a quarter to the right",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -342,3 +342,10 @@ def test_numbers_out_of_range_are_refused(world, options):
 def test_an_alpha_the_background_cannot_bear_is_refused(world):
     with pytest.raises(AlphaTooSmall, match="extend the background"):
         world.attributor.attribute(world.near(1), alpha=0.0001)
+
+
+def test_looks_in_four_ways_need_a_background_four_times_as_large(world):
+    smallest = world.attributor.attribute(world.near(1))[0].p_value  # nothing is more like it
+    assert world.attributor.attribute(world.near(1), alpha=2 * smallest)
+    with pytest.raises(AlphaTooSmall, match=f"{4 * smallest:.2g}, the smallest"):
+        world.attributor.attribute(world.near(1), alpha=2 * smallest, any_way_up=True)

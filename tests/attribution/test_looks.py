@@ -1,4 +1,4 @@
-"""Two looks at one query: the better answer, each within its part of alpha; none at a blank one."""
+"""Several looks at one query: the best answer, each within its part of alpha; none at a blank."""
 
 from dataclasses import replace
 
@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.looks import Described, answer_of, better_of, looks_at_picture
+from attribution.looks import WHOLE, Described, Way, answer_of, best_of, looks_at_picture
+from models.images.notes import TURNS
 from tests.support.answers import attribution
 from tests.support.pictures import picture
+
+FRAMED = (Way(WHOLE), Way(1 - WHOLE))
 
 
 def look(p_value, score, alpha=0.01):
@@ -36,7 +39,7 @@ def look(p_value, score, alpha=0.01):
     ],
 )
 def test_each_look_spends_its_part_of_alpha(whole, inside, score, p_value, decision, attributed):
-    answer = better_of(look(*whole), look(*inside))
+    answer = best_of((look(*whole), look(*inside)), FRAMED)
 
     assert (answer.sources[0].score, answer.decision) == (score, decision)
     assert answer.p_value == (None if p_value is None else pytest.approx(p_value))
@@ -50,7 +53,7 @@ def test_both_looks_at_a_query_without_source_keep_the_promise():
     for inside in (drawn, 1 - drawn, others):
         smallest = np.minimum(drawn / 0.2, inside / 0.8)
         found = [
-            better_of(look(one, 1.0), look(two, 1.0)).p_value
+            best_of((look(one, 1.0), look(two, 1.0)), FRAMED).p_value
             for one, two in zip(drawn[:50], inside[:50], strict=True)
         ]
         assert found == pytest.approx(np.minimum(1, smallest[:50]))
@@ -60,7 +63,7 @@ def test_both_looks_at_a_query_without_source_keep_the_promise():
 def test_an_answer_without_sources_is_an_answer():
     empty = replace(look(1.0, 1.0), sources=(), p_value=1.0)
 
-    assert better_of(empty, empty).decision == "no_source_found"
+    assert best_of((empty, empty), FRAMED).decision == "no_source_found"
 
 
 @pytest.mark.parametrize("p_value", [0.001, 1.0, None])
@@ -80,6 +83,29 @@ def test_what_is_blank_is_looked_at_once_and_what_is_not_counts():
     blank, drawn = looks_at_picture(Image.new("RGB", (40, 60))), looks_at_picture(picture(1))
 
     assert (len(blank.pictures), blank.content, drawn.content) == (1, False, True)
+
+
+def test_a_picture_that_may_lie_is_looked_at_in_four_ways_and_its_frame_in_one():
+    upright = picture(1, (60, 40))
+    looks = looks_at_picture(upright.rotate(90, expand=True), any_way_up=True)
+    assert [way.turned for way in looks.ways] == [0, 90, 180, 270]
+    assert looks.pictures[1] == upright  # it is turned by a quarter to the left, Pillow's way
+
+    page = Image.new("RGB", (300, 300))
+    page.paste(picture(1, (200, 180)), (50, 60))
+    framed = looks_at_picture(page, any_way_up=True)
+    assert framed.pictures[0] == page
+    assert [way.turned for way in framed.ways] == [0, *TURNS]
+    assert framed.ways[0].weight == WHOLE
+    for each in (looks, framed):
+        assert sum(way.weight for way in each.ways) == pytest.approx(1)
+        assert len(each.pictures) == len(each.ways)
+
+
+def test_the_best_way_up_is_said_and_pays_for_all_four():
+    answers = [look(0.4, 1.0), look(0.001, 3.0), look(0.2, 2.0), look(0.9, 1.0)]
+    found = best_of(answers, tuple(Way(0.25, turn) for turn in TURNS))
+    assert (found.turned, found.p_value, found.decision) == (90, 0.004, "attributed")
 
 
 def test_where_nothing_is_held_that_is_the_reason():

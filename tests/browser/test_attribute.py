@@ -234,13 +234,16 @@ def test_options_go_with_the_question_and_into_the_curl(page: Page, served: Runn
     page.get_by_role("checkbox", name="default").check()
     page.get_by_label("False attributions").select_option("0.05")
     page.get_by_label("Your images that come from").select_option("0.95")
-    expect(page.locator("#question .said")).to_have_text("default · alpha 0.05 · prior 0.95")
+    page.get_by_label("How your images lie").select_option("true")
+    expect(page.locator("#question .said")).to_have_text(
+        "default · alpha 0.05 · prior 0.95 · any way up"
+    )
     choose(page, variation(7), "it's; mine.jpg")
     page.get_by_role("button", name="Copy curl").click()
     expect(page.locator("#toast")).to_have_text("Command copied")
     assert page.evaluate("copied") == (
         "curl -F 'file=@\"it'\\''s; mine.jpg\"' "
-        f"'{served.url}/v1/attributions?collection=default&alpha=0.05&no_source=0.95'"
+        f"'{served.url}/v1/attributions?collection=default&alpha=0.05&no_source=0.95&any_way_up=true'"
     )
     page.get_by_role("button", name="Copy JSON").click()
     expect(page.locator("#toast")).to_have_text("JSON copied")

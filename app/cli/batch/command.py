@@ -53,6 +53,7 @@ def batch_command(
     guarantee: options.Guarantee = None,
     no_source: options.NoSource = None,
     recall: options.Recall = None,
+    any_way_up: options.AnyWayUp = False,
     data: options.Data = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
@@ -87,6 +88,7 @@ def batch_command(
                 "guarantee": guarantee,
                 "no_source": no_source,
                 "recall": recall,
+                "any_way_up": any_way_up or None,
             }
             parameters: dict[str, Any] = {
                 "top_k": top_k,
@@ -104,6 +106,7 @@ def batch_command(
                 guarantee=guarantee,
                 no_source=no_source,
                 recall=recall,
+                any_way_up=any_way_up,
             )
             answers = _answer_here(settings, asked, waiting)
         for path, result in answers:

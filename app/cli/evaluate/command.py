@@ -41,6 +41,7 @@ def evaluate_command(
     head_images: options.HeadImages = 5000,
     device: options.Device = "cpu",
     decisions: options.Decisions = False,
+    any_way_up: options.AnyWayUp = False,
     gallery: options.Gallery = None,
     out_folder: options.OutFolder = None,
 ) -> None:
@@ -63,6 +64,8 @@ def evaluate_command(
         make_folder(out_folder)
     if gallery is not None and not decisions:
         raise BadInvocation("--gallery holds what is searched with --decisions: give both")
+    if any_way_up and not decisions:
+        raise BadInvocation("--any-way-up is how the service is asked with --decisions: give both")
     unfitted = ImagesLeftOut()
     read = partial(read_benchmark, data, kind=kind, root=root, distractors=distractors)
     if decisions:
@@ -87,6 +90,7 @@ def evaluate_command(
             encoder=(encoder or ["bundled"])[0],
             device=device,
             conditions=conditions,
+            any_way_up=any_way_up,
             gallery=gallery,
             out_folder=out_folder,
         )

@@ -40,6 +40,7 @@ def evaluate_decisions(
     encoder: str,
     device: str,
     conditions: Sequence[str],
+    any_way_up: bool,
     gallery: Path | None,
     out_folder: Path | None,
 ) -> None:
@@ -54,7 +55,9 @@ def evaluate_decisions(
             )
         plan = plan_gallery(benchmark)
         _ingest(plan, vision, settings)
-        decisions, calibration_id = _ask(benchmark, plan, vision, settings, conditions)
+        decisions, calibration_id = _ask(
+            benchmark, plan, vision, settings, conditions, any_way_up=any_way_up
+        )
     report = report_decisions(benchmark, plan, decisions)
     for alpha in sorted(set(ALPHAS) - set(report.alphas), reverse=True):
         warn(f"alpha {alpha:g} is left out: the background is too small to bear it out")
@@ -107,6 +110,8 @@ def _ask(
     vision: Vision,
     settings: Settings,
     conditions: Sequence[str],
+    *,
+    any_way_up: bool,
 ) -> tuple[Decisions, str | None]:
     with open_gallery(settings, vision) as opened, progress() as bar:
         calibrating = bar.add_task("Calibrating", total=None)
@@ -118,6 +123,7 @@ def _ask(
             opened.attributor,
             plan,
             conditions=conditions,
+            any_way_up=any_way_up,
             on_steps=lambda done, total: bar.update(asking, completed=done, total=total),
         )
         return decisions, opened.calibration.state().id

@@ -105,6 +105,10 @@ Decisions = Annotated[
         "p-values and shares. One encoder, protocol open.",
     ),
 ]
+AnyWayUp = Annotated[
+    bool,
+    typer.Option("--any-way-up", help="With --decisions: look at each query in all four ways."),
+]
 Gallery = Annotated[
     Path | None,
     typer.Option(

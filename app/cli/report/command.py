@@ -67,6 +67,7 @@ def report_command(
     alpha: options.Alpha = None,
     guarantee: options.Guarantee = None,
     no_source: options.NoSource = None,
+    any_way_up: options.AnyWayUp = False,
     signing_key: Annotated[
         Path | None,
         typer.Option(
@@ -104,6 +105,7 @@ def report_command(
         collections=collection,
         guarantee=guarantee,
         no_source=no_source,
+        any_way_up=any_way_up,
     )
     named = bool(encoder) or weights is not None
     with neighbour_of(settings, key_file, named=named) as neighbour:

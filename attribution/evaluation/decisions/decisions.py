@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
 
+from PIL import Image
+
 from attribution.answer import Attribution
 from attribution.attributor import LARGEST_TOP_K, Attributor, Terms
 from attribution.calibration import AlphaTooSmall
@@ -32,6 +34,7 @@ def decide(
     plan: GalleryPlan,
     *,
     conditions: Sequence[str] = ("clean",),
+    any_way_up: bool = False,
     on_steps: OnSteps | None = None,
 ) -> Decisions:
     """Ask about every query in the whole gallery, then about each set's without its sources.
@@ -47,6 +50,7 @@ def decide(
         attributor: of a gallery filled by this plan, calibrated.
         plan: of the gallery.
         conditions: names in `treatments.TREATMENTS`.
+        any_way_up: how queries are looked at; see `looks_at`.
         on_steps: called with the number of queries described and of answers so far, together, and
             how many of both there will be.
 
@@ -71,8 +75,9 @@ def decide(
     recalls = tuple(rate for rate in RECALLS if rate <= recall.largest)
     cuts = tuple(map(recall.depth, recalls))
     for condition in conditions:
-        looks = _described(attributor.encoder, cases, condition, steps)
-        alphas = alphas or _supported(attributor, looks[0].rows[0])
+        images = treated_queries(cases, condition)
+        looks = _described(attributor.encoder, images, steps, any_way_up=any_way_up)
+        alphas = alphas or _supported(attributor, looks[0].rows[0], any_way_up=any_way_up)
         for name, collections in galleries.items():
             chosen = tuple(cases[n] for n in inside[name])
             truths = [
@@ -95,11 +100,11 @@ def _prevalence(cases: Sequence[Case]) -> float | None:
     return sourceless / len(cases) if 0 < sourceless < len(cases) else None
 
 
-def _supported(attributor: Attributor, row: Rows) -> tuple[float, ...]:
+def _supported(attributor: Attributor, row: Rows, *, any_way_up: bool) -> tuple[float, ...]:
     supported = []
     for alpha in ALPHAS:
         try:
-            attributor.attribute(row[None], top_k=1, alpha=alpha)
+            attributor.attribute(row[None], top_k=1, alpha=alpha, any_way_up=any_way_up)
         except AlphaTooSmall:
             if alpha == max(ALPHAS):
                 raise
@@ -109,12 +114,12 @@ def _supported(attributor: Attributor, row: Rows) -> tuple[float, ...]:
 
 
 def _described(
-    encoder: Encoder, cases: Sequence[Case], condition: str, steps: Steps
+    encoder: Encoder, images: Iterator[Image.Image], steps: Steps, *, any_way_up: bool
 ) -> list[Described]:
-    """Every query under a condition, as it is searched for."""
-    images = treated_queries(cases, condition)
+    """Every query as it is searched for."""
+    looks = (looks_at_picture(image, any_way_up=any_way_up) for image in images)
     described: list[Described] = []
-    while block := [looks_at_picture(image) for image in islice(images, _BATCH)]:
+    while block := list(islice(looks, _BATCH)):
         described += encode_looks(encoder, block)
         steps.add(len(block))
     return described

@@ -9,7 +9,10 @@ import pytest
 from PIL import Image
 
 from attribution.explanation.pictures import png
+from attribution.synthesis.photographs import bundled_photographs
+from tests.support.jobs import finished, read
 from tests.support.pictures import jpeg, picture, variation
+from tests.support.pictures import png as file_of
 
 EXPLAIN = {"explain": "true"}
 
@@ -135,3 +138,31 @@ def test_an_encoder_that_fails_on_patches_is_a_problem_not_a_crash(shared, galle
     assert response.json()["type"] == "/problems/inference-failed"
     monkeypatch.undo()
     assert shared.ask(variation(1), **EXPLAIN)["sources"][0]["heatmap"] is not None
+
+
+def test_what_may_lie_is_found_upright_and_its_maps_lie_with_it(shared, gallery):
+    image = next(each.image for each in bundled_photographs() if each.name == "astronaut")
+    small = image.convert("RGB").resize((160, 160))
+    added = shared.client.post("/v1/sources", files={"file": ("held.png", file_of(small))})
+    asked = Image.open(io.BytesIO(jpeg(small, quality=70)))
+    lying = file_of(asked.transpose(Image.Transpose.ROTATE_90))
+    asking = {"alpha": 0.5, "any_way_up": "true"}
+    stands, lies = (shared.ask(data, **asking, **EXPLAIN) for data in (file_of(asked), lying))
+    assert [each["turned"] for each in (stands, lies)] == [0, 90]
+    assert lies["p_value"] == stands["p_value"]
+    assert shared.ask(file_of(asked), alpha=0.5)["p_value"] == pytest.approx(lies["p_value"] / 4)
+    for answer in (stands, lies):
+        assert answer["decision"] == "attributed"
+        assert answer["sources"][0]["source_id"] == added.json()["source"]["source_id"]
+    for name, turned in (("query", 1), ("source", 0)):
+        one, other = (opened(each["sources"][0]["heatmap"][name]) for each in (stands, lies))
+        assert np.abs(np.rot90(one, turned).astype(int) - other).max() <= 1
+    one, other = (opened(each["region_map"]["png"]) for each in (stands, lies))
+    assert (np.rot90(one) == other).mean() > 0.98
+    assert one.any()
+
+    posted = shared.client.post("/v1/jobs", params=asking, files=[("files", ("a.png", lying))])
+    assert posted.json()["parameters"]["any_way_up"] is True
+    finished(shared, posted.json())
+    [line] = read(shared, posted.json())
+    assert line["attribution"]["turned"] == 90

@@ -44,6 +44,21 @@ def test_the_parts_of_a_collage_go_to_the_images_they_are_of(encoder, photograph
         assert found.sources[1].source.mean() > 0.15 + found.sources[2].source.mean()
 
 
+def test_maps_of_a_query_set_upright_are_drawn_over_it_as_it_lies(encoder, photographs):
+    made = collage(photographs["astronaut"], photographs["china"], mask_seed=0)
+    sources = [photographs["astronaut"], photographs["china"]]
+    upright = explained(encoder, made.image, sources, [True, True])
+    for degrees in (90, 180, 270):
+        lying = upright.turned(degrees)
+        mask = np.asarray(Image.fromarray(made.mask).rotate(degrees, expand=True))
+        assert overlap(lying.region_map, 1, mask) == overlap(upright.region_map, 1, made.mask)
+        heat = np.asarray(Image.fromarray(upright.sources[0].query).rotate(degrees))
+        assert np.array_equal(lying.sources[0].query, heat)
+        assert np.array_equal(lying.sources[0].source, upright.sources[0].source)
+        assert lying.regions == upright.regions
+    assert upright.turned(0).region_map.tobytes() == upright.region_map.tobytes()
+
+
 def test_what_no_attributed_source_shows_is_assigned_to_none(encoder, photographs):
     made = collage(photographs["astronaut"], photographs["china"], mask_seed=0)
     found = explained(encoder, made.image, [photographs["astronaut"]], [True])

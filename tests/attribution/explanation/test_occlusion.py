@@ -105,3 +105,17 @@ def test_the_score_of_a_framed_picture_rests_on_nothing_of_its_frame(encoder, ph
     assert found[2:6, 2:6].sum() > 0.95 * found.sum()
     unframed = variants_of_query(query_of(page, Note("levels", "")))
     assert len(unframed) == VARIANTS
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_query_is_seen_upright_with_the_same_part_blurred(degrees):
+    upright = picture(3).convert("RGB").resize((SIDE, SIDE))
+    lying = upright.rotate(degrees)  # to the left
+    looks = variants_of_query(query_of(lying), degrees)
+    assert len(looks) == 2 * VARIANTS
+    assert looks[VARIANTS] == upright
+    cells = np.rot90(np.arange(CELLS**2).reshape(CELLS, CELLS), degrees // 90).ravel()
+    expected = occluded(upright)[1:]
+    for place, seen in zip(cells, looks[VARIANTS + 1 :], strict=True):
+        apart = np.asarray(seen, int) - np.asarray(expected[place], int)
+        assert np.abs(apart).max() <= 3  # of levels

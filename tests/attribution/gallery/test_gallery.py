@@ -5,13 +5,16 @@ import sys
 import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import attribution
 from attribution import Attribution, Gallery, asking
 from attribution.catalog import CatalogMissing, CollectionNotFound
 from attribution.gallery.gallery import GalleryClosed
 from attribution.ingestion import ManifestUnreadable
+from attribution.synthesis.photographs import bundled_photographs
 from models.images.errors import ImageError
 from tests.support.encoders import make_encoder
 from tests.support.pictures import draw, picture, variation
@@ -130,6 +133,22 @@ def test_a_sheet_shows_pictures_and_no_name_runs(gallery):
     assert shown._repr_html_().count("<img ") == 2 + 3 * len(shown.previewed)
     assert "<script" not in shown._repr_html_()
     assert "<td" in gallery._repr_html_()
+
+
+def test_a_photograph_that_may_lie_is_found_by_setting_it_upright(tmp_path, encoder):
+    image = next(each.image for each in bundled_photographs() if each.name == "astronaut")
+    upright = image.convert("RGB").resize((160, 160))
+    lying = upright.transpose(Image.Transpose.ROTATE_270)
+    with Gallery.open(tmp_path / "data", encoder=encoder) as gallery:
+        gallery.add([upright, *(picture(seed) for seed in range(3))])
+        [stands, lies] = (
+            gallery.explain(each, alpha=0.5, any_way_up=True) for each in (upright, lying)
+        )
+    assert [each.attribution.turned for each in (stands, lies)] == [0, 270]
+    one, other = (each.explanation.sources[0] for each in (stands, lies))
+    assert one.source_id == other.source_id
+    assert np.array_equal(np.rot90(one.query, 3), other.query)
+    assert np.array_equal(one.source, other.source)
 
 
 def test_a_closed_gallery_says_so_and_its_sheet_still_shows(held, encoder):
