@@ -100,8 +100,8 @@ FULL = Scale(
     validation=24,
     lambdas=(0.5, 0.8),
     tuning=TuningRecipe(size=SIDE, epochs=200, learning_rate=1e-3, sample_every=0),
-    sampling=Sampling(each=50, steps=10, size=SIDE),
-    classifier=Recipe(side=SIDE, epochs=30, rate=3e-3, decay=0.05),
+    sampling=Sampling(each=50, steps=10, size=SIDE, at_once=25),
+    classifier=Recipe(side=SIDE, epochs=20, rate=3e-3, decay=0.05),
 )
 QUICK = Scale(
     QUICK_BASE,
@@ -113,7 +113,7 @@ QUICK = Scale(
     validation=8,
     lambdas=(0.5,),
     tuning=TuningRecipe(size=SIDE, epochs=6, learning_rate=1e-3, warmup=5, sample_every=0),
-    sampling=Sampling(each=6, steps=8, size=SIDE),
+    sampling=Sampling(each=6, steps=8, size=SIDE, at_once=6),
     classifier=Recipe(side=SIDE, epochs=4, warmup=1, rate=3e-3, decay=0.05),
 )
 

@@ -65,6 +65,7 @@ class Sampling:
         size: side in pixels; None for the model's own.
         seed: of contexts and noise.
         device: where torch computes.
+        at_once: images that are drawn together.
     """
 
     each: int = 100
@@ -73,6 +74,7 @@ class Sampling:
     size: int | None = None
     seed: int = 0
     device: str = "cpu"
+    at_once: int = 1
 
 
 def confounded(
@@ -140,6 +142,7 @@ def make(
         steps=sampling.steps,
         guidance=sampling.guidance,
         size=sampling.size,
+        at_once=sampling.at_once,
     )
     plan = plan_images(
         few.bank,
@@ -150,7 +153,7 @@ def make(
         descriptor=few.descriptor,
         classes=few.classes,
     )
-    return make_images(plan, few.pictures, painter, out)
+    return make_images(plan, few.pictures, painter, out, at_once=painter.at_once)
 
 
 def made_files(folder: Path, classes: tuple[str, ...]) -> tuple[list[Path], Tensor]:

@@ -30,3 +30,8 @@ PICTURES = {row.image: noise(row.image) for row in DESCRIBED}
 
 def plan(per_class=2, **asked):
     return plan_images(BANK, per_class, model="drawn", **{"descriptor": "bird", **asked})
+
+
+def each(draw):
+    """Draws what is asked for together one by one."""
+    return lambda asked: [draw(prompt, seed) for prompt, seed in asked]

@@ -58,7 +58,7 @@ def generated_queries(catalog: Catalog, wanted: Generation, queries: int, *, see
     """
     # They need seconds, and what they load an extra.
     from app.cli.generate.diffusion import Order, generate_by_diffusion
-    from attribution.synthesis.diffusion.painter import GUIDANCE, STEPS
+    from attribution.synthesis.diffusion.painter import AT_ONCE, GUIDANCE, STEPS
     from attribution.synthesis.diffusion.recipe import TuningRecipe
 
     chosen = choose(catalog, max(queries, FEWEST_SOURCES), seed=seed)
@@ -78,6 +78,7 @@ def generated_queries(catalog: Catalog, wanted: Generation, queries: int, *, see
         same_draws=False,
         sampler_steps=STEPS,
         guidance=GUIDANCE,
+        at_once=AT_ONCE,
         device=wanted.device,
     )
     return generate_by_diffusion(pictures, order, wanted.made).manifest

@@ -135,6 +135,9 @@ def generate_command(
         int, typer.Option(min=1, help="diffusion: steps in which an image is made.")
     ] = 50,
     guidance: Annotated[float, typer.Option(min=1, help="diffusion: weight of the prompt.")] = 2.0,
+    at_once: Annotated[
+        int, typer.Option(min=1, help="diffusion: images that are drawn together.")
+    ] = 4,
     device: Annotated[str, typer.Option(help="diffusion: where torch computes.")] = "cpu",
     data: options.Data = None,
     as_json: options.Json = False,
@@ -185,6 +188,7 @@ def generate_command(
             same_draws=same_draws,
             sampler_steps=sampler_steps,
             guidance=guidance,
+            at_once=at_once,
             device=device,
         )
         made = generate_by_diffusion(pictures, order, out_folder)

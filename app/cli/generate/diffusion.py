@@ -43,6 +43,7 @@ class Order:
     same_draws: bool
     sampler_steps: int
     guidance: float
+    at_once: int
     device: str
 
 
@@ -82,6 +83,7 @@ def generate_by_diffusion(pictures: Sequence[Picture], order: Order, out: Path) 
         steps=order.sampler_steps,
         guidance=order.guidance,
         size=order.recipe.size,
+        at_once=order.at_once,
     )
     plan = plan_images(
         bank,
@@ -103,6 +105,7 @@ def generate_by_diffusion(pictures: Sequence[Picture], order: Order, out: Path) 
             {name: picture.image for name, picture in by_name.items()},
             painter,
             out,
+            at_once=painter.at_once,
             source_ids={name: one.source_id for name, one in by_name.items() if one.source_id},
             on_progress=lambda done, _: bar.update(task, completed=done),
         )

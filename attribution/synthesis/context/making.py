@@ -1,4 +1,4 @@
-"""Makes what a plan says, image by image, so that a kill at any point changes nothing.
+"""Makes what a plan says, some images at a time, so that a kill at any point changes nothing.
 
 A folder holds `plan.jsonl`, the images in `queries`, their exemplars in `sources` and
 `manifest.jsonl`, which has a row an image in the form that `attribution.evaluation` reads and
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ _log = logging.getLogger(__name__)
 PLAN, LEFT_OUT = "plan.jsonl", "left_out.jsonl"
 ATTEMPTS = 3
 
-Draw = Callable[[str, int], Image.Image]
-"""An image from a prompt and a seed; the same two give the same pixels."""
+Draw = Callable[[Sequence[tuple[str, int]]], Sequence[Image.Image]]
+"""An image from each prompt and seed; the same ones together give the same pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ def make_images(
     draw: Draw,
     out: Path,
     *,
+    at_once: int = 1,
     source_ids: Mapping[str, str] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Made:
@@ -65,8 +66,10 @@ def make_images(
     Args:
         plan: what to make.
         pictures: every exemplar by the name that the plan uses.
-        draw: makes an image.
+        draw: makes images.
         out: folder; one that holds part of the same plan is gone on with.
+        at_once: images that are drawn together: the first so many of the plan, the next, and so on,
+            whatever is there already, since rounding may depend on what is drawn together.
         source_ids: of the exemplars that are sources of a catalog, by name.
         on_progress: called with (done, total) after each image.
 
@@ -84,10 +87,8 @@ def make_images(
     done, gone = _whole_rows(manifest), _whole_rows(out / LEFT_OUT)
     finished = {row["number"] for row in [*done, *gone]}
     made, left_out = len(done), len(gone)
-    for image in plan:
-        if image.number in finished:
-            continue
-        found = _first_of_its_own(image, draw, [marks[name] for name in image.exemplars])
+    for image, first in _drawn(plan, finished, draw, at_once):
+        found = _first_of_its_own(image, first, draw, [marks[name] for name in image.exemplars])
         if found is None:
             _append(out / LEFT_OUT, {"number": image.number, "reason": "copies of an exemplar"})
             left_out += 1
@@ -104,16 +105,32 @@ def make_images(
     return Made(manifest, made, left_out)
 
 
+def _drawn(
+    plan: Sequence[PlannedImage], finished: Collection[int], draw: Draw, at_once: int
+) -> Iterator[tuple[PlannedImage, Image.Image]]:
+    """Every image that is not finished, with its first attempt."""
+    for start in range(0, len(plan), at_once):
+        together = plan[start : start + at_once]
+        if all(image.number in finished for image in together):
+            continue
+        pictures = draw([(image.prompt, image.seed) for image in together])
+        for image, picture in zip(together, pictures, strict=True):
+            if image.number not in finished:
+                yield image, picture
+
+
 def _first_of_its_own(
-    image: PlannedImage, draw: Draw, exemplars: Sequence[Any]
+    image: PlannedImage, first: Image.Image, draw: Draw, exemplars: Sequence[Any]
 ) -> tuple[Image.Image, int] | None:
     """The first attempt that copies no exemplar, and its seed."""
-    again = generator_of(image.seed, "again")
-    seeds = [image.seed, *again.integers(LARGEST_SEED, size=ATTEMPTS - 1).tolist()]
-    for seed in seeds:
-        picture = draw(image.prompt, seed)
+    picture, seed = first, image.seed
+    again = generator_of(image.seed, "again").integers(LARGEST_SEED, size=ATTEMPTS - 1)
+    for other in [*again.tolist(), None]:
         if not any(is_copy(thumbnail(picture), each) for each in exemplars):
             return picture, seed
+        if other is not None:
+            seed = other
+            [picture] = draw([(image.prompt, seed)])
     return None
 
 

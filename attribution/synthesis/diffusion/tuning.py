@@ -206,9 +206,8 @@ class Tuning:
         folder = self._folder / "samples"
         folder.mkdir(parents=True, exist_ok=True)
         recipe = self._recipe
-        image = paint(
-            self._networks, self._shots[0].prompt, 0, steps=recipe.sample_steps, size=recipe.size
-        )
+        asked = [(self._shots[0].prompt, 0)]
+        [image] = paint(self._networks, asked, steps=recipe.sample_steps, size=recipe.size)
         with replacing(folder / f"{self.step:06d}.png", aside=folder / ".png") as file:
             image.save(file, "PNG")
 

@@ -15,7 +15,7 @@ from attribution.synthesis.context.plan import (
     planned_from,
 )
 from tests.support.forks import Fork
-from tests.support.planned import CLASSES, PICTURES, noise, plan
+from tests.support.planned import CLASSES, PICTURES, each, noise, plan
 from tests.support.waiting import PATIENCE
 
 
@@ -68,7 +68,7 @@ def test_a_plan_of_nothing_or_of_an_unknown_class_is_refused():
 def test_what_is_made_is_read_by_evaluation(tmp_path):
     seen = []
     made = make_images(
-        plan(), PICTURES, noise, tmp_path, on_progress=lambda *counts: seen.append(counts)
+        plan(), PICTURES, each(noise), tmp_path, on_progress=lambda *counts: seen.append(counts)
     )
     assert (made.images, made.left_out) == (6, 0)
     assert seen == [(done, 6) for done in range(1, 7)]
@@ -96,12 +96,12 @@ def _make_until_killed(folder, images):
             os.kill(os.getpid(), signal.SIGKILL)
         return noise(prompt, seed)
 
-    make_images(plan(), PICTURES, draw, folder)
+    make_images(plan(), PICTURES, each(draw), folder)
 
 
 def test_a_run_that_is_killed_anywhere_goes_on_to_the_same_files(tmp_path):
     whole = tmp_path / "whole"
-    make_images(plan(), PICTURES, noise, whole)
+    make_images(plan(), PICTURES, each(noise), whole)
     folder = tmp_path / "killed"
     with Fork(_make_until_killed, folder, 3) as process:
         assert process.wait(PATIENCE) == -signal.SIGKILL
@@ -110,10 +110,30 @@ def test_a_run_that_is_killed_anywhere_goes_on_to_the_same_files(tmp_path):
     rows = (folder / "manifest.jsonl").read_bytes()
     (folder / "manifest.jsonl").write_bytes(rows[: rows.rstrip(b"\n").rfind(b"\n") + 40])
     drawn = []
-    make_images(plan(), PICTURES, lambda *key: drawn.append(key) or noise(*key), folder)
+    make_images(plan(), PICTURES, each(lambda *key: drawn.append(key) or noise(*key)), folder)
     assert contents(folder) == contents(whole)
     assert len(drawn) == 4
-    make_images(plan(), PICTURES, lambda *key: pytest.fail("made already"), folder)
+    make_images(plan(), PICTURES, lambda _: pytest.fail("made already"), folder)
+
+
+def test_what_is_drawn_together_does_not_depend_on_where_a_run_was_stopped(tmp_path):
+    drawn = []
+
+    def together(asked):
+        """As rounding may have it: an image is another in other company."""
+        drawn.append(len(asked))
+        return [noise(prompt, seed + sum(seed for _, seed in asked)) for prompt, seed in asked]
+
+    make_images(plan(), PICTURES, together, tmp_path / "whole", at_once=4)
+    assert drawn == [4, 2]
+    part = tmp_path / "part"
+    make_images(plan(), PICTURES, together, part, at_once=4)
+    rows = (part / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    (part / "manifest.jsonl").write_bytes(b"".join(rows[:5]))  # stopped within the second
+    (part / "queries" / "00005.png").unlink()
+    make_images(plan(), PICTURES, together, part, at_once=4)
+    assert contents(part) == contents(tmp_path / "whole")
+    assert drawn == [4, 2, 4, 2, 2]
 
 
 def test_copies_of_an_exemplar_are_drawn_again_and_left_out_where_that_does_not_help(tmp_path):
@@ -127,24 +147,24 @@ def test_copies_of_an_exemplar_are_drawn_again_and_left_out_where_that_does_not_
     def always(words, seed):
         return copy if words == first.prompt else noise(words, seed)
 
-    made = make_images(plan(), PICTURES, once, tmp_path / "once")
+    made = make_images(plan(), PICTURES, each(once), tmp_path / "once")
     assert (made.images, made.left_out) == (6, 0)
     row = json.loads(made.manifest.read_text().splitlines()[0])
     assert row["seed"] != first.seed
     with Image.open(tmp_path / "once" / row["query"]) as query:
         assert query.tobytes() == noise(first.prompt, row["seed"]).tobytes()
     same = 1 + sum(image.prompt == first.prompt for image in others)
-    made = make_images(plan(), PICTURES, always, tmp_path / "always")
+    made = make_images(plan(), PICTURES, each(always), tmp_path / "always")
     assert (made.images, made.left_out) == (6 - same, same)
     left = (tmp_path / "always" / "left_out.jsonl").read_text()
     assert json.loads(left.splitlines()[0]) == {"number": 0, "reason": "copies of an exemplar"}
 
 
 def test_another_plan_and_a_missing_exemplar_are_refused(tmp_path):
-    make_images(plan(), PICTURES, noise, tmp_path)
+    make_images(plan(), PICTURES, each(noise), tmp_path)
     before = contents(tmp_path)
     with pytest.raises(BadPlan, match="holds another plan"):
-        make_images(plan(seed=1), PICTURES, noise, tmp_path)
+        make_images(plan(seed=1), PICTURES, each(noise), tmp_path)
     assert contents(tmp_path) == before
     with pytest.raises(BadPlan, match=r"few/kite/0\.jpg is an exemplar"):
-        make_images(plan(), {}, noise, tmp_path / "none")
+        make_images(plan(), {}, each(noise), tmp_path / "none")
