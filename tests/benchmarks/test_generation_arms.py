@@ -117,7 +117,8 @@ class TestWithTheExtra:
             assert tokenizer.unk_token_id not in ids[1:-1]
         assert networks.noise.config.prediction_type == "v_prediction"
         assert float(networks.noise.alphas_cumprod[-1]) < 1e-6
-        assert paint(networks, said, 3, steps=2).size == (32, 32)
+        [image] = paint(networks, [(said, 3)], steps=2)
+        assert image.size == (32, 32)
         assert train_base(tiny.base, model.parent) == model
 
     def test_arms_share_a_tuning_and_a_record_has_what_the_table_wants(self, tiny, model, tmp_path):
