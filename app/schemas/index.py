@@ -164,7 +164,7 @@ class IndexDocument(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "kind": "hnsw",
+                    "kind": "pq",
                     "vectors": 5120,
                     "base": 5000,
                     "tail": 120,

@@ -13,6 +13,7 @@ from attribution.index.protocol import (
     Hits,
     Index,
     IndexUnavailable,
+    Proposer,
     Stretch,
     VectorsMissing,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "Index",
     "IndexUnavailable",
     "Owner",
+    "Proposer",
     "Sizing",
     "SnapshotAbsent",
     "SnapshotRefused",

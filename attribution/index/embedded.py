@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 
 from attribution.index.checks import check_change, check_parts, part_named, slices_asked
-from attribution.index.faiss_structure import Structure
+from attribution.index.faiss_structure import KIND, Structure
 from attribution.index.protocol import ChangeBatch, Hits, Ids, IndexStats, Stretch, Vectors
 from attribution.index.segment import Codes, Segment, Tail, cut
 from attribution.index.sizing import DEFAULT_SIZING, Sizing
@@ -65,6 +65,7 @@ class EmbeddedIndex:
         self._writing = threading.Lock()  # held to publish a view: milliseconds
         self._compacting = threading.Lock()  # held to build a base: up to minutes
         self._compactor: threading.Thread | None = None
+        self._scanned_anyway = False  # codes of this base were tried, and propose too little
 
     @classmethod
     def from_rows(
@@ -112,7 +113,7 @@ class EmbeddedIndex:
                 batch.add_vectors, self.dimension, present=present, wanted=batch.generation
             )
             self._view = self._changed(self._view, batch)
-        self._compact_if_due()
+        self.compact_if_due()
 
     def search(
         self,
@@ -127,10 +128,8 @@ class EmbeddedIndex:
         slices = slices_asked(queries, self.dimension, chosen, k)
         return self._view.search(slices, chosen, k, collections, self.sizing)
 
-    def scanned(
-        self, k: int, *, collections: frozenset[str] | None = None
-    ) -> tuple[Stretch, ...] | None:
-        """Every row that may be among the k best; None for a structure. See `Index.scanned`."""
+    def scanned(self, k: int, *, collections: frozenset[str] | None = None) -> tuple[Stretch, ...]:
+        """Every row that may be among the k best. See `Index.scanned`."""
         return self._view.scanned(k, collections, self.sizing)
 
     def vectors(self, ids: Sequence[int] | Ids, *, part: str | None = None) -> Vectors:
@@ -156,7 +155,7 @@ class EmbeddedIndex:
         view = self._view
         removed = view.base.removed + view.tail.removed
         return IndexStats(
-            kind="flat" if view.structure is None else view.structure.kind,
+            kind="flat" if view.structure is None else KIND,
             vectors=len(view.base) + len(view.tail) - removed,
             base=len(view.base),
             tail=len(view.tail),
@@ -207,19 +206,27 @@ class EmbeddedIndex:
             touched=view.touched_by(batch),
         )
 
-    def _compact_if_due(self) -> None:
+    def compact_if_due(self) -> None:
+        """Build the next base in the background, where there is reason to."""
         stats = self.stats()
+        due = self.sizing.compaction_due(
+            base=stats.base, tail=stats.tail, removed=stats.removed
+        ) or self._lacks_structure(stats)
         with self._writing:
             running = self._compactor is not None and self._compactor.is_alive()
-            if running or not self.sizing.compaction_due(
-                base=stats.base, tail=stats.tail, removed=stats.removed
-            ):
+            if running or not due:
                 return
             # A daemon: an unfinished base is worth nothing to a process that is ending.
             self._compactor = threading.Thread(
                 target=self._compact_aside, name="index-compaction", daemon=True
             )
             self._compactor.start()
+
+    def _lacks_structure(self, stats: IndexStats) -> bool:
+        """Whether the base was saved when larger ones were still scanned."""
+        return (
+            stats.kind == "flat" and not self.sizing.scans(stats.base) and not self._scanned_anyway
+        )
 
     def _compact_aside(self) -> None:
         try:
@@ -229,10 +236,17 @@ class EmbeddedIndex:
             log.exception("compaction failed; the index goes on with a longer tail")
 
     def _structure(self, base: Segment) -> Structure | None:
-        kind = self.sizing.kind(len(base))
-        if kind == "flat":
+        if self.sizing.scans(len(base)):
             return None
-        return Structure.build(kind, base.matrices, self.parts, self.sizing)
+        built = Structure.build(base.matrices, self.parts, self.sizing)
+        self._scanned_anyway = built.recall_at_10 < self.sizing.recall
+        if not self._scanned_anyway:
+            return built
+        log.warning(
+            "all %d rows are compared: codes propose only %.3f of the ten nearest",
+            len(base), built.recall_at_10,
+        )  # fmt: skip
+        return None
 
 
 def _coded(collections: Sequence[str], names: tuple[str, ...]) -> tuple[Codes, tuple[str, ...]]:

@@ -44,6 +44,16 @@ class Hits:
     scores: Vectors
 
 
+class Proposer(Protocol):
+    """Says quickly which rows of a stretch are worth comparing."""
+
+    def nominate(self, part: str, queries: Vectors, count: int) -> tuple[Vectors, Ids]:
+        """`(n, count)` about how (n, d') queries score with likely rows, and their positions.
+
+        Positions are -1 where there are fewer.
+        """
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
     """Rows side by side, as an index holds them at one moment; nothing of it ever changes.
@@ -52,11 +62,15 @@ class Stretch:
         ids: (n,) int64.
         parts: (n, d') float32 of each part in the encoder's order, each in one piece.
         mask: (n,) rows that count; None is all.
+        proposer: who of them to compare; None for all.
+        proposed: how many it is asked for, for each part of each view of a query.
     """
 
     ids: Ids
     parts: tuple[Vectors, ...]
     mask: Mask | None
+    proposer: Proposer | None = None
+    proposed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +110,8 @@ class IndexStats:
     """Where an index stands and how well it finds.
 
     Attributes:
-        kind: structure of the base: "flat", "hnsw" or "ivf" for the embedded index, "milvus" for
-            the one of several machines, all of whose rows count as its base.
+        kind: structure of the base: "flat" or "pq" for the embedded index, "milvus" for the one of
+            several machines, all of whose rows count as its base.
         vectors: vectors that a search can find.
         base: rows of the base, dead ones included.
         tail: rows added since the base was built, dead ones included.
@@ -106,7 +120,7 @@ class IndexStats:
         epoch: the catalog's epoch that the generations count in.
         model_id: the encoder that made the vectors.
         dimension: floats a row.
-        recall_at_10: share of the exact ten nearest that the base finds, measured on a sample of
+        recall_at_10: share of the exact ten nearest that the base proposes, measured on a sample of
             its own vectors when it was built, the worst over the parts; None where the base is
             scanned, which is exact.
     """
@@ -187,11 +201,11 @@ class Index(EmbeddingSpace, Protocol):
     def scanned(
         self, k: int, *, collections: frozenset[str] | None = None
     ) -> tuple[Stretch, ...] | None:
-        """Every row that may be among the k best, for whoever compares them all himself.
+        """Every row that may be among the k best, for whoever compares them himself.
 
-        That is exact and takes no more than one product a part for any number of queries. None
-        where the index rather proposes candidates: ask `search` then. A filtered set is always
-        scanned where rows are at hand.
+        That is exact, and takes no more than one product a part for any number of queries, where a
+        stretch has no proposer; a filtered set never has one. None where rows are not at hand: ask
+        `search` then.
 
         Args:
             k: rows wanted of each query.

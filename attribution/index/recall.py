@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from attribution.catalog import Catalog
+from attribution.index.columns import as_queries
 from attribution.index.protocol import Ids, Index, Vectors
 from attribution.index.scan import rank
 
@@ -27,14 +28,14 @@ def recall(exact: Ids, found: Ids, own: Ids) -> float:
 
 
 def sampled(catalog: Catalog, model_id: str) -> tuple[Ids, Vectors]:
-    """`(n,)` ids and `(n, d)` rows of sources spread over all, at most `SAMPLE`."""
+    """`(n,)` ids and `(n, d)` rows, as queries, of sources spread over all, at most `SAMPLE`."""
     found: dict[int, Vectors] = {}
     last = catalog.encoders.last_id(model_id)
     for after in np.linspace(0, last, SAMPLE, endpoint=False, dtype=np.int64).tolist():
         page = catalog.live_embeddings(model_id, after_vector_id=after, limit=1)
         found.update(zip(page.vector_ids.tolist(), page.vectors, strict=True))
     rows = np.stack(list(found.values())) if found else np.empty((0, 0), np.float32)
-    return np.array(list(found), np.int64), rows
+    return np.array(list(found), np.int64), as_queries(rows) if len(rows) else rows
 
 
 def measured_recall(catalog: Catalog, index: Index) -> float:

@@ -1,27 +1,18 @@
-"""When a base needs a search structure, which one, and when it is rebuilt. Numbers, no arrays.
+"""When a base needs a search structure, and when it is rebuilt. Numbers, no arrays.
 
-Why these numbers, each to be seen again with `benchmarks/index_recall.py`:
+Why these numbers, each to be seen again with `benchmarks/search_at_size.py`:
 
-- Scanning is exact, needs no building and no second copy of the rows. All parts of 200,000 rows of
-  the bundled encoder (1,283 floats) are compared with 16 queries in a fifth of the time that IVF
-  takes to find .99 of the ten best.
-- HNSW (Malkov and Yashunin, TPAMI 2020) finds 2 % of the ten best of these rows: a source's
-  correction for hubs is a column of up to seven beside a row of unit length, and a graph by inner
-  product leads to the rows where it is large. So no size asks for it; rows without such a column
-  may (`hnsw_below`).
-- IVF (Jégou et al., TPAMI 2011) keeps one byte a float, and takes over where scanning would read
-  more than memory gives in a tenth of a second. Its recall leans on queries being like the rows.
-
-Codes only propose candidates: the scores returned are always those of the float32 rows.
+- Comparing all rows is exact, needs no building and no second copy of the rows.
+- From about 50,000 rows of the bundled encoder (1,283 floats) short codes that propose rows, of
+  which the best are compared exactly, take a fraction of the time for a query that comes alone,
+  and no more for sixteen that come together.
+- Graphs and lists lost to comparing all rows (docs/decisions.md): HNSW found 2 % of the ten best,
+  IVF took five times as long.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isqrt
-from typing import Literal
-
-Kind = Literal["flat", "hnsw", "ivf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +21,28 @@ class Sizing:
 
     Attributes:
         flat_below: a base smaller than this is scanned; a filtered set always is.
-        hnsw_below: a base smaller than this, and not scanned, is an HNSW graph; others are IVF.
+        fewest: rows that a structure proposes for each part of each view of a query, at least.
         tail_rows: the tail may always hold this many rows.
         tail_share: beyond `tail_rows`, the tail may hold this share of the base.
         removed_share: the share of all rows that may be dead.
-        recall: what the search effort is raised for, until measured or until it stops paying.
+        recall: a structure that proposes less of the ten nearest in any part is not used. Parts are
+            proposed for apart and joined: .91 in the worst of three went with .997 of the ten best.
     """
 
-    flat_below: int = 500_000
-    hnsw_below: int = 500_000
+    flat_below: int = 50_000
+    fewest: int = 1024
     tail_rows: int = 4096
     tail_share: float = 0.2
     removed_share: float = 0.2
-    recall: float = 0.99
-
-    def kind(self, rows: int) -> Kind:
-        """The structure of a base of this many rows."""
-        if self.scans(rows):
-            return "flat"
-        return "hnsw" if rows < self.hnsw_below else "ivf"
+    recall: float = 0.8
 
     def scans(self, rows: int) -> bool:
         """Whether a set of this many rows is compared one by one."""
         return rows < self.flat_below
+
+    def nominated(self, k: int) -> int:
+        """Rows that a structure proposes where k are wanted."""
+        return max(self.fewest, 6 * k)
 
     def compaction_due(self, *, base: int, tail: int, removed: int) -> bool:
         """Whether the next base should be built (`removed` counts dead rows of both)."""
@@ -62,18 +52,3 @@ class Sizing:
 
 
 DEFAULT_SIZING = Sizing()
-
-
-def factory(kind: Kind, rows: int) -> str:
-    """FAISS's name for the structure: fp16 graph nodes, or 8-bit codes in about 4 sqrt(n) lists."""
-    if kind == "flat":
-        raise ValueError("a flat base is scanned; it has no structure to build")
-    if kind == "hnsw":
-        return "HNSW32,SQfp16"
-    # 39 training rows a list is what FAISS's k-means asks for.
-    return f"IVF{max(1, min(4 * isqrt(rows), rows // 39))},SQ8"
-
-
-def fetched(k: int) -> int:
-    """Candidates to take from codes for k exact hits: coding may swap neighbours near the k-th."""
-    return 2 * k + 32

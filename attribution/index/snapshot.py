@@ -33,7 +33,7 @@ from attribution.files import flush, replacing, write_flushed
 from attribution.index import companion as beside
 from attribution.index.companion import Companion
 from attribution.index.embedded import EmbeddedIndex
-from attribution.index.faiss_structure import Structure
+from attribution.index.faiss_structure import KIND, Structure
 from attribution.index.manifest import (
     FORMAT,
     WHOLE_ROWS,
@@ -127,7 +127,7 @@ def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING
         raise SnapshotRefused(f"it cannot be read: {error}") from error
     if view.structure is not None and sizing.scans(len(view.base)):
         view = replace(view, structure=None)  # saved when smaller bases were thought to need one
-    return EmbeddedIndex(
+    index = EmbeddedIndex(
         owner.parts,
         owner.dimension,
         owner.model_id,
@@ -136,6 +136,8 @@ def load_snapshot(folder: Path, owner: Owner, *, sizing: Sizing = DEFAULT_SIZING
         view=view,
         clean_generation=manifest.get("clean", 0),
     )
+    index.compact_if_due()
+    return index
 
 
 def load_companion(folder: Path, owner: Owner, wanted: beside.Owner | None = None) -> Companion:
@@ -232,11 +234,7 @@ def _write_manifest(
         "ascending": {name: getattr(view, name).ascending for name in SEGMENTS},
         "structure": None
         if structure is None
-        else {
-            "kind": structure.kind,
-            "effort": structure.effort,
-            "recall": structure.recall_at_10,
-        },
+        else {"kind": KIND, "recall": structure.recall_at_10},
         "companion": None if companion is None else companion.described(),
         "files": files,
     }
@@ -249,30 +247,46 @@ def _write_manifest(
 def _read_view(folder: Path, manifest: dict[str, Any], parts: tuple[Part, ...]) -> View:
     segments = {}
     for name in SEGMENTS:
-        matrices = _read_matrices(folder, name, parts, whole=manifest["format"] == WHOLE_ROWS)
+        matrices = _read_matrices(
+            folder, name, parts, whole=manifest["format"] == WHOLE_ROWS,
+            mapped=manifest["structure"] is not None and name == "base",
+        )  # fmt: skip
         arrays = {array: _read(folder, f"{name}-{array}") for array in ARRAYS}
         ascending = manifest["ascending"][name]
         segments[name] = Segment(matrices=matrices, **arrays, ascending=ascending)
-    structure = manifest["structure"]
     return View(
         parts=parts,
         base=segments["base"],
-        structure=None if structure is None else Structure.load(folder, parts, **structure),
+        structure=_read_structure(folder, manifest["structure"], parts),
         tail=segments["tail"],
         names=tuple(manifest["names"]),
         generation=manifest["generation"],
     )
 
 
-def _read_matrices(folder: Path, name: str, parts: tuple[Part, ...], *, whole: bool) -> Matrices:
+def _read_structure(
+    folder: Path, described: dict[str, Any] | None, parts: tuple[Part, ...]
+) -> Structure | None:
+    if described is None:
+        return None
+    if described["kind"] != KIND:
+        raise ValueError(f"its rows are searched by {described['kind']}, which is no longer used")
+    return Structure.load(folder, parts, recall=described["recall"])
+
+
+def _read_matrices(
+    folder: Path, name: str, parts: tuple[Part, ...], *, whole: bool, mapped: bool
+) -> Matrices:
+    """Mapped ones are read from the disk as they are compared, and memory need not hold them."""
     if whole:
         return cut(_read(folder, f"{name}-rows"), parts)
-    return tuple(_read(folder, f"{name}-part-{place}") for place in range(len(parts)))
+    names = [f"{name}-part-{place}" for place in range(len(parts))]
+    return tuple(_read(folder, each, mapped=mapped) for each in names)
 
 
-def _read(folder: Path, name: str) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False)
-    return array
+def _read(folder: Path, name: str, *, mapped: bool = False) -> NDArray[Any]:
+    array = np.load(folder / f"{name}.npy", mmap_mode="r" if mapped else None, allow_pickle=False)
+    return np.asarray(array)
 
 
 def _numbered(folder: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from attribution.index.protocol import (
 )
 from attribution.index.scan import Candidates, exact_scores, rank, scan
 from attribution.index.segment import Codes, Segment, cut
-from attribution.index.sizing import Sizing, fetched
+from attribution.index.sizing import Sizing
 from models.parts import Part
 
 
@@ -119,13 +119,16 @@ class View:
         rows, mask = self.base.matrices[self.parts.index(part)], self.base.mask(wanted)
         if self.structure is None or self._is_scanned(mask, wanted, k, sizing):
             return scan(queries, rows, mask, k)
-        positions = self.structure.nominate(part.name, queries, mask, fetched(k))
-        short = (positions >= 0).sum(axis=1) < k
-        query, column = np.nonzero((positions >= 0) & ~short[:, None])
+        _, positions = self.structure.nominate(part.name, queries, sizing.nominated(k))
+        counted = positions >= 0
+        if mask is not None:
+            counted &= mask[positions]
+        short = counted.sum(axis=1) < k
+        query, column = np.nonzero(counted & ~short[:, None])
         position = positions[query, column]
         if short.any():
-            # A graph walk can end early where many rows are dead, and read lists can hold fewer
-            # than k. Neither must cost hits, so these queries are scanned.
+            # Many of those that are proposed may be dead. That must not cost hits, so these
+            # queries are scanned.
             rest = scan(queries[short], rows, mask, k)
             query = np.concatenate([query, np.flatnonzero(short)[rest.query]])
             position = np.concatenate([position, rest.position])
@@ -133,20 +136,21 @@ class View:
 
     def scanned(
         self, k: int, collections: frozenset[str] | None, sizing: Sizing
-    ) -> tuple[Stretch, ...] | None:
-        """Base and tail, where the base would be scanned; see `Index.scanned`."""
+    ) -> tuple[Stretch, ...]:
+        """Base and tail; the structure proposes where the base is not scanned."""
         wanted = self._wanted(collections)
         in_base = self.base.mask(wanted)
-        if self.structure is not None and not self._is_scanned(in_base, wanted, k, sizing):
-            return None
+        structure = self.structure
+        if structure is not None and self._is_scanned(in_base, wanted, k, sizing):
+            structure = None
         return (
-            Stretch(self.base.ids, self.base.matrices, in_base),
+            Stretch(self.base.ids, self.base.matrices, in_base, structure, sizing.nominated(k)),
             Stretch(self.tail.ids, self.tail.matrices, self.tail.mask(wanted)),
         )
 
     def _is_scanned(self, mask: Mask | None, wanted: Mask | None, k: int, sizing: Sizing) -> bool:
         allowed = len(self.base) if mask is None else int(np.count_nonzero(mask))
-        return wanted is not None or sizing.scans(allowed) or allowed <= fetched(k)
+        return wanted is not None or sizing.scans(allowed) or allowed <= sizing.nominated(k)
 
     def vectors(self, ids: Ids, part: Part | None = None) -> Vectors:
         """(m, d) float32 rows of the ids, in the order asked; raises VectorsMissing."""

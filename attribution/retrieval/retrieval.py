@@ -37,14 +37,14 @@ def retrieve(
 ) -> Hits:
     """The k best rows of each query under the fused score.
 
-    Rows that the index would compare one by one are compared here, with all queries at once
-    (`scanning`). Where it proposes candidates instead, each part of each view proposes its own
-    best. Under the rule of the largest, k of them are enough and nothing is lost: a row among the
-    fused k best has fewer than k rows above it in the view and part that gave its score. Where
-    parts add up, a row could be among the best without standing out in any part. So each proposes
-    `OVERFETCH` times as many, and twice as many again while a row that no part proposed could
-    still be among the k best (the stopping rule of Fagin, Lotem and Naor, "Optimal aggregation
-    algorithms for middleware", 2003), at most `_ROUNDS` times.
+    Rows that are at hand are compared here, with all queries at once (`scanning`). Where they are
+    elsewhere, each part of each view asks the index for its own best. Under the rule of the
+    largest, k of them are enough and nothing is lost: a row among the fused k best has fewer than k
+    rows above it in the view and part that gave its score. Where parts add up, a row could be among
+    the best without standing out in any part. So each is asked for `OVERFETCH` times as many, and
+    for twice as many again while a row that no part named could still be among the k best (the
+    stopping rule of Fagin, Lotem and Naor, "Optimal aggregation algorithms for middleware", 2003),
+    at most `_ROUNDS` times.
 
     Scores are bitwise the same whatever else is asked or held. Padding is as in `Hits`; equal
     scores rank by ascending id.

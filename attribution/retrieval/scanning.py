@@ -1,7 +1,8 @@
 """The k best of rows that are at hand, by one product a part for all queries; asks no index.
 
-Products find who may be among the best, within the slack that they stray by; the few that may are
-scored again pair by pair, so that a score has the same bits in whatever company it is asked for.
+Products, or whoever proposes rows where that is quicker, find who may be among the best, within the
+slack that they stray by; the few that may are scored again pair by pair, so that a score has the
+same bits in whatever company it is asked for.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.index import Hits, Stretch
+from attribution.index import Hits, Proposer, Stretch
 from attribution.index.scan import rank
-from attribution.retrieval.fusion import Queries, Rows
+from attribution.retrieval.fusion import Fusion, Queries, Rows
 from attribution.retrieval.products import Products
 
 Places = NDArray[np.int64]
@@ -26,7 +27,10 @@ _FEWEST_WANTED = 0.5  # share of a block that counts, below which its rows are g
 
 
 def best_of(asked: Queries, stretches: Sequence[Stretch], k: int) -> Hits:
-    """The k best rows of each query, as `Hits` has them: exact, ties by ascending id.
+    """The k best rows of each query, as `Hits` has them: ties by ascending id.
+
+    Exact, but for rows of a stretch with a proposer: of those each part of each view of a query is
+    proposed some, and as many are compared as one proposal has, those that are likely to be best.
 
     Raises:
         ValueError: k below 1, or queries that are not finite.
@@ -49,6 +53,10 @@ def _best_of_some(asked: Queries, stretches: Sequence[Stretch], k: int) -> Hits:
     chosen = [_Chosen.nobody() for _ in stretches]
     floor = np.full(len(asked), -np.inf, np.float32)
     for number, stretch in enumerate(stretches):
+        if stretch.proposer is not None:
+            chosen[number] = _proposed(asked, products, stretch, stretch.proposer)
+            floor = _kth(len(asked), k, chosen)
+            continue
         for block in _blocks(stretch, rows):
             scores = products.standardised(block.parts)
             found = _may_be_among(asked, scores, block.excluded, floor, k)
@@ -67,6 +75,57 @@ def _best_of_some(asked: Queries, stretches: Sequence[Stretch], k: int) -> Hits:
             ]
         ),
     )
+
+
+def _proposed(asked: Queries, products: Products, stretch: Stretch, proposer: Proposer) -> _Chosen:
+    """Who of a stretch is proposed and likely to be among the best, and how they score."""
+    n, count, fusion = len(asked), stretch.proposed, asked.fusion
+    places, about = [], []
+    for part, queries, offsets in zip(
+        fusion.parts, products.queries, products.offsets, strict=True
+    ):
+        scores, positions = proposer.nominate(part.name, queries, count)
+        places.append(positions)
+        about.append(scores - offsets)
+    by_query = (len(places), products.views, n, count)
+    position, score = np.stack(places).reshape(by_query), np.stack(about).reshape(by_query)
+    likely = [
+        _likely(fusion, position[:, :, row], score[:, :, row], stretch.mask) for row in range(n)
+    ]
+    query = np.repeat(np.arange(n), [len(each) for each in likely])
+    found = np.concatenate(likely)
+    return _Chosen(query, found, asked.pair_scores(query, stretch.parts, found))
+
+
+def _likely(
+    fusion: Fusion, positions: Places, scores: Rows, mask: NDArray[np.bool_] | None
+) -> Places:
+    """The rows that score best as far as it was proposed, as many as one proposal has, in order.
+
+    Args:
+        fusion: the rule.
+        positions: `(parts, views, count)` proposed for one query, -1 for nobody.
+        scores: about how they do; a part and view that did not propose a row is taken to give it
+            what it gives the last of its own.
+        mask: rows that count; None for all.
+    """
+    there = positions >= 0
+    known = np.unique(positions[there])
+    if mask is not None:
+        known = known[mask[known]]
+    if not len(known):
+        return known
+    last = np.where(there, scores, np.inf).min(axis=2, keepdims=True)
+    filled = np.where(np.isfinite(last), last, -np.inf).repeat(len(known), axis=2)
+    for place in np.ndindex(positions.shape[:2]):
+        own = positions[place]
+        at = np.searchsorted(known, own).clip(max=len(known) - 1)
+        held = there[place] & (known[at] == own)
+        filled[place][at[held]] = scores[place][held]
+    count = positions.shape[2]
+    if len(known) > count:
+        known = known[np.argpartition(-fusion.joined(filled), count)[:count]]
+    return np.sort(known)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from attribution.index.milvus.held import Held, State
 from attribution.index.milvus.index import MilvusIndex
 from attribution.index.milvus.server import Server
 from attribution.index.protocol import EmbeddingSpace
-from attribution.index.sizing import DEFAULT_SIZING, Sizing
+from attribution.index.sizing import Sizing
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,9 @@ Progress = Callable[[int, int], None]
 _PAGE = 1000
 _TOLD_SECONDS = 5.0
 
+SIZING = Sizing(flat_below=500_000, recall=0.99)
+"""Reading all lists is exact, and Milvus compares the rows where they are."""
+
 
 def open_milvus(
     catalog: Catalog,
@@ -33,7 +36,7 @@ def open_milvus(
     url: str,
     *,
     anew: bool = False,
-    sizing: Sizing = DEFAULT_SIZING,
+    sizing: Sizing = SIZING,
     progress: Progress | None = None,
 ) -> MilvusIndex:
     """The encoder's index in a Milvus, at the catalog's last generation.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from attribution.catalog import Catalog
 from attribution.index.milvus.held import LISTS, Held
 from attribution.index.recall import NEAREST, recall, sampled
-from attribution.index.sizing import Sizing, fetched
+from attribution.index.sizing import Sizing
 
 _FEWEST = 8  # lists read at least
+_ASKED = 2 * NEAREST + 32  # rows that are asked for, where the nearest are wanted
 
 
 def lists_needed(
@@ -27,7 +28,7 @@ def lists_needed(
     lists = _FEWEST
     while slices and lists < LISTS:
         reached = min(
-            recall(exact[part], held.search(part, queries, fetched(NEAREST), lists=lists)[0], own)
+            recall(exact[part], held.search(part, queries, _ASKED, lists=lists)[0], own)
             for part, queries in slices.items()
         )
         if reached >= sizing.recall:

@@ -26,8 +26,9 @@ from tests.support.changes import change_batch
 
 PARTS = consecutive_parts([("structure", 6), ("appearance", 10)])
 FLAT = Sizing()
-HNSW = Sizing(flat_below=20)
-IVF = Sizing(flat_below=20, hnsw_below=20)
+CODED = Sizing(flat_below=20, fewest=1000, recall=0.9)
+FEW = Sizing(flat_below=20, fewest=20, recall=0.0)
+"""Codes of so few columns propose by halves; what is found is exact all the same."""
 RESTLESS = Sizing(tail_rows=5, tail_share=0.0, removed_share=0.0)  # always compacting behind
 OWNER = Owner("m", 16, PARTS, "e")
 
@@ -73,7 +74,7 @@ class AgainstModel(RuleBasedStateMachine):
         self.next_id = 1
         self.generation = 0
 
-    @initialize(sizing=st.sampled_from([FLAT, HNSW, IVF, RESTLESS]))
+    @initialize(sizing=st.sampled_from([FLAT, FEW, RESTLESS]))
     def start(self, sizing):
         self.sizing = sizing
         self.index = empty(sizing)
@@ -164,7 +165,7 @@ TestAgainstModel.settings = settings(
 )
 
 
-@pytest.mark.parametrize("sizing", [FLAT, HNSW, IVF], ids=["flat", "hnsw", "ivf"])
+@pytest.mark.parametrize("sizing", [FLAT, CODED], ids=["flat", "pq"])
 def test_every_kind_of_base_finds_the_nearest(sizing, unit_rows):
     rows, queries = unit_rows(3000), unit_rows(20, seed=9)
     index = filled(rows, sizing)
@@ -174,14 +175,13 @@ def test_every_kind_of_base_finds_the_nearest(sizing, unit_rows):
         found = [len(set(a) & set(b + 1)) for a, b in zip(hits.ids, exact, strict=True)]
         assert np.mean(found) >= 9.8
     stats = index.stats()
-    assert stats.kind == {id(FLAT): "flat", id(HNSW): "hnsw", id(IVF): "ivf"}[id(sizing)]
+    assert stats.kind == ("flat" if sizing is FLAT else "pq")
     assert (stats.recall_at_10 is None) == (sizing is FLAT)
-    assert stats.recall_at_10 is None or 0.99 <= stats.recall_at_10 <= 1
+    assert stats.recall_at_10 is None or 0.98 <= stats.recall_at_10 <= 1
 
 
-@pytest.mark.parametrize("sizing", [HNSW, IVF], ids=["hnsw", "ivf"])
-def test_a_structure_serves_filters_and_removals_that_are_too_large_to_scan(sizing, unit_rows):
-    index = filled(unit_rows(3000), sizing, collections=("a", "b", "b"))
+def test_a_structure_serves_filters_and_removals_that_are_too_large_to_scan(unit_rows):
+    index = filled(unit_rows(3000), CODED, collections=("a", "b", "b"))
     index.apply(change_batch(2, dimension=16, remove_ids=range(1, 500)))
     queries = unit_rows(10, seed=3)
     hits = index.search(queries, 10, part="appearance", collections=frozenset("a"))
@@ -189,11 +189,10 @@ def test_a_structure_serves_filters_and_removals_that_are_too_large_to_scan(sizi
     assert ((hits.ids - 1) % 3 == 0).all()
 
 
-@pytest.mark.parametrize("sizing", [HNSW, IVF], ids=["hnsw", "ivf"])
-def test_hits_within_a_filter_depend_on_nothing_outside_it(sizing, unit_rows):
+def test_hits_within_a_filter_depend_on_nothing_outside_it(unit_rows):
     rows, queries = unit_rows(3000), unit_rows(20, seed=3)
-    beside = filled(rows, sizing, collections=("a", "b", "b"))
-    alone = filled(rows, sizing, collections=("a", "b", "b"))
+    beside = filled(rows, CODED, collections=("a", "b", "b"))
+    alone = filled(rows, CODED, collections=("a", "b", "b"))
     alone.apply(change_batch(2, dimension=16, remove_ids=[n for n in range(1, 3001) if n % 3 != 1]))
     alone.compact()
     only_a = frozenset("a")
@@ -236,13 +235,13 @@ def test_an_index_knows_when_a_collection_last_changed(unit_rows):
 
 
 def test_a_structure_that_comes_back_short_is_made_up_for(unit_rows, monkeypatch):
-    index = filled(unit_rows(300), HNSW)
+    index = filled(unit_rows(300), FEW)
     nominate = Structure.nominate
 
-    def one_only(self, part, queries, mask, count):
-        positions = nominate(self, part, queries, mask, count)
+    def one_only(self, part, queries, count):
+        scores, positions = nominate(self, part, queries, count)
         positions[::2, 1:] = -1
-        return positions
+        return scores, positions
 
     exact = index.search(unit_rows(5, seed=7), 10, part="structure")
     monkeypatch.setattr(Structure, "nominate", one_only)
@@ -250,7 +249,7 @@ def test_a_structure_that_comes_back_short_is_made_up_for(unit_rows, monkeypatch
     np.testing.assert_array_equal(short.ids, exact.ids)
 
 
-@pytest.mark.parametrize("sizing", [FLAT, HNSW, IVF], ids=["flat", "hnsw", "ivf"])
+@pytest.mark.parametrize("sizing", [FLAT, CODED], ids=["flat", "pq"])
 def test_scores_do_not_depend_on_the_batch_nor_on_where_a_row_lies(sizing, unit_rows):
     rows, queries = unit_rows(400), unit_rows(33, seed=1)
     in_base, in_tail = filled(rows, sizing), empty()
@@ -351,7 +350,7 @@ def test_an_add_already_held_costs_the_tail_nothing(unit_rows):
 
 def test_changes_and_searches_go_on_while_a_base_is_built(unit_rows, monkeypatch):
     rows = unit_rows(60)
-    index = filled(rows[:50], HNSW)
+    index = filled(rows[:50], FEW)
     building, go_on = threading.Event(), threading.Event()
     build = Structure.build.__func__
 
@@ -386,7 +385,7 @@ def test_changes_and_searches_go_on_while_a_base_is_built(unit_rows, monkeypatch
 
 
 def test_a_compaction_that_fails_leaves_the_index_whole(unit_rows, monkeypatch, caplog):
-    index = empty(Sizing(flat_below=5, tail_rows=4))
+    index = empty(Sizing(flat_below=5, fewest=4, tail_rows=4))
 
     def broken(cls, *args):
         raise MemoryError("no room for the next base")
@@ -401,7 +400,7 @@ def test_a_compaction_that_fails_leaves_the_index_whole(unit_rows, monkeypatch, 
     assert index.search(rows, 1, part="structure").ids[:, 0].tolist() == list(range(9))
 
 
-@pytest.mark.parametrize("sizing", [RESTLESS, Sizing(10, 10, 8, 0.0, 0.0)], ids=["flat", "ivf"])
+@pytest.mark.parametrize("sizing", [RESTLESS, Sizing(10, 8, 8, 0.0, 0.0, 0.0)], ids=["flat", "pq"])
 def test_searches_see_whole_batches_whatever_happens_meanwhile(sizing, unit_rows):
     """Each batch adds a pair of ids and removes the pair that came twenty batches before."""
     index = empty(sizing)
@@ -442,3 +441,25 @@ def test_searches_see_whole_batches_whatever_happens_meanwhile(sizing, unit_rows
     assert 40 in seen
     assert index.contents().ids.tolist() == [*range(560, 600)]
     assert index.stats().base > 0
+
+
+def test_a_column_that_is_much_longer_than_others_costs_them_no_code(unit_rows):
+    """As a correction for hubs is, which queries weigh as little as any other column."""
+    rows, queries = unit_rows(2000), unit_rows(20, seed=9)
+    rows[:, 3] = -2 - 3 * np.random.default_rng(0).random(2000, dtype=np.float32)
+    index = filled(rows, Sizing(flat_below=20, fewest=400, recall=0.0))
+    assert index.stats().kind == "pq"
+    part = PARTS[0]
+    assert part.start <= 3 < part.stop
+    exact = np.argsort(-(queries[:, part.columns] @ rows[:, part.columns].T), axis=1)[:, :10]
+    found = index.search(queries, 10, part=part.name).ids - 1
+    assert np.mean([len(set(a) & set(b)) for a, b in zip(found, exact, strict=True)]) >= 9
+
+
+def test_a_base_whose_codes_propose_too_little_is_scanned(unit_rows, caplog):
+    index = filled(unit_rows(3000), Sizing(flat_below=20, fewest=20, recall=0.99))
+    assert index.stats().kind == "flat"
+    assert "of the ten nearest" in caplog.text
+    index.apply(change_batch(2, dimension=16, remove_ids=[1]))
+    index.close()
+    assert caplog.text.count("of the ten nearest") == 1  # not tried again at every change

@@ -21,7 +21,9 @@ def test_a_new_catalog_opens_empty(catalog, space, tmp_path):
     assert (index.generation, index.stats().vectors) == (0, 0)
 
 
-@pytest.mark.parametrize("sizing", [Sizing(), Sizing(flat_below=5)], ids=["flat", "hnsw"])
+@pytest.mark.parametrize(
+    "sizing", [Sizing(), Sizing(flat_below=5, fewest=4, recall=0.0)], ids=["flat", "pq"]
+)
 def test_snapshot_and_replay_equal_a_rebuild(catalog, space, add_sources, tmp_path, sizing):
     folder = tmp_path / "index"
     catalog.put_collection("art")

@@ -1,19 +1,11 @@
 import pytest
 
-from attribution.index.sizing import Sizing, factory
+from attribution.index.sizing import Sizing
 
 
-@pytest.mark.parametrize(
-    ("rows", "kind"),
-    [(0, "flat"), (499_999, "flat"), (500_000, "ivf")],
-)
-def test_the_kind_follows_the_size(rows, kind):
-    assert Sizing().kind(rows) == kind
-
-
-def test_a_graph_is_made_where_it_is_asked_for():
-    sizing = Sizing(flat_below=10, hnsw_below=20)
-    assert [sizing.kind(rows) for rows in (9, 10, 19, 20)] == ["flat", "hnsw", "hnsw", "ivf"]
+def test_small_bases_are_scanned_and_others_propose_as_many_as_are_wanted():
+    assert [Sizing().scans(rows) for rows in (0, 49_999, 50_000)] == [True, True, False]
+    assert [Sizing().nominated(k) for k in (10, 160, 200)] == [1024, 1024, 1200]
 
 
 @pytest.mark.parametrize(
@@ -30,13 +22,3 @@ def test_a_graph_is_made_where_it_is_asked_for():
 )
 def test_compaction_is_due_when_the_tail_or_the_dead_weigh(base, tail, removed, due):
     assert Sizing().compaction_due(base=base, tail=tail, removed=removed) is due
-
-
-def test_lists_never_outgrow_what_trains_them():
-    assert factory("ivf", 20) == "IVF1,SQ8"
-    assert factory("ivf", 1_000_000) == "IVF4000,SQ8"
-
-
-def test_a_flat_base_has_no_structure():
-    with pytest.raises(ValueError, match="no structure"):
-        factory("flat", 10)

@@ -18,6 +18,7 @@ from attribution.index import (
     SnapshotAbsent,
     SnapshotRefused,
     load_snapshot,
+    remove_snapshots,
     save_snapshot,
 )
 from models.digests import sha256_of
@@ -25,7 +26,7 @@ from models.parts import Part
 from tests.support.changes import change_batch
 from tests.support.disks import fill, small_disk
 
-SIZINGS = {"flat": Sizing(), "hnsw": Sizing(flat_below=20), "ivf": Sizing(20, 20)}
+SIZINGS = {"flat": Sizing(), "pq": Sizing(flat_below=20, fewest=8, recall=0.0)}
 
 
 @pytest.fixture
@@ -79,10 +80,28 @@ def assert_equal(one: EmbeddedIndex, other: EmbeddedIndex, queries) -> None:
             np.testing.assert_array_equal(hits[0].scores, hits[1].scores)
 
 
-@pytest.mark.parametrize("kind", ["hnsw", "ivf"])
-def test_a_structure_that_so_few_rows_do_not_need_is_left(kind, make_index, owner, tmp_path):
-    save_snapshot(make_index(SIZINGS[kind]), tmp_path / "index")
+def test_a_structure_that_so_few_rows_do_not_need_is_left(make_index, owner, tmp_path):
+    save_snapshot(make_index(SIZINGS["pq"]), tmp_path / "index")
     assert load_snapshot(tmp_path / "index", owner).stats().kind == "flat"
+
+
+def test_a_base_saved_when_such_ones_were_scanned_gets_a_structure(make_index, owner, tmp_path):
+    index = make_index(SIZINGS["flat"])
+    save_snapshot(index, tmp_path / "index")
+    loaded = load_snapshot(tmp_path / "index", owner, sizing=SIZINGS["pq"])
+    loaded.close()  # waits for what is built in the background
+    assert loaded.stats().kind == "pq"
+    assert loaded.contents().ids.tolist() == index.contents().ids.tolist()
+
+
+def test_rows_of_a_base_with_a_structure_stay_on_the_disk(make_index, owner, tmp_path):
+    index = make_index(SIZINGS["pq"])
+    save_snapshot(index, tmp_path / "index")
+    loaded = load_snapshot(tmp_path / "index", owner, sizing=SIZINGS["pq"])
+    mapped = loaded.view.base.matrices
+    assert all(isinstance(each.base, np.memmap) for each in mapped)
+    remove_snapshots(tmp_path / "index")  # what is mapped outlives its name
+    assert_equal(index, loaded, np.concatenate(index.view.base.matrices, axis=1)[:5])
 
 
 @pytest.mark.parametrize("kind", SIZINGS)
@@ -182,7 +201,7 @@ def test_any_damage_to_any_file_is_refused_before_it_is_read(
     make_index, owner, tmp_path, monkeypatch
 ):
     sound = tmp_path / "sound"
-    save_snapshot(make_index(SIZINGS["ivf"]), sound)
+    save_snapshot(make_index(SIZINGS["pq"]), sound)
     read = []
     monkeypatch.setattr("attribution.index.snapshot._read_view", lambda *_: read.append(True))
     names = [path.relative_to(sound) for path in sorted(sound.rglob("*")) if path.is_file()]
@@ -214,7 +233,7 @@ def test_everything_is_on_disk_before_it_is_named(make_index, tmp_path, monkeypa
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", note)
-    save_snapshot(make_index(SIZINGS["hnsw"]), tmp_path)
+    save_snapshot(make_index(SIZINGS["pq"]), tmp_path)
     written = {path.name for path in (tmp_path / "00000001").iterdir()}
     assert len(named) == 1
     assert written | {"00000001.partial", "CURRENT.partial", tmp_path.name} == set(named[0])
@@ -233,7 +252,7 @@ def test_a_manifest_of_another_format_is_refused(make_index, owner, tmp_path, mo
 def test_whoever_meets_the_full_disk_says_so(make_index, owner, tmp_path, left):
     """NumPy and FAISS have words of their own for it."""
     with small_disk(tmp_path / "disk", 4_000_000) as disk:
-        index = make_index(SIZINGS["hnsw"])
+        index = make_index(SIZINGS["pq"])
         save_snapshot(index, disk / "index")
         filler = fill(disk, but=left)
         with pytest.raises(OSError, match="No space left"):
@@ -282,7 +301,7 @@ def save_and_die(index: EmbeddedIndex, folder: Path, flushes: int) -> bool:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a child that shares the index")
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 def test_a_process_killed_while_saving_leaves_the_old_or_the_new(make_index, owner, tmp_path):
-    index = make_index(SIZINGS["ivf"])
+    index = make_index(SIZINGS["pq"])
     save_snapshot(index, tmp_path / "old")
     index.apply(change_batch(200, dimension=16))
     outcomes = []

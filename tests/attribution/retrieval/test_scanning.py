@@ -1,11 +1,13 @@
 """Comparing all rows at once gives, bit by bit, what comparing them pair by pair gives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attribution.index import Contents, EmbeddedIndex
+from attribution.index import Contents, EmbeddedIndex, Sizing
 from attribution.retrieval import scanning
 from attribution.retrieval.fusion import Fusion
 from attribution.retrieval.retrieval import retrieve
@@ -122,6 +124,34 @@ def test_rows_at_hand_and_rows_proposed_rank_alike(rule, parts, collections):
     )
     np.testing.assert_array_equal(one.ids, other.ids)
     np.testing.assert_array_equal(one.scores, other.scores)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("parts", [WHOLE, PARTS], ids=["one", "three"])
+def test_of_what_codes_propose_the_best_are_found_with_the_scores_they_have(rule, parts):
+    """Everybody is proposed here, so that nothing but the way there differs."""
+    index = disturbed(EmbeddedIndex, 300, 3, parts)
+    index.sizing = Sizing(flat_below=20, fewest=299, recall=0.0)
+    index.compact()
+    index.apply(change_batch(3, dimension=parts[-1].stop, remove_ids=index.contents().ids[::9]))
+    assert index.scanned(30)[0].proposer is None  # as many would be proposed as there are
+    fusion = Fusion(parts, rows_of(4, 60, parts), 2, rule)
+    asked = asked_of(index, fusion, 5, 20)
+    base, tail = index.scanned(30)
+    ids, scores = pair_by_pair(index, asked, 30, None)
+    coded = replace(base, proposer=index.view.structure, proposed=len(base.ids))
+    hits = best_of(asked, (coded, tail), 30)
+    np.testing.assert_array_equal(hits.scores, scores)
+    np.testing.assert_array_equal(hits.ids, ids)
+
+    few = best_of(asked, (replace(coded, proposed=60), tail), 30)
+    for query in range(len(asked)):
+        exact = dict(zip(ids[query].tolist(), scores[query].tolist(), strict=True))
+        for hit, score in zip(few.ids[query].tolist(), few.scores[query].tolist(), strict=True):
+            assert exact.get(hit, score) == score
+    assert (few.ids[:, 0] == ids[:, 0]).mean() > 0.8
+    alone = best_of(asked.take(slice(3, 4)), (replace(coded, proposed=60), tail), 30)
+    np.testing.assert_array_equal(alone.ids[0], few.ids[3])
 
 
 @pytest.mark.parametrize("rule", RULES)
