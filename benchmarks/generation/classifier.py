@@ -13,18 +13,19 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import timm
 import torch
 from PIL import Image
 from shared import Classifier
 from torch import Generator, Tensor, nn
 from torch.nn import functional
-from torchvision.transforms import InterpolationMode, v2
 
 from models.published.untrusted import read_checkpoint
+
+if TYPE_CHECKING:
+    from torchvision.transforms import v2
 
 SMALL = ((32, 64, 96, 96), (1, 2, 2, 1))
 """Channels and strides of the network that is trained from scratch."""
@@ -131,6 +132,8 @@ class FromTimm(nn.Module):
     """
 
     def __init__(self, name: str, classes: int, weights: Path | None = None) -> None:
+        import timm  # noqa: PLC0415 (takes seconds)
+
         super().__init__()
         self.net = timm.create_model(name, pretrained=False, num_classes=classes)
         if weights is not None:
@@ -177,6 +180,8 @@ def fit(
         recipe: the settings.
         seed: of everything that is drawn.
     """
+    from torchvision.transforms import v2  # noqa: PLC0415 (takes seconds)
+
     classes = int(real.labels.max()) + 1
     augment = training_views(recipe)
     mix = v2.RandomChoice([v2.CutMix(num_classes=classes), v2.MixUp(num_classes=classes)])
@@ -247,6 +252,8 @@ def _loss(
 @torch.no_grad()
 def predictions(model: nn.Module, pictures: Labelled, recipe: Recipe) -> Tensor:
     """`(n,)` classes; the network is left in evaluation mode."""
+    from torchvision.transforms import InterpolationMode, v2  # noqa: PLC0415 (takes seconds)
+
     model.eval()
     device = next(model.parameters()).device
     seen = v2.Compose(
@@ -265,6 +272,8 @@ def predictions(model: nn.Module, pictures: Labelled, recipe: Recipe) -> Tensor:
 
 def training_views(recipe: Recipe) -> v2.Compose:
     """From a picture to what the network is trained on, `(3, s, s)` in [0, 1]."""
+    from torchvision.transforms import InterpolationMode, v2  # noqa: PLC0415 (takes seconds)
+
     crop = v2.RandomResizedCrop(
         recipe.side, (0.25, 1.0), interpolation=InterpolationMode.BICUBIC, antialias=True
     )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -63,6 +62,8 @@ class TimmClassifier(nn.Module):
     """
 
     def __init__(self, name: str, classes: int, weights: Path | None = None) -> None:
+        import timm  # noqa: PLC0415 (takes seconds)
+
         super().__init__()
         self.net = timm.create_model(name, pretrained=False, num_classes=0, global_pool="")
         if weights is not None:
