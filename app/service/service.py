@@ -120,8 +120,11 @@ class Service:
         answer shows what the catalog no longer holds.
         """
         try:
-            self.serving.follower.catch_up()
-            self.switch.live().serving.follower.catch_up()  # another, where it has changed
+            follower = self.serving.follower
+            follower.catch_up()
+            latest = self.switch.live().serving.follower
+            if latest is not follower:  # the encoder has changed meanwhile
+                latest.catch_up()
         except Exception:
             logger.exception("the index could not follow the catalog at once")
 

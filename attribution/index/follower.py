@@ -82,12 +82,12 @@ class Follower:
         """Catch up until the index has seen `generation`; False after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while self._index.generation < generation:
-            applied = self._apply_some(patience=max(0.0, deadline - time.monotonic()))
+            more = self._apply_some(patience=max(0.0, deadline - time.monotonic()))
             if self._index.generation >= generation:
                 break
             if (left := deadline - time.monotonic()) <= 0:
                 return False
-            if not applied:
+            if not more:
                 time.sleep(min(PATIENCE, left))
         return True
 
@@ -123,7 +123,11 @@ class Follower:
             self._stopping.wait(pause)
 
     def _apply_some(self, *, patience: float = -1) -> bool:
-        """Apply one batch; False where there is none, or others applied for all our patience."""
+        """Apply one batch, and say whether the catalog may hold more.
+
+        It does not where the batch was no full one and had all that it announced: what is gone was
+        deleted by a later change. False too where others applied for all our patience.
+        """
         if not self._applying.acquire(timeout=patience):
             return False
         try:
@@ -135,7 +139,8 @@ class Follower:
             )
             self._index.apply(batch)
             self._tell(batch)
-            return True
+            announced = sum(change.operation == "add" for change in changes)
+            return len(changes) == BATCH or len(batch.add_ids) < announced
         finally:
             self._applying.release()
 

@@ -104,6 +104,21 @@ def test_long_histories_are_read_in_batches(index, follower, add_sources, monkey
     assert len(ids(index)) == 10
 
 
+def test_a_batch_that_has_all_there_is_is_not_followed_by_another_look(
+    catalog, index, follower, add_sources, monkeypatch
+):
+    looks, read = [], catalog.changes
+
+    def counted(after, *, limit=1000):
+        looks.append(after)
+        return read(after, limit=limit)
+
+    monkeypatch.setattr(catalog, "changes", counted)
+    add_sources(3)
+    assert follower.catch_up() == 3
+    assert looks == [0]
+
+
 def test_another_encoders_or_another_epochs_index_is_refused(catalog, space):
     for model_id, epoch in (("other", catalog.epoch), (space.model_id, "before the restore")):
         index = EmbeddedIndex(space.parts, space.dimension, model_id, epoch)
