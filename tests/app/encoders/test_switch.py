@@ -59,11 +59,25 @@ def pair(folders, tmp_path) -> Pair:
     )
 
 
-@pytest.fixture
-def served(pair) -> Iterator[Running]:
-    with serving(pair.settings, None) as running:
+@pytest.fixture(scope="module")
+def filled(folders, tmp_path_factory):
+    """The data folder that a service with the first encoder leaves behind."""
+    place, *_ = folders
+    settings = Settings(
+        data=tmp_path_factory.mktemp("filled") / "data",
+        encoder=str(place / "old"),
+        inference_threads=1,
+    )
+    with serving(settings, None) as running:
         for seed in range(SOURCES):
             running.add(seed)
+    return settings.data
+
+
+@pytest.fixture
+def served(pair, filled) -> Iterator[Running]:
+    shutil.copytree(filled, pair.settings.data, ignore=lambda *_: {"service.lock", "index"})
+    with serving(pair.settings, None) as running:
         yield running
 
 
