@@ -110,7 +110,12 @@ def whiten(
 
 
 def cca(
-    moments: Moments, *, components: int, shrinkage: float = 0.01, exponent: float = 1.0
+    moments: Moments,
+    *,
+    components: int,
+    shrinkage: float = 0.01,
+    exponent: float = 1.0,
+    against: Moments | None = None,
 ) -> AffineMap:
     r"""Canonical directions of two views, each weighted by its canonical correlation.
 
@@ -120,11 +125,17 @@ def cca(
     views do not share; the weights take them back (Hotelling, 1936; our reading of the alignment
     and disentanglement paper, arXiv 2601.22663).
 
+    With `against` the covariance between its pairs is taken from that of the pairs to be kept,
+    :math:`\Sigma_b = \Sigma_b^+ - \Sigma_b^-`: of all maps that whiten, it is the one whose inner
+    products of pairs to be found exceed those of pairs to be told apart by most, on average
+    (maximum margin criterion of Li, Jiang and Zhang, NIPS 2003, for pairs).
+
     Args:
         moments: of pairs of views.
         components: canonical directions kept, largest correlation first.
         shrinkage: ridge on the total covariance, as a fraction of its mean eigenvalue.
         exponent: power of the correlation used as weight; 0 leaves plain whitening.
+        against: of pairs that should not be alike, of the same columns.
 
     Raises:
         ValueError: fewer pairs than `components`.
@@ -136,6 +147,9 @@ def cca(
             "give more images or keep fewer components"
         )
     within, between = moments.covariances()
+    if against is not None:
+        others, apart = against.covariances()
+        within, between = (within + others) / 2, between - apart
     within.diagonal().add_(_ridge(within, shrinkage))
     root = torch.linalg.cholesky(within)
     half = torch.linalg.solve_triangular(root, between, upper=False)
