@@ -131,6 +131,10 @@ def generate_command(
         int, typer.Option(min=1, help="diffusion: times that every picture is learnt from.")
     ] = 400,
     batch: Annotated[int, typer.Option(min=1, help="diffusion: pictures of a step.")] = 8,
+    learning_rate: Annotated[
+        float,
+        typer.Option(min=1e-8, help="diffusion: of the tuning; small models need a larger one."),
+    ] = 1e-4,
     sampler_steps: Annotated[
         int, typer.Option(min=1, help="diffusion: steps in which an image is made.")
     ] = 50,
@@ -174,7 +178,9 @@ def generate_command(
             raise BadInvocation("--generator diffusion needs --model: a folder, or a name")
         if (size or 512) % 8:
             raise BadInvocation(f"--size {size}: a text-to-image model needs a multiple of 8")
-        recipe = TuningRecipe(size=size or 512, epochs=epochs, batch=batch, seed=seed)
+        recipe = TuningRecipe(
+            size=size or 512, epochs=epochs, batch=batch, learning_rate=learning_rate, seed=seed
+        )
         order = Order(
             model=model,
             recipe=recipe,

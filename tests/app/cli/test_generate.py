@@ -151,3 +151,6 @@ def test_diffusion_describes_tunes_and_makes_images_that_evaluation_reads(
     again = attribution(*command)
     assert again.document == done.document
     assert (made / "manifest.jsonl").read_bytes() == before
+    other = attribution(*command, "--learning-rate", 2e-4)
+    assert other.code == 1  # the tuning that is there is of another rate
+    assert str(made / "tuning") in other.err
