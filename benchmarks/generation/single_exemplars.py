@@ -19,7 +19,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -149,6 +149,7 @@ def run(model: Path, folder: Path, scale: Scale) -> dict[str, Any]:
             shutil.copytree(first / "tuning", made / "tuning")
         make(exemplars, model, context, scale, made)
         found[context] = ranked(made, others)
+        print(context, json.dumps(found[context]), flush=True)
     return found
 
 
@@ -167,6 +168,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("model", type=Path, nargs="?", help="folder; of --quick there may be none")
     parser.add_argument("--quick", action="store_true", help="few exemplars, hardly tuned")
+    for name in ("exemplars", "others", "each", "epochs"):
+        parser.add_argument(f"--{name}", type=int, help="another number than that of the scale")
     parser.add_argument("--runs", type=Path, default=Path("runs/generation"))
     parser.add_argument("--out", type=Path)
     parser.add_argument("--threads", type=int, default=1)
@@ -176,6 +179,8 @@ def main() -> None:
         parser.error("give the folder of a model, or --quick")
     model = arguments.model or train_base(QUICK_BASE, arguments.runs / "base-quick")
     scale = QUICK if arguments.quick else FULL
+    given = {name: getattr(arguments, name) for name in ("exemplars", "others", "each", "epochs")}
+    scale = replace(scale, **{name: count for name, count in given.items() if count is not None})
     name = "single-exemplars-quick" if arguments.quick else "single-exemplars"
     found = run(model, arguments.runs / name, scale)
     print(table(found))
