@@ -812,10 +812,12 @@ class SourcePatch(Document):
 
 
 class StorageTrouble(Document):
-    """A part of the service whose disk does not do what it should."""
+    """A part of the service whose disk does not do what it should, or which is not there."""
 
-    part: Literal["catalog", "previews", "jobs", "index", "temporary", "erasure"] | str
-    """What cannot be written; `erasure`: what was deleted and is still on the disk."""
+    part: Literal["catalog", "previews", "jobs", "index", "temporary", "erasure", "indexer"] | str
+    """What cannot be written; `erasure`: what was deleted and is still on the disk; `indexer`: no
+    process writes the index.
+    """
     detail: str
 
 

@@ -8,10 +8,15 @@ import typer
 
 from app.cli import options
 from app.cli.browser import open_once_ready
+from app.settings import Role
 
 
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    role: Annotated[
+        Role | None,
+        typer.Option(help="What this process does, of several on one catalog and one Milvus."),
+    ] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")] = None,
     opens: Annotated[
         bool,
@@ -33,7 +38,7 @@ def serve_command(
     from app.telemetry.logs import configure
 
     settings = options.settings_from(
-        data=data, encoder=encoder, weights=weights, host=host, port=port
+        data=data, encoder=encoder, weights=weights, host=host, port=port, role=role
     )
     configure(settings.log_format, settings.log_level)
     with open_app(settings) as app:

@@ -17,7 +17,9 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from app.encoders.lease import HeldLease
 from app.encoders.live import Live, Serving, begin_serving
+from app.encoders.retired import Retired
 from app.inference.activities import Activities
 from app.inference.embedder import Embedder
 from app.inference.turns import Turns
@@ -27,6 +29,7 @@ from attribution.calibration import null_id
 from attribution.catalog import Catalog, RegisteredEncoder, Registry
 from attribution.opening.background import Stamp, extension_stamp, load_whole_background
 from attribution.opening.load import EncoderUnavailable, Vision, load_registered, place_for
+from attribution.opening.roles import is_published
 from models.background import Background
 from models.checkpoints import BadCheckpoint
 from models.encoder import Encoder
@@ -53,22 +56,6 @@ class _Taken:
     stamp: Stamp | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Retired:
-    """What to close once nobody is left who may use it."""
-
-    users: tuple[weakref.ref[Live], ...]
-    closing: Sequence[Callable[[], None]]
-
-    @property
-    def unused(self) -> bool:
-        return all(user() is None for user in self.users)
-
-    def close(self) -> None:
-        for close in self.closing:
-            close()
-
-
 class Switch:
     """Holds what serves now, and a thread that looks into the catalog for what should."""
 
@@ -80,9 +67,13 @@ class Switch:
         *,
         metrics: Metrics,
         activities: Activities,
+        lease: HeldLease | None = None,
     ) -> None:
-        """Begin to serve with this encoder; `start` begins to look for another."""
-        self._settings, self._catalog = settings, catalog
+        """Begin to serve with this encoder; `start` begins to look for another.
+
+        With a lease the index is written as long as that is held, and else only read.
+        """
+        self._settings, self._catalog, self._lease = settings, catalog, lease
         self._metrics, self._activities, self._turns = metrics, activities, Turns()
         embedder = self._begin_embedding(vision.encoder)
         try:
@@ -97,7 +88,7 @@ class Switch:
         self._turn = threading.Lock()  # one thread at a time replaces the reference
         self._retry_at: dict[RegisteredEncoder, float] = {}
         self._past: list[weakref.ref[Live]] = []
-        self._retired: list[_Retired] = []
+        self._retired: list[Retired] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="encoder-switch", daemon=True)
 
@@ -158,10 +149,30 @@ class Switch:
         registry, live = self.load(), self._live
         active = registry.active or live.serving.model_id
         embedder, taken = live.companions.get(active), self._backgrounds.get(active)
+        if live.serving.publisher is not None:
+            live.serving.publisher.tend()
         if active == live.serving.model_id:
-            self._follow_background(live.serving, registry)
+            self._follow_lease(live.serving)
+            self._follow_background(self._live.serving, registry)
         elif embedder is not None and taken is not None:
             self._change_to(embedder, taken.background)
+
+    def _follow_lease(self, serving: Serving) -> None:
+        """Write the index from now on, leave it to whoever writes it now, or fill it again.
+
+        A lease that has merely ended is had again: nothing is written meanwhile.
+        """
+        if self._lease is None:
+            return
+        if serving.writes:
+            changed = serving.lost or self._lease.taken_by_another
+        else:
+            changed = self._lease.held()
+        if changed and self._change_to(
+            serving.embedder, self._backgrounds[serving.model_id].background
+        ):
+            writes = self._live.serving.writes
+            logger.info("from now on the index is %s", "written" if writes else "read")
 
     def _follow_background(self, serving: Serving, registry: Registry) -> None:
         """Serve by the same encoder with the background that now lies in the data folder."""
@@ -200,9 +211,11 @@ class Switch:
         return Embedder(encoder, self._settings, self._metrics, self._activities, self._turns)
 
     def _begin_serving(self, embedder: Embedder, background: Background | None) -> Serving:
-        return begin_serving(self._settings, self._catalog, embedder, background)
+        return begin_serving(self._settings, self._catalog, embedder, background, self._lease)
 
     def _change_to(self, embedder: Embedder, background: Background | None) -> bool:
+        if not self._may_begin(Vision(embedder.encoder, background)):
+            return False
         logger.info("making the index and the null of encoder %s", embedder.encoder.model_id)
         following = self._begin_serving(embedder, background)
         changed = False
@@ -213,6 +226,12 @@ class Switch:
             if not changed:
                 following.stop()
         return changed
+
+    def _may_begin(self, vision: Vision) -> bool:
+        """False for a process that only reads, until whoever writes has published this index."""
+        if self._settings.index_url is None or (self._lease is not None and self._lease.held()):
+            return True
+        return is_published(self._catalog, vision, self._live.serving.index.generation)
 
     def _replace(self, following: Serving) -> bool:
         """Make `following` current; False where the catalog has thought better of it meanwhile."""
@@ -233,7 +252,13 @@ class Switch:
             # Held still, so that no answer can be of an earlier generation than one before it.
             with now.serving.follower.hold():
                 following.follower.catch_up()
+                if following.index.generation < now.serving.index.generation:
+                    return False
+                if not another and now.serving.publisher is not None:
+                    now.serving.publisher.end()  # its index is followed on, as long as it is used
                 self._publish(Live(following, companions, now.failures), closing)
+                if following.publisher is not None:
+                    following.publisher.due()
         logger.info("encoder %s serves", following.model_id)
         return True
 
@@ -244,7 +269,7 @@ class Switch:
         for gone in self._backgrounds.keys() - {live.serving.model_id, *live.companions}:
             del self._backgrounds[gone]
         if closing:
-            self._retired.append(_Retired(tuple(self._past), closing))
+            self._retired.append(Retired(tuple(self._past), closing))
 
     def _sweep(self) -> None:
         """Close what nobody uses any more."""

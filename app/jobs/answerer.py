@@ -26,6 +26,7 @@ from attribution.attributor import Terms
 from attribution.calibration import AlphaTooSmall
 from attribution.calibration.shares.recall import RecallTooLarge
 from attribution.catalog import Catalog, Claimed, Ended, Job, JobItem, Jobs
+from attribution.index import IndexUnavailable
 from models.images.errors import ImageError
 
 logger = logging.getLogger(__name__)
@@ -227,6 +228,10 @@ def _failures_of(job: Job, items: Sequence[JobItem], outcome: Outcome) -> Iterat
         yield
     except _FINAL as error:
         outcome.ended += [failed(item.position, error) for item in items]
+    except IndexUnavailable as error:  # no image's fault, however long it takes
+        logger.warning("job %s waits: %s", job.job_id, error)
+        outcome.given_back += [item.position for item in items]
+        outcome.retried += len(items)
     except Exception as error:
         names = ", ".join(str(item.position) for item in items)
         logger.exception("items %s of job %s failed", names, job.job_id)

@@ -19,7 +19,6 @@ logger = logging.getLogger(__name__)
 
 # Results are acknowledged a claim at a time: small, so that progress shows and little is repeated.
 _CLAIM = 16
-_IDLE_SECONDS = 5.0  # jobs of another process on the same catalog are found within it
 _TIDY_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 30.0
 # Failures in a row, of different images where it is images that fail, before it is not the image.
@@ -38,7 +37,9 @@ class JobWorker:
         calibrating: builds the null; before it is done an answer would lack its decision.
         retention: how long a job is kept after it has ended.
         watcher: told of images that ended.
+        name: of the worker, and of the lease that keeps others from what it works on.
         pause: seconds to wait after a failure, doubled with each that follows.
+        idle: seconds between looks for the jobs of other processes on the same catalog.
     """
 
     def __init__(
@@ -49,9 +50,11 @@ class JobWorker:
         calibrating: threading.Thread,
         retention: timedelta,
         watcher: Watcher | None = None,
+        name: str = "",
         pause: float = 1.0,
+        idle: float = 5.0,
     ) -> None:
-        self._watcher = watcher
+        self._watcher, self._name, self._idle = watcher, name, idle
         self._jobs = jobs
         self._answer = answer
         self._calibrating = calibrating
@@ -99,11 +102,11 @@ class JobWorker:
             self._woken.clear()
             self._tidy()
             if not self._guarded(self._step):
-                self._woken.wait(_IDLE_SECONDS)
+                self._woken.wait(self._idle)
 
     def _step(self) -> bool:
         """Work on one claim; False when nothing waits."""
-        claimed = self._jobs.claim(_CLAIM, after=self._last_job)
+        claimed = self._jobs.claim(_CLAIM, after=self._last_job, worker=self._name)
         if claimed is None:
             self._broken = 0
             self._came_to_nothing.clear()

@@ -31,6 +31,8 @@ class Compactor:
         wait_for: Callable[[int, float], bool],
         save_clean: Callable[[int], int],
         snapshots: Path,
+        *,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         """Use `start`.
 
@@ -39,9 +41,10 @@ class Compactor:
             wait_for: brings the index to where the removals are, in so many seconds or not.
             save_clean: saves the index without what was removed up to a generation.
             snapshots: the folder that it saves to.
+            leads: whether it is this process that tidies up, rather than another on the catalog.
         """
         self._catalog, self._wait_for = catalog, wait_for
-        self._save_clean, self._snapshots = save_clean, snapshots
+        self._save_clean, self._snapshots, self._leads = save_clean, snapshots, leads
         self._wake = threading.Event()
         self._stopping = False
         self._trouble: str | None = None
@@ -78,6 +81,8 @@ class Compactor:
             self._wake.clear()
 
     def _steps(self) -> tuple[Callable[[], object], ...]:
+        if not self._leads():
+            return ()
         return self._compact_if_due, self._sweep_jobs, self._save_clean_if_due
 
     def _tried(self, step: Callable[[], object]) -> str | None:

@@ -42,6 +42,7 @@ class ServiceGauges(Collector):
         yield _gauge("index_generation", "The last change applied.", stats.generation)
         reachable = int(serving.index.trouble() is None)
         yield _gauge("index_up", "Whether the index can be asked.", reachable)
+        yield _gauge("index_writer", "Whether this process writes the index.", int(service.writes))
         if stats.recall_at_10 is not None:
             yield _gauge("index_recall_at_10", "Against exact search.", stats.recall_at_10)
         try:

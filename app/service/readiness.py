@@ -21,7 +21,10 @@ def require_ready(service: Service) -> None:
             "The encoder, a decoder or a search does not come back.",
         ),
         (serving.embedder.failing, "The encoder fails on every image."),
-        (not service.worker.alive, "The thread that works on jobs does not run."),
+        (
+            service.works_on_jobs and not service.worker.alive,
+            "The thread that works on jobs does not run.",
+        ),
         (service.worker.failing, "Work on jobs fails again and again."),
         (serving.follower.failed is not None, "The index cannot follow the catalog."),
     ):

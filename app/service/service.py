@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import secrets
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -17,6 +19,7 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from app.access.first_key import guard
+from app.encoders.lease import HeldLease
 from app.encoders.live import Live, Serving
 from app.encoders.switch import Switch
 from app.inference.activities import Activities
@@ -33,7 +36,7 @@ from app.service.storage import Storage
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.webhooks.announcer import Announcer
-from attribution.catalog import Catalog
+from attribution.catalog import INDEXER, Catalog
 from attribution.folder_lock import HeldFolder, Listening, folder_lock
 from attribution.maintenance import remove_leftovers
 from attribution.opening.gallery import vision_of
@@ -41,6 +44,9 @@ from attribution.opening.load import Vision
 from models.processor import size_pools
 
 logger = logging.getLogger(__name__)
+
+WRITING, WORKING = frozenset({"all", "indexer"}), frozenset({"all", "worker"})
+"""Roles that write the index and tidy up; and those that work on jobs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,11 +75,25 @@ class Service:
     reports: Reporter
     drawing: ThreadPoolExecutor
     instance: str
-    folder: HeldFolder
+    folder: HeldFolder | None
+    lease: HeldLease | None
 
     def listens_at(self, url: str) -> None:
         """Let commands on the same data folder know where they may ask."""
-        self.folder.listens(Listening(url, self.instance, self.settings.answers_by))
+        if self.folder is not None:
+            self.folder.listens(Listening(url, self.instance, self.settings.answers_by))
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes the index that it searches, at this moment."""
+        return self.settings.index_url is None or (
+            self.serving.writes and self.lease is not None and self.lease.held()
+        )
+
+    @property
+    def works_on_jobs(self) -> bool:
+        """Whether this process does, rather than others."""
+        return self.settings.role in WORKING
 
     @property
     def serving(self) -> Serving:
@@ -150,10 +170,19 @@ def open_service(
     metrics = metrics or Metrics()
     size_pools(settings.inference_threads)
     with ExitStack() as stack:
-        folder = stack.enter_context(folder_lock(settings.data, "a service"))
-        remove_leftovers(settings.data)
+        instance, writes = secrets.token_hex(8), settings.role in WRITING
+        folder: HeldFolder | None = None
+        if settings.role == "all":  # the others share it
+            folder = stack.enter_context(folder_lock(settings.data, "a service"))
+            remove_leftovers(settings.data)
         catalog = stack.enter_context(Catalog.open(settings.data, url=settings.database_url))
         guard(settings, catalog)
+        seconds, lease = settings.lease_seconds, None
+        if settings.index_url is not None and writes:
+            lease = HeldLease(catalog, INDEXER, _holder(settings, instance), seconds=seconds)
+            lease.start()
+            stack.callback(lease.close)
+        leads = (lambda: writes) if lease is None else lease.held
         activities = Activities()
         watchdog = Watchdog(
             activities, patience=settings.hang_seconds, deadline=settings.hang_exit_seconds
@@ -166,6 +195,7 @@ def open_service(
             vision_of(settings, catalog, vision),
             metrics=metrics,
             activities=activities,
+            lease=lease,
         )
         snapshots = SnapshotSaver(
             catalog,
@@ -181,21 +211,32 @@ def open_service(
             switch.bring_to,
             snapshots.save_clean,
             settings.snapshots,
+            leads=leads,
         )
-        compactor.start()
-        stack.callback(compactor.close)
-        announcer = Announcer(settings, catalog, metrics)
-        announcer.start()
+        announcer = Announcer(settings, catalog, metrics, leads=leads)
+        if writes:
+            compactor.start()
+            stack.callback(compactor.close)
+            announcer.start()
         stack.callback(announcer.close)
+        shared = settings.index_url is not None  # there may be other workers
+        worker_name = f"worker-{_holder(settings, instance)}" if shared else ""
         worker = JobWorker(
             catalog.jobs,
             partial(answer_live, catalog.jobs, switch.live, metrics, announcer),
             calibrating=switch.live().serving.calibrating,
             retention=timedelta(hours=settings.job_retention_hours),
             watcher=metrics,
+            name=worker_name,
+            idle=settings.follow_seconds if settings.role == "worker" else 5.0,
         )
-        worker.start()
-        stack.callback(worker.close)
+        if settings.role in WORKING:
+            if shared:
+                working = HeldLease(catalog, worker_name, worker_name, seconds=seconds)
+                working.start()
+                stack.callback(working.close)
+            worker.start()
+            stack.callback(worker.close)
         drawing = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="drawing"))
         yield Service(
             settings=settings,
@@ -207,7 +248,13 @@ def open_service(
             watchdog=watchdog,
             snapshots=snapshots,
             compactor=compactor,
-            storage=Storage(catalog, snapshots, compactor, settings.data),
+            storage=Storage(
+                catalog,
+                snapshots,
+                compactor,
+                settings.data,
+                shares_index=shared,
+            ),
             slots=Slots(settings.queue_limit),
             numbering=Numbering(catalog),
             receiving=Slots(settings.max_active_jobs, unit="new jobs"),
@@ -215,6 +262,19 @@ def open_service(
             announcer=announcer,
             reports=Reporter.of(settings, catalog, switch.live().serving.encoder),
             drawing=drawing,
-            instance=secrets.token_hex(8),
+            instance=instance,
             folder=folder,
+            lease=lease,
         )
+
+
+def _holder(settings: Settings, instance: str) -> str:
+    """What the process calls itself to others on the catalog.
+
+    A service that was killed is known again by its folder, which no other holds, so that it need
+    not wait for the end of its own leases.
+    """
+    if settings.role != "all":
+        return f"{settings.role}-{instance}"
+    place = f"{socket.gethostname()}:{settings.data.absolute()}"
+    return f"all-{hashlib.sha256(place.encode()).hexdigest()[:16]}"

@@ -12,23 +12,32 @@ from pathlib import Path
 
 from app.service.compactor import Compactor
 from app.service.snapshots import SnapshotSaver
-from attribution.catalog import Catalog
+from attribution.catalog import Catalog, CatalogError
 from attribution.maintenance import PARTS, unwritable
+from attribution.opening.roles import is_written
 
 _FRESH_SECONDS = 1.0
 ERASURE = "erasure"
 """The trouble of what was deleted and is on the disk nevertheless."""
-KINDS = (*PARTS, ERASURE)
+INDEXER = "indexer"
+"""The trouble that no process writes the index which this one reads."""
+KINDS = (*PARTS, ERASURE, INDEXER)
 
 
 class Storage:
     """Troubles with the disk by the part of the service that has them; for any thread."""
 
     def __init__(
-        self, catalog: Catalog, snapshots: SnapshotSaver, compactor: Compactor, folder: Path
+        self,
+        catalog: Catalog,
+        snapshots: SnapshotSaver,
+        compactor: Compactor,
+        folder: Path,
+        *,
+        shares_index: bool = False,
     ) -> None:
         self._catalog, self._snapshots, self._compactor = catalog, snapshots, compactor
-        self._folder = folder
+        self._folder, self._shares_index = folder, shares_index
         self._looking = threading.Lock()
         self._seen: tuple[float, Mapping[str, str]] | None = None
 
@@ -44,7 +53,15 @@ class Storage:
             told.setdefault("index", self._snapshots.place.trouble)
         if self._compactor.trouble:
             told[ERASURE] = self._compactor.trouble
+        if self._shares_index and not self._written():
+            told[INDEXER] = "no process writes the index: what is added is not found"
         return told
+
+    def _written(self) -> bool:
+        try:
+            return is_written(self._catalog)
+        except CatalogError:  # which is a trouble of its own
+            return True
 
     def _places(self) -> Mapping[str, str]:
         """What is found by trying to write; cheap, yet not for every caller anew."""

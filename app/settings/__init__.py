@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from app.settings.file import SettingsFileUnusable
 from app.settings.limits import PREFIX
-from app.settings.settings import Guarantee, LogFormat, Settings
+from app.settings.settings import Guarantee, LogFormat, Role, Settings
 
-__all__ = ["PREFIX", "Guarantee", "LogFormat", "Settings", "SettingsFileUnusable"]
+__all__ = ["PREFIX", "Guarantee", "LogFormat", "Role", "Settings", "SettingsFileUnusable"]

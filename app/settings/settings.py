@@ -33,6 +33,7 @@ _LINKED_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 Guarantee = Literal["average", "background"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LogFormat = Literal["text", "json"]
+Role = Literal["all", "indexer", "api", "worker"]
 
 
 class Settings(WebhookSettings):
@@ -64,6 +65,21 @@ class Settings(WebhookSettings):
         description="Milvus that holds the vectors: `http://host:19530`, or the path of an "
         "embedded one that ends in `.db`, for trying it out; needs the extra `milvus`. Unset: an "
         "index in the service's own memory.",
+    )
+
+    role: Role = Field(
+        default="all",
+        description="What the process does: `all`; or, of several on one catalog with one Milvus, "
+        "`indexer`, which writes the index and the null that the others read, `api`, which "
+        "answers, or `worker`, which works on jobs.",
+    )
+
+    lease_seconds: float = Field(
+        default=6.0,
+        ge=1,
+        le=600,
+        description="How long after the death of a process, of several on one catalog, another "
+        "takes over what it did: writing the index, or images of jobs.",
     )
 
     encoder: str = Field(
@@ -285,6 +301,14 @@ class Settings(WebhookSettings):
                     f"{origin!r} is no origin: write scheme and host, such as https://shop.example"
                 )
         return value
+
+    @model_validator(mode="after")
+    def _roles_share_an_index(self) -> Self:
+        if self.role != "all" and self.index_url is None:
+            raise ValueError(
+                f"role {self.role} needs an index that several processes search: set index_url"
+            )
+        return self
 
     @model_validator(mode="after")
     def _no_unknown_variable(self) -> Settings:

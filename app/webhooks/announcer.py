@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import httpx
 
@@ -21,7 +21,15 @@ logger = logging.getLogger(__name__)
 class Announcer:
     """What is queued is in the catalog: a process that is killed loses none of it."""
 
-    def __init__(self, settings: WebhookSettings, catalog: Catalog, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: WebhookSettings,
+        catalog: Catalog,
+        metrics: Metrics,
+        *,
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Nothing is sent before `start`, nor while `leads` says that another process does."""
         self._catalog, self._metrics = catalog, metrics
         self._within = settings.webhooks_within
         self.told = told(settings)
@@ -34,6 +42,7 @@ class Announcer:
                 attempts=settings.webhook_attempts,
                 private=settings.webhook_private,
                 trusted=trusted,
+                leads=leads,
             )
             for url in settings.webhook_targets
             if trusted is not None

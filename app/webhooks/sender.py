@@ -8,7 +8,7 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -42,6 +42,7 @@ class Sender:
         attempts: int,
         private: bool,
         trusted: ssl.SSLContext,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         """Use `start`.
 
@@ -52,9 +53,11 @@ class Sender:
             attempts: of one message, before it is given up.
             private: whether it may be this machine or one of a private network.
             trusted: whose certificates count.
+            leads: whether it is this process that sends, rather than another on the catalog.
         """
         self._url, self._catalog, self._keys = url, catalog, keys
         self._attempts, self._private, self._trusted = attempts, private, trusted
+        self._leads = leads
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="webhooks", daemon=True)
@@ -75,7 +78,8 @@ class Sender:
     def close(self) -> None:
         """End the thread, after the message under way."""
         self.stop()
-        self._thread.join()
+        if self._thread.ident is not None:  # it was started
+            self._thread.join()
 
     def _work(self) -> None:
         while not self._stopping:
@@ -93,6 +97,8 @@ class Sender:
 
     def _send_due(self) -> bool:
         """Send some of what is due; whether there may be more."""
+        if not self._leads():
+            return False
         messages = self._catalog.webhooks.due(self._url)
         for message in messages:
             if self._stopping:

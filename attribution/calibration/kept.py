@@ -13,11 +13,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from attribution.calibration import groups, picture_copies
-from attribution.calibration.by_parts import STATISTIC, Tail
+from attribution.calibration.by_parts import STATISTIC
 from attribution.calibration.neighbours import Found
 from attribution.calibration.nulls import FollowedNull, KeptNull, ScoredBackground
 from attribution.calibration.reference import Typical
@@ -57,7 +56,7 @@ def kept_null(
     owner: Mapping[str, str | int | float],
 ) -> Companion:
     """A settled null, as arrays that do not change any more."""
-    neighbours, typical = followed.neighbours, scored.reference.typical
+    neighbours = followed.neighbours
     arrays: dict[str, NDArray[Any]] = {
         "ids": neighbours.hits.ids,
         "scores": neighbours.hits.scores,
@@ -66,8 +65,7 @@ def kept_null(
         "copies": followed.copies.found,
         "nearest_parts": scored.nearest_parts,
         "features": scored.features,
-        "typical": np.array([typical.deviation, *(tail.typical for tail in typical.tails)]),
-        "tails": np.array([tail.best for tail in typical.tails]),
+        **scored.reference.typical.arrays(),
     }
     return Companion(owner, followed.generation, arrays)
 
@@ -89,8 +87,7 @@ def resumed_null(
         logger.info("more than %d changes since the null was kept; it is built anew", most)
         return None
     scored.nearest_parts, scored.features = arrays["nearest_parts"], arrays["features"]
-    deviation, *of_parts = arrays["typical"].tolist()
-    scored.reference.typical = Typical(deviation, tuple(map(Tail, of_parts, arrays["tails"])))
+    scored.reference.typical = Typical.of_arrays(arrays)
     hits = Hits(arrays["ids"], arrays["scores"])
     found = Found(hits, arrays["parts"], arrays["groups"], kept.generation)
     followed = FollowedNull(scored, index, kept=KeptNull(found, arrays["copies"]))

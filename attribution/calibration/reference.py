@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attribution.calibration.by_parts import Tail, beside_statistics, joined_statistics
 from attribution.calibration.statistic import (
@@ -44,6 +47,19 @@ class Typical:
 
     deviation: float
     tails: tuple[Tail, ...]
+
+    def arrays(self) -> Mapping[str, NDArray[np.float64]]:
+        """It as arrays, to be kept or sent."""
+        return {
+            "typical": np.array([self.deviation, *(tail.typical for tail in self.tails)]),
+            "tails": np.array([tail.best for tail in self.tails]),
+        }
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Typical:
+        """What `arrays` made."""
+        deviation, *of_parts = arrays["typical"].tolist()
+        return cls(deviation, tuple(map(Tail, of_parts, arrays["tails"])))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

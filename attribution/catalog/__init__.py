@@ -44,6 +44,8 @@ from attribution.catalog.jobs.records import (
     NewJob,
 )
 from attribution.catalog.kept_nulls import KeptArrays
+from attribution.catalog.leases import Lease
+from attribution.catalog.published import INDEXER, Published
 from attribution.catalog.records import (
     SCOPES,
     Added,
@@ -68,6 +70,7 @@ from attribution.catalog.takedowns import Tombstone
 from attribution.catalog.webhooks import Message, NewMessage, Told
 
 __all__ = [
+    "INDEXER",
     "SCOPES",
     "ActiveEncoderLeftOut",
     "Added",
@@ -106,6 +109,7 @@ __all__ = [
     "KeptArrays",
     "Key",
     "KeyNotFound",
+    "Lease",
     "Message",
     "NewItem",
     "NewJob",
@@ -114,6 +118,7 @@ __all__ = [
     "Order",
     "Page",
     "PreviewMissing",
+    "Published",
     "RegisteredEncoder",
     "Registry",
     "RevisionMismatch",

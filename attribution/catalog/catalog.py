@@ -30,8 +30,10 @@ from attribution.catalog.errors import CatalogError, PreviewMissing
 from attribution.catalog.jobs.jobs import Jobs
 from attribution.catalog.kept_nulls import KeptNulls
 from attribution.catalog.keys import Keys
+from attribution.catalog.leases import Leases
 from attribution.catalog.presence import address_of, require
 from attribution.catalog.previews import PreviewStore
+from attribution.catalog.published import PublishedIndexes
 from attribution.catalog.records import (
     AddedBatch,
     Change,
@@ -75,6 +77,8 @@ class Catalog:
         self.encoders = Encoders(database)
         self.calibrations = Calibrations(database)
         self.kept_nulls = KeptNulls(database)
+        self.leases = Leases(database)
+        self.published = PublishedIndexes(database)
         self.webhooks = Webhooks(database)
 
     @classmethod

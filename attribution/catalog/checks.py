@@ -21,7 +21,7 @@ from attribution.catalog.database import Database, rows_among
 from attribution.catalog.errors import CatalogUnusable
 from attribution.catalog.previews import PreviewStore, digest
 from attribution.catalog.schema import changes as change_table
-from attribution.catalog.schema import embeddings, meta, sources
+from attribution.catalog.schema import embeddings, meta, published, sources
 
 _SHOWN = 20
 _AT_ONCE = 1000
@@ -206,6 +206,7 @@ class Checks:
 def renew_epoch(connection: Connection) -> None:
     """Begin a new history: every index made before counts in another one and is refused."""
     connection.execute(sa.update(meta).values(epoch=secrets.token_hex(8)))
+    connection.execute(sa.delete(published))
 
 
 def _collections(connection: Connection, vector_ids: tuple[int, ...]) -> dict[int, str]:

@@ -88,6 +88,20 @@ class Database:
                 postgresql.wait_for_turn(connection, _BUSY_SECONDS)
             yield connection
 
+    @contextmanager
+    def write_beside(self) -> Iterator[Connection]:
+        """A write of a row or two that changes no source, and waits for no long one.
+
+        PostgreSQL locks the rows that it touches; SQLite lets one write at a time in any case.
+        """
+        if not self._on_postgresql:
+            with self.write() as connection:
+                yield connection
+            return
+        self._refuse_if_closed()
+        with _translated(), self._writing.begin() as connection:
+            yield connection
+
     def use_write_ahead_log(self) -> None:
         """Let readers and a writer work side by side (SQLite only; the file remembers it)."""
         if self._engine.dialect.name != "sqlite":

@@ -233,6 +233,15 @@ job_items = Table(
     Index(None, "job", "state", "attempts", "position"),
 )
 
+# Who tries an item, which nobody else does as long as the lease of that name holds.
+job_claims = Table(
+    "job_claims",
+    metadata,
+    _job(),
+    Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    Column("worker", sa.String(64), nullable=False),
+)
+
 # How items ended, numbered within their job in the order of ending; never more than one an item.
 # `record` is what was found, with sources by vector id, or what went wrong.
 job_results = Table(
@@ -278,6 +287,27 @@ kept_nulls = Table(
     Column("generation", BigInt, nullable=False),
     Column("arrays", sa.LargeBinary, nullable=False),
     Column("saved_at", UtcDateTime, nullable=False),
+)
+
+# Which process does what only one may do at a time, and until when it does unless it says so again.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", sa.String(64), primary_key=True),
+    Column("holder", sa.String(64), nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+)
+
+# How far the index that several processes search has got, and the null as of there.
+published = Table(
+    "published",
+    metadata,
+    Column("model_id", sa.String(128), primary_key=True),
+    Column("generation", BigInt, nullable=False),
+    Column("state", sa.JSON, nullable=False),
+    Column("null_owner", sa.JSON, nullable=False),
+    Column("null_arrays", sa.LargeBinary),
+    Column("at", UtcDateTime, nullable=False),
 )
 
 # What the addresses that the operator lists are still to be told, one row a message and address;

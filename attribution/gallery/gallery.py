@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +22,6 @@ from attribution.catalog import Catalog, Source, SourceFilter
 from attribution.catalog.presence import require_place
 from attribution.gallery.bringing import rows_of
 from attribution.gallery.sheet import Asked, Explained, Sheet, gallery_html, picture_of
-from attribution.index import Follower
 from attribution.ingestion import IngestReport, Progress, embedded_reader, ingest
 from attribution.opening.gallery import OpenedGallery, gallery_of, keep
 from attribution.opening.load import (
@@ -35,14 +33,6 @@ from attribution.opening.load import (
 from attribution.opening.place import EngineSetting, PlainPlace
 
 _PAGE = 500
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Open:
-    """What is searched, and who keeps it in step with the catalog."""
-
-    gallery: OpenedGallery
-    follower: Follower
 
 
 class Gallery:
@@ -57,7 +47,7 @@ class Gallery:
         self._stack = ExitStack()
         self._catalog: Catalog | None = None
         self._vision: Vision | None = None
-        self._open: _Open | None = None
+        self._open: OpenedGallery | None = None
         self._closed = False
 
     @classmethod
@@ -255,7 +245,7 @@ class Gallery:
     def close(self) -> None:
         """Save what the next opening would have to work out again, and let go of the folder."""
         if self._open is not None and not self._closed:
-            keep(self._place, self._open.gallery)
+            keep(self._place, self._open)
         self._closed = True
         self._catalog, self._open = None, None
         self._stack.close()
@@ -292,12 +282,10 @@ class Gallery:
         if self._open is None:
             vision = self._loaded()
             gallery = gallery_of(self._place, self._catalog_to_read(), vision)
-            follower = Follower(gallery.catalog, gallery.index, vision.encoder.model_id)
-            follower.on_change(gallery.calibration.apply)
-            self._open = _Open(gallery, follower)
+            self._open = gallery
         self._open.follower.catch_up()
-        self._open.gallery.calibration.ensure()
-        return self._open.gallery.attributor
+        self._open.calibration.ensure()
+        return self._open.attributor
 
     def _loaded(self) -> Vision:
         self._refuse_closed()

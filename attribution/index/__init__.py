@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attribution.index.companion import Companion
+from attribution.index.companion import Companion, packed, unpacked
 from attribution.index.embedded import EmbeddedIndex
 from attribution.index.follower import Follower, missed_changes
 from attribution.index.manifest import Owner, SnapshotAbsent, SnapshotRefused
@@ -12,6 +12,7 @@ from attribution.index.protocol import (
     EmbeddingSpace,
     Hits,
     Index,
+    IndexLost,
     IndexUnavailable,
     Proposer,
     Stretch,
@@ -37,6 +38,7 @@ __all__ = [
     "Follower",
     "Hits",
     "Index",
+    "IndexLost",
     "IndexUnavailable",
     "Owner",
     "Proposer",
@@ -52,7 +54,9 @@ __all__ = [
     "measured_recall",
     "missed_changes",
     "open_index",
+    "packed",
     "rebuild",
     "remove_snapshots",
     "save_snapshot",
+    "unpacked",
 ]

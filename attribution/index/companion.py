@@ -6,6 +6,7 @@ are damaged: whoever made them makes them anew.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,23 @@ class Companion:
             name: np.load(_file(folder, name), allow_pickle=False) for name in described["arrays"]
         }
         return cls(described["owner"], described["generation"], arrays)
+
+
+def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as bytes, the same to the last bit everywhere: for a database, which has no files."""
+    into, known = io.BytesIO(), dict[str, Any](arrays)
+    np.savez(into, allow_pickle=False, **known)
+    return into.getvalue()
+
+
+def unpacked(data: bytes) -> dict[str, NDArray[Any]]:
+    """What `packed` packed.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays}
 
 
 def is_beside(name: str) -> bool:

@@ -28,8 +28,21 @@ Subscriber = Callable[[ChangeBatch], None]
 class Follower:
     """Applies the catalog's changes to one index, on demand or from a thread of its own."""
 
-    def __init__(self, catalog: Catalog, index: Index, model_id: str) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        index: Index,
+        model_id: str,
+        *,
+        bound: Callable[[], int] | None = None,
+    ) -> None:
         """Nothing is read yet.
+
+        Args:
+            catalog: whose changes.
+            index: that they are applied to.
+            model_id: of the encoder that made its vectors.
+            bound: the last change that may be applied now; None for the catalog's last.
 
         Raises:
             ValueError: the index holds another encoder's vectors or counts in another epoch.
@@ -41,6 +54,7 @@ class Follower:
         self._catalog = catalog
         self._index = index
         self._model_id = model_id
+        self._bound = bound
         self._subscribers: list[Subscriber] = []
         self._applying = threading.Lock()
         self._stopping = threading.Event()
@@ -132,6 +146,9 @@ class Follower:
             return False
         try:
             changes = self._catalog.changes(self._index.generation, limit=BATCH)
+            if self._bound is not None and changes:
+                last = self._bound()
+                changes = tuple(change for change in changes if change.generation <= last)
             if not changes:
                 return False
             batch = _batch_of(
@@ -171,6 +188,15 @@ def missed_changes(
     if len(changes) > most:
         return None
     return _batch_of(catalog, index, changes, reached)
+
+
+def logged_batches(catalog: Catalog, index: Index, after: int, until: int) -> Iterator[ChangeBatch]:
+    """The changes in `(after, until]` once more, for an index that has applied them before."""
+    while changes := [
+        change for change in catalog.changes(after, limit=BATCH) if change.generation <= until
+    ]:
+        after = changes[-1].generation
+        yield _batch_of(catalog, index, changes, generation=after)
 
 
 def _batch_of(

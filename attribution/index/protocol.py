@@ -31,6 +31,10 @@ class IndexUnavailable(RuntimeError):
     """The index is out of reach, or cannot be used as it is set; the message says what to do."""
 
 
+class IndexLost(IndexUnavailable):
+    """What holds the rows answers, and holds them no more: the index must be opened again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hits:
     """The k best vectors of each query: score descending, equal scores by ascending id.

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from attribution.attributor import Attributor
 from attribution.calibration import Calibration
+from attribution.calibration.published import PublishedCalibration
 from attribution.calibration.shares.newest import NewestShares, default_shares
 from attribution.catalog import Catalog, CatalogError
 from attribution.folder_lock import FolderInUse, folder_lock
-from attribution.index import Follower, Index, open_index, rebuild
-from attribution.index.milvus import Progress, open_milvus
+from attribution.index import Companion, Follower, Index, IndexUnavailable, open_index, rebuild
+from attribution.index.milvus import MilvusIndex, Progress, open_milvus
 from attribution.opening.keeping import kept_null_of, save_index
 from attribution.opening.load import Vision, active_place, load_registered, load_vision
 from attribution.opening.place import Place
+from attribution.opening.roles import Publisher, Writing, begin_reading, is_written
 from attribution.retrieval.fusion import fusion_of
 from models.encoder import Encoder
 
@@ -26,12 +30,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenedGallery:
-    """The sources held, ready to be asked about; calibrated once `calibration.ensure` returns."""
+    """The sources held, ready to be asked about; calibrated once `calibration.ensure` returns.
+
+    Attributes:
+        catalog: whose sources.
+        index: that searches them.
+        calibration: of its encoder.
+        attributor: answers.
+        follower: brings index and calibration up to changes of the catalog, when it is asked to.
+        publisher: tells other processes how far the index is, where this one writes it for them.
+    """
 
     catalog: Catalog
     index: Index
     calibration: Calibration
     attributor: Attributor
+    follower: Follower
+    publisher: Publisher | None = None
 
     def prepare(self, collections: Iterable[str] = ()) -> None:
         """Calibrate, once it is known that the collections to be asked are there.
@@ -68,8 +83,11 @@ def gallery_of(
     *,
     anew: bool = False,
     progress: Progress | None = None,
+    writing: Writing | None = None,
 ) -> OpenedGallery:
     """What an open catalog holds, as this encoder sees it; others may be open beside it.
+
+    An index in Milvus that another process writes is only read.
 
     Args:
         place: where snapshots are.
@@ -77,19 +95,62 @@ def gallery_of(
         vision: encoder and background.
         anew: build everything from the catalog, whatever is saved.
         progress: told of rows that are filled into a Milvus; the log where None.
+        writing: of the process that writes an index in Milvus for others; None for one that
+            writes it where nobody else does.
 
     Raises:
-        IndexUnavailable: the index is in a Milvus that cannot be reached or used.
+        IndexUnavailable: Milvus cannot be reached or used, or is to be filled anew beneath another.
     """
     encoder = vision.encoder
     # Before the index: so the index cannot be behind it.
     kept = None if anew else kept_null_of(place, catalog, vision)
-    index = _index_of(place, catalog, encoder, anew=anew, progress=progress)
+    if place.index_url is not None and writing is None and is_written(catalog):
+        if anew:
+            raise IndexUnavailable(
+                "another process writes the index, which cannot be made anew beneath it: stop it, "
+                "or have `attribution verify --repair` mend what is wrong"
+            )
+        return reading_gallery(place.index_url, catalog, vision, kept)
+    index = _index_of(place, catalog, encoder, writing, anew=anew, progress=progress)
     calibration = Calibration(index, fusion_of(encoder), vision.background, catalog)
     calibration.resume(kept)
+    bound = None if writing is None else (lambda: sys.maxsize if writing.held() else -1)
+    gallery = _opened(catalog, vision, index, calibration, bound)
+    if writing is None or not isinstance(index, MilvusIndex):
+        return gallery
+    publisher = Publisher(catalog, index, calibration, gallery.follower, writing.holder)
+    return replace(gallery, publisher=publisher)
+
+
+def reading_gallery(
+    url: str, catalog: Catalog, vision: Vision, kept: Companion | None
+) -> OpenedGallery:
+    """What an open catalog holds, searched in a Milvus that another process writes.
+
+    Raises:
+        IndexUnavailable: nobody does, or Milvus cannot be reached.
+    """
+    index, reading = begin_reading(catalog, vision, url)
+    calibration = PublishedCalibration(
+        index, fusion_of(vision.encoder), vision.background, catalog, reading.newest
+    )
+    calibration.resume(kept)
+    return _opened(catalog, vision, index, calibration, reading.look)
+
+
+def _opened(
+    catalog: Catalog,
+    vision: Vision,
+    index: Index,
+    calibration: Calibration,
+    bound: Callable[[], int] | None,
+) -> OpenedGallery:
+    encoder = vision.encoder
     shares = NewestShares(catalog, encoder.model_id, default_shares(encoder.card))
+    follower = Follower(catalog, index, encoder.model_id, bound=bound)
+    follower.on_change(calibration.apply)
     attributor = Attributor(encoder, catalog, index, calibration, shares)
-    return OpenedGallery(catalog, index, calibration, attributor)
+    return OpenedGallery(catalog, index, calibration, attributor, follower)
 
 
 def keep(place: Place, gallery: OpenedGallery) -> None:
@@ -113,23 +174,38 @@ def save(place: Place, gallery: OpenedGallery) -> None:
     """
     index, calibration, catalog = gallery.index, gallery.calibration, gallery.catalog
     with folder_lock(place.data, "a command that saves the index", brief=True):
-        follower = Follower(catalog, index, index.model_id)
-        follower.on_change(calibration.apply)
-        follower.catch_up()
+        gallery.follower.catch_up()
         if index.clean_generation < catalog.compaction.wanted():
             index.compact()
         save_index(catalog, index, place.snapshots, calibration.kept())
 
 
 def _index_of(
-    place: Place, catalog: Catalog, encoder: Encoder, *, anew: bool, progress: Progress | None
+    place: Place,
+    catalog: Catalog,
+    encoder: Encoder,
+    writing: Writing | None,
+    *,
+    anew: bool,
+    progress: Progress | None,
 ) -> Index:
     """The index where the place says that it is, as it is now."""
     if place.index_url is not None:
-        return open_milvus(catalog, encoder, place.index_url, anew=anew, progress=progress)
+        refilling = partial(_withdraw, catalog, encoder.model_id, writing)
+        return open_milvus(
+            catalog, encoder, place.index_url, anew=anew, progress=progress, refilling=refilling
+        )
     if anew:
         return rebuild(catalog, encoder)
     return open_index(catalog, encoder, place.snapshots)
+
+
+def _withdraw(catalog: Catalog, model_id: str, writing: Writing | None) -> None:
+    """No process is to search an index that is filled from the start, nor two to fill it."""
+    if writing is not None and not writing.held():
+        raise IndexUnavailable("another process fills the index now")
+    if catalog.published.at(model_id) is not None:
+        catalog.published.withdraw(model_id)
 
 
 def vision_of(place: Place, catalog: Catalog, given: Vision | None) -> Vision:

@@ -6,13 +6,9 @@ in the catalog, where every process finds it.
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from attribution.calibration.kept import null_owner
 from attribution.catalog import Catalog, KeptArrays
@@ -25,8 +21,10 @@ from attribution.index import (
     SnapshotAbsent,
     SnapshotRefused,
     load_companion,
+    packed,
     remove_snapshots,
     save_snapshot,
+    unpacked,
 )
 from attribution.opening.load import Vision
 from attribution.opening.place import Place
@@ -50,10 +48,7 @@ def save_index(catalog: Catalog, index: Index, folder: Path, null: Companion | N
         return save_snapshot(index, folder, null)
     remove_snapshots(folder)
     if null is not None:
-        written = io.BytesIO()
-        arrays: dict[str, Any] = dict(null.arrays)
-        np.savez(written, **arrays)
-        kept = KeptArrays(null.owner, null.generation, written.getvalue())
+        kept = KeptArrays(null.owner, null.generation, packed(null.arrays))
         catalog.kept_nulls.put(index.model_id, kept)
     return index.generation
 
@@ -83,7 +78,6 @@ def _in_catalog(
     if kept is None or dict(kept.owner) != dict(wanted):
         return None
     try:
-        with np.load(io.BytesIO(kept.arrays), allow_pickle=False) as arrays:
-            return Companion(wanted, kept.generation, {name: arrays[name] for name in arrays})
+        return Companion(wanted, kept.generation, unpacked(kept.arrays))
     except (OSError, ValueError) as error:
         raise SnapshotRefused(f"what the catalog keeps of it cannot be read: {error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import importlib
+import importlib.util
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported
@@ -14,6 +14,8 @@ for _name in (
     "app.server",
     "attribution.maintenance",
     "tests.support.service",
+    "pymilvus",
 ):
-    importlib.import_module(_name)
+    if importlib.util.find_spec(_name) is not None:  # an extra's may not be there
+        importlib.import_module(_name)
 gc.freeze()  # no process forked from here looks for garbage in what all of them share

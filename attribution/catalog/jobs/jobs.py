@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from attribution.catalog import compaction
 from attribution.catalog.database import Database
 from attribution.catalog.errors import IdempotencyKeyReused, TooManyJobs
+from attribution.catalog.jobs import claims
 from attribution.catalog.jobs import rows as job_rows
 from attribution.catalog.jobs.inputs import Incoming, JobInputs
 from attribution.catalog.jobs.records import (
@@ -174,21 +175,25 @@ class Jobs:
 
     # For workers
 
-    def claim(self, limit: int, *, after: int = 0) -> Claimed | None:
+    def claim(self, limit: int, *, after: int = 0, worker: str = "") -> Claimed | None:
         """Some waiting items of one active job: the next after job number `after`, in turns.
 
         Items never tried come first; one whose attempt came to nothing comes alone, so that an
         image which brings a process down takes no other with it. None when nothing waits.
+
+        Nobody else gets them as long as the lease that is named like the worker holds. The worker
+        itself gets them again: it asks when it works on nothing.
         """
         with self._database.read() as connection:
-            if job_rows.next_active(connection, after) is None:
+            if job_rows.next_active(connection, after, worker) is None:
                 return None
         with self._database.write() as connection:
-            number = job_rows.next_active(connection, after)
+            number = job_rows.next_active(connection, after, worker)
             if number is None:
                 return None
-            items = _to_try(connection, number, limit)
-            job_rows.count_attempts(connection, number, [item.position for item in items], 1)
+            items = _to_try(connection, number, limit, worker)
+            positions = [item.position for item in items]
+            claims.give_to(connection, number, positions, worker)
             connection.execute(
                 sa.update(jobs)
                 .where(jobs.c.number == number, jobs.c.state == "queued")
@@ -205,7 +210,7 @@ class Jobs:
         if not positions:
             return
         with self._database.write() as connection:
-            job_rows.count_attempts(connection, claimed.job.number, positions, -1)
+            claims.take_back(connection, claimed.job.number, positions)
 
     def complete(self, job: Job, ended: Sequence[Ended]) -> int:
         """Record how items ended and erase their files; how many of them had not ended before."""
@@ -217,6 +222,7 @@ class Jobs:
                 return 0
             fresh = [item for item in ended if _end_item(connection, job.number, item.position)]
             if fresh:
+                claims.leave(connection, job.number, [item.position for item in fresh])
                 _record(connection, found, fresh)
         self._erase(job, [item.position for item in ended])
         return len(fresh)
@@ -282,8 +288,8 @@ def _earlier(connection: Connection, new: NewJob) -> Job | None:
     return job_rows.by_number(connection, earlier.number)
 
 
-def _to_try(connection: Connection, number: int, limit: int) -> tuple[JobItem, ...]:
-    items = job_rows.waiting_items(connection, number, limit)
+def _to_try(connection: Connection, number: int, limit: int, worker: str) -> tuple[JobItem, ...]:
+    items = job_rows.waiting_items(connection, number, limit, worker)
     untried = tuple(item for item in items if item.attempts == 1)
     return untried or items[:1]
 

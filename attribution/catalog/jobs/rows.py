@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from attribution.catalog import cursors, validation
 from attribution.catalog.database import in_statements
 from attribution.catalog.errors import InvalidField, JobNotFound
+from attribution.catalog.jobs import claims
 from attribution.catalog.jobs.records import (
     ACTIVE,
     Job,
@@ -191,11 +192,16 @@ def forget_waiting(connection: Connection, job_id: str, positions: Sequence[int]
         )
 
 
-def next_active(connection: Connection, after: int) -> int | None:
-    """The number of the active job that follows `after`, beginning again behind the last."""
+def next_active(connection: Connection, after: int, worker: str) -> int | None:
+    """The number of the job with work for a worker that follows `after`, in a circle."""
+    work = sa.exists().where(
+        job_items.c.job == jobs.c.number,
+        job_items.c.state == "waiting",
+        claims.is_free(connection, worker),
+    )
     statement = (
         sa.select(jobs.c.number)
-        .where(jobs.c.state.in_(ACTIVE))
+        .where(jobs.c.state.in_(ACTIVE), work)
         .order_by(jobs.c.number <= after, jobs.c.number)
         .limit(1)
     )
@@ -247,8 +253,13 @@ def delete(connection: Connection, numbers: Sequence[int]) -> None:
         connection.execute(sa.delete(jobs).where(jobs.c.number.in_(some)))
 
 
-def waiting_items(connection: Connection, number: int, limit: int) -> tuple[JobItem, ...]:
-    """Items of a job that have not ended, the least tried first; `attempts` counts the next one."""
+def waiting_items(
+    connection: Connection, number: int, limit: int, worker: str
+) -> tuple[JobItem, ...]:
+    """Items of a job that nobody else works on and that have not ended, the least tried first.
+
+    `attempts` counts the next one.
+    """
     rows = connection.execute(
         sa.select(
             job_items.c.position,
@@ -256,20 +267,15 @@ def waiting_items(connection: Connection, number: int, limit: int) -> tuple[JobI
             job_items.c.size,
             job_items.c.attempts + 1,
         )
-        .where(job_items.c.job == number, job_items.c.state == "waiting")
+        .where(
+            job_items.c.job == number,
+            job_items.c.state == "waiting",
+            claims.is_free(connection, worker),
+        )
         .order_by(job_items.c.attempts, job_items.c.position)
         .limit(limit)
     )
     return tuple(JobItem(*row) for row in rows)
-
-
-def count_attempts(connection: Connection, number: int, positions: Sequence[int], by: int) -> None:
-    """Add to the attempts of some items of a job."""
-    connection.execute(
-        sa.update(job_items)
-        .where(job_items.c.job == number, job_items.c.position.in_(positions))
-        .values(attempts=job_items.c.attempts + by)
-    )
 
 
 def waiting(connection: Connection, job_id: str) -> set[int] | None:

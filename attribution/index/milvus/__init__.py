@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from attribution.index.milvus.drift import Drift, find_drift, mend_drift
 from attribution.index.milvus.erasing import forget_removed
+from attribution.index.milvus.held import State
 from attribution.index.milvus.index import MilvusIndex
-from attribution.index.milvus.opening import Progress, open_milvus
+from attribution.index.milvus.opening import Progress, open_milvus, search_milvus
+from attribution.index.milvus.reading import MilvusReader
 
 __all__ = [
     "Drift",
     "MilvusIndex",
+    "MilvusReader",
     "Progress",
+    "State",
     "find_drift",
     "forget_removed",
     "mend_drift",
     "open_milvus",
+    "search_milvus",
 ]

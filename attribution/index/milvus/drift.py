@@ -46,13 +46,17 @@ def find_drift(catalog: Catalog, space: EmbeddingSpace, url: str) -> Drift | Non
     Raises:
         IndexUnavailable: Milvus cannot be reached.
     """
-    held = _held(catalog, space, url)
+    return drift_of(catalog, _held(catalog, space, url), space.model_id)
+
+
+def drift_of(catalog: Catalog, held: Held, model_id: str) -> Drift | None:
+    """`find_drift` of what is open."""
     state = held.state()
     if state is None or not state.whole:
         return None
     nothing: Ids = np.empty(0, np.int64)
     lacking, surplus, differing = [nothing], [nothing], [nothing]
-    for ours, theirs in _both(catalog, held, space.model_id):
+    for ours, theirs in _both(catalog, held, model_id):
         lacking.append(np.setdiff1d(ours.ids, theirs.ids))
         surplus.append(np.setdiff1d(theirs.ids, ours.ids))
         differing.append(_differing(ours, theirs))
@@ -67,11 +71,15 @@ def mend_drift(catalog: Catalog, space: EmbeddingSpace, url: str, drift: Drift) 
     Raises:
         IndexUnavailable: Milvus cannot be reached.
     """
-    held = _held(catalog, space, url)
+    mend(catalog, _held(catalog, space, url), space.model_id, drift)
+
+
+def mend(catalog: Catalog, held: Held, model_id: str, drift: Drift) -> None:
+    """`mend_drift` of what is open."""
     wanted = np.concatenate([drift.lacking, drift.differing])
     for start in range(0, len(wanted), _PAGE):
         ids = np.sort(wanted[start : start + _PAGE])
-        for page in _live(catalog, space.model_id, ids):
+        for page in _live(catalog, model_id, ids):
             held.put(page.ids, page.vectors, page.collections)
     held.remove(drift.surplus)
     # One that was deleted between our reading and our writing is not to come back by us.

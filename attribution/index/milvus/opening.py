@@ -14,6 +14,7 @@ from attribution.catalog import Catalog
 from attribution.index.follower import Follower
 from attribution.index.milvus.held import Held, State
 from attribution.index.milvus.index import MilvusIndex
+from attribution.index.milvus.reading import MilvusReader
 from attribution.index.milvus.server import Server
 from attribution.index.protocol import EmbeddingSpace
 from attribution.index.sizing import Sizing
@@ -38,6 +39,7 @@ def open_milvus(
     anew: bool = False,
     sizing: Sizing = SIZING,
     progress: Progress | None = None,
+    refilling: Callable[[], None] = lambda: None,
 ) -> MilvusIndex:
     """The encoder's index in a Milvus, at the catalog's last generation.
 
@@ -48,6 +50,8 @@ def open_milvus(
         anew: fill it from the catalog, whatever it holds.
         sizing: from how many rows on not all are compared.
         progress: told of rows filled in; the log where None.
+        refilling: called before rows are filled in, a page at a time, while nobody is to search
+            them; may refuse by an IndexUnavailable.
 
     Raises:
         IndexUnavailable: Milvus cannot be reached or used.
@@ -60,19 +64,49 @@ def open_milvus(
             held.server.place, state.generation, present,
         )  # fmt: skip
         state = None
+    if state is None or not state.whole:
+        refilling()
     if state is None:
         held.drop()
         held.create()
         state = State(generation=catalog.generation(), last_id=0, whole=False)
         held.record(state)
     if not state.whole:
-        state = _filled(catalog, held, state, encoder.model_id, progress or _log_of(held))
+        told = progress or _log_of(held)
+        state = _filled(catalog, held, state, encoder.model_id, told, refilling)
     index = MilvusIndex(catalog, encoder, held, state, sizing)
     Follower(catalog, index, encoder.model_id).catch_up()
     return index
 
 
-def _filled(catalog: Catalog, held: Held, state: State, model_id: str, progress: Progress) -> State:
+def search_milvus(
+    catalog: Catalog,
+    encoder: EmbeddingSpace,
+    url: str,
+    state: State,
+    newest: Callable[[], State],
+) -> MilvusReader:
+    """The encoder's index in a Milvus that another process writes.
+
+    Args:
+        catalog: whose sources.
+        encoder: whose rows.
+        url: of the Milvus.
+        state: that is searched first.
+        newest: what the other process says of it now.
+    """
+    held = Held(Server(url), encoder.parts, encoder.model_id, catalog.epoch)
+    return MilvusReader(catalog, encoder, held, state, newest)
+
+
+def _filled(
+    catalog: Catalog,
+    held: Held,
+    state: State,
+    model_id: str,
+    progress: Progress,
+    refilling: Callable[[], None],
+) -> State:
     """Put what the catalog holds above `state.last_id`, page by page.
 
     What changes meanwhile may be there or not; changes after `state.generation` set both right.
@@ -82,6 +116,7 @@ def _filled(catalog: Catalog, held: Held, state: State, model_id: str, progress:
         page = catalog.live_embeddings(model_id, after_vector_id=state.last_id, limit=_PAGE)
         if not len(page.vector_ids):
             break
+        refilling()
         held.put(page.vector_ids, page.vectors, page.collections)
         state = replace(state, last_id=int(page.vector_ids[-1]))
         held.record(state)

@@ -53,6 +53,11 @@ class MilvusSearch:
         self._count = held.count()
 
     @property
+    def state(self) -> State:
+        """How far it has got, with what searches must know besides."""
+        return self._state
+
+    @property
     def generation(self) -> int:
         """The last change that searches see."""
         return self._state.generation

@@ -37,7 +37,13 @@ class NotLoaded(IndexUnavailable):
 
 
 class Server:
-    """One Milvus."""
+    """One Milvus.
+
+    Attributes:
+        place: what messages call it.
+        embedded: whether it is one of this process.
+        returns: how often it has come back, as far as was seen from here.
+    """
 
     def __init__(self, url: str) -> None:
         """Nothing is connected yet.
@@ -60,6 +66,7 @@ class Server:
         self._connecting = threading.Lock()
         self._client: Any = None
         self._trouble: str | None = None
+        self.returns = 0
         self._seen = float("-inf")
 
     def call(self, method: str, *arguments: Any, **named: Any) -> Any:
@@ -97,6 +104,7 @@ class Server:
         try:
             return self.call(method, collection, **named)
         except NotLoaded:
+            self.returns += 1
             self.call("load_collection", collection)
             return self.call(method, collection, **named)
 
@@ -108,6 +116,8 @@ class Server:
         return self._trouble
 
     def _note(self, trouble: str | None) -> None:
+        if trouble is None and self._trouble is not None:
+            self.returns += 1
         self._trouble, self._seen = trouble, time.monotonic()
 
     def _connected(self) -> Any:

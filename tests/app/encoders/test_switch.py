@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ from models import load_encoder
 from models.background import Background, thumbnail
 from tests.support.clients import client as new_client
 from tests.support.encoders import make_encoder
+from tests.support.milvus import require
 from tests.support.pictures import jpeg, picture, variation
 from tests.support.service import Running, serving
 from tests.support.waiting import PATIENCE, wait_for
@@ -152,6 +153,22 @@ def heard(asking: list[Asking]) -> None:
     wait_for(lambda: all(one.answered >= wanted for one, wanted in zip(asking, told, strict=True)))
 
 
+def right_throughout(
+    one: Asking, null_of: dict[str, str], encoders: list[RegisteredEncoder]
+) -> None:
+    """Every answer was given, and is that of the encoder whose turn it was."""
+    assert one.failures == []
+    order = [answer["model_id"] for answer in one.answers]
+    runs = [name for at, name in enumerate(order) if at == 0 or order[at - 1] != name]
+    assert runs == [encoder.model_id for encoder in encoders]
+    generations = [answer["index_generation"] for answer in one.answers]
+    assert generations == sorted(generations), "no answer knows less than one before it"
+    for answer in one.answers:
+        assert answer["sources"][0]["uri"] == answer["asked"]
+        assert answer["sources"][0]["attributed"] is True
+        assert answer["calibration"] == {"id": null_of[answer["model_id"]], "state": "fresh"}
+
+
 def test_there_and_back_without_a_gap_and_without_a_wrong_answer(pair, served):
     catalog = served.service.catalog
     ids = {pair.old.model_id: serves(served)}
@@ -168,21 +185,51 @@ def test_there_and_back_without_a_gap_and_without_a_wrong_answer(pair, served):
             null_of[encoder.model_id] = calibration(served)["id"]
             heard(asking)
     for one in asking:
-        assert one.failures == []
-        order = [answer["model_id"] for answer in one.answers]
-        runs = [name for at, name in enumerate(order) if at == 0 or order[at - 1] != name]
-        assert runs == [pair.old.model_id, pair.new.model_id, pair.old.model_id, pair.new.model_id]
-        generations = [answer["index_generation"] for answer in one.answers]
-        assert generations == sorted(generations), "no answer knows less than one before it"
-        for answer in one.answers:
-            assert answer["sources"][0]["uri"] == answer["asked"]
-            assert answer["sources"][0]["attributed"] is True
-            assert answer["calibration"] == {
-                "id": null_of[answer["model_id"]], "state": "fresh"
-            }  # fmt: skip
+        right_throughout(one, null_of, [pair.old, pair.new, pair.old, pair.new])
     assert null_of[pair.old.model_id] != null_of[pair.new.model_id]
     for encoder in (pair.old, pair.new):
         assert catalog.encoders.coverage(encoder.model_id).full
+
+
+def test_of_several_processes_each_follows_and_none_answers_by_the_wrong_encoder(pair, tmp_path):
+    require()
+    several = pair.settings.model_copy(
+        update={"index_url": str(tmp_path / "vectors.db"), "generation_wait_seconds": 60.0}
+    )
+    with ExitStack() as stack:
+        indexer, *readers = every = [
+            stack.enter_context(serving(several.model_copy(update={"role": role}), None))
+            for role in ("indexer", "api", "worker")
+        ]
+        catalog = indexer.service.catalog
+        added = [readers[0].add(seed) for seed in range(SOURCES)][-1]
+        for one in readers:
+            one.ask(variation(1), min_generation=added["generation"])
+        null_of = {pair.old.model_id: calibration(indexer)["id"]}
+        asking = [stack.enter_context(asked_all_the_time(one, 1))[0] for one in readers]
+        prepare(pair, catalog)
+        wait_for(lambda: all(loaded(one, pair.new.model_id) for one in every))
+        for encoder in (pair.new, pair.old):
+            catalog.encoders.activate(encoder.model_id)
+            added = readers[0].add(100)  # in the middle of the change
+            wait_for(lambda wanted=encoder.model_id: {serves(one) for one in every} == {wanted})
+            null_of[encoder.model_id] = calibration(indexer)["id"]
+            seen = readers[1].ask(variation(100), min_generation=added["generation"])
+            assert (seen["model_id"], seen["sources"][0]["uri"]) == (encoder.model_id, "100.jpg")
+            heard(asking)
+        add_background(pair, range(30_000, 30_150))
+        before = null_of[pair.old.model_id]
+        wait_for(lambda: all(calibration(one)["id"] != before for one in every))
+        assert len({calibration(one)["id"] for one in every}) == 1
+        heard(asking)
+    for one in asking:
+        extended = [answer for answer in one.answers if answer["calibration"]["id"] not in
+                    null_of.values()]  # fmt: skip
+        assert extended
+        assert extended == one.answers[-len(extended) :], "never back"
+        assert {answer["calibration"]["state"] for answer in extended} == {"fresh"}
+        one.answers = one.answers[: -len(extended)]
+        right_throughout(one, null_of, [pair.old, pair.new, pair.old])
 
 
 def test_what_is_answered_after_the_change_is_what_a_new_start_answers(pair, served):

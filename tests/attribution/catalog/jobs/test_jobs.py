@@ -221,3 +221,23 @@ def test_a_file_name_that_no_database_holds_is_made_one(catalog):
     assert claimed is not None
     assert claimed.items[0].filename == "a\N{REPLACEMENT CHARACTER}b?" + "x" * 1020
     assert claimed.items[1].filename is None
+
+
+def test_nobody_gets_what_another_works_on_as_long_as_its_lease_holds(catalog):
+    job = accept(catalog, 5)
+    catalog.leases.take("one", "one", 30)
+    catalog.leases.take("two", "two", 30)
+    first = catalog.jobs.claim(2, worker="one")
+    second = catalog.jobs.claim(9, worker="two")
+    assert [item.position for item in first.items] == [0, 1]
+    assert [item.position for item in second.items] == [2, 3, 4]
+    assert catalog.jobs.claim(9, worker="three") is None
+    catalog.jobs.complete(job, [ended(2)])
+    catalog.jobs.release(second, [3])
+    assert [item.position for item in catalog.jobs.claim(9, worker="one").items] == [3]
+    own = catalog.jobs.claim(9, worker="two")  # what came to nothing: alone, and once more
+    assert [(item.position, item.attempts) for item in own.items] == [(4, 2)]
+    catalog.leases.give_back("one", "one")
+    taken = [catalog.jobs.claim(9, worker="two").items for _ in range(3)]
+    assert {item.position for items in taken for item in items} <= {0, 1, 3, 4}
+    assert {0, 1} <= {item.position for items in taken for item in items}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from attribution.catalog import Catalog
 from attribution.index import (
     Follower,
+    IndexLost,
     IndexUnavailable,
     Sizing,
     VectorsMissing,
@@ -269,3 +271,95 @@ def test_without_its_client_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pymilvus", None)
     with pytest.raises(IndexUnavailable, match=r"pip install 'attribution\[milvus\]'"):
         Server("http://127.0.0.1:1").call("list_collections")
+
+
+def follower_of(catalog, space, url):
+    index = open_milvus(catalog, space, url)
+    return index, Follower(catalog, index, space.model_id)
+
+
+def test_what_milvus_has_already_is_not_written_again(
+    catalog, space, url, add_sources, monkeypatch
+):
+    add_sources(3)
+    (first, leads), (second, follows) = (follower_of(catalog, space, url) for _ in range(2))
+    catalog.delete(source_ids=[add_sources(2).items[0].source.source_id])
+    assert leads.catch_up() == catalog.generation()
+    for change in ("put", "remove", "record"):
+        monkeypatch.setattr(Held, change, lambda *_: pytest.fail("written twice"))
+    assert follows.catch_up() == catalog.generation()
+    asked = catalog.embeddings(space.model_id, [1, 5])
+    assert_equal(
+        second.search(asked, 5, part="structure"), first.search(asked, 5, part="structure")
+    )
+    assert second.stats() == first.stats()
+
+
+def test_a_milvus_that_comes_back_with_less_is_given_it_again(
+    catalog, space, add_sources, tmp_path, caplog
+):
+    milvus.require()
+    server = milvus.MilvusServer(tmp_path / "milvus")
+    add_sources(4)
+    index, follower = follower_of(catalog, space, server.url)
+    server.stop()
+    shutil.copytree(server.folder, tmp_path / "older")
+    server.start()
+    catalog.delete(source_ids=[add_sources(3).items[0].source.source_id])
+    follower.catch_up()
+    server.stop()
+    shutil.rmtree(server.folder)
+    (tmp_path / "older").rename(server.folder)
+    server.start()
+    late = add_sources(1)
+    assert follower.catch_up() == late.generation
+    assert "has gone back from generation 8 to 4" in caplog.text
+    assert not find_drift(catalog, space, server.url).found
+    found = index.search(catalog.embeddings(space.model_id, [8]), 8, part="structure")
+    assert sorted(found.ids[0].tolist()) == [-1, 1, 2, 3, 4, 6, 7, 8]
+    server.stop()
+
+
+def test_rows_that_a_milvus_has_lost_while_it_was_away_are_written_before_it_goes_on(
+    catalog, space, url, add_sources, caplog
+):
+    add_sources(4)
+    index, follower = follower_of(catalog, space, url)
+    held = held_of(catalog, space, url)
+
+    def loses(vector_id):
+        held.remove(np.array([vector_id]))
+        index._held.server._note("it is away")  # as after a call that failed
+
+    loses(2)
+    add_sources(1)
+    follower.catch_up()
+    assert "has come back without 1 rows" in caplog.text
+    assert held.rows(0, None).ids.tolist() == [1, 2, 3, 4, 5]
+    loses(3)
+    index.settle()
+    assert held.count() == 4  # it is not known to be back
+    assert index.count(frozenset({"default"})) == 4
+    index.settle()
+    assert held.rows(0, None).ids.tolist() == [1, 2, 3, 4, 5]
+    assert index.stats().vectors == 5
+    held.drop()
+    add_sources(1)
+    with pytest.raises(IndexLost, match="does not hold the rows"):
+        follower.catch_up()
+    assert index.generation == 5
+
+
+def test_the_server_of_the_tests_opens_each_collection_once_whoever_asks_first(
+    catalog, space, add_sources, tmp_path, monkeypatch
+):
+    milvus.require()
+    server = milvus.MilvusServer(tmp_path / "milvus")
+    add_sources(2)
+    open_milvus(catalog, space, server.url)
+    names = set(server.database.list_collections())
+    server.stop()
+    server.start()
+    monkeypatch.setattr("milvus_lite.db.Collection", None)  # nobody opens one any more
+    assert set(Server(server.url).call("list_collections")) == names
+    server.stop()
