@@ -2,6 +2,7 @@
 # Smaller CPU build of torch: --build-arg TORCH_INDEX=<address of PyTorch's own CPU index>
 FROM python:3.12-slim AS build
 ARG TORCH_INDEX=""
+ARG EXTRAS=report
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 WORKDIR /src
@@ -16,7 +17,7 @@ RUN if [ -n "$TORCH_INDEX" ]; then \
       /opt/venv/bin/pip install --index-url "$TORCH_INDEX" \
         "$(grep -E '^torch==' constraints.txt)" "$(grep -E '^torchvision==' constraints.txt)"; \
     fi \
- && /opt/venv/bin/pip install --constraint constraints.txt '.[report]'
+ && /opt/venv/bin/pip install --constraint constraints.txt ".[$EXTRAS]"
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /data attribution \
