@@ -318,6 +318,15 @@ class Catalog:
                 connection, model_id, after_vector_id=after_vector_id, limit=limit
             )
 
+    def embedded_digests(
+        self, model_id: str, *, after_vector_id: int = 0, limit: int = 10_000
+    ) -> tuple[tuple[int, str, str], ...]:
+        """Vector id, collection and sha256 of sources with a vector, by ascending vector id."""
+        with self._database.read() as connection:
+            return embeddings.digests(
+                connection, model_id, after_vector_id=after_vector_id, limit=limit
+            )
+
     def models(self) -> tuple[str, ...]:
         """The encoders that have embeddings here, by `model_id`."""
         with self._database.read() as connection:

@@ -99,6 +99,20 @@ def page(
     )
 
 
+def digests(
+    connection: Connection, model_id: str, *, after_vector_id: int, limit: int
+) -> tuple[tuple[int, str, str], ...]:
+    """Vector id, collection and sha256 of sources with a row, by ascending vector id."""
+    rows = connection.execute(
+        sa.select(sources.c.vector_id, sources.c.collection, sources.c.sha256)
+        .join(embeddings, embeddings.c.vector_id == sources.c.vector_id)
+        .where(embeddings.c.model_id == model_id, embeddings.c.vector_id > after_vector_id)
+        .order_by(embeddings.c.vector_id)
+        .limit(limit)
+    )
+    return tuple((row.vector_id, row.collection, row.sha256) for row in rows)
+
+
 def models(connection: Connection) -> tuple[str, ...]:
     """Encoders that have at least one row, by name."""
     rows = connection.execute(sa.select(embeddings.c.model_id).distinct())

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from gzip import BadGzipFile
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from attribution.ingestion.folders import (
     LeftOut,
@@ -44,19 +45,22 @@ class Member:
 
 
 @contextmanager
-def open_tar(path: Path, *, plain: bool = False) -> Iterator[tarfile.TarFile]:
+def open_tar(
+    path: Path, *, plain: bool = False, file: BinaryIO | None = None
+) -> Iterator[tarfile.TarFile]:
     """A tar file to read.
 
     Args:
         path: of the file.
         plain: refuse a compressed one, of which offsets would say nothing.
+        file: it, opened already; then `path` is only what it is called.
 
     Raises:
         ArchiveDamaged: it is none, or what is read of it in the block is damaged.
         OSError: it cannot be read.
     """
     try:
-        with tarfile.open(path, "r:" if plain else "r") as archive:
+        with tarfile.open(path, "r:" if plain else "r", fileobj=file) as archive:
             yield archive
     except _DAMAGED as error:
         reason = str(error).partition("\n")[0].removesuffix(":")
@@ -73,10 +77,10 @@ def pictures_in(archive: tarfile.TarFile) -> Iterator[Member | LeftOut]:
         tarfile.TarError, EOFError: as of `open_tar`, around which it becomes an ArchiveDamaged.
     """
     by_name = {member.name: member for member in archive}
-    _require_end(archive)
+    require_end(archive)
     told: set[str] = set()
     for name in sorted(by_name):
-        entry = _entry(archive, by_name, by_name[name])
+        entry = entry_of(archive, by_name, by_name[name])
         if isinstance(entry, LeftOut):
             if str(entry.path) in told:  # a folder, once for all that is in it
                 continue
@@ -91,10 +95,13 @@ def read(archive: tarfile.TarFile, member: tarfile.TarInfo, most: int = -1) -> b
     return b"" if stream is None else stream.read(most)
 
 
-def _require_end(archive: tarfile.TarFile) -> None:
-    """Raise where reading has stopped at something other than the end mark.
+def require_end(archive: tarfile.TarFile) -> None:
+    """Find out, once its members were gone through, whether all of an archive is there.
 
     The reader takes a damaged header behind the first one for the end.
+
+    Raises:
+        ArchiveDamaged: reading has stopped at something other than the end mark.
     """
     file, path = archive.fileobj, os.fsdecode(archive.name or "it")
     file.seek(archive.offset)
@@ -108,9 +115,10 @@ def _require_end(archive: tarfile.TarFile) -> None:
             )
 
 
-def _entry(
+def entry_of(
     archive: tarfile.TarFile, by_name: Mapping[str, tarfile.TarInfo], member: tarfile.TarInfo
 ) -> Member | LeftOut | NoPicture:
+    """What a member is; `by_name` are those that a link may lead to."""
     path = PurePosixPath(member.name)
     content = _content(by_name, member)
     if content is None:

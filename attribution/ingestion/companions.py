@@ -62,25 +62,34 @@ def rows_of(encoder: ImageEncoder, images: Sequence[Image.Image]) -> npt.NDArray
     return rows
 
 
+def registered_in(catalog: Catalog) -> tuple[RegisteredEncoder, ...]:
+    """The encoders that a catalog registers now."""
+    return tuple(catalog.encoders.registry().encoders)
+
+
 class Companions:
     """Loads what is registered besides one encoder, when it is first needed. For one thread.
 
     Args:
-        catalog: asked anew for each batch: an encoder may come while a long run is under way.
+        registered: says which there are; asked anew for each batch: an encoder may come while a
+            long run is under way.
         model_id: of the encoder that the caller has.
         load: makes an encoder of its registration; raises CatalogError where it cannot.
     """
 
     def __init__(
-        self, catalog: Catalog, model_id: str, load: Callable[[RegisteredEncoder], ImageEncoder]
+        self,
+        registered: Callable[[], Sequence[RegisteredEncoder]],
+        model_id: str,
+        load: Callable[[RegisteredEncoder], ImageEncoder],
     ) -> None:
-        self._catalog, self._model_id, self._load = catalog, model_id, load
+        self._registered, self._model_id, self._load = registered, model_id, load
         self._loaded: dict[RegisteredEncoder, ImageEncoder | None] = {}
 
     def rows(self, images: Sequence[Image.Image]) -> list[dict[str, npt.NDArray[np.float32]]]:
         """Of each image the rows of every further encoder that works, by `model_id`."""
         rows: list[dict[str, npt.NDArray[np.float32]]] = [{} for _ in images]
-        for registered in self._catalog.encoders.registry().encoders:
+        for registered in self._registered():
             if registered.model_id == self._model_id:
                 continue
             encoder = self._encoder(registered)

@@ -123,9 +123,9 @@ def _begun(file: BinaryIO, manifest: Path) -> list[bytes]:
         size += len(line)
         try:
             if line.strip():
-                _path(_parse(line))
+                _path(parse_object(line))
                 return begun
-        except _BadLine as error:
+        except BadLine as error:
             problem = problem or str(error)
         if size > _TRIED_BYTES:
             break
@@ -157,7 +157,7 @@ def row_of(cells: Cells, sheet: Spreadsheet, collection: str) -> ManifestRow | M
         values["metadata"] = {**cells.others, **metadata}
         values["path"] = _on_this_system(sheet.path.parent, _path(values))
         return _row(values, sheet.path, cells.line, collection)
-    except _BadLine as error:
+    except BadLine as error:
         return ManifestProblem(cells.line, str(error), sheet.path)
 
 
@@ -165,9 +165,9 @@ def _metadata_of(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        return _parse(text.encode())
-    except _BadLine as error:
-        raise _BadLine(f"metadata: {error}") from None
+        return parse_object(text.encode())
+    except BadLine as error:
+        raise BadLine(f"metadata: {error}") from None
 
 
 def _on_this_system(folder: Path, written: str) -> str:
@@ -193,8 +193,8 @@ def _read_lines(
             if not line.strip():
                 continue
             try:
-                yield _row(_parse(line), manifest, number, collection)
-            except _BadLine as error:
+                yield _row(parse_object(line), manifest, number, collection)
+            except BadLine as error:
                 yield ManifestProblem(number, str(error), manifest)
 
 
@@ -209,30 +209,31 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
             line = file.readline(_MAX_LINE + 1)
 
 
-class _BadLine(ValueError):
+class BadLine(ValueError):
     """Why a line is unusable."""
 
 
-def _parse(line: bytes) -> dict[str, Any]:
+def parse_object(line: bytes) -> dict[str, Any]:
+    """A JSON object that any JSON can hold again; raises BadLine where it is none."""
     if len(line) > _MAX_LINE:
-        raise _BadLine(f"longer than {_MAX_LINE:,} bytes")
+        raise BadLine(f"longer than {_MAX_LINE:,} bytes")
     try:
         row = json.loads(line.decode("utf-8-sig"), parse_constant=_refuse_constant)
         # Also finds what Python's JSON lets through: 1e999 and halves of surrogate pairs.
         json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeError:
-        raise _BadLine("not valid UTF-8") from None
+        raise BadLine("not valid UTF-8") from None
     except (ValueError, RecursionError) as error:
-        raise _BadLine(f"not valid JSON ({error})") from None
+        raise BadLine(f"not valid JSON ({error})") from None
     if not isinstance(row, dict):
-        raise _BadLine('not a JSON object such as {"path": "a.jpg"}')
+        raise BadLine('not a JSON object such as {"path": "a.jpg"}')
     return row
 
 
 def _path(row: Mapping[str, Any]) -> str:
     written = row.get("path")
     if not written:
-        raise _BadLine("path is missing")
+        raise BadLine("path is missing")
     return str(written)
 
 
@@ -242,15 +243,15 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _row(stated: Mapping[str, Any], manifest: Path, number: int, collection: str) -> ManifestRow:
     if unknown := sorted(set(stated) - set(_FIELDS)):
-        raise _BadLine(f"unknown field {unknown[0]!r}; known are {', '.join(_FIELDS)}")
+        raise BadLine(f"unknown field {unknown[0]!r}; known are {', '.join(_FIELDS)}")
     values = {name: value for name, value in stated.items() if value is not None}
     for name in _TEXTS:
         if not isinstance(values.get(name, ""), str):
-            raise _BadLine(f"{name} must be a string")
+            raise BadLine(f"{name} must be a string")
         if "\0" in values.get(name, ""):
-            raise _BadLine(f"{name} contains a NUL character")
+            raise BadLine(f"{name} contains a NUL character")
     if not isinstance(values.get("metadata", {}), dict):
-        raise _BadLine("metadata must be a JSON object")
+        raise BadLine("metadata must be a JSON object")
     written = _path(values)
     return ManifestRow(
         path=manifest.parent / written,

@@ -62,7 +62,7 @@ class Replacements:
         self, row: ManifestRow, digest: str, others: Iterable[Source], held: Source | None
     ) -> None:
         """A row's file has these bytes, others have its name, and one may be held for the bytes."""
-        self._seen.append(_number(row.collection, row.uri, digest))
+        self._seen.append(number_of(row.collection, row.uri, digest))
         for source in others:
             self._found[source.source_id] = (source, row, digest)
         if held is not None and held.uri != row.uri:
@@ -126,7 +126,7 @@ class Replacements:
         return [
             (source, row)
             for source, row, _ in self._found.values()
-            if not _holds(seen, _number(source.collection, row.uri, source.sha256))
+            if not _holds(seen, number_of(source.collection, row.uri, source.sha256))
         ]
 
 
@@ -149,7 +149,7 @@ class Names:
         """The same rows; the names of those whose file is not gone are noted as they go by."""
         for row in rows:
             if isinstance(row, ManifestRow) and not _is_gone(row.path):
-                self._seen.append(_number(row.collection, row.uri))
+                self._seen.append(number_of(row.collection, row.uri))
                 self._collections.add(row.collection)
             yield row
 
@@ -170,7 +170,7 @@ class Names:
             Missing(source.uri, source.source_id, (elsewhere or {}).get(source.source_id))
             for source in _every(catalog, frozenset(self._collections))
             if source.uri is not None
-            and not _holds(seen, _number(source.collection, source.uri))
+            and not _holds(seen, number_of(source.collection, source.uri))
             and (self._within is None or _was_in(self._within, source.uri))
         )
 
@@ -211,7 +211,7 @@ def _holds(ordered: np.ndarray[tuple[int], np.dtype[np.uint64]], number: int) ->
     return place < len(ordered) and int(ordered[place]) == number
 
 
-def _number(*texts: str) -> int:
+def number_of(*texts: str) -> int:
     """Eight bytes that stand for texts; two in a million rows are alike once in 10 million runs."""
     joined = "\0".join(texts).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(joined, digest_size=8).digest())

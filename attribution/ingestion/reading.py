@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attribution.catalog import Catalog, EmbeddingsMissing, InvalidField, Source, validation
 from attribution.files import regular_file
+from attribution.ingestion.addresses import opened
 from attribution.ingestion.embedded import NOTHING_SAID, Embedded
 from attribution.ingestion.names import namesakes
 from attribution.ingestion.rows import ManifestProblem, ManifestRow
@@ -17,6 +18,8 @@ from models.images.errors import DecodingLimits, ImageError
 from models.images.previews import make_preview
 
 TAKEN_DOWN = "was taken down, and may not be added again (attribution takedown --list)"
+UNUSABLE = (ImageError, InvalidField, OSError)
+"""What is wrong with a row or its file, and ends no run; see `refused`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,53 @@ class Fresh:
     held: Source | None = None
     embedded: Embedded = NOTHING_SAID
 
+    @property
+    def sha256(self) -> str:
+        """Of the file."""
+        return self.decoded.sha256
+
+
+def content_of(
+    row: ManifestRow, limits: DecodingLimits, folder: Path | None = None
+) -> tuple[bytes, str]:
+    """A row's file and its sha256; of a file that is too large only its beginning.
+
+    Args:
+        row: what to read.
+        limits: of the file.
+        folder: where a path starts that is not absolute; None for the working folder.
+
+    Raises:
+        InvalidField: the row states what no source can have.
+        OSError: the file cannot be read.
+    """
+    _refuse_unstorable(row)
+    if row.content is not None:
+        data = row.content
+    elif row.address:
+        with opened(row.address) as remote:
+            data = remote.read(limits.max_bytes + 1)
+    else:
+        path = row.path if folder is None else folder / row.path
+        with regular_file(path).open("rb") as file:
+            data = file.read(limits.max_bytes + 1)
+    return data, hashlib.sha256(data).hexdigest()
+
+
+def pictured(
+    row: ManifestRow, data: bytes, limits: DecodingLimits, embedded: Embedded = NOTHING_SAID
+) -> Fresh:
+    """The picture in a row's file; raises ImageError where there is none."""
+    decoded = decode(data, limits=limits)
+    return Fresh(row, decoded, make_preview(decoded.image), embedded=embedded)
+
+
+def refused(row: ManifestRow, error: Exception) -> Skipped:
+    """What is said of a row that is `UNUSABLE`."""
+    if isinstance(error, OSError):
+        return Skipped(row.path, f"cannot be read ({error.strerror})")
+    return Skipped(row.path, str(error))
+
 
 class RowReader:
     """What happens to a row off the main thread: all but encoding and writing.
@@ -76,28 +126,20 @@ class RowReader:
         if isinstance(row, ManifestProblem):
             return Skipped(row.path, row.told)
         try:
-            _refuse_unstorable(row)
-            data = self._bytes(row.path) if row.content is None else row.content
-            digest = hashlib.sha256(data).hexdigest()
+            data, digest = content_of(row, self._limits)
             if self._catalog.takedowns.among([digest]):
                 return Skipped(row.path, TAKEN_DOWN)
             held = self._catalog.known_digests(row.collection, [digest]).get(digest)
             others = namesakes(self._catalog, row, digest)
             if held is not None and self._has_vector(held):
                 return Known(row, held, others, self._said_in(data))
-            decoded = decode(data, limits=self._limits)
-        except (ImageError, InvalidField) as error:
-            return Skipped(row.path, str(error))
-        except OSError as error:
-            return Skipped(row.path, f"cannot be read ({error.strerror})")
-        return Fresh(row, decoded, make_preview(decoded.image), others, held, self._said_in(data))
+            fresh = pictured(row, data, self._limits, self._said_in(data))
+        except UNUSABLE as error:
+            return refused(row, error)
+        return replace(fresh, namesakes=others, held=held)
 
     def _said_in(self, data: bytes) -> Embedded:
         return NOTHING_SAID if self._embedded is None else self._embedded(data)
-
-    def _bytes(self, path: Path) -> bytes:
-        with regular_file(path).open("rb") as file:
-            return file.read(self._limits.max_bytes + 1)
 
     def _has_vector(self, source: Source) -> bool:
         try:

@@ -24,6 +24,7 @@ class ManifestRow:
     stated: dict[str, Any] = field(default_factory=dict)
     line: int = 0
     content: bytes | None = field(default=None, repr=False)
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ USES = {
     "onnx": "the encoder by ONNX Runtime",
     "otel": "traces",
     "postgres": "a catalog in PostgreSQL",
+    "ray": "`attribution ingest --engine ray`, on many machines",
     "report": "reports as PDF, and signed ones",
     "sscd": "`bundled+sscd`, for disguised images",
     "synthesis": "`attribution demo` and `attribution generate`",

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -248,3 +249,53 @@ def test_files_that_are_no_pictures_are_counted(attribution, tmp_path):
     assert "3 other files are no pictures: .txt 2, .mp4 1" in done.err
     (tmp_path / "empty").mkdir()
     assert "no images to add" in attribution("ingest", tmp_path / "empty", "--data", data).err
+
+
+def test_a_tar_file_and_an_address_are_read_like_a_folder(attribution, tmp_path):
+    folder = draw(tmp_path / "photographs", range(2))
+    with tarfile.open(tmp_path / "all.tar", "w") as archive:
+        archive.add(folder / "000.jpg", "000.jpg")
+    (tmp_path / "all.txt").write_text("Nought")
+    with tarfile.open(tmp_path / "all.tar", "a") as archive:
+        archive.add(tmp_path / "all.txt", "000.txt")
+    arguments = ("--data", tmp_path / "data", "--json")
+    done = attribution("ingest", tmp_path / "all.tar", *arguments)
+    assert (done.code, done.document["added"]) == (0, 1)
+    done = attribution("ingest", f"file://{folder}", *arguments)
+    assert (done.code, done.document["added"], done.document["unchanged"]) == (0, 1, 1)
+    assert [(source.uri, source.title) for source in sources(tmp_path / "data")] == [
+        (f"tar://000.jpg::{tmp_path / 'all.tar'}", "Nought"),
+        (f"file://{folder / '001.jpg'}", None),
+    ]
+    done = attribution("ingest", folder, "--data", tmp_path / "data", "--missing")
+    assert done.code == 0
+    assert "missing" not in done.err
+    (tmp_path / "all.tar").write_bytes(b"no tar file")
+    done = attribution("ingest", tmp_path / "all.tar", "--data", tmp_path / "data")
+    assert done.code == 1
+    assert done.err.count("\n") == 2  # and that there were no images to add
+    assert "is no tar file, or damaged" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--workers", "2"), "give --engine ray as well"),
+        (("--engine", "ray", "--missing"), "--missing compares a folder"),
+        (("--table", "a.csv"), "of a folder on this machine"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(attribution, tmp_path, options, message):
+    done = attribution("ingest", f"file://{tmp_path}", *options, "--data", tmp_path / "data")
+    assert done.code == 2
+    assert message in done.err
+    assert not (tmp_path / "data").exists()
+
+
+def test_without_ray_it_says_what_to_install(attribution, pictures, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = attribution("ingest", pictures, "--engine", "ray", "--data", tmp_path / "data")
+    assert done.code == 1
+    assert done.err.splitlines()[-1].endswith(
+        "needs the extra `ray`: pip install 'attribution[ray]'"
+    )
