@@ -85,14 +85,17 @@ def rows_in(
         max_bytes: of a picture; of a larger one one byte more is read, to be refused.
         folder: where a path starts that is not absolute; None for the working folder.
     """
+    read_before = ""
     try:
         with (
             _file(shard.address, folder) as file,
             open_tar(shard.path, file=file) as archive,
         ):
-            yield from _rows(archive, shard, max_bytes)
+            for row in _rows(archive, shard, max_bytes):
+                read_before = "; what is before that was read"
+                yield row
     except ArchiveDamaged as error:
-        yield ManifestProblem(0, f"{error}: what is before that was read", shard.path)
+        yield ManifestProblem(0, f"{error}{read_before}", shard.path)
     except OSError as error:
         yield ManifestProblem(0, f"cannot be read ({error.strerror})", shard.path)
 

@@ -14,10 +14,7 @@ from tests.support.pictures import draw, jpeg, picture
 from tests.support.waiting import wait_for
 
 pytest.importorskip("ray.data", reason="Ray is not installed: pip install 'attribution[ray]'")
-pytestmark = [
-    pytest.mark.usefixtures("small_encoder_in_settings"),
-    pytest.mark.filterwarnings("default"),  # Ray's own
-]
+pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
 
 LONGEST = 600.0
 """Seconds: Ray starts a dozen processes, which have to share whatever cores there are."""
@@ -90,27 +87,23 @@ def contents(data):
         }
 
 
-def count(data) -> int:
-    with Catalog.open(data) as catalog:
-        return len(catalog.sources(SourceFilter(), limit=100).items)
-
-
 def test_what_a_killed_run_left_is_done_by_the_next_each_source_once(
-    attribution, launch, cluster, folder, tmp_path
+    attribution, launch, cluster, folder, small_encoder, tmp_path
 ):
     data, address = tmp_path / "data", f"file://{folder}"
-    arguments = ("ingest", address, "--engine", "ray", "--batch", 2, "--json", "--data", data)
+    plain_arguments = ("ingest", address, "--batch", 2, "--json", "--encoder", small_encoder)
+    arguments = (*plain_arguments, "--engine", "ray", "--data", data)
     last = folder / "011.jpg"
     whole = last.read_bytes()
     last.unlink()
     os.mkfifo(last)  # whoever reads it waits for ever
-    Catalog.open(data).close()
-    first = launch(*arguments, "--workers", 1)
-    wait_for(lambda: first.poll() is not None or count(data) >= 4, timeout=LONGEST)
-    assert first.poll() is None, first.communicate()
-    first.kill()
-    first.wait()
-    held = count(data)
+    with Catalog.open(data) as catalog:
+        first = launch(*arguments, "--workers", 1)
+        wait_for(lambda: first.poll() is not None or catalog.generation() >= 4, timeout=LONGEST)
+        assert first.poll() is None, first.communicate()
+        first.kill()
+        first.wait()
+        held = catalog.generation()  # each is a source that was added
     assert 4 <= held <= 11
     last.unlink()
     last.write_bytes(whole)
@@ -121,7 +114,7 @@ def test_what_a_killed_run_left_is_done_by_the_next_each_source_once(
     assert (report["added"], report["unchanged"]) == (15 - held, held)
     assert [each["path"] for each in report["skipped"]] == ["bad.jpg"]
 
-    plain = attribution("ingest", address, "--json", "--data", tmp_path / "plain")
+    plain = attribution(*plain_arguments, "--data", tmp_path / "plain")
     assert plain.document["skipped"] == report["skipped"]
     ours, theirs = contents(data), contents(tmp_path / "plain")
     assert list(ours) == list(theirs)
