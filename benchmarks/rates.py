@@ -13,8 +13,6 @@ import argparse
 import asyncio
 import io
 import json
-import os
-import platform
 import signal
 import socket
 import subprocess
@@ -22,12 +20,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+from circumstances import circumstances
 from PIL import Image
 from service_load import START_SECONDS, Service, make_queries, send, serving
 
@@ -153,9 +151,7 @@ def main() -> None:
     queries = make_queries(options.images, options.queries)
     result = measure(options, queries)
     report = {
-        "machine": {"processor": platform.machine(), "cpus": os.cpu_count(), "threads": threads},
-        "load_average_at_end": os.getloadavg(),
-        "versions": {name: version(name) for name in ("torch", "faiss-cpu", "fastapi", "uvicorn")},
+        **circumstances("torch", "faiss-cpu", "fastapi", "uvicorn", threads=threads),
         "reference": "both services of the same run, in turn; the encoder after them",
         **result,
     }

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import socket
 import subprocess
 import sys
@@ -24,11 +23,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from circumstances import circumstances
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -143,10 +142,7 @@ def main() -> None:
                 )
                 seconds = time.monotonic() - started
     report = {
-        "machine": {"processor": platform.machine(), "cpus": os.cpu_count()},
-        "load_average_at_end": os.getloadavg(),
-        "versions": {"python": platform.python_version()}
-        | {each: version(each) for each in ("torch", "pymilvus", "milvus-lite", "psycopg")},
+        **circumstances("torch", "pymilvus", "milvus-lite", "psycopg"),
         "options": {key: str(value) for key, value in vars(options).items()},
         **summary(figures, seconds),
     }

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import time
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from circumstances import circumstances
 from numpy.typing import NDArray
+from search_speed import background_rows
 
 from app.settings import Settings
 from attribution.index import Sizing, Stretch
@@ -166,11 +165,9 @@ def main() -> None:
     options = parser.parse_args()
     settings = Settings(data=options.data)
     vision = load_vision(settings)
-    if vision.background is None:
-        raise SystemExit("this encoder has no background, whose rows are the queries here")
+    queries = background_rows(vision, options.queries)
     threads = size_pools(options.threads)
-    order = np.random.default_rng(0).permutation(len(vision.background.rows))[: options.queries]
-    asked = fusion_of(vision.encoder).prepare(np.ascontiguousarray(vision.background.rows[order]))
+    asked = fusion_of(vision.encoder).prepare(queries)
     with open_gallery(settings, vision) as opened:
         rows = opened.index.contents().vectors
     sizes = []
@@ -179,12 +176,10 @@ def main() -> None:
         sizes.append(measure(parts, vision.encoder.parts, asked))
         print(json.dumps(sizes[-1]), flush=True)
     document = {
-        "machine": {"processor": platform.machine(), "cpus": os.cpu_count()},
+        **circumstances("numpy", "torch", "faiss-cpu"),
         "threads": threads,
-        "versions": {name: version(name) for name in ("numpy", "torch", "faiss-cpu")},
         "made_of": len(rows),
         "sizes": sizes,
-        "load_average_at_end": os.getloadavg(),
     }
     options.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 

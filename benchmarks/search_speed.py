@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from circumstances import circumstances
 
 from app.settings import Settings
 from attribution.index import EmbeddedIndex
 from attribution.opening.gallery import OpenedGallery, open_gallery
-from attribution.opening.load import load_vision
+from attribution.opening.load import Vision, load_vision
 from attribution.retrieval.retrieval import retrieve
 from models.processor import size_pools
 
@@ -71,6 +69,14 @@ def measure(gallery: OpenedGallery, rows: np.ndarray, waiting: int, rounds: int)
     }
 
 
+def background_rows(vision: Vision, count: int) -> np.ndarray:
+    """Some rows of the encoder's background, to be asked for: queries without source."""
+    if vision.background is None:
+        raise SystemExit("this encoder has no background, whose rows are the queries here")
+    order = np.random.default_rng(0).permutation(len(vision.background.rows))
+    return np.ascontiguousarray(vision.background.rows[order[:count]])
+
+
 def main() -> None:
     """Measure each number of waiting queries, print and write JSON."""
     parser = argparse.ArgumentParser(
@@ -84,19 +90,14 @@ def main() -> None:
     options = parser.parse_args()
     settings = Settings(data=options.data)
     vision = load_vision(settings)
-    if vision.background is None:
-        raise SystemExit("this encoder has no background, whose rows are the queries here")
+    rows = background_rows(vision, max(options.waiting))
     threads = size_pools(options.threads)
-    order = np.random.default_rng(0).permutation(len(vision.background.rows))
-    rows = np.ascontiguousarray(vision.background.rows[order[: max(options.waiting)]])
     with open_gallery(settings, vision) as gallery:
         sources = gallery.index.stats().vectors
         table = [measure(gallery, rows, each, options.rounds) for each in options.waiting]
     report = {
-        "machine": {"processor": platform.machine(), "cpus": os.cpu_count()},
+        **circumstances("numpy", "torch"),
         "threads": threads,
-        "load_average_at_end": os.getloadavg(),
-        "versions": {name: version(name) for name in ("numpy", "torch")},
         "sources": sources,
         "reference": "candidates proposed by every part and view of the same index, same run",
         "search": table,

@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import re
 import signal
 import subprocess
@@ -24,12 +23,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+from circumstances import circumstances
 from PIL import Image, ImageDraw, ImageFont
 
 from attribution.ingestion import ManifestRow, read_manifest
@@ -306,11 +305,8 @@ def main() -> None:
         with serving(data, options.encoder) as service:
             result = measure(service, queries, Asked(options.requests, options.connections))
     report = {
-        "machine": {"processor": platform.machine(), "cpus": os.cpu_count()},
+        **circumstances("torch", "faiss-cpu", "fastapi", "uvicorn"),
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
-        "load_average_at_end": os.getloadavg(),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "faiss-cpu", "fastapi", "uvicorn")},
         "options": {key: str(value) for key, value in vars(options).items()},
         "reference": "each query asked alone before the load, in the same run",
         **result,

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 def _place_given(text: str) -> str:
     """An address as it is written, or a path."""
-    return text if "://" in text else str(options.path_given(text))
+    from attribution.ingestion.addresses import is_address
+
+    return text if is_address(text) else str(options.path_given(text))
 
 
 def ingest_command(

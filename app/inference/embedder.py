@@ -34,24 +34,26 @@ from models.images.decoding import DecodedImage, decode
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """An image with its float32 row, of all views of a query, and what that took.
+    """An image with a float32 row of each look at it, of all views of a query, and what that took.
 
-    `further` are the rows of other looks at a query, and `ways` how each look was taken, the first
-    included; `credentials` what a query's own manifest says.
+    `ways` says how each look was taken; `credentials` what a query's own manifest says.
     """
 
     decoded: DecodedImage
-    embedding: NDArray[np.float32]
+    rows: tuple[NDArray[np.float32], ...]
     timings: Timings
-    further: tuple[NDArray[np.float32], ...] = ()
     ways: tuple[Way, ...] = (Way(),)
     credentials: Credentials | None = None
 
     @property
+    def embedding(self) -> NDArray[np.float32]:
+        """Of the whole image."""
+        return self.rows[0]
+
+    @property
     def described(self) -> Described:
         """All looks at a query."""
-        rows = (self.embedding, *self.further)
-        return Described(rows, NO_CONTENT not in self.decoded.notes, self.ways)
+        return Described(self.rows, NO_CONTENT not in self.decoded.notes, self.ways)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,10 +71,11 @@ class Begun:
 
     def embedded(self) -> Embedded:
         """The image with its embedding; blocks. Raises InferenceError, CancelledError."""
-        whole, *others = (encoding.result() for encoding in self.encodings)
+        encoded = [encoding.result() for encoding in self.encodings]
+        whole = encoded[0]
         timings = Timings(self.decode_seconds, whole.queue_seconds, whole.encode_seconds)
-        rows = tuple(each.embedding for each in others)
-        return Embedded(self.decoded, whole.embedding, timings, rows, self.ways, self.credentials)
+        rows = tuple(each.embedding for each in encoded)
+        return Embedded(self.decoded, rows, timings, self.ways, self.credentials)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -117,13 +117,14 @@ class JobAnswerer:
     def answer(self, claimed: Claimed, stopping: Event) -> Outcome:
         """Answer the items of a claim, or as many as are done when `stopping` is set."""
         outcome = Outcome()
-        embedded = self._embed(claimed, outcome, stopping)
+        question = _question_of(claimed.job.parameters)
+        embedded = self._embed(claimed, question, outcome, stopping)
         if not embedded:
             return outcome
         items = [item for item in claimed.items if item.position in embedded]
         rows = [embedded[item.position] for item in items]
         with _failures_of(claimed.job, items, outcome):
-            answers = self._attribute(rows, _question_of(claimed.job.parameters), stopping)
+            answers = self._attribute(rows, question, stopping)
             if answers is None:
                 outcome.given_back += [item.position for item in items]
                 return outcome
@@ -136,14 +137,16 @@ class JobAnswerer:
             ]
         return outcome
 
-    def _embed(self, claimed: Claimed, outcome: Outcome, stopping: Event) -> dict[int, Embedded]:
+    def _embed(
+        self, claimed: Claimed, question: Question, outcome: Outcome, stopping: Event
+    ) -> dict[int, Embedded]:
         begun: dict[int, Begun] = {}
         for item in claimed.items:
             if stopping.is_set():
                 outcome.given_back.append(item.position)
                 continue
             with _failures_of(claimed.job, [item], outcome):
-                begun[item.position] = self._begin(claimed.job, item)
+                begun[item.position] = self._begin(claimed.job, item, question)
         _wait([each for waiting in begun.values() for each in waiting.encodings], stopping)
         embedded: dict[int, Embedded] = {}
         for item in claimed.items:
@@ -157,7 +160,7 @@ class JobAnswerer:
                 embedded[item.position] = waiting.embedded()
         return embedded
 
-    def _begin(self, job: Job, item: JobItem) -> Begun:
+    def _begin(self, job: Job, item: JobItem, question: Question) -> Begun:
         if item.attempts > MAX_ATTEMPTS:
             raise Problem(
                 "inference-failed",
@@ -171,11 +174,9 @@ class JobAnswerer:
                 raise Problem("input-missing") from None
             # Bytes beyond the limit are not kept; asking for them says what is wrong.
             return self._embedder.begin(Upload(item.filename, item.size, None))
-        any_way_up = _question_of(job.parameters).any_way_up
+        upload = Upload(item.filename, item.size, file)
         with file:
-            return self._embedder.begin(
-                Upload(item.filename, item.size, file), any_way_up=any_way_up
-            )
+            return self._embedder.begin(upload, any_way_up=question.any_way_up)
 
     def _attribute(
         self, rows: Sequence[Embedded], question: Question, stopping: Event

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 # Results are acknowledged a claim at a time: small, so that progress shows and little is repeated.
 _CLAIM = 16
+IDLE_SECONDS = 5.0
 _TIDY_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 30.0
 # Failures in a row, of different images where it is images that fail, before it is not the image.
@@ -52,7 +53,7 @@ class JobWorker:
         watcher: Watcher | None = None,
         name: str = "",
         pause: float = 1.0,
-        idle: float = 5.0,
+        idle: float = IDLE_SECONDS,
     ) -> None:
         self._watcher, self._name, self._idle = watcher, name, idle
         self._jobs = jobs

@@ -25,7 +25,7 @@ from app.encoders.switch import Switch
 from app.inference.activities import Activities
 from app.inference.watchdog import Watchdog
 from app.jobs.answerer import answer_live
-from app.jobs.worker import JobWorker
+from app.jobs.worker import IDLE_SECONDS, JobWorker
 from app.problems.problem import Problem
 from app.reports import Reporter
 from app.requests.slots import Slots
@@ -228,7 +228,7 @@ def open_service(
             retention=timedelta(hours=settings.job_retention_hours),
             watcher=metrics,
             name=worker_name,
-            idle=settings.follow_seconds if settings.role == "worker" else 5.0,
+            idle=settings.follow_seconds if settings.role == "worker" else IDLE_SECONDS,
         )
         if settings.role in WORKING:
             if shared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -85,13 +86,8 @@ def page(
     connection: Connection, model_id: str, *, after_vector_id: int, limit: int
 ) -> EmbeddingPage:
     """Rows of live sources with vector ids above `after_vector_id`, ascending."""
-    rows = connection.execute(
-        sa.select(embeddings.c.vector_id, embeddings.c.vector, sources.c.collection)
-        .join(sources, sources.c.vector_id == embeddings.c.vector_id)
-        .where(embeddings.c.model_id == model_id, embeddings.c.vector_id > after_vector_id)
-        .order_by(embeddings.c.vector_id)
-        .limit(limit)
-    ).all()
+    columns = (embeddings.c.vector_id, embeddings.c.vector, sources.c.collection)
+    rows = connection.execute(_following(columns, model_id, after_vector_id, limit)).all()
     return EmbeddingPage(
         vector_ids=np.array([row.vector_id for row in rows], dtype=np.int64),
         vectors=_matrix(connection, model_id, [row.vector for row in rows]),
@@ -103,14 +99,23 @@ def digests(
     connection: Connection, model_id: str, *, after_vector_id: int, limit: int
 ) -> tuple[tuple[int, str, str], ...]:
     """Vector id, collection and sha256 of sources with a row, by ascending vector id."""
-    rows = connection.execute(
-        sa.select(sources.c.vector_id, sources.c.collection, sources.c.sha256)
-        .join(embeddings, embeddings.c.vector_id == sources.c.vector_id)
+    columns = (embeddings.c.vector_id, sources.c.collection, sources.c.sha256)
+    rows = connection.execute(_following(columns, model_id, after_vector_id, limit))
+    return tuple((row.vector_id, row.collection, row.sha256) for row in rows)
+
+
+def _following(
+    columns: Sequence[sa.Column[Any]], model_id: str, after_vector_id: int, limit: int
+) -> sa.Select[Any]:
+    """Columns of live sources that have a row of this encoder, the next by vector id."""
+    return (
+        sa.select(*columns)
+        .select_from(embeddings)
+        .join(sources, sources.c.vector_id == embeddings.c.vector_id)
         .where(embeddings.c.model_id == model_id, embeddings.c.vector_id > after_vector_id)
         .order_by(embeddings.c.vector_id)
         .limit(limit)
     )
-    return tuple((row.vector_id, row.collection, row.sha256) for row in rows)
 
 
 def models(connection: Connection) -> tuple[str, ...]:

@@ -70,14 +70,18 @@ class Leases:
     def find(self, name: str) -> Lease | None:
         """Who holds it, or held it last; None where nobody has."""
         with self._database.read() as connection:
-            row = connection.execute(sa.select(leases).where(leases.c.name == name)).first()
-            return None if row is None else Lease(name, row.holder, row.until > moment(connection))
+            return _found(connection, name)
 
 
 def is_held(connection: Connection, name: str, holder: str) -> bool:
     """Whether this holder holds a lease at this moment."""
+    lease = _found(connection, name)
+    return lease is not None and lease.valid and lease.holder == holder
+
+
+def _found(connection: Connection, name: str) -> Lease | None:
     row = connection.execute(sa.select(leases).where(leases.c.name == name)).first()
-    return row is not None and row.holder == holder and row.until > moment(connection)
+    return None if row is None else Lease(name, row.holder, row.until > moment(connection))
 
 
 def valid_names(connection: Connection) -> sa.Select[tuple[str]]:

@@ -126,7 +126,7 @@ class Replacements:
         return [
             (source, row)
             for source, row, _ in self._found.values()
-            if not _holds(seen, number_of(source.collection, row.uri, source.sha256))
+            if not holds(seen, number_of(source.collection, row.uri, source.sha256))
         ]
 
 
@@ -170,7 +170,7 @@ class Names:
             Missing(source.uri, source.source_id, (elsewhere or {}).get(source.source_id))
             for source in _every(catalog, frozenset(self._collections))
             if source.uri is not None
-            and not _holds(seen, number_of(source.collection, source.uri))
+            and not holds(seen, number_of(source.collection, source.uri))
             and (self._within is None or _was_in(self._within, source.uri))
         )
 
@@ -206,7 +206,8 @@ def _every(catalog: Catalog, collections: frozenset[str]) -> Iterator[Source]:
             return
 
 
-def _holds(ordered: np.ndarray[tuple[int], np.dtype[np.uint64]], number: int) -> bool:
+def holds(ordered: np.ndarray[tuple[int], np.dtype[np.uint64]], number: int) -> bool:
+    """Whether a number of `number_of` is among ascending ones."""
     place = int(np.searchsorted(ordered, np.uint64(number)))
     return place < len(ordered) and int(ordered[place]) == number
 

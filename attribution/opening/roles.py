@@ -191,8 +191,8 @@ def is_published(catalog: Catalog, vision: Vision, generation: int) -> bool:
 
 def await_index(
     catalog: Catalog, vision: Vision, leads: Callable[[], bool] = lambda: False
-) -> None:
-    """Return once something is published of the index, or this process leads and is to do so.
+) -> Reading:
+    """What is published of the index, once something is, or this process leads and is to do so.
 
     Raises:
         IndexUnavailable: nobody has done so for long.
@@ -210,6 +210,7 @@ def await_index(
                 "all of them anew after the background was extended"
             )
         time.sleep(_LOOK_SECONDS)
+    return reading
 
 
 def begin_reading(catalog: Catalog, vision: Vision, url: str) -> tuple[MilvusReader, Reading]:
@@ -218,8 +219,7 @@ def begin_reading(catalog: Catalog, vision: Vision, url: str) -> tuple[MilvusRea
     Raises:
         IndexUnavailable: it has not for long, or Milvus cannot be reached.
     """
-    await_index(catalog, vision)
-    reading = Reading(catalog, vision.encoder.model_id, _owner(vision.background))
+    reading = await_index(catalog, vision)
     return search_milvus(catalog, vision.encoder, url, reading.state(), reading.state), reading
 
 

@@ -70,7 +70,9 @@ def _best_of_some(asked: Queries, stretches: Sequence[Stretch], k: int) -> Hits:
         np.concatenate([s.ids[each.position] for s, each in zip(stretches, near, strict=True)]),
         np.concatenate(
             [
-                asked.pair_scores(each.query, stretch.parts, each.position)
+                each.score  # exact already
+                if stretch.proposer is not None
+                else asked.pair_scores(each.query, stretch.parts, each.position)
                 for stretch, each in zip(stretches, near, strict=True)
             ]
         ),

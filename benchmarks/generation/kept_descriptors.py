@@ -17,7 +17,7 @@ TOGETHER = 128
 """Descriptors of a file; a run that is killed loses as many at most."""
 
 
-class Kept:
+class KeptDescriptors:
     """Describes pictures by an encoder, or from the disk those of the same pixels.
 
     Args:

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from kept_descriptors import Kept
+from kept_descriptors import KeptDescriptors
 from PIL import Image
 from shared import cell, head, line
 from torch import Generator, Tensor
@@ -107,7 +107,7 @@ def as_pictures(images: Tensor) -> list[Image.Image]:
     return [Image.fromarray(each) for each in pixels]
 
 
-def heads_of(describe: Kept, encoder: Encoder, pictures: Sequence[Picture],
+def heads_of(describe: KeptDescriptors, encoder: Encoder, pictures: Sequence[Picture],
              components: int) -> dict[str, AffineMap]:  # fmt: skip
     """The head with its controls, all on the same pictures and on as many composites."""
     side = encoder.card.preprocessing.height
@@ -230,7 +230,7 @@ def _means(figures: Mapping[str, Values], cases: Sequence[Case]) -> dict[str, An
 def run(pool: Path, instances: Path, cache: Path, scale: Scale) -> dict[str, Any]:
     """Fit, join, rank and compare."""
     encoder = load_encoder()
-    describe = Kept(encoder, cache)
+    describe = KeptDescriptors(encoder, cache)
     parts, distractors = pool_pictures(pool, scale)
     heads = heads_of(describe, encoder, parts["fitted"], scale.components)
     reference = torch.from_numpy(describe(each.load() for each in parts["reference"]))

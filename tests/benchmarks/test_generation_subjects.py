@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from kept_descriptors import Kept
+from kept_descriptors import KeptDescriptors
 from PIL import Image
 from subject_pairs import CONTEXTS, OWN, as_pictures, joined, own_benchmark, pixels_of
 
@@ -55,9 +55,9 @@ def test_a_composite_asks_for_its_subject_and_again_for_its_context(files):
 
 
 def test_descriptors_are_kept_by_their_pixels(encoder, files, tmp_path):
-    kept, images = Kept(encoder, tmp_path), [each.load() for each in files[:3]]
+    kept, images = KeptDescriptors(encoder, tmp_path), [each.load() for each in files[:3]]
     rows = kept(images)
-    again = Kept(encoder, tmp_path)
+    again = KeptDescriptors(encoder, tmp_path)
     again._describe = None
     assert np.array_equal(again([images[2], images[0]]), rows[[2, 0]])
     with pytest.raises(TypeError):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.catalog import Catalog
-from attribution.ingestion.names import number_of
+from attribution.ingestion.names import holds, number_of
 
 _PAGE = 10_000
 
@@ -42,6 +42,4 @@ class Held:
 
     def has(self, collection: str, sha256: str) -> bool:
         """Whether a collection holds the image."""
-        number = np.uint64(number_of(collection, sha256))
-        place = int(np.searchsorted(self.numbers, number))
-        return place < len(self.numbers) and self.numbers[place] == number
+        return holds(self.numbers, number_of(collection, sha256))
