@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,11 +67,12 @@ def fitting_images(
 
 def load_encoders(names: Sequence[str], device: str) -> dict[str, Encoder]:
     """Encoders by the name on their card, or as they were given where two cards agree."""
-    found: dict[str, Encoder] = {}
-    for name in dict.fromkeys(names):
-        encoder = load_encoder(name, device=device)
-        found[name if encoder.card.name in found else encoder.card.name] = encoder
-    return found
+    loaded = {name: load_encoder(name, device=device) for name in dict.fromkeys(names)}
+    cards = Counter(encoder.card.name for encoder in loaded.values())
+    return {
+        name if cards[encoder.card.name] > 1 else encoder.card.name: encoder
+        for name, encoder in loaded.items()
+    }
 
 
 def methods_of(
