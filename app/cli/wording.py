@@ -63,7 +63,7 @@ class Named(Protocol):
 def decision_in_words(answer: Decided) -> str:
     """What was decided, and by which comparison."""
     if answer.reason == "nothing-held":
-        return "nothing to compare with: 0 sources are held in what was searched"
+        return "nothing to compare with: 0 sources can be found in what was searched"
     if answer.reason == "no-content":
         return "no source found: the image is of one colour, or nearly, with nothing to compare"
     if answer.decision is None:
@@ -76,7 +76,7 @@ def warn_of_nothing_held(place: object, collections: Iterable[str]) -> None:
     """Tell on stderr where there is nothing to find: a data folder, or a service."""
     names = ", ".join(sorted(set(collections)))
     where = f"collection {names} of {place}" if names else str(place)
-    warn(f"0 sources are held in {where}: add some with `attribution ingest`")
+    warn(f"0 sources can be found in {where}: add some with `attribution ingest`")
 
 
 def source_name(source: Named) -> str:

@@ -19,7 +19,13 @@ from attribution.folder_lock import FolderInUse, folder_lock
 from attribution.index import Companion, Follower, Index, IndexUnavailable, open_index, rebuild
 from attribution.index.milvus import MilvusIndex, Progress, open_milvus
 from attribution.opening.keeping import kept_null_of, save_index
-from attribution.opening.load import Vision, active_place, load_registered, load_vision
+from attribution.opening.load import (
+    Vision,
+    active_place,
+    load_registered,
+    load_vision,
+    why_nothing_is_found,
+)
 from attribution.opening.place import Place
 from attribution.opening.roles import Publisher, Writing, begin_reading, is_written
 from attribution.retrieval.fusion import fusion_of
@@ -102,6 +108,8 @@ def gallery_of(
         IndexUnavailable: Milvus cannot be reached or used, or is to be filled anew beneath another.
     """
     encoder = vision.encoder
+    if (reason := why_nothing_is_found(catalog, place.encoder, encoder)) is not None:
+        logger.warning("%s", reason)
     # Before the index: so the index cannot be behind it.
     kept = None if anew else kept_null_of(place, catalog, vision)
     if place.index_url is not None and writing is None and is_written(catalog):

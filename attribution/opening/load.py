@@ -90,6 +90,22 @@ def load_registered(place: Place, encoder: RegisteredEncoder) -> Vision:
     return loaded
 
 
+def why_nothing_is_found(catalog: Catalog, name: str, encoder: Encoder) -> str | None:
+    """What to do where sources are held that this encoder has no row of; None where it has some.
+
+    So it is after a release with another bundled encoder, or with a name that was mistaken.
+    """
+    coverage = catalog.encoders.coverage(encoder.model_id)
+    if coverage.embedded or not coverage.sources:
+        return None
+    others = ", ".join(each.model_id for each in catalog.encoders.every()) or "none"
+    return (
+        f"none of the {coverage.sources} sources held has an embedding of encoder {name} "
+        f"({encoder.model_id}), so none can be found (there are those of {others}): `attribution "
+        f"reembed {name} --activate` makes them from the previews"
+    )
+
+
 def load_vision(place: Place) -> Vision:
     """The encoder that a place names; the background that ships with it, and what was added."""
     encoder = load_by_engine(place)

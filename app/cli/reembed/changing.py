@@ -57,7 +57,7 @@ def change(
             raise NotTheEncoderThatServes(
                 f"{wanted.name} is encoder {loaded.model_id} now, not {wanted.model_id} any more"
             )
-        _hold_on_to_what_serves(catalog, settings, batch)
+        _hold_on_to_what_serves(catalog, settings, batch, loaded)
         catalog.encoders.register(RegisteredEncoder(loaded.model_id, wanted.name, wanted.weights))
         report = _fill(catalog, loaded, batch)
         if activate or back:
@@ -92,10 +92,14 @@ def _previous(catalog: Catalog) -> RegisteredEncoder:
     return previous
 
 
-def _hold_on_to_what_serves(catalog: Catalog, settings: Settings, batch: int) -> None:
+def _hold_on_to_what_serves(
+    catalog: Catalog, settings: Settings, batch: int, wanted: Encoder
+) -> None:
     """Before a second encoder comes, write down the first, which serves.
 
-    Services embed under both from then on, and it is what `--back` goes back to.
+    Services embed under both from then on, and it is what `--back` goes back to. There is none
+    where the one that is wanted is what the settings name, and has no row yet: sources were added
+    with one that is here no more, as after a release with another bundled encoder.
 
     Raises:
         NotTheEncoderThatServes: no source has an embedding of what the settings name.
@@ -106,6 +110,8 @@ def _hold_on_to_what_serves(catalog: Catalog, settings: Settings, batch: int) ->
     loaded = load_vision(present).encoder
     coverage = catalog.encoders.coverage(loaded.model_id)
     if coverage.sources and not coverage.embedded:
+        if loaded.model_id == wanted.model_id:
+            return
         others = ", ".join(catalog.models()) or "none"
         raise NotTheEncoderThatServes(
             f"the settings name encoder {present.encoder} ({loaded.model_id}), of which no source "

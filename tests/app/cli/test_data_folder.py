@@ -226,7 +226,7 @@ def test_an_empty_catalog_is_told_as_such(run, tmp_path):
     for name in ("query", "explain", "report", "batch"):
         done, out = run(name, data)
         assert done.code == 0, done
-        assert f"0 sources are held in {data}" in done.err
+        assert f"0 sources can be found in {data}" in done.err
         assert "no source found" not in done.out.lower()
         assert "no_source_found" not in done.out
         assert "100%" not in done.out, "no area, for none was compared"
@@ -241,7 +241,7 @@ def test_an_empty_collection_is_told_as_such(held, places, tmp_path):
     shutil.copytree(held, data)
     done = call("query", places["image"], "-c", "default", "--data", data)
     assert done.code == 0, done
-    assert "0 sources are held in collection default of" in done.err
+    assert "0 sources can be found in collection default of" in done.err
     assert "nothing to compare with" in done.out
     assert "0 sources" not in call("query", places["image"], "-c", "even", "--data", data).err
 

@@ -111,6 +111,36 @@ def test_an_encoder_that_cannot_be_had_is_one_line(attribution, data, encoders, 
     assert attribution("index", "--json").document["model_id"] == active
 
 
+@pytest.mark.parametrize("activated", [False, True])
+def test_after_a_release_with_another_encoder_of_the_name_it_is_told_and_mended(
+    attribution, data, encoders, tmp_path, monkeypatch, caplog, activated
+):
+    """What a catalog was embedded with is here no more: the name now stands for another."""
+    named = tmp_path / "named"
+    shutil.copytree(encoders / "new", named)
+    monkeypatch.setenv("ATTRIBUTION_ENCODER", str(named))
+    assert attribution("ingest", data.parent / "pictures").code == 0
+    if activated:
+        assert attribution("reembed", named, "--activate").code == 0
+    former, now = model_id(named), model_id(encoders / "blind")
+    shutil.rmtree(named)
+    shutil.copytree(encoders / "blind", named)
+
+    asked = attribution("query", data.parent / "pictures" / "003.jpg")
+    assert "0 sources can be found" in asked.err
+    assert f"none of the 8 sources held has an embedding of encoder {named}" in caplog.text
+    assert former in caplog.text
+    assert f"attribution reembed {named} --activate" in caplog.text
+
+    mended = attribution("reembed", named, "--activate", "--json").document
+    assert (mended["coverage"], mended["active"]) == ("8 of 8", now)
+    caplog.clear()
+    asked = attribution("query", "--json", data.parent / "pictures" / "003.jpg").document
+    assert asked["model_id"] == now
+    assert Path(asked["sources"][0]["uri"]).name == "003.jpg"
+    assert "none of the" not in caplog.text
+
+
 def test_the_settings_must_name_what_serves(attribution, data, encoders, monkeypatch):
     monkeypatch.setenv("ATTRIBUTION_ENCODER", str(encoders / "blind"))
     done = attribution("reembed", encoders / "new")
