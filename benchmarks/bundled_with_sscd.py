@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -45,8 +45,12 @@ def main() -> None:
     shards = sorted(options.pool.glob("*.tar"))
     first = load_encoder()
     network = joined_network(first)
-    reference = reference_rows(first, network, shards)
-    write_fourth_part(BUNDLED, reference, background_rows(first, network, shards, options))
+
+    def rows_of(pictures: list[Image.Image], views: int = 1) -> NDArray[np.float32]:
+        return second_rows(first, network, pictures, views)
+
+    reference = reference_rows(first, shards, rows_of)
+    write_fourth_part(BUNDLED, reference, background_rows(first, shards, options, rows_of))
 
 
 def joined_network(first: Encoder) -> Joined:
@@ -67,18 +71,27 @@ def second_rows(
     return rows
 
 
-def reference_rows(first: Encoder, network: Joined, shards: list[Path]) -> NDArray[np.float32]:
-    """The second network's rows of the pictures that the first one's reference rows are of."""
+class RowsOf(Protocol):
+    """`(n, views * d)` rows of pictures, and of their mirror images."""
+
+    def __call__(self, pictures: list[Image.Image], views: int = 1) -> NDArray[np.float32]:
+        """As `second_rows`."""
+
+
+def reference_rows(first: Encoder, shards: list[Path], rows_of: RowsOf) -> NDArray[np.float32]:
+    """Rows of the pictures that an encoder's reference rows are of."""
     bank = first.head.bank.numpy()
     columns = np.concatenate([np.arange(part.start, part.stop - 1) for part in first.parts])
     found = np.full(len(bank), -1.0)
-    rows = np.zeros((len(bank), network.second.dimension), np.float32)
+    rows = np.zeros((len(bank), 0), np.float32)
     for block in blocks(read_pictures(shards)):
         cosines = first.encode(block)[:, columns] @ bank.T / len(first.parts)
         best = cosines.argmax(axis=0)
         nearer = np.flatnonzero(cosines.max(axis=0) > found)
         if len(nearer):
-            own = second_rows(first, network, block)
+            own = rows_of(block)
+            if not rows.shape[1]:
+                rows = np.zeros((len(bank), own.shape[1]), np.float32)
             rows[nearer] = own[best[nearer]]
             found[nearer] = cosines.max(axis=0)[nearer]
         if found.min() >= LEAST_COSINE:
@@ -88,9 +101,9 @@ def reference_rows(first: Encoder, network: Joined, shards: list[Path]) -> NDArr
 
 
 def background_rows(
-    first: Encoder, network: Joined, shards: list[Path], options: argparse.Namespace
+    first: Encoder, shards: list[Path], options: argparse.Namespace, rows_of: RowsOf
 ) -> NDArray[np.float32]:
-    """The second network's rows of the images of the bundled background, in its order."""
+    """Rows of the images of the bundled background, in its order."""
     present = read_background(BUNDLED / BACKGROUND)
     if present is None:
         sys.exit("the bundled background is missing")
@@ -101,7 +114,7 @@ def background_rows(
     rows, strata, thumbnails = [], [], []
     with making(options.workers) as make_all:
         for block in blocks(items):
-            rows.append(second_rows(first, network, make_all(block), first.views))
+            rows.append(rows_of(make_all(block), first.views))
             strata += [item.stratum for item in block]
             thumbnails += [item.thumbnail for item in block]
             print(f"{len(strata)} of {len(present)} background rows", flush=True)

@@ -7,7 +7,7 @@ given and from nothing else, so that a step can be repeated exactly.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -40,6 +40,10 @@ MILD = ViewRecipe(scale=(0.3, 1.0))
 STRONG = ViewRecipe(
     scale=(0.2, 1.0), brightness=0.3, saturation=0.5, hue=0.08, greyscale=0.1, degrade=0.5
 )
+PLACED = ViewRecipe(
+    scale=(0.5, 1.0), brightness=0.25, saturation=0.4, hue=0.06, greyscale=0.05, degrade=0.6
+)
+"""Of `crop_in_place`: what is passed on is mostly there, about where it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,12 @@ def mild_or_strong(images: Tensor, size: int, generator: Generator) -> Tensor:
     half = len(images) // 2
     mild = make_view(images[:half], size, MILD, generator)
     return torch.cat([mild, make_view(images[half:], size, STRONG, generator)])
+
+
+def crop_in_place(images: Tensor, size: int, generator: Generator) -> Tensor:
+    """A random crop of `PLACED`'s area of each image, never mirrored: `(n, 3, size, size)`."""
+    boxes = draw_boxes(images, PLACED.scale, PLACED.aspect, generator)
+    return crop(images, replace(boxes, mirror=torch.ones_like(boxes.mirror)), size)
 
 
 def colour_view(cropped: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:

@@ -6,7 +6,7 @@ every picture is described once, and the head sees the cached rows as often as i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +15,13 @@ from torch import Generator, Tensor
 from attribution.training.data.images import ImageSet
 from attribution.training.data.mixing import mix
 from attribution.training.data.views import MILD, STRONG, make_view
-from attribution.training.heads.fitting import describe, require_side
-from attribution.training.recipe.plans import Pairs, UnfitHead
+from attribution.training.heads.fitting import (
+    describe,
+    mixture_in_place,
+    require_side,
+    view_in_place,
+)
+from attribution.training.recipe.plans import Pairs, PartPlan, UnfitHead
 from models.backbones.features import Backbone
 from models.heads import Moments
 from models.heads.closed_form import BLOCK
@@ -26,6 +31,14 @@ BATCH = 32
 # A quarter of the views are mild crops, a quarter strong ones and half are mixed with a partner,
 # each of which is a view of two images at the price of one.
 CYCLE = ("mild", "mixed", "strong", "mixed")
+IN_PLACE = ("view in place", "mixed in place")
+"""These follow where a part is fitted on pairs in place."""
+
+
+def cycle_of(plans: Sequence[PartPlan]) -> tuple[str, ...]:
+    """The kinds of views that parts are fitted on."""
+    asked = {kind for plan in plans for kind in plan.pairs}
+    return (*CYCLE, *IN_PLACE) if asked & {"views in place", "structure in place"} else CYCLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,8 @@ class CachedRows:
     """`(m,)` the image whose layout a view has."""
     appearance: Tensor
     """`(m,)` the image whose colours and textures it has; the same, unless it is a mixture."""
+    in_place: Tensor
+    """`(m,)` bool: what a view shows of an image lies where it lay there."""
 
     @property
     def dimension(self) -> int:
@@ -51,8 +66,9 @@ class CachedRows:
 
         Args:
             kinds: `views` are of one image; of a mixture, `structure` pairs it with the image
-                it has its layout from, `appearance` with the other. `images` are no pairs: every
-                image with itself. Those of several kinds count together.
+                it has its layout from, `appearance` with the other; those in place are pairs of
+                their own. `images` are no pairs: every image with itself. Those of several kinds
+                count together.
             columns: of the descriptor; all of them by default.
         """
         columns = torch.arange(self.dimension) if columns is None else columns
@@ -70,7 +86,8 @@ class CachedRows:
             return each, self.images, each
         mixed = self.structure != self.appearance
         sources = self.appearance if kind == "appearance" else self.structure
-        chosen = (~mixed if kind == "views" else mixed).nonzero().squeeze(1)
+        of_kind = mixed != kind.startswith("views")
+        chosen = (of_kind & (self.in_place == kind.endswith("in place"))).nonzero().squeeze(1)
         return sources, self.views, chosen
 
 
@@ -80,6 +97,7 @@ def cache_rows(
     shape: Preprocessing,
     *,
     views: int,
+    cycle: Sequence[str] = CYCLE,
     seed: int = 0,
     on_images: Callable[[int], None] | None = None,
 ) -> CachedRows:
@@ -90,8 +108,9 @@ def cache_rows(
         images: read as the encoder sees them (`read_framed`), at least two for views.
         shape: the encoder's preprocessing; views are made at its size.
         views: how many in all, a forward pass each; 0 describes the images only. They are spread
-            evenly over the images in a random order, which also gives each its kind in `CYCLE`.
-            With four times as many as images, an image has all kinds.
+            evenly over the images in a random order, which also gives each its kind in `cycle`.
+            With four times as many as images, an image has all kinds of `CYCLE`.
+        cycle: kinds of views, one after the other.
         seed: of the views.
         on_images: called with the number of images described so far, with their views.
 
@@ -106,20 +125,23 @@ def cache_rows(
     clean = torch.empty(n, backbone.dimension, dtype=torch.float16)
     seen = torch.empty(views, backbone.dimension, dtype=torch.float16)
     structure, appearance = (torch.empty(views, dtype=torch.int64) for _ in range(2))
+    in_place = torch.empty(views, dtype=torch.bool)
     done = made = 0
     for rows in torch.split(torch.randperm(n, generator=generator), BATCH):
         batch = images.batch(rows)
         clean[rows] = _half(describe(backbone, batch, shape))
         done += len(rows)
         for turn, count in enumerate(_turns(views * done // n - made, len(rows))):
-            drawn, partners = _draw(batch, turn, count, shape.height, generator)
+            drawn, partners = _draw(batch, turn, count, cycle, shape.height, generator)
             places = slice(made, made + count)
+            kinds = [cycle[(place + turn) % len(cycle)] for place in range(count)]
+            in_place[places] = torch.tensor([kind in IN_PLACE for kind in kinds])
             seen[places] = _half(describe(backbone, drawn, shape))
             structure[places], appearance[places] = rows[:count], rows[partners]
             made += count
         if on_images is not None:
             on_images(done)
-    return CachedRows(clean, seen, structure, appearance)
+    return CachedRows(clean, seen, structure, appearance, in_place)
 
 
 def _turns(views: int, images: int) -> list[int]:
@@ -129,7 +151,7 @@ def _turns(views: int, images: int) -> list[int]:
 
 
 def _draw(
-    batch: Tensor, turn: int, count: int, size: int, generator: Generator
+    batch: Tensor, turn: int, count: int, cycle: Sequence[str], size: int, generator: Generator
 ) -> tuple[Tensor, Tensor]:
     """One view of each of the first images, and the place of the one it has its appearance from.
 
@@ -137,17 +159,23 @@ def _draw(
     """
     places = torch.arange(count)
     partners, views = places.clone(), torch.empty_like(batch[:count])
-    for offset, kind in enumerate(CYCLE):
-        chosen = places[(places + turn) % len(CYCLE) == offset]
+    for offset, kind in enumerate(cycle):
+        chosen = places[(places + turn) % len(cycle) == offset]
         if len(chosen) == 0:
             continue
-        if kind == "mixed":
+        if kind.startswith("mixed"):
             partners[chosen] = (chosen + max(1, len(batch) - count)) % len(batch)
-            views[chosen] = mix(batch[chosen], batch[partners[chosen]], generator)
-        else:
-            recipe = MILD if kind == "mild" else STRONG
-            views[chosen] = make_view(batch[chosen], size, recipe, generator)
+        views[chosen] = _MAKERS[kind](batch[chosen], batch[partners[chosen]], size, generator)
     return views, partners
+
+
+_MAKERS: Mapping[str, Callable[[Tensor, Tensor, int, Generator], Tensor]] = {
+    "mild": lambda own, _, size, generator: make_view(own, size, MILD, generator),
+    "strong": lambda own, _, size, generator: make_view(own, size, STRONG, generator),
+    "mixed": lambda own, other, _, generator: mix(own, other, generator),
+    "view in place": lambda own, _, __, generator: view_in_place(own, generator),
+    "mixed in place": lambda own, other, _, generator: mixture_in_place(own, other, generator),
+}
 
 
 def _half(descriptors: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from attribution.training.data.images import ImageSet
 from attribution.training.data.mixing import mix
-from attribution.training.data.views import mild_or_strong
+from attribution.training.data.views import PLACED, colour_view, crop_in_place, mild_or_strong
 from attribution.training.recipe.plans import Pairs, PartPlan, UnfitHead
 from models.backbones.features import Backbone, Features
 from models.heads import AffineMap, HeadPart, Moments, cca, whiten
@@ -106,6 +106,22 @@ def _pairs(
         second = describe(net, mixed, shape)
         yield "structure", first, second
         yield "appearance", torch.roll(first, 1, dims=0), second
+    if "views in place" in kinds:
+        yield "views in place", first, describe(net, view_in_place(batch, generator), shape)
+    if "structure in place" in kinds:
+        mixed = mixture_in_place(batch, torch.roll(batch, 1, dims=0), generator)
+        yield "structure in place", first, describe(net, mixed, shape)
+
+
+def view_in_place(images: Tensor, generator: Generator) -> Tensor:
+    """Half of each image or more, where it was, with other colours and often degraded."""
+    return colour_view(crop_in_place(images, images.shape[-1], generator), PLACED, generator)
+
+
+def mixture_in_place(structure: Tensor, appearance: Tensor, generator: Generator) -> Tensor:
+    """The same of pictures with the layout of such a part and another's appearance."""
+    cropped = crop_in_place(structure, structure.shape[-1], generator)
+    return colour_view(mix(cropped, appearance, generator), PLACED, generator)
 
 
 def fit_map(plan: PartPlan, moments: Moments, columns: Tensor) -> AffineMap:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attribution.training.data.images import ImageSet
-from attribution.training.heads.cached import CachedRows, cache_rows
+from attribution.training.heads.cached import CachedRows, cache_rows, cycle_of
 from attribution.training.heads.domains import map_for_queries
 from attribution.training.heads.fitting import columns_of, fit_map
 from attribution.training.heads.linear import check_linear, train_linear
@@ -100,6 +100,7 @@ def train_head(
         images,
         shape,
         views=0 if head == "whiten" else recipe.views_of(len(images)),
+        cycle=cycle_of(plans),
         seed=recipe.seed,
         on_images=lambda done: on_progress(HeadProgress("images", done, len(images))),
     )

@@ -9,7 +9,9 @@ from typing import Literal
 from models.heads.affine import NEAREST
 from models.parts import Part
 
-Pairs = Literal["images", "views", "structure", "appearance"]
+Pairs = Literal[
+    "images", "views", "structure", "appearance", "views in place", "structure in place"
+]
 HeadKind = Literal["none", "whiten", "cca", "linear"]
 
 
@@ -27,7 +29,9 @@ class PartPlan:
             form.
         pairs: kinds of pairs whose shared directions the part keeps. `views`: an image and a
             mild or degraded view of it. `structure`, `appearance`: an image and a mixture that
-            took its layout, or its colours and textures. `images`: an image and itself.
+            took its layout, or its colours and textures. `views in place`: an image and half of it
+            or more, degraded but not mirrored; `structure in place`: an image and a mixture that
+            took such a part's layout. `images`: an image and itself.
         components: directions kept; a `linear` map keeps all.
         blocks: blocks of the descriptor it may use; all of them when empty.
     """
@@ -71,7 +75,13 @@ def plans_for(
         PartPlan(
             "structure", head, ("views", "structure"), components, ("global", "layout", *stages)
         ),
-        PartPlan("outline", head, ("views", "structure"), components * 3 // 4, ("gradients",)),
+        PartPlan(
+            "outline",
+            head,
+            ("views in place", "structure in place"),
+            components * 3 // 4,
+            ("gradients",),
+        ),
         PartPlan("appearance", head, ("views", "appearance"), components * 3 // 4, stages),
     )
 

@@ -52,6 +52,20 @@ def test_a_box_inside_a_box_keeps_its_bounds_and_flip():
     assert (inner.x != outer.x).any()
 
 
+def test_a_crop_in_place_is_at_least_half_and_never_mirrored():
+    across = torch.linspace(0, 1, 64).expand(64, 64)
+    ramps = torch.stack([across, across.T, torch.zeros(64, 64)]).repeat(200, 1, 1, 1)
+    crops = views.crop_in_place(ramps, 32, generator(1))
+    width = crops[:, 0, :, -1].mean(dim=1) - crops[:, 0, :, 0].mean(dim=1)
+    height = crops[:, 1, -1].mean(dim=1) - crops[:, 1, 0].mean(dim=1)
+    assert (width > 0).all()
+    assert (height > 0).all()
+    area = width * height
+    assert 0.42 < area.min() < 0.6  # by the centres of its first and last pixels
+    assert area.max() > 0.9
+    assert len(torch.unique(crops[:, 0, 16, 16])) > 100
+
+
 def test_strong_views_of_the_first_half_share_the_layout_of_the_mild_ones():
     ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64).clone()  # dark left, bright right
     drawn = make_views(ramp.repeat(40, 1, 1, 1), 32, generator(4), with_mixed=True)

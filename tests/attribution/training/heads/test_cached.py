@@ -6,10 +6,13 @@ import torch
 from torch.nn import functional
 
 from attribution.training.data.images import ImageSet
-from attribution.training.heads.cached import cache_rows
-from attribution.training.recipe.plans import UnfitHead
+from attribution.training.heads.cached import CYCLE, IN_PLACE, cache_rows, cycle_of
+from attribution.training.recipe.plans import UnfitHead, plans_for
 from models.backbones.features import Backbone, Features
+from models.backbones.residual import ResidualNet
+from models.heads import Moments
 from models.images.preprocessing import Preprocessing
+from models.parts import consecutive_parts
 
 SIDE, SHAPE = 32, Preprocessing(32, 32)
 
@@ -89,6 +92,48 @@ def test_moments_are_those_of_the_pairs():
         assert np.allclose(within, np.cov(both.T, bias=True), atol=1e-6)
         centre = both.mean(axis=0)
         assert np.allclose(between, (both - centre).T @ (other - centre) / len(both), atol=1e-6)
+
+
+def test_views_in_place_are_pairs_of_their_own():
+    rows = cache_rows(Mosaic(), image_set(60), SHAPE, views=360, cycle=(*CYCLE, *IN_PLACE))
+    mixed = rows.structure != rows.appearance
+    assert rows.in_place.sum() == 120
+    assert (mixed & rows.in_place).sum() == 60
+    kinds = {
+        "views": ~mixed & ~rows.in_place,
+        "structure": mixed & ~rows.in_place,
+        "views in place": ~mixed & rows.in_place,
+        "structure in place": mixed & rows.in_place,
+    }
+    for kind, chosen in kinds.items():
+        expected = Moments(48)
+        expected.add(rows.images[rows.structure[chosen]], rows.views[chosen])
+        found = rows.moments([kind])
+        assert found.count == expected.count == 2 * chosen.sum()
+        for got, wanted in zip(found.covariances(), expected.covariances(), strict=True):
+            assert torch.allclose(got, wanted, atol=1e-6)
+
+
+def test_views_in_place_keep_the_layout_of_their_image():
+    rows = cache_rows(Mosaic(), image_set(64), SHAPE, views=128, cycle=IN_PLACE)
+    plain = cache_rows(Mosaic(), image_set(64), SHAPE, views=128, cycle=("mild", "mild"))
+
+    def likeness(cached):
+        one = cached.structure == cached.appearance
+        seen, shown = (
+            each.float().view(-1, 3, 16).mean(dim=1)
+            for each in (cached.views[one], cached.images[cached.structure[one]])
+        )
+        centred = [each - each.mean(dim=1, keepdim=True) for each in (seen, shown)]
+        return functional.cosine_similarity(*centred).mean()
+
+    assert likeness(rows) > likeness(plain) + 0.1
+
+
+def test_views_in_place_are_drawn_where_a_part_is_fitted_on_them():
+    own = plans_for("cca", 8, ResidualNet((8, 8, 8, 16), (0, 0, 0, 0)).blocks_of_descriptor)
+    assert cycle_of(own) == (*CYCLE, *IN_PLACE)
+    assert cycle_of(plans_for("cca", 8, consecutive_parts([("whole", 48)]))) == CYCLE
 
 
 def test_kinds_of_pairs_count_together_over_the_columns_asked_for():

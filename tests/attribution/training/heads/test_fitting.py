@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from attribution.training.data.images import (
     read_images,
     read_pictures,
 )
-from attribution.training.heads.fitting import fit_parts
+from attribution.training.data.views import crop_in_place
+from attribution.training.heads.fitting import describe, fit_parts
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.recipe.plans import PartPlan, UnfitHead, check_plans, plans_for
 from attribution.training.run.building import Description, build_encoder, reference_places
@@ -47,6 +49,24 @@ def test_fitting_repeats_and_uses_only_the_blocks_it_may():
     layout = {part.name: part for part in net().blocks_of_descriptor}
     read = [*range(layout["stage1"].start, layout["stage2"].stop)]
     assert first[0].source.columns.tolist() == read
+
+
+def test_an_outline_fitted_in_place_finds_what_was_cropped_better_than_one_fitted_on_any_views():
+    images, shape = image_set(300), Preprocessing(48, 48)
+    blocks = net().blocks_of_descriptor
+    [planned] = [plan for plan in plans_for("cca", 64, blocks) if plan.name == "outline"]
+    former = replace(planned, pairs=("views", "structure"))
+    asked = crop_in_place(images.batch(torch.arange(300)), 48, torch.Generator().manual_seed(9))
+    found = {}
+    for plan in (planned, former):
+        [part] = fit_parts(net(), images, [plan], shape)
+        sources, queries = (
+            part.source(describe(net(), each, shape))
+            for each in (images.batch(torch.arange(300)), asked)
+        )
+        cosines = queries @ sources.T
+        found[plan.pairs] = (cosines.argmax(dim=1) == torch.arange(300)).float().mean()
+    assert found[planned.pairs] > found[former.pairs] + 0.05
 
 
 def test_without_a_head_no_image_is_described():

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from attribution.training.data.framing import read_framed
 from attribution.training.data.images import ImageSet
-from attribution.training.heads.cached import CachedRows, cache_rows
+from attribution.training.heads.cached import cache_rows
 from attribution.training.heads.head import HeadProgress, head_plans, train_head
 from attribution.training.heads.linear import train_linear
 from attribution.training.recipe.head_recipe import HeadRecipe
@@ -170,7 +170,7 @@ def test_small_sets_have_a_view_each_and_large_ones_the_share_of_the_recipe():
 
 def test_a_loss_that_is_not_a_number_is_said():
     rows = cache_rows(Mosaic(), image_set(20), SHAPE, views=20)
-    broken = CachedRows(rows.images * float("nan"), rows.views, rows.structure, rows.appearance)
+    broken = replace(rows, images=rows.images * float("nan"))
     with pytest.raises(UnfitHead, match="lower the learning rate"):
         train_linear(broken, HeadRecipe(epochs=1, disentanglement="none"))
 
