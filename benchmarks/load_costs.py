@@ -1,9 +1,10 @@
 """What a query and a change cost with Milvus and a published null: the input of `load_model.py`.
 
 Works on a copy of a data folder that `attribution ingest` has filled, and times, one after the
-other: encoding queries, what Milvus does for them, the rest of their answers; a batch of changes in
-Milvus, in the null, its publication, and how long a reader takes to have that. Medians of several
-rounds, by size of batch; the lines that `load_model.py` needs are laid through them.
+other and on all cores of this machine: encoding queries, what Milvus does for them, the rest of
+their answers; a batch of changes in Milvus, in the null, its publication, and how long a reader
+takes to have that. Medians of several rounds, by size of batch; the lines that `load_model.py`
+needs are laid through them.
 
     python benchmarks/load_costs.py --data var --images photographs/ --out costs.json
 
@@ -45,7 +46,6 @@ from attribution.opening.gallery import OpenedGallery, gallery_of
 from attribution.opening.load import load_vision
 from attribution.opening.place import PlainPlace
 from attribution.retrieval.retrieval import retrieve
-from models.processor import size_pools
 
 DEPTH = 128  # candidates that an answer rests on
 HOLDER = "load_costs"
@@ -234,7 +234,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    size_pools(1)
     with tempfile.TemporaryDirectory() as folder:
         result = measure(options, Path(folder)) | circumstances("torch", "pymilvus")
     text = json.dumps(result, indent=2)

@@ -2,11 +2,11 @@
 
 Every duration comes from `load_costs.py`, which measures them on one machine; what follows from
 them for several machines is this model's, and no measurement. Arrivals are Poisson. An `api`
-has one core: what waits is encoded together, searched together and, with the core again, finished
-together. Milvus answers so many requests at once. The indexer looks for changes every half
-second, brings up to a thousand into Milvus and into the null, and publishes both, which every `api`
-then reads. A write is seen once it is published: how long that takes is its lag, which is also
-by how much the null is older than the catalog.
+computes one thing at a time, on as many cores as it was measured with: what waits is encoded
+together, searched together, and then finished together. Milvus answers so many requests at once.
+The indexer looks for changes every half second, brings up to a thousand into Milvus and into the
+null, and publishes both, which every `api` then reads. A write is seen once it is published: how
+long that takes is its lag, which is also by how much the null is older than the catalog.
 
     python benchmarks/load_model.py benchmarks/load_costs.json --out load_model.json
     python benchmarks/load_model.py benchmarks/load_costs.json --milvus 0.05   # a server, assumed
@@ -61,13 +61,13 @@ class Costs:
     """Seconds of each kind of work.
 
     Attributes:
-        encode: queries by an `api`, with its core.
+        encode: queries by an `api`, which computes nothing else meanwhile.
         search: their requests to Milvus, which an `api` waits for.
-        finish: the rest of their answers, with the core.
+        finish: the rest of their answers, likewise.
         apply: changes brought into Milvus by the indexer.
         follow: the same changes brought into the null, without Milvus.
         publish: generation and null written to the catalog.
-        read: the same read by an `api`, with its core.
+        read: the same read by an `api`, likewise.
     """
 
     encode: Line
@@ -94,7 +94,7 @@ class Fleet:
     """What is deployed.
 
     Attributes:
-        replicas: processes of the role `api`, each with a core.
+        replicas: processes of the role `api`, each with cores of its own.
         milvus: requests that Milvus works on at once.
         together: queries that an `api` takes into one batch at most.
         follow_seconds: between the indexer's looks for changes.
@@ -160,12 +160,12 @@ class _Worker:
 
 
 class _Replica:
-    """An `api`: two stages with one core, and Milvus between them."""
+    """An `api`: two stages that compute in turn, and Milvus between them."""
 
     def __init__(self, env: simpy.Environment, costs: Costs, fleet: Fleet, milvus: _Worker) -> None:
         self._env, self._costs, self._milvus = env, costs, milvus
         self._together = fleet.together
-        self.core = _Worker(env, 1)
+        self.cores = _Worker(env, 1)
         self.asked: simpy.Store = simpy.Store(env)
         self._encoded: simpy.Store = simpy.Store(env)
         self.done: list[tuple[float, float]] = []  # arrival, answer
@@ -173,8 +173,8 @@ class _Replica:
         env.process(self._answer())
 
     def read(self) -> None:
-        """What was published is read, when the core is free."""
-        self._env.process(self.core.work(self._costs.read))
+        """What was published is read, when nothing else is computed."""
+        self._env.process(self.cores.work(self._costs.read))
 
     def _taken(self, store: simpy.Store) -> Event:
         """All that waits, up to a batch; waits for the first."""
@@ -187,7 +187,7 @@ class _Replica:
     def _encode(self) -> Event:
         while True:
             batch = yield from self._taken(self.asked)
-            yield from self.core.work(self._costs.encode(len(batch)))
+            yield from self.cores.work(self._costs.encode(len(batch)))
             for each in batch:
                 yield self._encoded.put(each)
 
@@ -195,7 +195,7 @@ class _Replica:
         while True:
             batch = yield from self._taken(self._encoded)
             yield from self._milvus.work(self._costs.search(len(batch)))
-            yield from self.core.work(self._costs.finish(len(batch)))
+            yield from self.cores.work(self._costs.finish(len(batch)))
             self.done += [(arrived, self._env.now) for arrived in batch]
 
 
@@ -286,9 +286,9 @@ def simulate(
         sum(len(each.asked.items) for each in replicas),
         len(indexer.waiting),
     )
-    cores = [each.core.busy() for each in replicas]
+    computing = [each.cores.busy() for each in replicas]
     outcome.busy = {
-        "api": float(np.mean(cores)),
+        "api": float(np.mean(computing)),
         "milvus": milvus.busy(),
         "indexer": indexer.busy(),
     }
