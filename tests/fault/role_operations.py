@@ -135,7 +135,10 @@ class RoleWriter(Writer):
 
 
 class Load:
-    """Writers at work in threads until so many operations are done, or one has gone wrong."""
+    """Writers at work in threads until the block has ended and so many operations are done.
+
+    Or until one has gone wrong.
+    """
 
     def __init__(self, fleet: Fleet, *, operations: int, seed: int, writers: int) -> None:
         names = [f"of-{number}" for number in range(writers)]
@@ -143,18 +146,22 @@ class Load:
             fleet.apis[0].client.put(f"/v1/collections/{name}", json={}).raise_for_status()
         urls = [process.url for process in fleet.answering]
         self.writers = [RoleWriter(name, seed, urls) for name in names]
-        self._operations = operations
+        self._operations, self._ended = operations, threading.Event()
 
     @property
     def done(self) -> int:
         return sum(writer.operations for writer in self.writers)
 
+    @property
+    def failed(self) -> bool:
+        return any(writer.failure for writer in self.writers)
+
     def enough(self) -> bool:
-        return self.done >= self._operations or any(writer.failure for writer in self.writers)
+        return self.failed or (self._ended.is_set() and self.done >= self._operations)
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Within the block they begin; it ends with them."""
+        """Within the block they work, however long it takes; it ends with them."""
         threads = [
             threading.Thread(target=writer.work, args=(self.enough,)) for writer in self.writers
         ]
@@ -163,6 +170,7 @@ class Load:
         try:
             yield
         finally:
+            self._ended.set()
             for thread in threads:
                 thread.join()
         for writer in self.writers:
@@ -170,7 +178,7 @@ class Load:
                 raise AssertionError(f"{writer.collection} went wrong") from writer.failure
 
     def wait_until(self, due: int) -> None:
-        while self.done < due and not self.enough():
+        while self.done < due and not self.failed:
             time.sleep(0.005)
 
 
@@ -184,9 +192,11 @@ def run(
     compared: int = 2,
     told: Callable[[str], object] = lambda _: None,
 ) -> Figures:
-    """So many operations, with kills spread over them, and every check at the end.
+    """So many operations or more, with kills spread over them, and every check at the end.
 
-    With so many `compared` of each writer's sources, and of unknown pictures.
+    Work goes on while another takes over, so that a kill may come later than its turn, but it
+    comes, and there are operations after the last. With so many `compared` of each writer's
+    sources, and of unknown pictures.
 
     Raises:
         AssertionError: something is lost, doubled, back, unseen or different.
@@ -196,10 +206,11 @@ def run(
     with load.working():
         for number, victim in zip(range(1, kills + 1), _victims(fleet), strict=False):
             load.wait_until(number * operations // (kills + 1))
-            if load.enough():
+            if load.failed:
                 break
             _kill(fleet, victim(), figures)
             told(f"{load.done} operations, {number} kills")
+        load.wait_until(load.done + operations // (kills + 1))
     fleet.wait_until_ready()
     _finish(fleet, load.writers, figures)
     _compare(fleet, load.writers, compared, figures)
