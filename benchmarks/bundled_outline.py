@@ -23,13 +23,12 @@ from bundled_with_sscd import background_rows, reference_rows
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from attribution.training.data.images import read_images
 from attribution.training.heads.fitting import columns_of, fit_parts
 from attribution.training.recipe.plans import plans_for
 from models.backbones.features import Backbone, Features
-from models.backbones.gradients import COLUMNS, oriented_gradients
+from models.backbones.gradients import COLUMNS
 from models.background import BACKGROUND, read_background, write_background
 from models.checkpoints import load_encoder_folder, save_encoder
 from models.encoder import Encoder
@@ -95,16 +94,17 @@ def main() -> None:
 
 
 class Gradients(Backbone):
-    """The block of the descriptor that the outline reads; nothing of it is learnt."""
+    """The block of a network's descriptor that the outline reads; nothing of it is learnt."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Backbone) -> None:
         super().__init__()
+        self._measured = network.measured
         self.dimension = COLUMNS
         self.blocks_of_descriptor = consecutive_parts([("gradients", COLUMNS)])
 
     def forward(self, images: Tensor) -> Features:
         """`(n, 3, H, W)` to `(n, 576)` and a map of one place."""
-        rows = functional.normalize(oriented_gradients(images), dim=1)
+        rows = self._measured(images)
         return Features(rows, rows[:, :, None, None])
 
 
@@ -113,7 +113,7 @@ def fitted_outline(first: Encoder, pool: Path, shards: list[Path]) -> HeadPart:
     shape = first.card.preprocessing
     images = read_images(shards, side=shape.height, exclude=frozenset(held_out(pool)))
     [plan] = [plan for plan in plans_for("cca", 512) if plan.name == OUTLINE]
-    [part] = fit_parts(Gradients(), images, [plan], shape, limit=HEAD_IMAGES)
+    [part] = fit_parts(Gradients(first.backbone), images, [plan], shape, limit=HEAD_IMAGES)
     columns = columns_of(plan, first.backbone.blocks_of_descriptor)
     return HeadPart(part.name, AffineMap(part.source.mean, part.source.weight, columns))
 

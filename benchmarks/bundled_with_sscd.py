@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,10 +46,7 @@ def main() -> None:
     shards = sorted(options.pool.glob("*.tar"))
     first = load_encoder()
     network = joined_network(first)
-
-    def rows_of(pictures: list[Image.Image], views: int = 1) -> NDArray[np.float32]:
-        return second_rows(first, network, pictures, views)
-
+    rows_of = partial(second_rows, first, network)
     reference = reference_rows(first, shards, rows_of)
     write_fourth_part(BUNDLED, reference, background_rows(first, shards, options, rows_of))
 
@@ -83,19 +81,17 @@ def reference_rows(first: Encoder, shards: list[Path], rows_of: RowsOf) -> NDArr
     bank = first.head.bank.numpy()
     columns = np.concatenate([np.arange(part.start, part.stop - 1) for part in first.parts])
     found = np.full(len(bank), -1.0)
-    rows = np.zeros((len(bank), 0), np.float32)
+    rows: dict[int, NDArray[np.float32]] = {}  # by place in the bank
     for block in blocks(read_pictures(shards)):
         cosines = first.encode(block)[:, columns] @ bank.T / len(first.parts)
         best = cosines.argmax(axis=0)
         nearer = np.flatnonzero(cosines.max(axis=0) > found)
         if len(nearer):
             own = rows_of(block)
-            if not rows.shape[1]:
-                rows = np.zeros((len(bank), own.shape[1]), np.float32)
-            rows[nearer] = own[best[nearer]]
+            rows |= {place: own[best[place]] for place in nearer.tolist()}
             found[nearer] = cosines.max(axis=0)[nearer]
         if found.min() >= LEAST_COSINE:
-            return rows
+            return np.stack([rows[place] for place in range(len(bank))])
     missing = int((found < LEAST_COSINE).sum())
     sys.exit(f"{missing} pictures of the reference rows are not in this pool")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 
@@ -16,3 +18,11 @@ def circumstances(*packages: str, **of_machine: object) -> dict[str, Any]:
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in packages},
     }
+
+
+def tell(result: dict[str, Any], out: Path | None) -> None:
+    """Print what was found as JSON, and write it where that is wanted."""
+    text = json.dumps(result, indent=2)
+    if out is not None:
+        out.write_text(text + "\n")
+    print(text)

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
-import json
 import shutil
 import tempfile
 import time
@@ -30,11 +29,10 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from circumstances import circumstances
+from circumstances import circumstances, tell
 from load_model import Costs, Line
-from numpy.typing import NDArray
 from PIL import Image
-from search_at_size import multiplied
+from search_at_size import DEPTH, multiplied
 from service_load import make_queries
 
 from attribution.calibration.published import read, written
@@ -45,13 +43,12 @@ from attribution.index.milvus.server import Server
 from attribution.opening.gallery import OpenedGallery, gallery_of
 from attribution.opening.load import load_vision
 from attribution.opening.place import PlainPlace
+from attribution.retrieval.fusion import Rows
 from attribution.retrieval.retrieval import retrieve
 
-DEPTH = 128  # candidates that an answer rests on
 HOLDER = "load_costs"
 TOGETHER = (1, 2, 4, 8, 16)
 CHANGES = (1, 10, 100, 1000)
-Rows = NDArray[np.float32]
 
 
 class Stopwatch:
@@ -236,10 +233,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = measure(options, Path(folder)) | circumstances("torch", "pymilvus")
-    text = json.dumps(result, indent=2)
-    if options.out is not None:
-        options.out.write_text(text + "\n")
-    print(text)
+    tell(result, options.out)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,10 @@ from typing import Any
 
 import numpy as np
 import simpy
+from circumstances import tell
 
-MOST_CHANGES = 1000  # in a batch of the indexer, as `attribution.index.follower.BATCH`
+from attribution.index.follower import BATCH
+
 _WARM_UP = 0.2  # of the time simulated, of which nothing is counted
 _PATIENCE = 1.0  # seconds within which 99 of 100 are to be served
 _STEPS = 8  # halvings of the interval in which a limit lies
@@ -220,7 +222,7 @@ class _Indexer:
     def _follow(self) -> Event:
         while True:
             while self.waiting:
-                batch = self.waiting[:MOST_CHANGES]
+                batch = self.waiting[:BATCH]
                 began = self._env.now
                 yield from self._milvus.work(self._costs.apply(len(batch)))
                 yield self._env.timeout(self._costs.follow(len(batch)) + self._costs.publish)
@@ -360,10 +362,7 @@ def main() -> None:
         for writes in rates
     ]
     result = {"costs": measured, "assumed_milvus": options.milvus, "limits": fleets, "lags": lags}
-    text = json.dumps(result, indent=2)
-    if options.out is not None:
-        options.out.write_text(text + "\n")
-    print(text)
+    tell(result, options.out)
 
 
 if __name__ == "__main__":

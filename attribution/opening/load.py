@@ -95,10 +95,12 @@ def why_nothing_is_found(catalog: Catalog, name: str, encoder: Encoder) -> str |
 
     So it is after a release with another bundled encoder, or with a name that was mistaken.
     """
-    coverage = catalog.encoders.coverage(encoder.model_id)
-    if coverage.embedded or not coverage.sources:
+    if catalog.encoders.last_id(encoder.model_id):  # at every start, so nothing is counted
         return None
-    others = ", ".join(each.model_id for each in catalog.encoders.every()) or "none"
+    coverage = catalog.encoders.coverage(encoder.model_id)
+    if not coverage.sources:
+        return None
+    others = ", ".join(catalog.models()) or "none"
     return (
         f"none of the {coverage.sources} sources held has an embedding of encoder {name} "
         f"({encoder.model_id}), so none can be found (there are those of {others}): `attribution "

@@ -132,10 +132,9 @@ def cache_rows(
         clean[rows] = _half(describe(backbone, batch, shape))
         done += len(rows)
         for turn, count in enumerate(_turns(views * done // n - made, len(rows))):
-            drawn, partners = _draw(batch, turn, count, cycle, shape.height, generator)
+            drawn, partners, kept = _draw(batch, turn, count, cycle, shape.height, generator)
             places = slice(made, made + count)
-            kinds = [cycle[(place + turn) % len(cycle)] for place in range(count)]
-            in_place[places] = torch.tensor([kind in IN_PLACE for kind in kinds])
+            in_place[places] = kept
             seen[places] = _half(describe(backbone, drawn, shape))
             structure[places], appearance[places] = rows[:count], rows[partners]
             made += count
@@ -152,13 +151,14 @@ def _turns(views: int, images: int) -> list[int]:
 
 def _draw(
     batch: Tensor, turn: int, count: int, cycle: Sequence[str], size: int, generator: Generator
-) -> tuple[Tensor, Tensor]:
-    """One view of each of the first images, and the place of the one it has its appearance from.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One view of each of the first images; which one it has its appearance from; if in place.
 
     Where some images of a batch have no view, they lend their appearance first.
     """
     places = torch.arange(count)
     partners, views = places.clone(), torch.empty_like(batch[:count])
+    in_place = torch.empty(count, dtype=torch.bool)
     for offset, kind in enumerate(cycle):
         chosen = places[(places + turn) % len(cycle) == offset]
         if len(chosen) == 0:
@@ -166,7 +166,8 @@ def _draw(
         if kind.startswith("mixed"):
             partners[chosen] = (chosen + max(1, len(batch) - count)) % len(batch)
         views[chosen] = _MAKERS[kind](batch[chosen], batch[partners[chosen]], size, generator)
-    return views, partners
+        in_place[chosen] = kind in IN_PLACE
+    return views, partners, in_place
 
 
 _MAKERS: Mapping[str, Callable[[Tensor, Tensor, int, Generator], Tensor]] = {
