@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Generator, Tensor
@@ -28,17 +29,27 @@ from models.heads.closed_form import BLOCK
 from models.images.preprocessing import Preprocessing
 
 BATCH = 32
+Drawn = Literal["mild", "strong", "mixed", "view in place", "mixed in place"]
+DRAWN: tuple[Drawn, ...] = get_args(Drawn)
 # A quarter of the views are mild crops, a quarter strong ones and half are mixed with a partner,
 # each of which is a view of two images at the price of one.
-CYCLE = ("mild", "mixed", "strong", "mixed")
-IN_PLACE = ("view in place", "mixed in place")
-"""These follow where a part is fitted on pairs in place."""
+CYCLE: tuple[Drawn, ...] = ("mild", "mixed", "strong", "mixed")
+IN_PLACE: tuple[Drawn, ...] = ("view in place", "mixed in place")
+"""These follow where a part is fitted on pairs of them."""
+VIEWS_OF: Mapping[Pairs, tuple[Drawn, ...]] = {
+    "views": ("mild", "strong"),
+    "structure": ("mixed",),
+    "appearance": ("mixed",),
+    "views in place": ("view in place",),
+    "structure in place": ("mixed in place",),
+}
+"""The views that each kind of pairs joins with an image; `images` joins no view."""
 
 
-def cycle_of(plans: Sequence[PartPlan]) -> tuple[str, ...]:
+def cycle_of(plans: Sequence[PartPlan]) -> tuple[Drawn, ...]:
     """The kinds of views that parts are fitted on."""
-    asked = {kind for plan in plans for kind in plan.pairs}
-    return (*CYCLE, *IN_PLACE) if asked & {"views in place", "structure in place"} else CYCLE
+    asked = {drawn for plan in plans for kind in plan.pairs for drawn in VIEWS_OF.get(kind, ())}
+    return CYCLE if asked.isdisjoint(IN_PLACE) else (*CYCLE, *IN_PLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +64,8 @@ class CachedRows:
     """`(m,)` the image whose layout a view has."""
     appearance: Tensor
     """`(m,)` the image whose colours and textures it has; the same, unless it is a mixture."""
-    in_place: Tensor
-    """`(m,)` bool: what a view shows of an image lies where it lay there."""
+    drawn: Tensor
+    """`(m,)` which of `DRAWN` a view is."""
 
     @property
     def dimension(self) -> int:
@@ -84,11 +95,9 @@ class CachedRows:
         if kind == "images":
             each = torch.arange(len(self.images))
             return each, self.images, each
-        mixed = self.structure != self.appearance
         sources = self.appearance if kind == "appearance" else self.structure
-        of_kind = mixed != kind.startswith("views")
-        chosen = (of_kind & (self.in_place == kind.endswith("in place"))).nonzero().squeeze(1)
-        return sources, self.views, chosen
+        wanted = torch.tensor([DRAWN.index(drawn) for drawn in VIEWS_OF[kind]])
+        return sources, self.views, torch.isin(self.drawn, wanted).nonzero().squeeze(1)
 
 
 def cache_rows(
@@ -97,7 +106,7 @@ def cache_rows(
     shape: Preprocessing,
     *,
     views: int,
-    cycle: Sequence[str] = CYCLE,
+    cycle: Sequence[Drawn] = CYCLE,
     seed: int = 0,
     on_images: Callable[[int], None] | None = None,
 ) -> CachedRows:
@@ -124,23 +133,23 @@ def cache_rows(
     generator = torch.Generator().manual_seed(seed)
     clean = torch.empty(n, backbone.dimension, dtype=torch.float16)
     seen = torch.empty(views, backbone.dimension, dtype=torch.float16)
-    structure, appearance = (torch.empty(views, dtype=torch.int64) for _ in range(2))
-    in_place = torch.empty(views, dtype=torch.bool)
+    structure, appearance, drawn = (torch.empty(views, dtype=torch.int64) for _ in range(3))
     done = made = 0
     for rows in torch.split(torch.randperm(n, generator=generator), BATCH):
         batch = images.batch(rows)
         clean[rows] = _half(describe(backbone, batch, shape))
         done += len(rows)
         for turn, count in enumerate(_turns(views * done // n - made, len(rows))):
-            drawn, partners, kept = _draw(batch, turn, count, cycle, shape.height, generator)
             places = slice(made, made + count)
-            in_place[places] = kept
-            seen[places] = _half(describe(backbone, drawn, shape))
+            shown, partners, drawn[places] = _draw(
+                batch, turn, count, cycle, shape.height, generator
+            )
+            seen[places] = _half(describe(backbone, shown, shape))
             structure[places], appearance[places] = rows[:count], rows[partners]
             made += count
         if on_images is not None:
             on_images(done)
-    return CachedRows(clean, seen, structure, appearance, in_place)
+    return CachedRows(clean, seen, structure, appearance, drawn)
 
 
 def _turns(views: int, images: int) -> list[int]:
@@ -150,27 +159,27 @@ def _turns(views: int, images: int) -> list[int]:
 
 
 def _draw(
-    batch: Tensor, turn: int, count: int, cycle: Sequence[str], size: int, generator: Generator
+    batch: Tensor, turn: int, count: int, cycle: Sequence[Drawn], size: int, generator: Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One view of each of the first images; which one it has its appearance from; if in place.
+    """One view of each of the first images; which one it has its appearance from; its kind.
 
     Where some images of a batch have no view, they lend their appearance first.
     """
     places = torch.arange(count)
     partners, views = places.clone(), torch.empty_like(batch[:count])
-    in_place = torch.empty(count, dtype=torch.bool)
+    drawn = torch.empty(count, dtype=torch.int64)
     for offset, kind in enumerate(cycle):
         chosen = places[(places + turn) % len(cycle) == offset]
         if len(chosen) == 0:
             continue
-        if kind.startswith("mixed"):
+        if kind in ("mixed", "mixed in place"):
             partners[chosen] = (chosen + max(1, len(batch) - count)) % len(batch)
         views[chosen] = _MAKERS[kind](batch[chosen], batch[partners[chosen]], size, generator)
-        in_place[chosen] = kind in IN_PLACE
-    return views, partners, in_place
+        drawn[chosen] = DRAWN.index(kind)
+    return views, partners, drawn
 
 
-_MAKERS: Mapping[str, Callable[[Tensor, Tensor, int, Generator], Tensor]] = {
+_MAKERS: Mapping[Drawn, Callable[[Tensor, Tensor, int, Generator], Tensor]] = {
     "mild": lambda own, _, size, generator: make_view(own, size, MILD, generator),
     "strong": lambda own, _, size, generator: make_view(own, size, STRONG, generator),
     "mixed": lambda own, other, _, generator: mix(own, other, generator),
