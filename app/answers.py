@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from app.inference.embedder import Embedded
 from app.inference.searches import Searched, Searches
 from app.inference.timings import Timings
 from app.telemetry.metrics import Metrics
-from attribution.answer import Attribution, Guarantee
+from attribution.answer import Attribution
 from attribution.attributor import Terms
 from attribution.catalog import Catalog
 from attribution.credentials.held import looked_up
@@ -28,31 +28,16 @@ from models.images.notes import Note
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of every image of a request.
+class Question(Terms):
+    """What is asked of every image of a request: terms, and what a request knows besides.
 
     Attributes:
-        top_k: sources to list.
-        alpha: rate of false attributions to accept.
-        collections: the searched set; None for all.
-        guarantee: what the rate is promised of.
-        no_source: share of such images believed to come from no source held; None for what shares
-            were fitted with.
-        recall: instead of `top_k`, how often the list is to hold a true source.
-        any_way_up: images may be turned, and are looked at in all four ways.
         min_generation: as the caller counts.
         reach: the collections that the caller is limited to, by whose changes generations are
             counted; None where there is no limit.
         explain: whether maps are drawn.
     """
 
-    top_k: int
-    alpha: float
-    collections: frozenset[str] | None
-    guarantee: Guarantee = "average"
-    no_source: float | None = None
-    recall: float | None = None
-    any_way_up: bool = False
     min_generation: int = 0
     reach: frozenset[str] | None = None
     explain: bool = False
@@ -60,15 +45,7 @@ class Question:
     @property
     def terms(self) -> Terms:
         """What of it decides the answer: images with the same are searched for together."""
-        return Terms(
-            self.top_k,
-            self.collections,
-            self.alpha,
-            self.guarantee,
-            self.no_source,
-            self.recall,
-            self.any_way_up,
-        )
+        return Terms(**{each.name: getattr(self, each.name) for each in fields(Terms)})
 
 
 @dataclass(frozen=True, slots=True)

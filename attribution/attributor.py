@@ -42,7 +42,23 @@ Divided = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What besides the query decides an answer; see `Attributor.attribute`."""
+    """What besides the query decides an answer.
+
+    Attributes:
+        top_k: sources listed, 1 to 100.
+        collections: searched set; None for all.
+        alpha: largest rate of false attribution to accept, above 0 and at most .5.
+        guarantee: what that rate is promised of.
+        no_source: share of such queries believed to come from no source held, in (0, 1), which
+            shares start from; None for what they were fitted with.
+        recall: instead of `top_k`, list as few sources as hold a true one at this rate, .5 to .99,
+            on queries like those that `Shares.recall` was measured on.
+        any_way_up: queries may be turned and are looked at in four ways, each of which may spend a
+            quarter of alpha; the answers are put together by `looks.best_of`.
+
+    Raises:
+        ValueError: `top_k`, `alpha` or `recall` out of range.
+    """
 
     top_k: int = DEFAULT_TOP_K
     collections: frozenset[str] | None = None
@@ -52,9 +68,20 @@ class Terms:
     recall: float | None = None
     any_way_up: bool = False
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.top_k <= LARGEST_TOP_K:
+            raise ValueError(f"top_k must be 1 to {LARGEST_TOP_K}, not {self.top_k}")
+        if not 0 < self.alpha <= LARGEST_ALPHA:
+            raise ValueError(f"alpha must be above 0 and at most {LARGEST_ALPHA}, not {self.alpha}")
+        if self.recall is not None and not LEAST <= self.recall <= MOST:
+            raise ValueError(f"recall must be {LEAST} to {MOST}, not {self.recall}")
+
     def smallest_alpha(self, null: Null) -> float:
         """What the background can bear out, where every look may spend its part of alpha."""
         return (len(TURNS) if self.any_way_up else 1) * null.smallest_alpha(self.guarantee)
+
+
+_DEFAULT = Terms()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,67 +161,28 @@ class Attributor:
         self._one_view = calibration.reference.fusion.of_one_view()
         self.shares = shares or NewestShares(catalog, encoder.model_id)
 
-    def attribute(
-        self,
-        embeddings: Rows,
-        *,
-        top_k: int = DEFAULT_TOP_K,
-        collections: frozenset[str] | None = None,
-        alpha: float = DEFAULT_ALPHA,
-        guarantee: Guarantee = "average",
-        no_source: float | None = None,
-        recall: float | None = None,
-        any_way_up: bool = False,
-    ) -> list[Attribution]:
+    def attribute(self, embeddings: Rows, terms: Terms = _DEFAULT) -> list[Attribution]:
         """Answer each query, independently of the others.
 
         Args:
             embeddings: `(n, query_dimension)` float32 rows of `encoder`, domain `query`.
-            top_k: sources listed, 1 to 100.
-            collections: searched set; None for all.
-            alpha: largest rate of false attribution to accept, above 0 and at most .5.
-            guarantee: what that rate is promised of.
-            no_source: share of such queries believed to come from no source held, in (0, 1), which
-                shares start from; None for what they were fitted with.
-            recall: instead of `top_k`, list as few sources as hold a true one at this rate, .5 to
-                .99, on queries like those that `Shares.recall` was measured on.
-            any_way_up: rows are of queries that are looked at in four ways, each of which may spend
-                a quarter of alpha; the answers are put together by `looks.best_of`.
+            terms: of all of them.
 
         Raises:
-            ValueError: `top_k`, `alpha`, `no_source` or `recall` out of range, or rows of another
-                width.
+            ValueError: `no_source` out of range, or rows of another width.
             AlphaTooSmall: the background cannot bear out this alpha.
             RecallTooLarge: no list is known to hold a true source that often.
         """
-        if not 1 <= top_k <= LARGEST_TOP_K:
-            raise ValueError(f"top_k must be 1 to {LARGEST_TOP_K}, not {top_k}")
-        if not 0 < alpha <= LARGEST_ALPHA:
-            raise ValueError(f"alpha must be above 0 and at most {LARGEST_ALPHA}, not {alpha}")
-        if recall is not None and not LEAST <= recall <= MOST:
-            raise ValueError(f"recall must be {LEAST} to {MOST}, not {recall}")
-        shares = self.shares.current().believing(no_source)
-        terms = Terms(top_k, collections, alpha, guarantee, no_source, recall, any_way_up)
+        shares = self.shares.current().believing(terms.no_source)
         listed = self._listed(embeddings, terms, shares)
         calibrated = listed.ranking.calibrated
-        if calibrated.null is not None and alpha < terms.smallest_alpha(calibrated.null):
-            raise AlphaTooSmall(alpha, terms.smallest_alpha(calibrated.null))
+        if calibrated.null is not None and terms.alpha < terms.smallest_alpha(calibrated.null):
+            raise AlphaTooSmall(terms.alpha, terms.smallest_alpha(calibrated.null))
         state = replace(calibrated.state, id=shares.name(calibrated.state))
-        promised = None if recall is None else PromisedRecall(recall, shares.recall.kinds)
+        promised = None
+        if terms.recall is not None:
+            promised = PromisedRecall(terms.recall, shares.recall.kinds)
         return [self._answer(listed, row, state, terms, promised) for row in range(len(embeddings))]
-
-    def answer(self, terms: Terms, embeddings: Rows) -> list[Attribution]:
-        """Answer each query; see `attribute`."""
-        return self.attribute(
-            embeddings,
-            top_k=terms.top_k,
-            collections=terms.collections,
-            alpha=terms.alpha,
-            guarantee=terms.guarantee,
-            no_source=terms.no_source,
-            recall=terms.recall,
-            any_way_up=terms.any_way_up,
-        )
 
     def scores_with(self, embeddings: Rows, ids: Ids) -> Scores:
         """`(n, m)` scores of queries with `(m,)` vector ids, -inf of one that is not held."""

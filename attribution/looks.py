@@ -127,7 +127,7 @@ def attribute_looks(
     if not described:
         return []
     rows = np.stack([row for each in described for row in each.rows])
-    found = iter(attributor.answer(terms, rows))
+    found = iter(attributor.attribute(rows, terms))
     return [answer_of(each, tuple(islice(found, len(each.rows)))) for each in described]
 
 

@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from app.settings import Settings
 from attribution.answer import Attribution
-from attribution.attributor import Attributor
+from attribution.attributor import Attributor, Terms
 from attribution.catalog import Catalog
 from attribution.evaluation.benchmark.formats import read_benchmark
 from attribution.evaluation.statistics.intervals import clopper_pearson
@@ -238,7 +238,7 @@ def _answers(
     attributor: Attributor, images: Sequence[Image.Image], alpha: float
 ) -> list[Attribution]:
     rows = attributor.encoder.encode(images, domain="query")
-    return attributor.attribute(rows, top_k=1, alpha=alpha)
+    return attributor.attribute(rows, Terms(top_k=1, alpha=alpha))
 
 
 def benchmark_queries(folder: Path, limit: int) -> dict[str, list[Asked]]:

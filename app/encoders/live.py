@@ -110,7 +110,7 @@ def begin_serving(
             another holds it, such an index is only read.
     """
     gallery = _opened(settings, catalog, Vision(embedder.encoder, background), lease)
-    follower = gallery.follower
+    follower, attributor = gallery.follower, gallery.attributor
     follower.start(settings.follow_seconds)
 
     def calibrate() -> None:
@@ -123,8 +123,10 @@ def begin_serving(
         index=gallery.index,
         calibration=gallery.calibration,
         calibrating=_in_background(calibrate),
-        attributor=gallery.attributor,
-        searches=embedder.searches(gallery.attributor.answer, gallery.attributor.at_hand),
+        attributor=attributor,
+        searches=embedder.searches(
+            lambda terms, rows: attributor.attribute(rows, terms), attributor.at_hand
+        ),
         follower=follower,
         publisher=gallery.publisher,
     )

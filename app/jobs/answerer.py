@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from threading import Event
 from typing import Any
 
@@ -50,16 +50,9 @@ class Outcome:
 
 def question_document(question: Question) -> dict[str, Any]:
     """A question as a job keeps it."""
-    collections = question.collections
-    return {
-        "top_k": question.top_k,
-        "alpha": question.alpha,
-        "guarantee": question.guarantee,
-        "no_source": question.no_source,
-        "recall": question.recall,
-        "any_way_up": question.any_way_up,
-        "collection": None if collections is None else sorted(collections),
-    }
+    document = asdict(question.terms)
+    collections = document.pop("collections")
+    return {**document, "collection": None if collections is None else sorted(collections)}
 
 
 def _question_of(parameters: Mapping[str, Any]) -> Question:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attribution.answer import PromisedRecall
-from attribution.attributor import MOST_COPIES, Attributor
+from attribution.attributor import MOST_COPIES, Attributor, Terms
 from attribution.calibration import AlphaTooSmall, Calibration
 from attribution.calibration.shares.model import ShareModel
 from attribution.calibration.shares.newest import NewestShares, Shares
@@ -81,7 +81,7 @@ def total(answer):
 
 
 def test_a_query_near_a_source_is_attributed_to_it(world):
-    [answer] = world.attributor.attribute(world.near(7), alpha=0.05)
+    [answer] = world.attributor.attribute(world.near(7), Terms(alpha=0.05))
     assert answer.decision == "attributed"
     assert answer.sources[0].source == world.sources[7]
     assert answer.sources[0].attributed
@@ -97,7 +97,7 @@ def test_each_part_can_find_its_own_source(world):
     row = np.zeros((1, 24), np.float32)
     row[:, structure.columns] = world.rows[3, structure.columns]
     row[:, appearance.columns] = world.rows[8, appearance.columns]
-    [answer] = world.attributor.attribute(row, top_k=2, alpha=0.05)
+    [answer] = world.attributor.attribute(row, Terms(top_k=2, alpha=0.05))
     assert {ranked.source.source_id for ranked in answer.sources} == {
         world.sources[3].source_id,
         world.sources[8].source_id,
@@ -136,13 +136,13 @@ def test_what_resembles_the_source_is_not_named_beside_it(catalog, new_source):
     world = World(catalog, SmallSpace(), new_source)
     other = resembling(world, new_source, 7, times=0.8)
     asked = [world.near(7, noise=noise) for noise in (0, 0.02, 0.1)]
-    for answer in world.attributor.attribute(np.concatenate(asked), alpha=0.05):
+    for answer in world.attributor.attribute(np.concatenate(asked), Terms(alpha=0.05)):
         first, second = answer.sources[:2]
         assert (first.source, second.source) == (world.sources[7], other)
         assert first.attributed
         assert not second.attributed
     both = unit(world.rows[7:8] + world.rows[8:9], world.space.parts)
-    [answer] = world.attributor.attribute(both, alpha=0.05)
+    [answer] = world.attributor.attribute(both, Terms(alpha=0.05))
     assert {ranked.source for ranked in answer.sources[:2]} == set(world.sources[7:9])
     assert all(ranked.attributed for ranked in answer.sources[:2])
 
@@ -154,7 +154,7 @@ def test_of_a_few_sources_that_are_all_alike_one_is_named(catalog, new_source):
     alike = unit(0.6 * kind + unit(rows_of(32, 4, space.parts), space.parts), space.parts)
     world = World(catalog, space, new_source, rows=alike)
     for number in range(4):
-        [answer] = world.attributor.attribute(world.rows[number][None], alpha=0.05)
+        [answer] = world.attributor.attribute(world.rows[number][None], Terms(alpha=0.05))
         assert [each.attributed for each in answer.sources] == [True, False, False, False]
         assert answer.sources[0].source == world.sources[number]
 
@@ -162,19 +162,19 @@ def test_of_a_few_sources_that_are_all_alike_one_is_named(catalog, new_source):
 def test_one_picture_held_twice_is_named_twice(catalog, new_source):
     world = World(catalog, SmallSpace(), new_source)
     other = resembling(world, new_source, 7, times=1.5)
-    [answer] = world.attributor.attribute(world.rows[7][None], alpha=0.05)
+    [answer] = world.attributor.attribute(world.rows[7][None], Terms(alpha=0.05))
     assert [ranked.source for ranked in answer.sources[:2]] == [world.sources[7], other]
     assert all(ranked.attributed for ranked in answer.sources[:2])
 
 
 def test_a_picture_held_many_times_is_listed_once(catalog, new_source):
     world = World(catalog, SmallSpace(), new_source)
-    [before] = world.attributor.attribute(world.near(7), alpha=0.05)
+    [before] = world.attributor.attribute(world.near(7), Terms(alpha=0.05))
     away = 0.01 * rows_of(12, 150, world.space.parts)
     copies = unit(world.rows[7] + away, world.space.parts)
     catalog.add(world.space.model_id, [new_source(500 + n, row) for n, row in enumerate(copies)])
     world.follower.catch_up()
-    [answer] = world.attributor.attribute(world.near(7), alpha=0.05)
+    [answer] = world.attributor.attribute(world.near(7), Terms(alpha=0.05))
     first, *others = answer.sources
     assert world.sources[7] in first.showing
     assert len(first.copies) == MOST_COPIES
@@ -188,7 +188,7 @@ def test_a_picture_held_many_times_is_listed_once(catalog, new_source):
 def test_no_source_is_believed_of_a_query_as_it_is_said(world):
     queries = np.concatenate([world.near(7, noise=0.6), world.space.query_rows(8, 1)])
     answers = {
-        part: world.attributor.attribute(queries, alpha=0.05, no_source=part)
+        part: world.attributor.attribute(queries, Terms(alpha=0.05, no_source=part))
         for part in (0.05, 0.5, 0.95, None)
     }
     for row in range(2):
@@ -198,7 +198,7 @@ def test_no_source_is_believed_of_a_query_as_it_is_said(world):
         assert answers[0.05][row].p_value == answers[0.5][row].p_value
     assert answers[0.05][0].calibration.id != answers[0.5][0].calibration.id
     with pytest.raises(ValueError, match="no_source"):
-        world.attributor.attribute(queries, no_source=1.0)
+        world.attributor.attribute(queries, Terms(no_source=1.0))
 
 
 @pytest.mark.parametrize("view", [0, 1])
@@ -207,7 +207,7 @@ def test_any_view_of_a_query_can_find_its_source(catalog, new_source, view):
     world = World(catalog, space, new_source)
     views = [rows_of(4321, 1, space.parts), rows_of(4322, 1, space.parts)]
     views[view] = world.near(7)
-    [answer] = world.attributor.attribute(np.concatenate(views, axis=1), alpha=0.05)
+    [answer] = world.attributor.attribute(np.concatenate(views, axis=1), Terms(alpha=0.05))
     assert answer.decision == "attributed"
     assert answer.sources[0].source == world.sources[7]
 
@@ -221,7 +221,7 @@ def test_a_row_of_another_width_is_refused(world):
 def test_unrelated_queries_are_refused_at_about_the_stated_rate(catalog, new_source, views):
     world = World(catalog, SmallSpace(views=views), new_source)
     queries = world.space.query_rows(1234, 600)
-    answers = world.attributor.attribute(queries, alpha=0.1)
+    answers = world.attributor.attribute(queries, Terms(alpha=0.1))
     rate = np.mean([answer.decision == "attributed" for answer in answers])
     assert abs(rate - 0.1) < 0.04
     assert all(answer.sources for answer in answers)
@@ -256,7 +256,7 @@ def test_a_source_the_catalog_has_deleted_is_gone_before_the_index_knows(
 
 def test_a_filter_searches_and_credits_that_collection_only(world):
     [answer] = world.attributor.attribute(
-        world.near(8), collections=frozenset({"other"}), top_k=50, alpha=0.05
+        world.near(8), Terms(collections=frozenset({"other"}), top_k=50, alpha=0.05)
     )
     assert {ranked.source.collection for ranked in answer.sources} == {"other"}
     assert len(answer.sources) == 30
@@ -265,8 +265,8 @@ def test_a_filter_searches_and_credits_that_collection_only(world):
 
 
 def test_a_small_top_k_puts_the_rest_into_other_share(world):
-    [few] = world.attributor.attribute(world.near(7), top_k=1)
-    [many] = world.attributor.attribute(world.near(7), top_k=40)
+    [few] = world.attributor.attribute(world.near(7), Terms(top_k=1))
+    [many] = world.attributor.attribute(world.near(7), Terms(top_k=40))
     assert few.other_share > many.other_share
     assert total(few) == pytest.approx(1)
     assert few.sources[0].share == pytest.approx(many.sources[0].share)
@@ -299,9 +299,9 @@ def test_a_list_by_recall_is_as_long_as_it_must_be_instead_of_as_long_as_asked(w
     shares = NewestShares(world.catalog, "of nobody", Shares(ShareModel(), recall=recall))
     attributor = Attributor(world.space, world.catalog, world.index, world.calibration, shares)
     queries = np.concatenate([world.near(7), world.space.query_rows(8, 1)])
-    whole = attributor.attribute(queries, top_k=100)
-    short = attributor.attribute(queries, top_k=3, recall=0.8)
-    long = attributor.attribute(queries, top_k=3, recall=0.85)
+    whole = attributor.attribute(queries, Terms(top_k=100))
+    short = attributor.attribute(queries, Terms(top_k=3, recall=0.8))
+    long = attributor.attribute(queries, Terms(top_k=3, recall=0.85))
     assert [len(answer.sources) for answer in short] == [1, 1]
     assert len(long[0].sources) < len(long[1].sources) < 60  # one of them stands out
     for every, answer in zip(whole, long, strict=True):
@@ -314,7 +314,7 @@ def test_a_list_by_recall_is_as_long_as_it_must_be_instead_of_as_long_as_asked(w
         assert total(answer) == pytest.approx(1)
         assert answer.decision == every.decision
     with pytest.raises(RecallTooLarge, match=r"at most 0\.9"):
-        attributor.attribute(queries, recall=0.95)
+        attributor.attribute(queries, Terms(recall=0.95))
 
 
 def test_likeness_to_the_background_is_of_the_query_alone(world):
@@ -322,8 +322,10 @@ def test_likeness_to_the_background_is_of_the_query_alone(world):
         world.space.reference.mean(axis=0, keepdims=True), SPACE_PARTS
     )  # like everything
     queries = np.concatenate([world.near(7), world.space.query_rows(8, 20), strange])
-    answers = world.attributor.attribute(queries, alpha=0.05)
-    alone = [world.attributor.attribute(row[None], alpha=0.05)[0].likeness for row in queries]
+    answers = world.attributor.attribute(queries, Terms(alpha=0.05))
+    alone = [
+        world.attributor.attribute(row[None], Terms(alpha=0.05))[0].likeness for row in queries
+    ]
     assert [answer.likeness for answer in answers] == pytest.approx(alone)
     assert sum(answer.unlike_background for answer in answers[:-1]) <= 2
     assert answers[-1].unlike_background
@@ -336,16 +338,16 @@ def test_likeness_to_the_background_is_of_the_query_alone(world):
 )
 def test_numbers_out_of_range_are_refused(world, options):
     with pytest.raises(ValueError, match=r"top_k|alpha|recall"):
-        world.attributor.attribute(world.near(1), **options)
+        world.attributor.attribute(world.near(1), Terms(**options))
 
 
 def test_an_alpha_the_background_cannot_bear_is_refused(world):
     with pytest.raises(AlphaTooSmall, match="extend the background"):
-        world.attributor.attribute(world.near(1), alpha=0.0001)
+        world.attributor.attribute(world.near(1), Terms(alpha=0.0001))
 
 
 def test_looks_in_four_ways_need_a_background_four_times_as_large(world):
     smallest = world.attributor.attribute(world.near(1))[0].p_value  # nothing is more like it
-    assert world.attributor.attribute(world.near(1), alpha=2 * smallest)
+    assert world.attributor.attribute(world.near(1), Terms(alpha=2 * smallest))
     with pytest.raises(AlphaTooSmall, match=f"{4 * smallest:.2g}, the smallest"):
-        world.attributor.attribute(world.near(1), alpha=2 * smallest, any_way_up=True)
+        world.attributor.attribute(world.near(1), Terms(alpha=2 * smallest, any_way_up=True))

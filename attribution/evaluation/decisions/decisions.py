@@ -104,7 +104,7 @@ def _supported(attributor: Attributor, row: Rows, *, any_way_up: bool) -> tuple[
     supported = []
     for alpha in ALPHAS:
         try:
-            attributor.attribute(row[None], top_k=1, alpha=alpha, any_way_up=any_way_up)
+            attributor.attribute(row[None], Terms(top_k=1, alpha=alpha, any_way_up=any_way_up))
         except AlphaTooSmall:
             if alpha == max(ALPHAS):
                 raise

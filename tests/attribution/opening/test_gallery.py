@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from attribution.attributor import Terms
 from attribution.calibration import Calibration
 from attribution.catalog import Catalog, CollectionNotFound, NewSource
 from attribution.folder_lock import folder_lock
@@ -142,7 +143,7 @@ def test_a_question_about_some_collections_makes_no_null_of_all(place, vision, e
     with open_gallery(place, vision) as gallery:
         gallery.prepare(["default"])
         rows = encoder.encode([picture(3)], domain="query")
-        [answer] = gallery.attributor.attribute(rows, collections=frozenset({"default"}))
+        [answer] = gallery.attributor.attribute(rows, Terms(collections=frozenset({"default"})))
         assert answer.decision == "attributed"
         assert gallery.calibration.state().state == "building"
         with pytest.raises(CollectionNotFound):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from attribution.attributor import Attributor
+from attribution.attributor import Attributor, Terms
 from attribution.calibration import AlphaTooSmall, Calibration
 from attribution.calibration.shares.model import ShareModel
 from attribution.calibration.shares.newest import NewestShares, Shares
@@ -122,7 +122,7 @@ def test_lists_are_cut_as_a_service_would(benchmark, encoder, tmp_path):
         looks = [looks_at_picture(Image.open(case.query)) for case in whole.cases]
         rows = [each.rows[0] for each in encode_looks(encoder, looks)]
         believed = 2 / 8  # as many queries have no source
-        asked = attributor.attribute(np.stack(rows), recall=0.9, no_source=believed)
+        asked = attributor.attribute(np.stack(rows), Terms(recall=0.9, no_source=believed))
     assert [each.lengths for each in whole.judged] == [(1, len(a.sources)) for a in asked]
     assert [each.place for each in whole.judged] == [1] * 6 + [0] * 2
 

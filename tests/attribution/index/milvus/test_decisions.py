@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attribution.attributor import Attributor
+from attribution.attributor import Attributor, Terms
 from attribution.calibration import Calibration
 from attribution.index import Follower, open_index
 from attribution.index.milvus import open_milvus
@@ -26,7 +26,7 @@ class Answering:
     def answers(self, queries):
         self.follower.catch_up()
         return [
-            self.attributor.attribute(queries, collections=collections, alpha=0.05)
+            self.attributor.attribute(queries, Terms(collections=collections, alpha=0.05))
             for collections in (None, frozenset({"other"}), frozenset({"default", "other"}))
         ]
 
