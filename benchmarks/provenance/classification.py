@@ -12,6 +12,10 @@ accuracy in the worst group of the validation split is highest on average over s
 
     python benchmarks/provenance/classification.py --quick
     python benchmarks/provenance/classification.py --pool DATA --out classification.json
+    python benchmarks/provenance/classification.py --pool DATA --edited 4 --out edited-4.json
+
+With `--edited 4` synthesis is scarce: only 4 pictures of each batch of 16 are also shown on another
+ground, so that about four of five pictures of a step stand on the ground of their class still.
 
 `--pool` is a folder of tar files with `index.jsonl` (a row a picture: `file`, `set`, `label`).
 Without it outlines are drawn and filled. A training writes a file of its own into `--runs` and is
@@ -21,7 +25,7 @@ not repeated; two commands with different `--seeds` may work on one folder.
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -42,7 +46,10 @@ from attribution.synthesis.composites.composite import Composites
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large a run is: `quick` shows the sign, the other measures it."""
+    """How large a run is: `quick` shows the sign, the other measures it.
+
+    `edited` of the pictures of a batch are shown on another ground, too.
+    """
 
     size: Size
     epochs: int
@@ -53,6 +60,7 @@ class Scale:
     widths: tuple[int, ...] = WIDTHS
     batch: int = 16
     rate: float = 0.01
+    edited: int = 16
 
 
 QUICK = Scale(
@@ -89,13 +97,14 @@ def edited_loss(
         trial: whose arm and weight.
         images: `(n, 3, s, s)`.
         labels: `(n,)`.
-        edited: of each picture one.
-        guides: `(n, 1, s, s)`, 1 where the gradient may be.
+        edited: of each of the first m pictures one.
+        guides: `(m, 1, s, s)`, 1 where the gradient may be.
     """
+    theirs = labels[: len(edited)]
     logits = model(torch.cat([images, edited.images]))
-    total = functional.cross_entropy(logits, labels.repeat(2))
+    total = functional.cross_entropy(logits, torch.cat([labels, theirs]))
     if trial.arm in GUIDED:
-        gradient = own_logit(model, edited.images, labels)
+        gradient = own_logit(model, edited.images, theirs)
         total = total + trial.weight * edit_penalty(trial.arm, gradient, guides)
     return total
 
@@ -112,8 +121,11 @@ def train(trial: Trial, data: Data, scale: Scale) -> tuple[Classifier, float]:
         scenes = data.train.rows(rows)
         if trial.arm == "no synthesis":
             return functional.cross_entropy(model(scenes.images), scenes.labels)
-        made = on_other_grounds(scenes, data.grounds, draw)
-        return edited_loss(model, trial, scenes.images, scenes.labels, made, guides[rows])
+        some = scenes.rows(torch.arange(min(scale.edited, len(scenes))))
+        made = on_other_grounds(some, data.grounds, draw)
+        return edited_loss(
+            model, trial, scenes.images, scenes.labels, made, guides[rows][: len(some)]
+        )
 
     seconds = fit(model, loss, trial, len(data.train), scale)
     return model, seconds
@@ -156,8 +168,9 @@ def run(trial: Trial, data: Data, scale: Scale) -> Record:
 
 def plan_of(scale: Scale) -> Plan:
     """What the table shows."""
+    scarce = f", {scale.edited} of {scale.batch} edited" if scale.edited < scale.batch else ""
     return Plan(
-        title="Classification under spurious grounds",
+        title=f"Classification under spurious grounds{scarce}",
         endpoint="worst group",
         statistics={
             "worst group": worst_group,
@@ -174,8 +187,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one seed, one weight, three minutes")
     parser.add_argument("--pool", type=Path, help="folder of tar files with index.jsonl")
+    parser.add_argument("--edited", type=int, help="pictures of a batch of 16 that are edited")
     arguments = add_options(parser, "classification").parse_args()
     scale = QUICK if arguments.quick else FULL
+    if arguments.edited is not None:
+        arguments.table = f"classification-edited-{arguments.edited}"
+        scale = replace(scale, edited=arguments.edited, noise=())
     folder = begin(arguments, asdict(scale) | {"objects": "pool" if arguments.pool else "drawn"})
     data = cache(partial(scenes_of, arguments.pool, arguments.runs / "objects.npz", scale.size))
     wanted = trials(scale.seeds, scale.weights, scale.noise, scale.arms)

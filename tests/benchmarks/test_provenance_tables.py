@@ -1,6 +1,7 @@
 """Arms penalise what they say, runs are not repeated, tables hold the intervals they claim."""
 
 import json
+from dataclasses import replace
 
 import actors
 import both_sources
@@ -161,6 +162,8 @@ def test_every_arm_of_the_tables_on_pictures_runs_and_is_repeated_exactly():
     assert len(set(records.values())) == len(records)  # every arm is another network
     again = classification.run(Trial("true", 0, 1e3), data, scale)
     assert again["figures"]["off_target"] == records["seed0-true-1000"]
+    scarce = classification.run(Trial("true", 0, 1e3), data, replace(scale, edited=4))
+    assert scarce["figures"]["off_target"] != records["seed0-true-1000"]
 
     shape = boxes.Scale(scale.size, 1, 1, (1e3,), widths=(8, 8, 8, 8))
     for mix in boxes.MIXES.values():
