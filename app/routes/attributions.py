@@ -14,14 +14,10 @@ from app.requests.negotiation import ANSWERS_JSON
 from app.requests.uploads import several_images, single_image
 from app.routes.openapi import image_problems, many_images, one_image
 from app.routes.report_forms import ANSWERS, JSON, VARY, ChosenForm, report_response
-from app.schemas.attribution import (
-    AttributedItem,
-    AttributionBatch,
-    AttributionDocument,
-    ExplainableParameters,
-    ProblemItem,
-)
+from app.schemas.attribution import AttributionDocument
+from app.schemas.batch import AttributedItem, AttributionBatch, ProblemItem
 from app.schemas.problem import ProblemDocument
+from app.schemas.question import ExplainableParameters
 from app.service.attribute import answer, question_of
 from app.service.service import ServiceDependency
 from app.telemetry.request_id import request_id_of

@@ -26,8 +26,8 @@ from app.routes.openapi import (
     problems,
 )
 from app.routes.streaming import streamed
-from app.schemas.attribution import AttributionParameters
 from app.schemas.job import JobDocument, JobListParameters, JobPage, ResultParameters
+from app.schemas.question import AttributionParameters
 from app.service.attribute import question_of
 from app.service.reach import HoldingsDependency
 from app.service.service import Service, ServiceDependency

@@ -25,7 +25,7 @@ from app.inference.batcher import BatcherClosedError
 from app.inference.embedder import Embedded
 from app.inference.forward_pass import InferenceError
 from app.inference.upload import Upload
-from app.schemas.attribution import AttributionParameters, ExplainableParameters
+from app.schemas.question import AttributionParameters, ExplainableParameters
 from app.service.service import Service
 from attribution.explanation import (
     Previewed,

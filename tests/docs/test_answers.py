@@ -8,13 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.cli.report.command import EXIT_CODES
-from app.schemas.attribution import (
-    AttributedItem,
-    AttributionDocument,
-    Calibration,
-    Query,
-    RankedSource,
-)
+from app.schemas.attribution import AttributionDocument, Calibration, Query, RankedSource
+from app.schemas.batch import AttributedItem
 from attribution.report import statement
 from attribution.report.canonical import report_bytes
 from attribution.report.document import Signature
