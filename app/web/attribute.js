@@ -229,11 +229,12 @@ function navigation(item) {
     make("button", { type: "button", class: "plain", onclick: () => forgetOne(item) }, "Forget"));
 }
 
+// Letters are heard where the focus is among the answers, so that they get in nobody's way elsewhere.
 document.addEventListener("keydown", (event) => {
   if (!open || event.target.closest("input, select, textarea, dialog")) return;
   if (event.key === "Escape") location.hash = "#/attribute";
   const step = { j: "Next image", k: "Image before" }[event.key];
-  if (step && !event.ctrlKey && !event.metaKey && !event.altKey) {
+  if (step && element("work").contains(event.target) && !event.ctrlKey && !event.metaKey && !event.altKey) {
     element("detail").querySelector(`.step[aria-label="${step}"][href]`)?.click();
   }
 });

@@ -3,7 +3,7 @@
 import * as attribute from "./attribute.js";
 import { element } from "./dom.js";
 import { takeDrops } from "./files.js";
-import { forget } from "./kept.js";
+import { forgetAll } from "./kept.js";
 
 const VIEWS = { attribute: "Attribute", sources: "Sources", jobs: "Jobs", status: "Status" };
 const loaded = { attribute: Promise.resolve(attribute) };
@@ -42,7 +42,7 @@ window.addEventListener("hashchange", route);
 takeDrops(async (files) => (await view(parsed()[0])).take?.(files));
 
 element("forget").addEventListener("click", async () => {
-  await forget(); // with everything that the key has shown
+  await forgetAll(); // everything that the key has shown, in whichever tab
   location.reload();
 });
 

@@ -1,9 +1,10 @@
 // Keeps images and answers in this browser, so that reloading the tab loses none; nothing leaves it.
 //
-// They belong to one tab, whose name is in sessionStorage and ends with it. What tabs that are gone
-// have left is removed after a day.
+// They belong to one tab, whose name is in sessionStorage and ends with it. What is older than a day is
+// removed while the page is open in any tab, or once it is opened again.
 
-const DAY = 24 * 3600 * 1000;
+const HOUR = 3600 * 1000;
+const DAY = 24 * HOUR;
 const TAB = "attribution-tab";
 
 const tab = sessionStorage.getItem(TAB) ?? `${Date.now()}-${Math.random()}`;
@@ -43,17 +44,20 @@ export const keep = ({ file, ...item }) => store("readwrite", (items) => items.p
 export const drop = ({ id }) => store("readwrite", (...stores) =>
   stores.forEach((each) => each.delete([tab, id])));
 
+const expire = () => store("readwrite", (...stores) => stores.forEach((each) => {
+  const cursor = each.openCursor();
+  cursor.onsuccess = () => {
+    const found = cursor.result;
+    if (!found) return;
+    if (Date.now() - found.value.at > DAY) found.delete();
+    found.continue();
+  };
+}));
+setInterval(expire, HOUR);
+
 // What this tab has kept, in the order of asking.
 export async function restore() {
-  await store("readwrite", (...stores) => stores.forEach((each) => {
-    const cursor = each.openCursor();
-    cursor.onsuccess = () => {
-      const found = cursor.result;
-      if (!found) return;
-      if (Date.now() - found.value.at > DAY) found.delete();
-      found.continue();
-    };
-  }));
+  await expire();
   const [items, files] = (await store("readonly", (...stores) =>
     stores.map((each) => each.getAll(mine)))) ?? [[], []];
   const held = new Map(files.map(({ id, file }) => [id, file]));
@@ -62,3 +66,7 @@ export async function restore() {
 
 export const forget = () => store("readwrite", (...stores) =>
   stores.forEach((each) => each.delete(mine)));
+
+// Also what other tabs have kept, open or gone.
+export const forgetAll = () => store("readwrite", (...stores) =>
+  stores.forEach((each) => each.clear()));

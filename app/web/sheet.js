@@ -161,10 +161,12 @@ function fill(row, item) {
     ? "" : significant(item.answer.p_value);
 }
 
-// A field of a CSV file. What a spreadsheet would take for a formula is told to be text.
+// A field of a CSV file. What a spreadsheet would take for a formula is told to be text, also behind
+// what some of them take for the end of a cell.
 export const field = (value) => {
   const text = String(value ?? "");
-  const plain = /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+  const plain = Number.isNaN(Number(text))
+    ? text.replaceAll(/(^|[;,\t\r\n])(\s*)(?=[=+\-@])/g, "$1$2'") : text;
   return /[",\n\r]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 };
 

@@ -61,7 +61,10 @@ function fill(body, opened, source, tag, told) {
 function about(source) {
   const free = Object.entries(source.metadata).map(([name, value]) =>
     [name, typeof value === "string" ? value : JSON.stringify(value)]);
-  return record({
+  // Apart from the record: a name of theirs may be one of it, such as Id or Training.
+  const further = free.length
+    ? [make("h3", {}, "Metadata"), record(Object.fromEntries(free))] : [];
+  return make("div", {}, record({
     ...Object.fromEntries(Object.entries(TEXTS).map(([name, words]) =>
       [words, source[name] ?? "not on record"])),
     Training: optOut(source),
@@ -71,8 +74,7 @@ function about(source) {
     Size: `${source.width} × ${source.height}, ${source.format}`,
     "SHA-256": source.sha256,
     Id: source.source_id,
-    ...Object.fromEntries(free),
-  });
+  }), ...further);
 }
 
 function edit(source, tag, beside, saved) {

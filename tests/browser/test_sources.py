@@ -1,5 +1,6 @@
 """The view of what is held: thousands of sources, found, added, changed and removed."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -115,7 +116,7 @@ def test_a_dropped_image_is_added_changed_and_taken_down(page: Page, held: Runni
     opened.get_by_label("Metadata").fill('{"camera": "X100"}')
     opened.get_by_role("button", name="Save").click()
     expect(opened.locator("h2")).to_have_text("A quay")
-    expect(opened.locator("dl")).to_contain_text("X100")
+    expect(opened.locator("dl").last).to_contain_text("X100")
     [source] = held.client.get("/v1/sources", params={"collection": "fresh"}).json()["items"]
     assert (source["title"], source["creator"]) == ("A quay", None)
     assert (source["uri"], source["metadata"]) == ("new.jpg", {"camera": "X100"})
@@ -172,7 +173,8 @@ def test_similar_ones_and_copies_of_a_source(page: Page, held: Running):
 
 
 def test_what_an_owner_says_about_training_is_shown(page: Page, held: Running):
-    said = '{"title": "Kept", "metadata": {"data_mining": "DMI-PROHIBITED-AIMLTRAINING"}}'
+    metadata = {"data_mining": "DMI-PROHIBITED-AIMLTRAINING", "Training": "allowed", "Id": "DAM-1"}
+    said = json.dumps({"title": "Kept", "metadata": metadata})
     files = {"file": ("kept.jpg", jpeg(picture(60))), "metadata": (None, said)}
     added = held.client.post("/v1/sources", files=files).json()["source"]
     page.goto(f"{held.url}#/sources")
@@ -180,9 +182,27 @@ def test_what_an_owner_says_about_training_is_shown(page: Page, held: Running):
     expect(card.locator(".badge")).to_have_text("May not be trained on")
     expect(page.locator(".card .badge")).to_have_count(1)
     card.locator("a").click()
-    shown = page.locator("dialog.wide dl")
+    shown = page.locator("dialog.wide dl").first
     expect(shown).to_contain_text("May not be trained on (DMI-PROHIBITED-AIMLTRAINING)")
+    expect(shown).to_contain_text(added["source_id"])
+    expect(page.locator("dialog.wide dl").last).to_contain_text("DAM-1")
     held.client.delete(f"/v1/sources/{added['source_id']}")
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("Sunset;=cmd|' /C calc'!A0", "Sunset;'=cmd|' /C calc'!A0"),
+        ("\n  +1+2", '"\n  \'+1+2"'),
+        ("=1", "'=1"),
+        ("-1.5", "-1.5"),
+        ("quay - dusk", "quay - dusk"),
+    ],
+)
+def test_no_cell_of_a_csv_file_is_a_formula(page: Page, held: Running, text, written):
+    page.goto(held.url)
+    found = page.evaluate("text => import('/web/sheet.js').then(({ field }) => field(text))", text)
+    assert found == written
 
 
 def test_several_are_chosen_and_deleted(page: Page, held: Running):
