@@ -1,7 +1,9 @@
 """Tar files of pictures as rows, with what their neighbours say of each, as in webdataset.
 
 Members of one folder whose names are alike up to the first dot stand side by side and are one
-sample: `0001.jpg`, `0001.json`, `0001.txt`. Memory holds one sample.
+sample: `0001.jpg`, `0001.json`, `0001.txt`. Memory holds one sample, and of one that is larger than
+samples are so much as `_PICTURES_HELD` pictures of the largest size may take; what follows the
+pictures that are given away so says nothing of them.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ _ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _TEXTS = ("title", "creator", "licence", "uri")
 _MOST_SAID = 1_000_000
 _LONGEST_TITLE = 512
+_PICTURES_HELD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class _Sample:
     caption: str = ""
     left_out: list[ManifestProblem] = field(default_factory=list)
     unheard: list[ManifestProblem] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its pictures."""
+        return sum(len(content) for _, content in self.pictures)
 
 
 def named_as_tar(name: str) -> bool:
@@ -122,6 +130,9 @@ def _rows(
         match entry:
             case Member(name, content):
                 sample.pictures.append((name, read(archive, content, max_bytes + 1)))
+                if sample.size > _PICTURES_HELD * max_bytes:
+                    yield from _finished(sample, shard)
+                    sample = _Sample(key, said=sample.said, caption=sample.caption)
             case LeftOut(path, reason):
                 if path not in told:
                     told.add(path)

@@ -40,7 +40,9 @@ def deep_colour(
     dark = int(high[..., :3].max(initial=0)) < DARKEST >> 8
     if not dark and transparent is None:
         return opened, None
-    values = high.astype(np.uint16) << 8 | _low_bytes(reopen())
+    values = high.astype(np.uint16)
+    values <<= 8
+    values |= _low_bytes(reopen())
     eight, note = to_eight(values[..., :3]) if dark else (high[..., :3], None)
     picture = Image.fromarray(np.ascontiguousarray(eight))
     if transparent is not None:  # one colour of 16 bits, and no other that begins like it

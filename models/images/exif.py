@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator
 _ORIENTATION = 0x0112
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 129: 1}
 """Bytes of a value by its kind: bytes, ASCII, shorts, longs, undefined, UTF-8."""
+_LONGEST = 1 << 16
+"""Of a value: a name or a notice; a JPEG's whole block is no longer."""
 
 
 def orientation_of(tiff: bytes) -> int:
@@ -25,8 +27,11 @@ def orientation_of(tiff: bytes) -> int:
     return 1
 
 
-def values_of(tiff: bytes, tags: Collection[int]) -> dict[int, bytes]:
-    """The bytes of these tags, as far as they are there; of a damaged block what comes before."""
+def values_of(tiff: bytes, tags: Collection[int], *, longest: int = _LONGEST) -> dict[int, bytes]:
+    """The bytes of these tags, as far as they are there; of a damaged block what comes before.
+
+    A value that is longer than so many bytes is left alone.
+    """
     values: dict[int, bytes] = {}
     try:
         for order, tag, kind, entry in _entries(tiff):
@@ -34,6 +39,8 @@ def values_of(tiff: bytes, tags: Collection[int]) -> dict[int, bytes]:
                 continue
             count, start = struct.unpack_from(order + "II", tiff, entry + 4)
             size = count * _SIZES[kind]
+            if size > longest:
+                continue
             value = tiff[entry + 8 : entry + 8 + size] if size <= 4 else tiff[start : start + size]
             if len(value) == size:
                 values[tag] = value

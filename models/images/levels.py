@@ -14,6 +14,7 @@ from models.images.notes import Note
 
 _DEPTHS = (8, 10, 12, 16, 24, 32)
 _SPREAD = 257  # 0 to 255 become 0 to 65535
+_STRIP = 64  # rows at a time, so that no step takes as much memory as the picture
 DARKEST = 1 << 12
 """Values that all stay below it use fewer than 16 bits."""
 
@@ -42,9 +43,12 @@ def to_eight(
     """
     largest = max(0, int(values.max(initial=0)))
     depth = next((each for each in _DEPTHS if largest < 1 << each), _DEPTHS[-1])
-    if depth < 16 and not (values % _SPREAD).any():
+    eight = np.empty(values.shape, np.uint8)
+    strips = [slice(start, start + _STRIP) for start in range(0, len(values), _STRIP)]
+    if depth < 16 and not any((values[rows] % _SPREAD).any() for rows in strips):
         depth = 16
-    eight = (values.clip(min=0) >> (depth - 8)).clip(max=255).astype(np.uint8)
+    for rows in strips:
+        eight[rows] = (values[rows].clip(min=0) >> (depth - 8)).clip(max=255)
     return eight, _note(bits, depth) if largest and depth < bits else None
 
 

@@ -7,7 +7,7 @@ picture that can be shown must not be refused for what is said beside it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -25,6 +25,8 @@ _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _PHOTOSHOP, _RESOURCE, _IPTC_RESOURCE = b"Photoshop 3.0\0", b"8BIM", 0x0404
 _TIFF_XMP, _TIFF_IPTC = 700, 33723
 _PNG_XMP = "XML:com.adobe.xmp"
+_PNG_KEYWORDS = frozenset({_PNG_XMP, "Title", "Author", "Description", "Copyright"})
+"""Texts of a PNG that say whose it is and what it shows; no other is unpacked or kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +101,22 @@ def _of_png(data: bytes) -> Packets:
         if name == b"eXIf":
             exif = exif or body
         elif name in {b"tEXt", b"zTXt", b"iTXt"}:
-            for keyword, text in _png_text(name, body):
-                texts.setdefault(keyword, text)
+            keyword = body.partition(b"\0")[0].decode("latin-1")
+            if keyword in _PNG_KEYWORDS and not texts.get(keyword):
+                texts[keyword] = _png_text(name, body)
     xmp = texts.pop(_PNG_XMP, "")
     return _packets(exif, b"", xmp.encode(), texts)
 
 
-def _png_text(name: bytes, body: bytes) -> Iterator[tuple[str, str]]:
-    """Keyword and text of a chunk, if it can be read."""
-    keyword, _, rest = body.partition(b"\0")
+def _png_text(name: bytes, body: bytes) -> str:
+    """The text of a chunk, empty where it cannot be read."""
+    rest = body.partition(b"\0")[2]
     if name == b"tEXt":
-        yield keyword.decode("latin-1"), rest[:MOST_BYTES].decode("latin-1")
-    elif name == b"zTXt":
-        yield keyword.decode("latin-1"), _unpacked(rest[1:]).decode("latin-1")
-    elif rest[:1]:
-        packed, text = rest[0] == 1, rest[2:].split(b"\0", 2)[-1]
-        read = _unpacked(text) if packed else text[:MOST_BYTES]
-        yield keyword.decode("latin-1"), read.decode("utf-8", "replace")
+        return rest[:MOST_BYTES].decode("latin-1")
+    if name == b"zTXt":
+        return _unpacked(rest[1:]).decode("latin-1")
+    packed, text = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
+    return (_unpacked(text) if packed else text[:MOST_BYTES]).decode("utf-8", "replace")
 
 
 def _unpacked(packed: bytes) -> bytes:
@@ -139,7 +140,7 @@ def _of_webp(data: bytes) -> Packets:
 
 
 def _of_tiff(data: bytes) -> Packets:
-    values = values_of(data, {_TIFF_XMP, _TIFF_IPTC})
+    values = values_of(data, {_TIFF_XMP, _TIFF_IPTC}, longest=MOST_BYTES)
     return _packets(data, values.get(_TIFF_IPTC, b""), values.get(_TIFF_XMP, b""))
 
 

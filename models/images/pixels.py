@@ -23,6 +23,8 @@ from models.images.notes import NO_END, Note, later_frame
 
 Opener = Callable[[BytesIO], ImageFile]
 _DEEP_GREY = frozenset({"I;16", "I;16B", "I;16L", "I", "F"})
+_FRAME = 10_000
+"""Pixels that a frame of an animation counts as at least: opening one takes as long."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,16 +56,16 @@ def frame_with_content(
 ) -> Seen | None:
     """The first frame of an animation, as it is shown, that is more than one colour.
 
-    None where there is none among as many frames as have `limits.max_pixels` together.
+    None where there is none among as many frames as have `limits.max_pixels` together, each as
+    large as what it decodes to or as what it is laid on, whichever is larger.
     """
     size = still.width, still.height
     canvas, spent = Image.new("RGBA", size), 0
     for number, frame in enumerate(frames, start=1):
-        spent += still.width * still.height
+        opened = opener(BytesIO(frame.data))
+        spent += max(_FRAME, still.width * still.height, opened.width * opened.height)
         if spent > limits.max_pixels:
             return None
-        opened = opener(BytesIO(frame.data))
-        limits.check_pixels(*opened.size)
         picture = _continuous(opened, partial(opener, BytesIO(frame.data)))[0].convert("RGBA")
         before = canvas.copy()
         frame.lay(picture, canvas)

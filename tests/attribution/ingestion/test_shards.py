@@ -16,8 +16,10 @@ from attribution.ingestion import (
     Shard,
     expanded,
     read_address,
+    shards,
 )
 from attribution.ingestion.addresses import opened
+from attribution.ingestion.archives import read
 from tests.support.pictures import draw, small_jpeg
 
 MOST = 1_000_000
@@ -70,6 +72,19 @@ def test_what_stands_beside_a_picture_is_said_of_it(tmp_path):
 def test_a_long_caption_is_no_title(tmp_path):
     shard = tar(tmp_path / "a.tar", {"0.jpg": b"0", "0.txt": b"x" * 513})
     assert rows(shard)[0].stated == {"metadata": {"caption": "x" * 513}}
+
+
+def test_a_sample_that_is_larger_than_samples_are_is_given_away_in_pieces(tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(shards, "read", lambda *what: taken.append(what) or read(*what))
+    members = {"day.json": b'{"creator": "Ann"}'}
+    members |= {f"day.{number}.jpg": bytes([number]) * 900 for number in range(12)}
+    found = expanded([tar(tmp_path / "a.tar", members)], max_bytes=1000)
+    first = next(found)
+    assert len(taken) == 1 + 5  # what is said, and five pictures
+    rest = list(found)
+    assert [row.content[0] for row in (first, *rest)] == list(range(12))
+    assert {row.stated["creator"] for row in (first, *rest)} == {"Ann"}
 
 
 def test_what_is_unusable_in_a_tar_file_is_said_and_the_rest_is_read(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from models.images.animations import Frame
 from models.images.decoding import decode
 from models.images.errors import DecodingLimits
 
@@ -131,3 +132,30 @@ def test_damage_behind_an_empty_first_frame_costs_the_later_ones_only(image_form
         cut = data[:length] if image_format != "WEBP" else data[:length] + bytes(len(data) - length)
         image = decode(cut).image
         assert image.size == SIZE
+
+
+def frames_beyond_the_canvas(count: int, side: int) -> bytes:
+    """A WebP animation of 1 x 1 pixel whose later frames, of one colour, are much larger."""
+
+    def frame(width: int) -> bytes:
+        written = io.BytesIO()
+        Image.new("RGB", (width, width), "white").save(written, "WEBP", lossless=True)
+        size = (width - 1).to_bytes(3, "little")
+        body = bytes(6) + 2 * size + bytes(4) + written.getvalue()[12:]
+        return b"ANMF" + len(body).to_bytes(4, "little") + body + bytes(len(body) % 2)
+
+    head = b"VP8X" + (10).to_bytes(4, "little") + b"\x02" + bytes(9)
+    chunks = head + b"ANIM" + (6).to_bytes(4, "little") + bytes(6) + frame(1) + count * frame(side)
+    return b"RIFF" + (4 + len(chunks)).to_bytes(4, "little") + b"WEBP" + chunks
+
+
+@pytest.mark.parametrize(("side", "most"), [(300, 4), (1, 29)])
+def test_large_frames_on_a_small_canvas_and_many_small_ones_are_soon_given_up(
+    monkeypatch, side, most
+):
+    laid = []
+    monkeypatch.setattr(Frame, "lay", lambda self, picture, _: laid.append(picture.size))
+    data = frames_beyond_the_canvas(200, side)
+    decoded = decode(data, limits=DecodingLimits(max_pixels=299_999))
+    assert decoded.image.size == (1, 1)
+    assert 1 < len(laid) <= most

@@ -1,6 +1,7 @@
 """What a picture says of itself: which block wins, what is refused, and that no bytes break it."""
 
 import io
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from attribution.catalog.validation import METADATA_BYTES, json_object
 from attribution.ingestion.embedded import EMBEDDED, Embedded, filled, read_embedded
 from attribution.ingestion.embedded.xmp import read_xmp
+from models.images.exif import values_of
 from tests.support.rights import NO_TRAINING, iptc, listed, saying, xmp
 
 ARTIST, COPYRIGHT = 0x013B, 0x8298
@@ -106,6 +108,25 @@ def test_texts_of_a_png_are_read_and_a_packed_one_fills_no_memory():
     texts.add_text("Title", "0" * 4_100_000, zip=True)
     Image.new("RGB", (8, 8)).save(file, "PNG", pnginfo=texts)
     assert read_embedded(file.getvalue()) == Embedded(creator="Pia")
+
+
+def test_texts_under_other_names_and_endless_values_are_not_even_unpacked():
+    file, texts = io.BytesIO(), PngInfo()
+    for number in range(40):
+        texts.add_text(f"k{number}", "0" * 3_900_000, zip=True)
+    texts.add_text("Author", "")
+    texts.add_text("Author", "Pia")
+    Image.new("RGB", (8, 8)).save(file, "PNG", pnginfo=texts)
+    tracemalloc.start()
+    assert read_embedded(file.getvalue()) == Embedded(creator="Pia")
+    assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    tracemalloc.stop()
+
+    tags = ImageFileDirectory_v2()
+    tags[ARTIST], tags[COPYRIGHT] = "x" * 70_000, "Ann"
+    block = b"II*\0" + (8).to_bytes(4, "little") + tags.tobytes(8)
+    assert values_of(block, {ARTIST, COPYRIGHT}) == {COPYRIGHT: b"Ann\0"}
+    assert len(values_of(block, {ARTIST}, longest=80_000)[ARTIST]) == 70_001
 
 
 def test_a_packet_that_declares_entities_is_left_alone():
