@@ -466,15 +466,21 @@ class Operations(Calling):
             documents.SourceDocument,
         )
 
-    def delete_source(self, source_id: str) -> documents.DeletedSources:
+    def delete_source(
+        self, source_id: str, *, if_match: str | None = None
+    ) -> documents.DeletedSources:
         """Delete a source.
 
         Delete a source; it is in no answer from now on.
 
         - `source_id`: Id of a source.
+        - `if_match`: ETag that the source must still have, else 412.
         """
         return self._document(
-            Call("DELETE", f"/v1/sources/{self._quoted(source_id)}"), documents.DeletedSources
+            Call(
+                "DELETE", f"/v1/sources/{self._quoted(source_id)}", headers={"if-match": if_match}
+            ),
+            documents.DeletedSources,
         )
 
     def get_thumbnail(self, source_id: str, *, size: int | None = None) -> bytes | None:
@@ -1054,15 +1060,21 @@ class AsyncOperations(AsyncCalling):
             documents.SourceDocument,
         )
 
-    async def delete_source(self, source_id: str) -> documents.DeletedSources:
+    async def delete_source(
+        self, source_id: str, *, if_match: str | None = None
+    ) -> documents.DeletedSources:
         """Delete a source.
 
         Delete a source; it is in no answer from now on.
 
         - `source_id`: Id of a source.
+        - `if_match`: ETag that the source must still have, else 412.
         """
         return await self._document(
-            Call("DELETE", f"/v1/sources/{self._quoted(source_id)}"), documents.DeletedSources
+            Call(
+                "DELETE", f"/v1/sources/{self._quoted(source_id)}", headers={"if-match": if_match}
+            ),
+            documents.DeletedSources,
         )
 
     async def get_thumbnail(self, source_id: str, *, size: int | None = None) -> bytes | None:

@@ -90,11 +90,11 @@ def delete_sources(
     They are in no answer from now on. What names nothing comes back in `missing`. A takedown also
     deletes what has the same bytes elsewhere, and refuses these bytes from now on.
     """
-    named = {"source_ids": body.source_ids, "sha256s": body.sha256s}
+    ids, digests = body.source_ids, body.sha256s
     if body.takedown:
-        taken = holdings.take_down(**named, reason=body.reason or "")
+        taken = holdings.take_down(source_ids=ids, sha256s=digests, reason=body.reason or "")
         return deleted_sources(taken, response, taken_down=taken.sha256s)
-    return deleted_sources(holdings.delete(**named), response)
+    return deleted_sources(holdings.delete(source_ids=ids, sha256s=digests), response)
 
 
 @router.get(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -39,8 +39,8 @@ from app.schemas.source import (
     SourcePatch,
     ThumbnailParameters,
 )
+from app.service import one_source
 from app.service.add_sources import Arrival, add_sources
-from app.service.patch import patch_source
 from app.service.reach import HoldingsDependency
 from app.service.service import ServiceDependency
 from attribution.catalog import Deleted, Source, SourceFilter, SourceNotFound
@@ -152,11 +152,8 @@ def update_source(
     if_match: IfMatch = None,
 ) -> SourceDocument:
     """Change what is known of a source by a merge patch: null deletes, what is left out stays."""
-    source = patch_source(
-        holdings,
-        source_id,
-        patch.model_dump(exclude_unset=True),
-        lambda source: if_match is None or conditional.if_match(if_match, entity_tag(source)),
+    source = one_source.patch_source(
+        holdings, source_id, patch.model_dump(exclude_unset=True), _meant(if_match)
     )
     response.headers["ETag"] = str(entity_tag(source))
     return SourceDocument.of(source)
@@ -166,13 +163,16 @@ def update_source(
     "/{source_id}",
     summary="Delete a source",
     dependencies=[NO_PARAMETERS],
-    responses={**NOT_OFF_THE_DISK, **problems("source-not-found")},
+    responses={**NOT_OFF_THE_DISK, **problems("source-not-found", "revision-mismatch")},
 )
 def delete_source(
-    source_id: SourceId, holdings: HoldingsDependency, response: Response
+    source_id: SourceId,
+    holdings: HoldingsDependency,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> DeletedSources:
     """Delete a source; it is in no answer from now on."""
-    deleted = holdings.delete(source_ids=[source_id])
+    deleted = one_source.delete_source(holdings, source_id, _meant(if_match))
     if not deleted.source_ids:
         raise SourceNotFound(source_id)
     return deleted_sources(deleted, response)
@@ -220,6 +220,11 @@ def get_source_codes(source_id: SourceId, holdings: HoldingsDependency) -> Sourc
     except ImportError as error:
         raise Problem("iscc-unavailable") from error
     return SourceCodesDocument(content_code=codes.content, meta_code=codes.meta)
+
+
+def _meant(if_match: str | None) -> Callable[[Source], bool]:
+    """Whether a caller means a source at its revision."""
+    return lambda source: if_match is None or conditional.if_match(if_match, entity_tag(source))
 
 
 def deleted_sources(

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -17,7 +16,16 @@ from pydantic import (
 
 from app.schemas.opt_out import OptOutDocument
 from app.schemas.problem import ProblemDocument
-from app.schemas.text import CollectionName, Sha256, SourceId, Text, Uri
+from app.schemas.text import (
+    CollectionName,
+    Moment,
+    Sha256,
+    SoughtText,
+    SoughtUri,
+    SourceId,
+    Text,
+    Uri,
+)
 from app.schemas.thumbnail import thumbnail_url
 from attribution.catalog import Order, Source
 
@@ -148,19 +156,19 @@ class SourceParameters(BaseModel, extra="forbid"):
         default=[], max_length=100, description="Repeat it for several; unset: all."
     )
     sha256: Sha256 | None = None
-    uri: Uri | None = Field(default=None, description="Must match exactly, as the two below.")
-    creator: Text | None = None
-    licence: Text | None = None
-    text: Text | None = Field(
+    uri: SoughtUri | None = Field(default=None, description="Must match exactly, as the two below.")
+    creator: SoughtText | None = None
+    licence: SoughtText | None = None
+    text: SoughtText | None = Field(
         default=None,
         min_length=1,
         description="A part of the title, the creator, the uri or the licence, the case of a to z "
         "aside; or a whole id or sha256.",
     )
-    created_from: AwareDatetime | None = Field(
+    created_from: Moment | None = Field(
         default=None, description="Added at this moment or later; with its zone."
     )
-    created_before: AwareDatetime | None = Field(
+    created_before: Moment | None = Field(
         default=None, description="Added before this moment; with its zone."
     )
     copies: bool = Field(

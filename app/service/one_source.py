@@ -1,14 +1,16 @@
-"""Merge patches (RFC 7396) of what is known of a source."""
+"""Changes of a source that the caller means at its revision: merge patches (RFC 7396), deletion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from app.problems.problem import Problem
 from app.service.reach import Holdings
-from attribution.catalog import RevisionMismatch, Source
+from attribution.catalog import Deleted, RevisionMismatch, Source
 
+Allowed = Callable[[Source], bool]
+Written = TypeVar("Written")
 _ATTEMPTS = 10
 
 
@@ -16,7 +18,7 @@ def patch_source(
     holdings: Holdings,
     source_id: str,
     patch: Mapping[str, Any],
-    allowed: Callable[[Source], bool],
+    allowed: Allowed,
 ) -> Source:
     """Apply a merge patch to a source's fields; `metadata` is merged key by key.
 
@@ -30,6 +32,35 @@ def patch_source(
         SourceNotFound, InvalidField: no such source, or a value that cannot be stored.
         Problem: 412 `revision-mismatch`.
     """
+
+    def change(source: Source) -> Source:
+        changes = dict(patch)
+        if "metadata" in changes:
+            changes["metadata"] = merged(source.metadata, patch["metadata"]) or {}
+        return holdings.update(source_id, changes, if_revision=source.revision)
+
+    return _at_its_revision(holdings, source_id, allowed, change)
+
+
+def delete_source(holdings: Holdings, source_id: str, allowed: Allowed) -> Deleted:
+    """Delete a source that the caller means at its revision.
+
+    Raises:
+        SourceNotFound: no such source.
+        Problem: 412 `revision-mismatch`.
+    """
+    return _at_its_revision(
+        holdings,
+        source_id,
+        allowed,
+        lambda source: holdings.delete(source_ids=[source_id], if_revision=source.revision),
+    )
+
+
+def _at_its_revision(
+    holdings: Holdings, source_id: str, allowed: Allowed, write: Callable[[Source], Written]
+) -> Written:
+    """Write what is refused where somebody else was faster, and then look and write again."""
     for attempt in range(_ATTEMPTS):
         source = holdings.source(source_id)
         if not allowed(source):
@@ -38,11 +69,8 @@ def patch_source(
                 f"source {source_id!r} is at revision {source.revision}, which If-Match does not "
                 "name; read it again, then repeat the change.",
             )
-        changes = dict(patch)
-        if "metadata" in changes:
-            changes["metadata"] = merged(source.metadata, patch["metadata"]) or {}
         try:
-            return holdings.update(source_id, changes, if_revision=source.revision)
+            return write(source)
         except RevisionMismatch:
             if attempt == _ATTEMPTS - 1:  # somebody was faster, again and again
                 raise

@@ -97,11 +97,24 @@ class Holdings:
         self.source(source_id)
         return self.service.catalog.update(source_id, changes, if_revision=if_revision)
 
-    def delete(self, *, source_ids: Sequence[str] = (), sha256s: Sequence[str] = ()) -> Deleted:
-        """Delete by id and by digest; what is out of reach comes back as missing."""
+    def delete(
+        self,
+        *,
+        source_ids: Sequence[str] = (),
+        sha256s: Sequence[str] = (),
+        if_revision: int | None = None,
+    ) -> Deleted:
+        """Delete by id and by digest; what is out of reach comes back as missing.
+
+        Raises:
+            RevisionMismatch: `if_revision` is given, and one is at another; nothing was deleted.
+        """
         return self._applied(
             self.service.catalog.delete(
-                source_ids=source_ids, sha256s=sha256s, collections=self.caller.collections
+                source_ids=source_ids,
+                sha256s=sha256s,
+                collections=self.caller.collections,
+                if_revision=if_revision,
             )
         )
 

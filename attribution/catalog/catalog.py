@@ -253,14 +253,22 @@ class Catalog:
         source_ids: Sequence[str] = (),
         sha256s: Sequence[str] = (),
         collections: frozenset[str] | None = None,
+        if_revision: int | None = None,
     ) -> Deleted:
         """Delete sources by id, by sha256, or both, within `collections` (None: everywhere).
 
         Ids and digests that name nothing there come back in `missing`; they are no error.
+
+        Raises:
+            RevisionMismatch: `if_revision` is given, and one is at another; nothing was deleted.
         """
         with self._database.write() as connection:
             deleted = removals.delete(
-                connection, source_ids=source_ids, sha256s=sha256s, within=collections
+                connection,
+                source_ids=source_ids,
+                sha256s=sha256s,
+                within=collections,
+                if_revision=if_revision,
             )
         return self._finished(deleted)
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from attribution.catalog import changes, collections, validation
 from attribution.catalog.database import in_statements, rows_among
-from attribution.catalog.errors import CollectionProtected
+from attribution.catalog.errors import CollectionProtected, RevisionMismatch
 from attribution.catalog.previews import PreviewStore
 from attribution.catalog.records import Deleted
 from attribution.catalog.schema import discarded_previews, sources
@@ -27,6 +27,7 @@ class _Doomed(NamedTuple):
     collection: str
     sha256: str
     preview: str
+    revision: int
 
 
 _DOOMED = sa.select(*(sources.c[field] for field in _Doomed._fields))
@@ -38,8 +39,13 @@ def delete(
     source_ids: Sequence[str],
     sha256s: Sequence[str],
     within: frozenset[str] | None,
+    if_revision: int | None = None,
 ) -> Deleted:
-    """Delete by id and by digest; what lies outside the collections `within` is not found."""
+    """Delete by id and by digest; what lies outside the collections `within` is not found.
+
+    Raises:
+        RevisionMismatch: `if_revision` is given, and something of it is at another revision.
+    """
     ids, digests = filter(is_source_id, source_ids), filter(validation.is_sha256, sha256s)
     doomed = {
         *map(_Doomed._make, rows_among(connection, _DOOMED, sources.c.source_id, ids)),
@@ -47,6 +53,9 @@ def delete(
     }
     if within is not None:
         doomed = {item for item in doomed if item.collection in within}
+    for item in doomed:
+        if if_revision is not None and item.revision != if_revision:
+            raise RevisionMismatch(item.source_id, expected=if_revision, actual=item.revision)
     found = {item.source_id for item in doomed} | {item.sha256 for item in doomed}
     asked = dict.fromkeys([*source_ids, *sha256s])
     missing = tuple(name for name in asked if name not in found)

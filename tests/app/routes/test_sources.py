@@ -202,6 +202,26 @@ def test_if_match_protects_from_lost_updates(shared):
     for good in ("*", f"{tag}, {new}", f",{new},"):
         assert shared.client.patch(url, json={}, headers={"If-Match": good}).status_code == 200
     assert shared.client.get(url).json()["title"] == "1"
+    refused = shared.client.delete(url, headers={"If-Match": tag})
+    assert (refused.status_code, refused.json()["type"]) == (412, "/problems/revision-mismatch")
+    assert shared.client.delete(url, headers={"If-Match": new}).status_code == 200
+    assert shared.client.delete(url, headers={"If-Match": new}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("created_from", "0001-01-01T00:00:00+14:00"),
+        ("created_before", "9999-12-31T23:59:59-14:00"),
+        ("text", "a\0b"),
+        ("uri", "a\0b"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/sources", "/v1/sources/export"])
+def test_a_filter_that_cannot_be_looked_for_is_named(shared, path, name, value):
+    response = shared.client.get(path, params={name: value})
+    assert response.status_code == 422
+    assert [each["location"] for each in response.json()["errors"]] == [f"query.{name}"]
 
 
 @pytest.mark.parametrize(
