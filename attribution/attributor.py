@@ -22,7 +22,7 @@ from attribution.calibration.explained import ABOVE, explained_scores
 from attribution.calibration.reference import Statistics
 from attribution.calibration.shares.newest import NewestShares, Shares
 from attribution.calibration.shares.recall import LEAST, MOST
-from attribution.calibration.statistic import Scores, TooFewNeighbours
+from attribution.calibration.statistic import Groups, Scores, TooFewNeighbours
 from attribution.candidates import Copies, candidates
 from attribution.catalog import Catalog, Source
 from attribution.index import Hits, Index
@@ -218,7 +218,7 @@ class Attributor:
         )  # fmt: skip
         hits = found.hits
         calibrated = self.calibration.current(collections)  # asked after the search
-        statistics = self._statistics(asked, hits, calibrated.null)
+        statistics = self._statistics(asked, hits, found.groups, calibrated.null)
         if statistics is None:  # nothing to standardise by: ranks only
             calibrated = Calibrated(None, replace(calibrated.state, state="missing"))
             statistics = Statistics(hits.scores, hits.scores)
@@ -257,7 +257,9 @@ class Attributor:
                 return _Listed(ranking, divided, tuple(map(len, firsts)), sources)
             gone |= missing
 
-    def _statistics(self, asked: Queries, hits: Hits, null: Null | None) -> Statistics | None:
+    def _statistics(
+        self, asked: Queries, hits: Hits, groups: Groups, null: Null | None
+    ) -> Statistics | None:
         """Standardised scores; None where there is nothing to compare with.
 
         Whether another source explains a candidate is only looked at where its p-value could
@@ -265,10 +267,9 @@ class Attributor:
         """
         reference = self.calibration.reference
         outside = reference.nearest_scores(asked)
-        alone = np.broadcast_to(np.arange(hits.ids.shape[1], dtype=np.uint8), hits.ids.shape)
         parts = part_scores_of(self.index, asked, hits.ids)
         try:
-            statistics = reference.statistics(hits.scores, parts, alone, outside)
+            statistics = reference.statistics(hits.scores, parts, groups, outside)
         except TooFewNeighbours:
             return None
         if null is None:
@@ -276,7 +277,7 @@ class Attributor:
         rows = np.flatnonzero(null.p_values(statistics.deciding[:, 1]) <= LARGEST_ALPHA)
         if len(rows):
             explained = self._explained(hits.ids[rows], parts[rows])
-            beside = reference.beside(parts[rows], alone[rows], outside.parts[rows], explained)
+            beside = reference.beside(parts[rows], groups[rows], outside.parts[rows], explained)
             statistics.deciding[rows] = np.minimum(statistics.deciding[rows], beside)
         return statistics
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.calibration.groups import pictures_of
+from attribution.calibration.statistic import DEPTH, Groups
 from attribution.catalog import Catalog
 from attribution.index import Hits, Index
 from attribution.retrieval.fusion import Queries
@@ -28,10 +29,19 @@ class Candidates:
     Attributes:
         hits: `(n, k)`, one of each picture.
         copies: of each query.
+        near: `(n,)` how many of them are among the `DEPTH` best sources of a query, copies counted:
+            those that a statistic may take for neighbours, as it does of a background image.
     """
 
     hits: Hits
     copies: tuple[Copies, ...]
+    near: NDArray[np.intp]
+
+    @property
+    def groups(self) -> Groups:
+        """`(n, k)` as `statistics_of` reads them: what is not near is nobody's neighbour."""
+        places = np.arange(self.hits.ids.shape[1], dtype=np.uint8)
+        return np.where(places < self.near[:, None], places, 0).astype(np.uint8)
 
 
 def candidates(
@@ -60,6 +70,7 @@ def candidates(
     n, generation = len(asked), index.generation
     ids, scores = np.full((n, k), -1, np.int64), np.full((n, k), -np.inf, np.float32)
     copies: list[Copies] = [{}] * n
+    near = np.zeros(n, np.intp)
     waiting, depth = np.arange(n), k + _BESIDES
     while len(waiting):
         found = retrieve(index, asked.take(waiting), depth, collections=collections)
@@ -80,10 +91,11 @@ def candidates(
                 for first, others in zip(shown.firsts, shown.copies, strict=True)
                 if others
             }
+            near[query] = np.searchsorted(shown.firsts, DEPTH)
             few[row] = kept < _FEWEST
         waiting = waiting[few & more]
         depth *= _TIMES
-    return Candidates(Hits(ids, scores), tuple(copies))
+    return Candidates(Hits(ids, scores), tuple(copies), near)
 
 
 def _without(hits: Hits, gone: NDArray[np.bool_]) -> Hits:

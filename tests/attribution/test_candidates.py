@@ -60,6 +60,17 @@ def test_copies_crowd_nothing_out_and_are_told(shared):
     assert set(others[found[0]].tolist()) == shown - {found[0]}
 
 
+def test_only_the_nearest_sources_count_as_neighbours_copies_among_them(shared):
+    gallery, rows, _, _ = shared
+    asked = FUSION.prepare(np.stack([rows[0], -rows[0]]))
+    found = candidates(gallery.index, gallery.catalog, asked, K)
+    assert found.near.tolist() == [1, 40]  # a hundred copies of the first come first, or last
+    pictures = (found.hits.ids >= 0).sum(axis=1)
+    assert pictures.tolist() == [40, 40]
+    for near, groups in zip(found.near, found.groups, strict=True):
+        assert (np.flatnonzero(groups == np.arange(K)) == np.arange(near)).all()
+
+
 def test_a_query_of_another_picture_ranks_as_if_there_were_no_copies(shared, catalog, new_source):
     gallery, rows, first, _ = shared
     few = Gallery(catalog, new_source)
