@@ -31,6 +31,7 @@ from arms import ARMS, GUIDED, Trial, mix_penalty, trials
 from network import WIDTHS, Classifier
 from objects import piece
 from options import add_options, begin
+from pool import name_of
 from table import Plan, mean_of, publish
 from torch import Generator, Tensor
 from torch.nn import functional
@@ -234,8 +235,8 @@ def main() -> None:
     parser.add_argument("--pool", type=Path, help="folder of tar files with index.jsonl")
     arguments = add_options(parser, "both-sources").parse_args()
     scale = QUICK if arguments.quick else FULL
-    folder = begin(arguments, asdict(scale) | {"pictures": "pool" if arguments.pool else "bundled"})
-    kept = arguments.runs / f"photographs-{scale.side}.npy"
+    folder = begin(arguments, asdict(scale) | {"pictures": name_of(arguments.pool)})
+    kept = arguments.runs / f"photographs-{scale.side}-{name_of(arguments.pool)}.npy"
     most = FULL.train + FULL.validation + FULL.test
     wanted = trials(scale.seeds, scale.weights, arms=scale.arms)
 

@@ -31,6 +31,7 @@ from network import WIDTHS, Classifier
 from numpy.typing import NDArray
 from options import add_options, begin
 from pictures import Data, Size, off_target, scenes_of
+from pool import name_of
 from spurious import Scenes
 from table import Plan, Statistic, mean_of, publish
 from torch import Generator, Tensor, nn
@@ -136,6 +137,13 @@ def figures_of(hits: NDArray[np.bool_]) -> dict[str, list[int]]:
     }
 
 
+def on_one_ground(scenes: Scenes) -> Scenes:
+    """Every object once, on each kind of ground as often: another ground adds little, and time."""
+    kinds = len(scenes.grounds.unique())
+    objects = torch.arange(len(scenes) // kinds)
+    return scenes.rows(kinds * objects + objects % kinds)
+
+
 def run(trial: Trial, data: Data, scale: Scale, mix: Compose) -> Record:
     """Train and measure."""
     torch.manual_seed(trial.seed)
@@ -146,9 +154,7 @@ def run(trial: Trial, data: Data, scale: Scale, mix: Compose) -> Record:
         return mixed_loss(model, trial, mix, scenes.images, scenes.labels, draw)
 
     seconds = fit(model, loss, trial, len(data.train), scale)
-    # Every object on one ground: boxes take time, and another ground adds little.
-    held = [each.rows(torch.arange(0, len(each), len(data.classes) + 1))
-            for each in (data.validation, data.test)]  # fmt: skip
+    held = [on_one_ground(each) for each in (data.validation, data.test)]
     hits = hits_of(model, held[1])
     with torch.no_grad():
         right = model(held[1].images).argmax(dim=1) == held[1].labels
@@ -200,8 +206,9 @@ def main() -> None:
     arguments = add_options(parser, "boxes").parse_args()
     arguments.table = f"boxes-{arguments.mix}"
     scale = QUICK if arguments.quick else FULL
-    folder = begin(arguments, asdict(scale) | {"objects": "pool" if arguments.pool else "drawn"})
-    data = cache(partial(scenes_of, arguments.pool, arguments.runs / "objects.npz", scale.size))
+    folder = begin(arguments, asdict(scale) | {"objects": name_of(arguments.pool)})
+    kept = arguments.runs / f"objects-{name_of(arguments.pool)}.npz"
+    data = cache(partial(scenes_of, arguments.pool, kept, scale.size))
     measured: Callable[[Trial], Record] = lambda trial: run(  # noqa: E731
         trial, data(trial.seed), scale, MIXES[arguments.mix]
     )

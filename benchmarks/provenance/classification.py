@@ -35,6 +35,7 @@ from arms import ARMS, GRID, GUIDED, NOISE, Trial, edit_penalty, trials
 from network import WIDTHS, Classifier
 from options import add_options, begin
 from pictures import Data, Size, off_target, own_logit, scenes_of
+from pool import name_of
 from spurious import CORRELATED, Scenes, on_other_grounds, resized
 from table import Plan, mean_of, publish, worst_group, worst_of
 from torch import Generator, Tensor, nn
@@ -193,8 +194,9 @@ def main() -> None:
     if arguments.edited is not None:
         arguments.table = f"classification-edited-{arguments.edited}"
         scale = replace(scale, edited=arguments.edited, noise=())
-    folder = begin(arguments, asdict(scale) | {"objects": "pool" if arguments.pool else "drawn"})
-    data = cache(partial(scenes_of, arguments.pool, arguments.runs / "objects.npz", scale.size))
+    folder = begin(arguments, asdict(scale) | {"objects": name_of(arguments.pool)})
+    kept = arguments.runs / f"objects-{name_of(arguments.pool)}.npz"
+    data = cache(partial(scenes_of, arguments.pool, kept, scale.size))
     wanted = trials(scale.seeds, scale.weights, scale.noise, scale.arms)
     records = run_all(folder, wanted, lambda trial: run(trial, data(trial.seed), scale),
                       only=arguments.seeds)  # fmt: skip

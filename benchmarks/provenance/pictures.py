@@ -40,7 +40,10 @@ class Size:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
-    """Scenes of one seed, no object and no ground in two of them, and grounds for edits."""
+    """Scenes of one seed, no object in two of them, and grounds for edits.
+
+    No ground of training is in the others; validation and test share theirs.
+    """
 
     train: Scenes
     validation: Scenes

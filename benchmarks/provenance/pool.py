@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections import Counter
@@ -29,6 +30,13 @@ LONGEST = 96
 """Pixels of what is kept of a picture."""
 _SETS = ("pacs", "caltech101")
 Pixels = NDArray[np.uint8]
+
+
+def name_of(pool: Path | None) -> str:
+    """What tells one pool from another, in settings and in names of files."""
+    if pool is None:
+        return "drawn"
+    return f"pool-{hashlib.sha256((pool / 'index.jsonl').read_bytes()).hexdigest()[:8]}"
 
 
 def objects_and_grounds(

@@ -48,9 +48,10 @@ def _parted(rows: Sequence[Picture]) -> dict[str, list[Picture]]:
 def main() -> None:
     """Train every arm on a data set, or read what was, and publish the table."""
     arguments = _arguments()
+    known = vars(arguments)
     knobs = Knobs(
-        arguments.side, arguments.epochs, arguments.batch, arguments.rate,
-        arguments.timm, arguments.weights,
+        known.get("side", 0), arguments.epochs, arguments.batch, arguments.rate,
+        known.get("timm"), known.get("weights"),
     )  # fmt: skip
     settings = {name: str(getattr(arguments, name)) for name in sorted(vars(arguments))
                 if name not in ("runs", "out", "seeds", "threads")}  # fmt: skip
@@ -105,16 +106,21 @@ def _arguments() -> argparse.Namespace:
         of.add_argument("data", type=Path, help=where)
         if name == "ucf101-24":
             of.add_argument("truths", type=Path, help="UCF101v2-GT.pkl")
-        of.add_argument("--mix", choices=tuple(MIXES), default="cutmix")
-        of.add_argument("--edits", type=Path, help="edited training pictures, by the same names")
-        of.add_argument("--side", type=int, default=64)
+        else:
+            of.add_argument("--side", type=int, default=64)
+            of.add_argument("--timm", help="another network, by timm's name")
+            of.add_argument("--weights", type=Path, help="file of that network's weights")
+        if name == "cub":
+            of.add_argument("--mix", choices=tuple(MIXES), default="cutmix")
+        if name == "waterbirds":
+            of.add_argument(
+                "--edits", type=Path, help="edited training pictures, by the same names"
+            )
         of.add_argument("--epochs", type=int, default=15)
         of.add_argument("--batch", type=int, default=32)
         of.add_argument("--rate", type=float, default=0.005, help="largest learning rate")
         of.add_argument("--number", type=int, default=5, help="of seeds")
         of.add_argument("--grid", type=float, nargs="+", default=list(WEIGHTS))
-        of.add_argument("--timm", help="another network, by timm's name")
-        of.add_argument("--weights", type=Path, help="file of that network's weights")
     return parser.parse_args()
 
 

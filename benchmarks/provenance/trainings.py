@@ -124,7 +124,7 @@ class Knobs:
     """What a command says of a training.
 
     Attributes:
-        side: of a picture in pixels.
+        side: of a picture in pixels, where samples are pictures.
         epochs: see `Pace`.
         batch: see `Pace`.
         rate: see `Pace`.

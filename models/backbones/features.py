@@ -70,6 +70,14 @@ class Backbone(nn.Module):
         """
         return images.new_zeros((views * len(images), 0))
 
+    def semantics(self, images: Tensor) -> Tensor:
+        """`(n, d)` those columns of what is learnt before they are of unit length, if they are.
+
+        Their direction is what is compared; whoever wants its gradient apart from that of the
+        length (`attribution.training.losses.provenance`) needs the length.
+        """
+        return self.learnt(images).pooled[:, self.projections["semantics"]]
+
     @property
     def projections(self) -> Mapping[str, slice]:
         """Columns of what is learnt by what training compares in them.

@@ -111,6 +111,10 @@ class ResidualNet(Backbone):
         layout = functional.adaptive_avg_pool2d(maps[-2], GRID).flatten(1)
         return self._joined(maps[-1], layout, [stage_statistics(each) for each in maps[:-1]])
 
+    def semantics(self, images: Tensor) -> Tensor:
+        """The pooled last stage as it is."""
+        return self._maps(images, len(self.stages))[-1].mean(dim=(2, 3))
+
     def _joined(self, last: Tensor, layout: Tensor, statistics: Sequence[Tensor]) -> Features:
         blocks = [last.mean(dim=(2, 3)), layout, *statistics]
         return Features(torch.cat([_unit(block) for block in blocks], dim=1), last)

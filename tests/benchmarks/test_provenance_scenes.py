@@ -7,11 +7,12 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
+from boxes import on_one_ground
 from objects import Object, drawn_objects, segmented
 from pictures import Size, made
 from PIL import Image, ImageDraw
 from pool import KINDS, objects_and_grounds
-from spurious import balanced, habitual, make_scenes, on_other_grounds, resized
+from spurious import Scenes, balanced, habitual, make_scenes, on_other_grounds, resized
 
 RNG = np.random.default_rng(0)
 
@@ -108,7 +109,7 @@ def test_grounds_go_with_classes_by_habit_and_in_tests_with_none():
     ]
 
 
-def test_parts_of_a_seed_share_no_object_and_no_ground():
+def test_parts_of_a_seed_share_no_object_and_training_no_ground_with_the_rest():
     objects = [
         Object(label, np.full((8, 8, 3), value, np.uint8), np.ones((8, 8), bool))
         for label, values in (("a", range(100, 110)), ("b", range(200, 210)))
@@ -164,3 +165,15 @@ def test_outlines_are_drawn_whole():
         assert 0.05 < each.matte.mean() < 0.9
         border = [each.matte[0], each.matte[-1], each.matte[:, 0], each.matte[:, -1]]
         assert not np.concatenate(border).any()
+
+
+def test_boxes_are_measured_of_every_object_once():
+    scenes = Scenes(
+        torch.arange(24.0).view(24, 1, 1, 1),
+        torch.zeros(24, 1, 1, 1),
+        torch.zeros(24, dtype=torch.long),
+        torch.arange(24) % 4,
+    )
+    chosen = on_one_ground(scenes)
+    assert (chosen.images.flatten() // 4).tolist() == list(range(6))
+    assert chosen.grounds.tolist() == [0, 1, 2, 3, 0, 1]

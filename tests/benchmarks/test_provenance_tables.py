@@ -171,7 +171,7 @@ def test_every_arm_of_the_tables_on_pictures_runs_and_is_repeated_exactly():
         hits = [found["figures"][f"v2@{each:g}"] for each in (0.3, 0.5, 0.7)]
         assert hits == sorted(hits, reverse=True)
         assert found["figures"]["v2"] == pytest.approx(np.mean(hits))
-        assert len(found["samples"]["hit0.3"]) == 6
+        assert len(found["samples"]["hit0.3"]) == 8
 
 
 def test_who_acts_is_found_from_labels_of_sequences():

@@ -171,11 +171,14 @@ def test_one_command_makes_the_table_of_each_set(
     cub, waterbirds, ucf, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(table, "DRAWS", 20)
-    shared = ["--side", "32", "--epochs", "1", "--number", "1", "--grid", "0.01", "--threads", "1"]
+    shared = ["--epochs", "1", "--number", "1", "--grid", "0.01", "--threads", "1"]
     for command, figure in (
-        (["cub", str(cub)], "MaxBoxAccV2"),
-        (["waterbirds", str(waterbirds), "--edits", str(waterbirds / "edits")], "worst group"),
-        (["waterbirds", str(waterbirds)], "worst group"),
+        (["cub", str(cub), "--side", "32"], "MaxBoxAccV2"),
+        (
+            ["waterbirds", str(waterbirds), "--side", "32", "--edits", str(waterbirds / "edits")],
+            "worst group",
+        ),
+        (["waterbirds", str(waterbirds), "--side", "32"], "worst group"),
         (["ucf101-24", str(ucf / "ucf101_hrnet.pkl"), str(ucf / "UCF101v2-GT.pkl")], "AP@.5"),
     ):
         out = tmp_path / f"{command[0]}.json"

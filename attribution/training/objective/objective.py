@@ -18,7 +18,7 @@ from attribution.training.objective.pairing import Views, rows_of_batch
 from attribution.training.objective.projection import Columns, width_of
 from attribution.training.objective.simclr import SimCLR
 from attribution.training.recipe.config import TrainingConfig
-from attribution.training.recipe.precision import describe_as_weighed
+from attribution.training.recipe.precision import semantics_as_weighed
 from models.backbones.features import Backbone
 from models.images.preprocessing import Preprocessing
 
@@ -91,7 +91,7 @@ class Objective(nn.Module):
             weights[name] = self.config.disentanglement_weight * factor
         watched: dict[str, float] = {}
         if self.guidance is not None and guided is not None:
-            term = self.guidance(net, self._row(net), guided, semantics.mild)
+            term = self.guidance(net, self.row(net), guided, semantics.mild)
             terms["provenance"] = term.penalty
             weights["provenance"] = self.config.provenance_weight
             watched["gradient off target"] = term.off_target
@@ -101,12 +101,9 @@ class Objective(nn.Module):
         logged = {name: float(value.detach()) for name, value in terms.items()} | watched
         return Loss(total, logged, semantics.mild.detach())
 
-    def _row(self, net: Backbone) -> Callable[[Tensor], Tensor]:
-        """What of a composite is compared: a pasted region has both structure and appearance."""
-        columns = self.columns["semantics"]
-        return lambda pixels: functional.normalize(
-            describe_as_weighed(net, pixels, self.shape)[:, columns], dim=1
-        )
+    def row(self, net: Backbone) -> Callable[[Tensor], Tensor]:
+        """What of a composite is compared, of any length: a pasted region has all of a source."""
+        return lambda pixels: semantics_as_weighed(net, pixels, self.shape)
 
     def _weights(self) -> dict[str, float]:
         config = self.config

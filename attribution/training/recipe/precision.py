@@ -46,6 +46,16 @@ class Precision:
 
 def describe_as_weighed(net: Backbone, images: Tensor, shape: Preprocessing) -> Tensor:
     """Learnt descriptors of `(n, 3, s, s)` images in [0, 1], in the precision of the weights."""
+    pixels = _as_weighed(net, images, shape)
+    return net.learnt(pixels).pooled.to(pixels.dtype)
+
+
+def semantics_as_weighed(net: Backbone, images: Tensor, shape: Preprocessing) -> Tensor:
+    """`Backbone.semantics` of `(n, 3, s, s)` images in [0, 1], in the precision of the weights."""
+    pixels = _as_weighed(net, images, shape)
+    return net.semantics(pixels).to(pixels.dtype)
+
+
+def _as_weighed(net: Backbone, images: Tensor, shape: Preprocessing) -> Tensor:
     wide = next(net.parameters()).dtype
-    scaled = shape.scaled(images).to(wide, memory_format=torch.channels_last)
-    return net.learnt(scaled).pooled.to(wide)
+    return shape.scaled(images).to(wide, memory_format=torch.channels_last)

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from attribution.training.losses.information import ica, koleo, log_determinant
+from attribution.training.losses.provenance import attribution_scores
 from attribution.training.objective.objective import Objective
 from attribution.training.objective.pairing import Views
 from attribution.training.recipe.config import TrainingConfig
@@ -266,3 +267,18 @@ def test_the_infomax_term_is_that_of_the_recipe(kind):
 def test_without_weight_there_is_no_term():
     assert make(disentanglement_weight=0.0)[1].infomax is None
     assert make(disentanglement="none")[1].infomax is None
+
+
+def test_guidance_is_of_a_row_with_its_length_in_the_direction_that_is_searched():
+    net, objective = make(provenance_weight=1.0)
+    pixels, net = draw().mild.double(), net.double().eval()
+    row = objective.row(net)(pixels)
+    searched = describe(net, objective.shape.scaled(pixels))[:, objective.columns["semantics"]]
+    assert torch.allclose(functional.normalize(row, dim=1), searched)
+    assert (row.norm(dim=1) - 1).abs().min() > 0.01
+    sources = functional.normalize(searched.roll(1, dims=0), dim=1).detach()
+    leaf = row.detach().requires_grad_()
+    attribution_scores(leaf, sources).sum().backward()
+    # A cosine's gradient is at right angles to the row, whatever the row.
+    along = (leaf.grad * leaf.detach()).sum(dim=1)
+    assert torch.allclose(along, (searched * sources).sum(dim=1))
