@@ -91,7 +91,8 @@ class Attribution:
     `likeness` is the part of the background's images that are no more ordinary than the query:
     where it is very small, p-values rest on images unlike it. None where it is not known.
     `turned` says by how many degrees to the left the query is turned (0, 90, 180 or 270) against
-    the picture that the answer is about.
+    the picture that the answer is about. `finest` is the smallest p-value that the background has;
+    None without calibration, and where it is not known any more.
     """
 
     model_id: str
@@ -108,6 +109,7 @@ class Attribution:
     recall: PromisedRecall | None = None
     likeness: float | None = None
     turned: Turn = 0
+    finest: float | None = None
 
     @property
     def unlike_background(self) -> bool:

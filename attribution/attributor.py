@@ -331,4 +331,5 @@ class Attributor:
             guarantee=terms.guarantee,
             recall=promised,
             likeness=None if ranking.likeness is None else float(ranking.likeness[row]),
+            finest=None if null is None else null.smallest_alpha(terms.guarantee),
         )

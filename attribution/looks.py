@@ -39,10 +39,12 @@ class Way:
     Attributes:
         weight: the part of alpha that this look may spend; those of all looks add up to 1.
         turned: degrees to the left by which the picture is taken to be turned, and turned back.
+        framed: whether it is at the whole of a picture that frames another.
     """
 
     weight: float = 1.0
     turned: Turn = 0
+    framed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +99,7 @@ def _looks(image: Image.Image, *, any_way_up: bool) -> tuple[Looks, Note | None]
     ways = [Way(left / len(turns), turn) for turn in turns]
     if cut is None:
         return Looks(tuple(pictures), ways=tuple(ways)), None
-    return Looks((image, *pictures), ways=(Way(WHOLE), *ways)), cut[1]
+    return Looks((image, *pictures), ways=(Way(WHOLE, framed=True), *ways)), cut[1]
 
 
 def encode_looks(encoder: Encoder, looks: Sequence[Looks]) -> list[Described]:
@@ -144,15 +146,34 @@ def best_of(answers: Sequence[Attribution], ways: Sequence[Way]) -> Attribution:
 
     Several looks have several chances of a false attribution, so each may spend a part of alpha
     (Bonferroni, weighted; Genovese, Roeder and Wasserman, Biometrika 2006), and all p-values
-    decide anew. Shares are those of the look that is taken.
+    decide anew. Shares are those of the look that is taken. What is spent is settled before
+    anything is seen; see `borne_out`.
 
     Args:
-        answers: of each look.
+        answers: of each look, all under the same terms.
         ways: in the same order.
     """
-    looks = zip(answers, ways, strict=True)
+    looks = zip(answers, borne_out(ways, answers[0].alpha, answers[0].finest), strict=True)
     answer, way = max(looks, key=lambda look: _evidence(*look))  # the first of equal ones
     return replace(_weighed(answer, way.weight), turned=way.turned)
+
+
+def borne_out(ways: Sequence[Way], alpha: float, finest: float | None) -> Sequence[Way]:
+    """The ways with their parts of alpha, where the background bears these out.
+
+    A look whose part of alpha is less than any p-value can attribute nothing. Where there is one,
+    the look at the whole of a framed picture leaves its part to the others.
+
+    Args:
+        ways: with weights that add up to 1.
+        alpha: to be spent.
+        finest: the smallest p-value that the background has; None where that is not known.
+    """
+    left = sum(way.weight for way in ways if not way.framed)
+    enough = finest is None or min(way.weight for way in ways) * alpha >= finest
+    if enough or not any(way.framed for way in ways):
+        return ways
+    return [replace(way, weight=0.0 if way.framed else way.weight / left) for way in ways]
 
 
 def _weighed(answer: Attribution, weight: float) -> Attribution:
@@ -173,8 +194,12 @@ def _weighed(answer: Attribution, weight: float) -> Attribution:
 
 def _evidence(answer: Attribution, way: Way) -> tuple[float, float]:
     best = max((each.score for each in answer.sources), default=-float("inf"))
-    return (1.0 if answer.p_value is None else -answer.p_value / way.weight, best)
+    if answer.p_value is None:
+        return 1.0, best
+    return -answer.p_value / way.weight if way.weight else -np.inf, best
 
 
 def _divided(p_value: float | None, weight: float) -> float | None:
-    return None if p_value is None else min(1.0, p_value / weight)
+    if p_value is None:
+        return None
+    return min(1.0, p_value / weight) if weight else 1.0

@@ -49,7 +49,7 @@ def answered(position: int, answer: FreshAnswer) -> Ended:
         for ranked in attribution.sources
     ]
     record = {
-        "attribution": asdict(replace(attribution, sources=())) | {"sources": sources},
+        "attribution": _as_kept(attribution) | {"sources": sources},
         "query": {
             "width": query.width,
             "height": query.height,
@@ -168,6 +168,13 @@ def _answer(result: JobResult, sources: Mapping[int, Source]) -> KeptAnswer:
         Timings(**record["timings"]),
         credentials=_credentials(record.get("credentials"), sources),  # older ones have none
     )
+
+
+def _as_kept(attribution: Attribution) -> dict[str, Any]:
+    """What is kept of an answer besides its sources: nothing that served to find it only."""
+    kept = asdict(replace(attribution, sources=()))
+    del kept["finest"]
+    return kept
 
 
 def _kept(said: Credentials) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.looks import WHOLE, Described, Way, answer_of, best_of, looks_at_picture
+from attribution.looks import WHOLE, Described, Way, answer_of, best_of, borne_out, looks_at_picture
 from models.images.notes import TURNS
 from tests.support.answers import attribution
 from tests.support.pictures import picture
 
-FRAMED = (Way(WHOLE), Way(1 - WHOLE))
+FRAMED = (Way(WHOLE, framed=True), Way(1 - WHOLE))
 
 
 def look(p_value, score, alpha=0.01):
@@ -45,6 +45,34 @@ def test_each_look_spends_its_part_of_alpha(whole, inside, score, p_value, decis
     assert answer.p_value == (None if p_value is None else pytest.approx(p_value))
     assert answer.sources[0].p_value == answer.p_value
     assert [each.attributed for each in answer.sources] == attributed
+
+
+@pytest.mark.parametrize(
+    ("alpha", "finest", "weights"),
+    [
+        (0.01, 0.0017, [0.2, 0.8]),
+        (0.01, 0.0021, [0, 1]),
+        (0.01, 0.0099, [0, 1]),
+        (0.01, 0.02, [0, 1]),
+        (0.01, None, [0.2, 0.8]),
+        (0.1, 0.0099, [0.2, 0.8]),
+    ],
+)
+def test_a_look_that_the_background_cannot_bear_out_leaves_its_part_to_the_others(
+    alpha, finest, weights
+):
+    assert [way.weight for way in borne_out(FRAMED, alpha, finest)] == pytest.approx(weights)
+    whole, inside = (
+        replace(look(p_value, 6.0, alpha), finest=finest) for p_value in (alpha, 0.9 * alpha)
+    )
+    answer = best_of((whole, inside), FRAMED)
+    assert answer.p_value == pytest.approx(0.9 * alpha / weights[1])
+    assert (answer.decision == "attributed") == (weights[1] == 1)
+    turned = (Way(WHOLE, framed=True), *(Way((1 - WHOLE) / 4, turn) for turn in TURNS))
+    assert [way.weight for way in borne_out(turned, 0.01, 0.0021)] == pytest.approx(
+        [0, *[0.25] * 4]
+    )
+    assert borne_out(turned[1:], 0.01, 0.0021) == turned[1:]
 
 
 def test_both_looks_at_a_query_without_source_keep_the_promise():
