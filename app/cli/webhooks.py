@@ -57,9 +57,13 @@ def retry_command(data: options.Data = None) -> None:
 
 @webhooks_group.command("forget")
 def forget_command(data: options.Data = None) -> None:
-    """Delete what was given up."""
+    """Delete what was given up.
+
+    Where the settings of this command name addresses, also what waits for any other.
+    """
+    told = options.settings_from(data=data).webhook_targets
     with _opened(data) as catalog:
-        out.print(f"{catalog.webhooks.forget()} messages forgotten")
+        out.print(f"{catalog.webhooks.forget(told or None)} messages forgotten")
 
 
 @webhooks_group.command("secret")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from attribution.maintenance import still_there
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 2.0
+_SWEEP_SECONDS = 60.0
 _FOLLOW_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 60.0
 
@@ -48,6 +50,7 @@ class Compactor:
         self._wake = threading.Event()
         self._stopping = False
         self._trouble: str | None = None
+        self._sweep_at = 0.0
         self._thread = threading.Thread(target=self._work, name="compaction", daemon=True)
 
     def start(self) -> None:
@@ -112,7 +115,9 @@ class Compactor:
             self._catalog.finish_deletions()
 
     def _sweep_jobs(self) -> None:
-        if self._catalog.jobs.unerased:
+        """Look every minute, for another process may know of what is left, or nobody at all."""
+        if self._catalog.jobs.unerased or time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + _SWEEP_SECONDS
             self._catalog.jobs.sweep()
 
     def _save_clean_if_due(self) -> None:

@@ -49,7 +49,8 @@ class WebhookSettings(Limits):
         default=10_000,
         ge=1,
         le=1_000_000,
-        description="Messages that may wait; further ones are lost, which is logged and counted.",
+        description="Messages to an address that may wait or have been given up; further ones to "
+        "it are lost, which is logged and counted.",
     )
 
     @field_validator("webhook_urls")

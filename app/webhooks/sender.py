@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 
@@ -60,6 +61,7 @@ class Sender:
         self._leads = leads
         self._wake = threading.Event()
         self._stopping = False
+        self._unrecorded: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._work, name="webhooks", daemon=True)
 
     def start(self) -> None:
@@ -86,7 +88,7 @@ class Sender:
             try:
                 more = self._send_due()
             except CatalogError as error:
-                logger.warning("webhooks cannot be looked up: %s", error)
+                logger.warning("webhooks cannot be looked up, or what came of one: %s", error)
                 more = False
             except Exception:
                 logger.exception("sending webhooks failed; it is tried again")
@@ -99,6 +101,7 @@ class Sender:
         """Send some of what is due; whether there may be more."""
         if not self._leads():
             return False
+        self._record()
         messages = self._catalog.webhooks.due(self._url)
         for message in messages:
             if self._stopping:
@@ -107,10 +110,21 @@ class Sender:
         return bool(messages)
 
     def _send(self, message: Message) -> None:
+        self._unrecorded = self._outcome(message)
+        self._record()
+
+    def _record(self) -> None:
+        """Write down what came of the last message: until that is done it is not sent again."""
+        if self._unrecorded is not None:
+            self._unrecorded()
+            self._unrecorded = None
+
+    def _outcome(self, message: Message) -> Callable[[], None]:
+        """Send a message; how to write down what came of it."""
+        queue, number = self._catalog.webhooks, message.number
         body = body_of(self._catalog, message)
         if body is None:
-            self._catalog.webhooks.done(message.number)
-            return
+            return partial(queue.done, number)
         wanted = 0.0
         try:
             response = self._post(message, body)
@@ -119,12 +133,10 @@ class Sender:
             trouble = f"{type(error).__name__}: {said}"
         else:
             if response.is_success:
-                self._catalog.webhooks.done(message.number)
-                return
+                return partial(queue.done, number)
             trouble = f"it answers {response.status_code}"
             if response.status_code == _GONE:
-                self._catalog.webhooks.failed(message.number, trouble, again_at=None)
-                return
+                return partial(queue.failed, number, trouble, again_at=None)
             if response.status_code in _BUSY:
                 wanted = _seconds(response.headers.get("retry-after", ""))
         again_at = None
@@ -133,7 +145,7 @@ class Sender:
             again_at = datetime.now(UTC) + timedelta(seconds=pause)
         else:
             logger.warning("a message to %s is given up: %s", _shown(self._url), trouble)
-        self._catalog.webhooks.failed(message.number, trouble, again_at=again_at)
+        return partial(queue.failed, number, trouble, again_at=again_at)
 
     def _post(self, message: Message, body: bytes) -> httpx.Response:
         """The answer to a message, of which nothing but the head is read.

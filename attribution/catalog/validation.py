@@ -72,14 +72,14 @@ def changeable(field: str, value: object) -> Any:
     return None if value is None else text(field, value, longest=TEXT_LENGTHS[field])
 
 
-def json_object(field: str, value: object) -> dict[str, Any]:
-    """A plain copy of a JSON object, equal to what a later read gives back."""
+def json_object(field: str, value: object, *, most: int = METADATA_BYTES) -> dict[str, Any]:
+    """A plain copy of a JSON object of `most` bytes, equal to what a later read gives back."""
     if not isinstance(value, Mapping):
         raise InvalidField(field, "must be a JSON object")
     plain = cast("dict[str, Any]", _plain(field, value, depth=0))
     size = len(json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode())
-    if size > METADATA_BYTES:
-        raise InvalidField(field, f"takes {size} bytes as JSON; at most {METADATA_BYTES} fit")
+    if size > most:
+        raise InvalidField(field, f"takes {size} bytes as JSON; at most {most} fit")
     return plain
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -20,7 +20,7 @@ _LONGEST_TROUBLE = 512
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Where something is to be told: to these addresses, while fewer than `most` messages wait."""
+    """Where something is to be told: each of these addresses, while it has fewer than `most`."""
 
     urls: tuple[str, ...]
     most: int
@@ -127,16 +127,24 @@ class Webhooks:
             )
             return int(revived.rowcount)
 
-    def forget(self) -> int:
-        """Delete what was given up; returns how many."""
+    def forget(self, urls: Collection[str] | None = None) -> int:
+        """Delete what was given up; returns how many.
+
+        Args:
+            urls: addresses that are told; of others all is deleted. None for any.
+        """
+        gone: sa.ColumnElement[bool] = webhooks.c.dead
+        if urls is not None:
+            gone = sa.or_(gone, webhooks.c.url.not_in(sorted(urls)))
         with self._database.write() as connection:
-            return int(connection.execute(sa.delete(webhooks).where(webhooks.c.dead)).rowcount)
+            return int(connection.execute(sa.delete(webhooks).where(gone)).rowcount)
 
 
 def put(connection: Connection, messages: Sequence[NewMessage], told: Told) -> int:
     """See `Webhooks.put`; a part of another transaction."""
-    count = sa.select(sa.func.count()).select_from(webhooks).where(~webhooks.c.dead)
-    room = told.most - int(connection.execute(count).scalar_one())
+    count = sa.select(webhooks.c.url, sa.func.count()).group_by(webhooks.c.url)
+    kept_of = {url: int(number) for url, number in connection.execute(count)}
+    room = {url: told.most - kept_of.get(url, 0) for url in told.urls}
     column = webhooks.c.message_id
     known = {
         (row.message_id, row.url)
@@ -164,7 +172,12 @@ def put(connection: Connection, messages: Sequence[NewMessage], told: Told) -> i
         for url in told.urls
         if (message.message_id, url) not in known
     ]
-    kept = rows[: max(0, room)]
+    kept: list[dict[str, Any]] = []
+    for row in rows:
+        url = str(row["url"])
+        if room[url] > 0:  # one address that takes nothing costs the others nothing
+            room[url] -= 1
+            kept.append(row)
     if kept:
         connection.execute(sa.insert(webhooks), kept)
     return len(rows) - len(kept)

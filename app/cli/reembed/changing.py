@@ -12,7 +12,13 @@ from app.cli.console import progress, show, warn
 from app.cli.failures import BadInvocation
 from app.cli.wording import GIVES_ONE
 from app.settings import Settings
-from attribution.catalog import Catalog, CatalogError, CoverageIncomplete, RegisteredEncoder
+from attribution.catalog import (
+    Catalog,
+    CatalogError,
+    CoverageIncomplete,
+    EncoderActive,
+    RegisteredEncoder,
+)
 from attribution.maintenance import ReembedReport, fill_embeddings
 from attribution.opening.load import (
     active_place,
@@ -44,6 +50,7 @@ def change(
     """Do what the command was told, and say what came of it; whether every source is covered."""
     with Catalog.existing(settings.data, url=settings.database_url) as catalog:
         if drop is not None:
+            _refuse_what_serves(catalog, settings, drop)
             _say({"model_id": drop, "dropped": catalog.encoders.drop(drop)}, as_json=as_json)
             return True
         if encoder is None and not back:
@@ -74,6 +81,18 @@ def change(
     if report.lacking:
         warn(f"{len(report.lacking)} sources have no readable preview: `attribution verify`")
     return not report.lacking
+
+
+def _refuse_what_serves(catalog: Catalog, settings: Settings, model_id: str) -> None:
+    """Where none was ever activated, a service loads what the settings name: that is not dropped.
+
+    Raises:
+        EncoderActive: it is that one.
+    """
+    if catalog.encoders.registry().active is not None:
+        return  # the catalog knows
+    if load_vision(active_place(settings, catalog)).encoder.model_id == model_id:
+        raise EncoderActive(model_id)
 
 
 def _named(catalog: Catalog, encoder: str, weights: Path | None) -> RegisteredEncoder:

@@ -84,7 +84,8 @@ class Jobs:
             if active >= most_active:
                 raise TooManyJobs(active)
             job = job_rows.insert(connection, incoming.job_id, new)
-        incoming.keep()
+            # A commit may have happened though it seems to fail; files of no job are swept.
+            incoming.keep()
         return Created(job, created=True)
 
     def is_key_used(self, owner: str, idempotency_key: str) -> bool:

@@ -29,6 +29,8 @@ from attribution.catalog.schema import job_items, job_results, jobs, purged_jobs
 _JOBS = sa.select(*(jobs.c[field.name] for field in fields(Job)))
 _LONGEST_NAME = 1024
 _LARGEST_PAGE = 1000
+_PARAMETERS_BYTES = 1 << 17
+"""As JSON: a key may be limited to a thousand collections, all of which a job is asked within."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def insert(connection: Connection, job_id: str, new: NewJob) -> Job:
         "job_id": job_id,
         "owner": new.owner,
         "state": "queued",
-        "parameters": validation.json_object("parameters", new.parameters),
+        "parameters": validation.json_object("parameters", new.parameters, most=_PARAMETERS_BYTES),
         "total": len(new.items),
         "completed": 0,
         "failed": 0,

@@ -72,6 +72,14 @@ def test_there_and_back_and_forgotten(attribution, data, encoders, caplog):
     assert attribution("reembed", "--back").code == 2
 
 
+def test_what_serves_is_not_dropped_where_none_was_ever_activated(attribution, data, encoders):
+    serves = model_id(encoders / "old")
+    refused = attribution("reembed", "--drop", serves)
+    assert (refused.code, "activate another" in refused.err) == (1, True)
+    assert attribution("index", "--json").document["vectors"] == 8
+    assert attribution("reembed", "--drop", "0" * 16).code == 1  # no such encoder
+
+
 def test_what_is_ingested_meanwhile_gets_both(attribution, data, encoders, draw_pictures):
     attribution("reembed", encoders / "new")
     more = draw_pictures(data.parent / "more", range(20, 23))

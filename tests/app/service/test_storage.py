@@ -229,6 +229,17 @@ def test_inputs_of_an_ended_job_that_stay_are_told_and_removed_later(running, mo
     wait_for(lambda: "erasure" not in told(running))
 
 
+def test_what_another_process_has_left_of_a_job_is_swept_in_time(running, monkeypatch):
+    monkeypatch.setattr("app.service.compactor._SWEEP_SECONDS", 0.1)
+    monkeypatch.setattr(running.service.compactor, "_sweep_at", 0.0)
+    folder = running.service.settings.data / "jobs" / "job_of_nobody"
+    folder.mkdir(parents=True)
+    (folder / "0").write_bytes(b"image")
+    assert not running.service.catalog.jobs.unerased
+    running.service.compactor.wake()
+    wait_for(lambda: not folder.exists())
+
+
 def given_back(claimed, _) -> Outcome:
     """What a worker makes of items that are to wait."""
     time.sleep(0.05)

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import ssl
 import threading
 import time
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from PIL import Image
 from pydantic import SecretStr, ValidationError
 
 from app.settings import Settings
-from attribution.catalog import Catalog, NewMessage, Told
+from app.webhooks.sender import Sender
+from attribution.catalog import Catalog, NewMessage, StorageFull, Told
 from tests.support import jobs
 from tests.support.pictures import jpeg, picture
 from tests.support.service import serving
@@ -218,9 +220,14 @@ def test_the_queue_is_bounded_and_knows_a_message_again(tmp_path):
         assert catalog.webhooks.put([message], told) == 0
         assert catalog.webhooks.put([message], told) == 0
         assert catalog.webhooks.count().waiting == 2
-        more = [NewMessage("source.taken_down", {"sha256s": []}) for _ in range(2)]
-        assert catalog.webhooks.put(more, told) == 1
-        assert catalog.webhooks.count().waiting == 5
+        more = [NewMessage("source.taken_down", {"sha256s": []}) for _ in range(5)]
+        assert catalog.webhooks.put(more, told) == 2  # the fifth, to each
+        assert catalog.webhooks.count().waiting == 10
+        other = Told(("https://c.example", *told.urls), most=5)
+        assert catalog.webhooks.put(more[:1], other) == 0  # the others know it
+        [only] = catalog.webhooks.due("https://c.example")
+        assert (only.message_id, only.url) == (more[0].message_id, "https://c.example")
+        assert catalog.webhooks.forget(told.urls) == 1
         [first, *_] = catalog.webhooks.due("https://a.example")
         later = datetime.now(UTC) + timedelta(hours=1)
         catalog.webhooks.failed(first.number, "x" * 600, again_at=later)
@@ -255,3 +262,33 @@ def test_the_command_shows_tries_again_and_forgets(tmp_path):
     assert "0 messages forgotten" in call("webhooks", "forget", "--data", tmp_path).out
     secret = call("webhooks", "secret").out.strip()
     assert len(Settings(webhook_secret=SecretStr(secret)).webhook_keys[0]) == 32
+
+
+def test_what_came_of_a_message_is_written_down_before_it_is_sent_again(
+    tmp_path, receiver, monkeypatch
+):
+    monkeypatch.setattr("app.webhooks.sender._LOOK_SECONDS", 0.02)
+    with Catalog.open(tmp_path) as catalog:
+        messages = [NewMessage("source.taken_down", {"sha256s": [name]}) for name in "ab"]
+        catalog.webhooks.put(messages, Told((receiver.url,), most=5))
+        full, done, tried = threading.Event(), catalog.webhooks.done, []
+
+        def recorded(number):
+            tried.append(number)
+            if full.is_set():
+                raise StorageFull
+            done(number)
+
+        full.set()
+        monkeypatch.setattr(catalog.webhooks, "done", recorded)
+        trusted = ssl.create_default_context()
+        sender = Sender(receiver.url, catalog, [KEY], attempts=2, private=True, trusted=trusted)
+        sender.start()
+        try:
+            wait_for(lambda: len(tried) >= 3)
+            assert len(receiver.seen) == 1
+            full.clear()
+            wait_for(lambda: catalog.webhooks.count().waiting == 0)
+        finally:
+            sender.close()
+    assert len({headers["webhook-id"] for headers, _ in receiver.seen}) == len(receiver.seen) == 2

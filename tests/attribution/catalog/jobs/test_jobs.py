@@ -1,11 +1,13 @@
 """Jobs in the catalog: each item ends once, whoever works on it and whatever crashes."""
 
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from attribution.catalog import (
     Catalog,
+    CatalogUnusable,
     Ended,
     IdempotencyKeyReused,
     InvalidCursor,
@@ -141,6 +143,36 @@ def test_what_is_not_accepted_is_removed(catalog, tmp_path):
     accept(catalog)
     with pytest.raises(TooManyJobs):
         accept(catalog, most_active=1)
+    assert len(input_files(catalog, tmp_path)) == 3
+
+
+def test_a_job_may_be_asked_within_as_many_collections_as_a_key_names(catalog):
+    names = [f"{number:04}-{'x' * 58}" for number in range(1000)]
+    incoming = catalog.jobs.receive()
+    new = NewJob(parameters={"collection": names}, items=[NewItem(None, 1)])
+    catalog.jobs.create(incoming, new, most_active=5)
+    incoming.close()
+    claimed = catalog.jobs.claim(1)
+    assert claimed is not None
+    assert claimed.job.parameters["collection"] == names
+
+
+def test_a_commit_that_only_seems_to_fail_leaves_the_images(catalog, tmp_path, monkeypatch):
+    write = catalog.jobs._database.write
+
+    @contextmanager
+    def unacknowledged():
+        with write() as connection:
+            yield connection
+        raise CatalogUnusable("the connection ended")
+
+    monkeypatch.setattr(catalog.jobs._database, "write", unacknowledged)
+    with pytest.raises(CatalogUnusable):
+        accept(catalog, idempotency_key="a", fingerprint="f")
+    monkeypatch.undo()
+    assert accept(catalog, idempotency_key="a", fingerprint="f").total == 3
+    claimed = catalog.jobs.claim(3)
+    assert [item.position for item in claimed.items] == [0, 1, 2]
     assert len(input_files(catalog, tmp_path)) == 3
 
 
