@@ -34,6 +34,7 @@ class Compactor:
         save_clean: Callable[[int], int],
         snapshots: Path,
         *,
+        compact_apart: Callable[[], object] | None = None,
         leads: Callable[[], bool] = lambda: True,
     ) -> None:
         """Use `start`.
@@ -43,10 +44,12 @@ class Compactor:
             wait_for: brings the index to where the removals are, in so many seconds or not.
             save_clean: saves the index without what was removed up to a generation.
             snapshots: the folder that it saves to.
+            compact_apart: has an index that lies elsewhere let go of what was removed.
             leads: whether it is this process that tidies up, rather than another on the catalog.
         """
         self._catalog, self._wait_for = catalog, wait_for
         self._save_clean, self._snapshots, self._leads = save_clean, snapshots, leads
+        self._compact_apart, self._compacted_apart = compact_apart, 0
         self._wake = threading.Event()
         self._stopping = False
         self._trouble: str | None = None
@@ -86,7 +89,12 @@ class Compactor:
     def _steps(self) -> tuple[Callable[[], object], ...]:
         if not self._leads():
             return ()
-        return self._compact_if_due, self._sweep_jobs, self._save_clean_if_due
+        return (
+            self._compact_if_due,
+            self._sweep_jobs,
+            self._save_clean_if_due,
+            self._compact_apart_if_due,
+        )
 
     def _tried(self, step: Callable[[], object]) -> str | None:
         """Why a step failed; None where it did not. What is due stays due."""
@@ -128,3 +136,12 @@ class Compactor:
             self._save_clean(wanted)
             if holds_removed(self._snapshots, wanted):
                 raise OSError("an index snapshot of before cannot be removed")
+
+    def _compact_apart_if_due(self) -> None:
+        """Once for what is taken down, after the index has heard of it, and once after a start."""
+        if self._compact_apart is None:
+            return
+        wanted = self._catalog.compaction.wanted()
+        if wanted > self._compacted_apart and self._wait_for(wanted, _FOLLOW_SECONDS):
+            self._compact_apart()
+            self._compacted_apart = wanted

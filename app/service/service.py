@@ -206,11 +206,16 @@ def open_service(
         stack.callback(snapshots.close)
         stack.callback(switch.close)
         switch.start()
+
+        def compact_apart() -> None:
+            switch.live().serving.index.compact()
+
         compactor = Compactor(
             catalog,
             switch.bring_to,
             snapshots.save_clean,
             settings.snapshots,
+            compact_apart=None if settings.index_url is None else compact_apart,
             leads=leads,
         )
         announcer = Announcer(settings, catalog, metrics, leads=leads)

@@ -73,6 +73,13 @@ def test_its_answers_are_those_of_the_index_in_memory(tmp_path, encoder, backgro
         gone = everywhere[1]["sources"][0]["source_id"]
         service.client.delete(f"/v1/sources/{gone}")
         service.add(30)
+        asked_to = []
+        with monkeypatch.context() as patch:
+            patch.setattr(Held, "compact", lambda held: asked_to.append(held.name))
+            taken = {"source_ids": [service.add(31)["source"]["source_id"]], "takedown": True}
+            service.client.post("/v1/sources/delete", json={**taken, "reason": "asked for"})
+            wait_for(lambda: asked_to)
+        assert len(asked_to) == 1
         changed = asked(service)
         assert gone not in str(changed)
         index = service.client.get("/v1/index").json()
