@@ -359,9 +359,9 @@ def test_a_picture_of_the_background_has_the_statistic_that_the_null_knows_of_it
     catalog, small_space, new_source, times
 ):
     catalog.put_collection("other")
-    held = np.repeat(rows_of(1, 300, SPACE_PARTS), times, axis=0)
+    held = np.repeat(rows_of(1, 150, SPACE_PARTS), times, axis=0)
     held += 0.002 * rows_of(2, len(held), SPACE_PARTS)
-    world = World(catalog, small_space, new_source, rows=unit(held, SPACE_PARTS))
+    world = World(catalog, small_space, new_source, background=150, rows=unit(held, SPACE_PARTS))
     rows = world.background.rows
     ranking = world.attributor.rank(rows)
     assert (ranking.hits.ids >= 0).all()  # a hundred pictures, of each the best
