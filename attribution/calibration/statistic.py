@@ -121,7 +121,7 @@ def nearest_others(among: Scores) -> NDArray[np.float64]:
         among: `(m, m)`; the diagonal is not looked at.
 
     Returns:
-        `(m', NEIGHBOURS + 1)`; none where there are fewer than `NEIGHBOURS` images.
+        `(m', NEIGHBOURS + 1)`; none where there are fewer than `NEIGHBOURS + 2` images.
     """
     if len(among) < NEIGHBOURS:
         return np.empty((0, NEIGHBOURS + 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attribution.index.companion import Companion, packed, unpacked
 from attribution.index.embedded import EmbeddedIndex
-from attribution.index.follower import Follower, missed_changes
+from attribution.index.follower import Follower, logged_ids, missed_changes
 from attribution.index.manifest import Owner, SnapshotAbsent, SnapshotRefused
 from attribution.index.opening import live_contents, open_index, rebuild
 from attribution.index.protocol import (
@@ -51,6 +51,7 @@ __all__ = [
     "live_contents",
     "load_companion",
     "load_snapshot",
+    "logged_ids",
     "measured_recall",
     "missed_changes",
     "open_index",

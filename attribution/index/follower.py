@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attribution.catalog import Catalog, Change, EmbeddingsMissing
 from attribution.index.protocol import ChangeBatch, Index, Vectors
@@ -188,6 +189,15 @@ def missed_changes(
     if len(changes) > most:
         return None
     return _batch_of(catalog, index, changes, reached)
+
+
+def logged_ids(catalog: Catalog, after: int) -> NDArray[np.int64]:
+    """Vector ids that the log names after a generation, ascending, each once."""
+    ids: list[int] = []
+    while batch := catalog.changes(after):
+        ids.extend(change.vector_id for change in batch)
+        after = batch[-1].generation
+    return np.unique(np.array(ids, dtype=np.int64))
 
 
 def logged_batches(catalog: Catalog, index: Index, after: int, until: int) -> Iterator[ChangeBatch]:

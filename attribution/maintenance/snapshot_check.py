@@ -17,6 +17,7 @@ from attribution.index import (
     live_contents,
     load_companion,
     load_snapshot,
+    logged_ids,
 )
 
 _ATTEMPTS = 3
@@ -60,7 +61,7 @@ def _disagreement(
     if generation > before:
         return f"the index snapshot is of generation {generation}, the catalog stands at {before}"
     now = live_contents(catalog, encoder)
-    since = _touched(catalog, generation)
+    since = logged_ids(catalog, generation)
     ours, theirs = _untouched(held, since), _untouched(now, since)
     if not np.array_equal(ours.ids, theirs.ids):
         differing = len(np.setxor1d(ours.ids, theirs.ids))
@@ -68,15 +69,6 @@ def _disagreement(
     if not np.array_equal(ours.vectors, theirs.vectors):
         return "the index snapshot holds other vectors than the catalog"
     return None
-
-
-def _touched(catalog: Catalog, generation: int) -> np.ndarray:
-    """Vector ids that the log names after a generation."""
-    ids: list[int] = []
-    while batch := catalog.changes(generation):
-        ids.extend(change.vector_id for change in batch)
-        generation = batch[-1].generation
-    return np.unique(np.array(ids, dtype=np.int64))
 
 
 def _untouched(contents: Contents, touched: np.ndarray) -> Contents:

@@ -124,9 +124,6 @@ class Recall:
 NOTHING_MEASURED = Recall()
 
 
-NOTHING_MEASURED = Recall()
-
-
 def depths_of(shares: Values, credit: Values) -> Values:
     """`(n,)` depth of each query's first true source; infinite where no candidate is one.
 

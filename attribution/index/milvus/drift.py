@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution.catalog import Catalog
+from attribution.index.follower import logged_ids
 from attribution.index.milvus.held import MOST, Held
 from attribution.index.milvus.server import Server
 from attribution.index.protocol import EmbeddingSpace, Ids
@@ -60,7 +61,7 @@ def drift_of(catalog: Catalog, held: Held, model_id: str) -> Drift | None:
         lacking.append(np.setdiff1d(ours.ids, theirs.ids))
         surplus.append(np.setdiff1d(theirs.ids, ours.ids))
         differing.append(_differing(ours, theirs))
-    coming = _touched(catalog, state.generation)
+    coming = logged_ids(catalog, state.generation)
     found = [np.setdiff1d(np.concatenate(ids), coming) for ids in (lacking, surplus, differing)]
     return Drift(*found)
 
@@ -136,11 +137,3 @@ def _live(catalog: Catalog, model_id: str, ids: Ids) -> Iterator[Contents]:
         vectors = catalog.embeddings(model_id, wanted)
         names = tuple(sources[vector_id].collection for vector_id in wanted)
         yield Contents(np.array(wanted, np.int64), vectors, names)
-
-
-def _touched(catalog: Catalog, generation: int) -> Ids:
-    ids: list[int] = []
-    while batch := catalog.changes(generation):
-        ids.extend(change.vector_id for change in batch)
-        generation = batch[-1].generation
-    return np.unique(np.array(ids, dtype=np.int64))
