@@ -12,6 +12,7 @@ from PIL import Image
 from attribution.attributor import Attributor, Ranking
 from attribution.calibration.picture_copies import Thumbnail, is_copy, preview_thumbnail
 from attribution.catalog import Catalog, CatalogError, Source, SourceFilter
+from attribution.evaluation.statistics.folds import leaders
 from attribution.rehearsal.examples import UnreadablePicture
 from models.background import thumbnail
 from models.images.decoding import decode
@@ -91,6 +92,16 @@ def with_copies(
         if on_progress is not None:
             on_progress(min(start + _BLOCK, len(sources)))
     return found
+
+
+def distinct(sources: Sequence[HeldSource]) -> list[HeldSource]:
+    """The first of those that show one picture, which must not be in two folds under two names."""
+    first: dict[int | None, HeldSource] = {}
+    for leader, source in zip(
+        leaders(sorted(each.copies) for each in sources), sources, strict=True
+    ):
+        first.setdefault(leader, source)
+    return list(first.values())
 
 
 def _read(catalog: Catalog, source: Source) -> Image.Image | None:

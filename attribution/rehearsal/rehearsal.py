@@ -9,7 +9,7 @@ from PIL import Image
 
 from attribution.attributor import Attributor
 from attribution.rehearsal.examples import Known
-from attribution.rehearsal.held import HeldSource, choose, picture_of, with_copies
+from attribution.rehearsal.held import HeldSource, choose, distinct, picture_of, with_copies
 from attribution.rehearsal.queries import Plan, make_query, plan_queries
 
 FEWEST_SOURCES = 20
@@ -43,7 +43,7 @@ def rehearsal(
     count = max(queries, FEWEST_SOURCES)
     chosen = choose(attributor.catalog, count, seed=seed, collections=collections)
     report = None if on_progress is None else (lambda done: on_progress(done, len(chosen)))
-    sources = with_copies(attributor, chosen, on_progress=report)
+    sources = distinct(with_copies(attributor, chosen, on_progress=report))
     require_sources(len(sources))
     known = []
     for plan in plan_queries(len(sources), queries, seed=seed):

@@ -8,7 +8,7 @@ import pytest
 
 from attribution.calibration.shares.fitting import cross_validated
 from attribution.rehearsal.examples import examples
-from attribution.rehearsal.held import choose, with_copies
+from attribution.rehearsal.held import choose, distinct, with_copies
 from attribution.rehearsal.queries import make_query
 from attribution.rehearsal.rehearsal import TooFewSources, rehearsal
 
@@ -39,6 +39,9 @@ def test_copies_are_known_as_such(hold, catalog, open_attributor):
     assert [len(each.copies) for each in held] == [2 if n == 4 else 1 for n in range(20)]
     assert held[4].copies == {sources[4].vector_id, copy.vector_id}
     assert done[-1] == 20
+    both = with_copies(open_attributor(), [*sources, copy])
+    assert len(both) == 21
+    assert distinct(both) == both[:20]
 
 
 def test_a_source_without_a_preview_makes_no_query(hold, catalog, open_attributor, caplog):
