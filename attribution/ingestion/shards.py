@@ -56,11 +56,13 @@ class _Sample:
     caption: str = ""
     left_out: list[ManifestProblem] = field(default_factory=list)
     unheard: list[ManifestProblem] = field(default_factory=list)
+    held: int = 0
+    """Bytes of its pictures."""
 
-    @property
-    def size(self) -> int:
-        """Bytes of its pictures."""
-        return sum(len(content) for _, content in self.pictures)
+    def add(self, name: str, content: bytes) -> None:
+        """One more picture."""
+        self.pictures.append((name, content))
+        self.held += len(content)
 
 
 def named_as_tar(name: str) -> bool:
@@ -129,8 +131,8 @@ def _rows(
         entry = entry_of(archive, by_name, info)
         match entry:
             case Member(name, content):
-                sample.pictures.append((name, read(archive, content, max_bytes + 1)))
-                if sample.size > _PICTURES_HELD * max_bytes:
+                sample.add(name, read(archive, content, max_bytes + 1))
+                if sample.held > _PICTURES_HELD * max_bytes:
                     yield from _finished(sample, shard)
                     sample = _Sample(key, said=sample.said, caption=sample.caption)
             case LeftOut(path, reason):

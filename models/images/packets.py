@@ -27,6 +27,8 @@ _TIFF_XMP, _TIFF_IPTC = 700, 33723
 _PNG_XMP = "XML:com.adobe.xmp"
 _PNG_KEYWORDS = frozenset({_PNG_XMP, "Title", "Author", "Description", "Copyright"})
 """Texts of a PNG that say whose it is and what it shows; no other is unpacked or kept."""
+_PNG_TEXTS = 32
+"""So many of them are looked at: one that is empty gives way to a later one of its keyword."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +98,15 @@ def _iptc_of(resources: bytes) -> bytes:
 
 
 def _of_png(data: bytes) -> Packets:
-    exif, texts = b"", dict[str, str]()
+    exif, texts, looked_at = b"", dict[str, str](), 0
     for name, body in png_chunks(data):
         if name == b"eXIf":
             exif = exif or body
         elif name in {b"tEXt", b"zTXt", b"iTXt"}:
             keyword = body.partition(b"\0")[0].decode("latin-1")
-            if keyword in _PNG_KEYWORDS and not texts.get(keyword):
+            if keyword in _PNG_KEYWORDS and not texts.get(keyword) and looked_at < _PNG_TEXTS:
                 texts[keyword] = _png_text(name, body)
+                looked_at += 1
     xmp = texts.pop(_PNG_XMP, "")
     return _packets(exif, b"", xmp.encode(), texts)
 

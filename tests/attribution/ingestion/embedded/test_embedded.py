@@ -13,6 +13,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from attribution.catalog.validation import METADATA_BYTES, json_object
 from attribution.ingestion.embedded import EMBEDDED, Embedded, filled, read_embedded
 from attribution.ingestion.embedded.xmp import read_xmp
+from models.images import packets
 from models.images.exif import values_of
 from tests.support.rights import NO_TRAINING, iptc, listed, saying, xmp
 
@@ -127,6 +128,17 @@ def test_texts_under_other_names_and_endless_values_are_not_even_unpacked():
     block = b"II*\0" + (8).to_bytes(4, "little") + tags.tobytes(8)
     assert values_of(block, {ARTIST, COPYRIGHT}) == {COPYRIGHT: b"Ann\0"}
     assert len(values_of(block, {ARTIST}, longest=80_000)[ARTIST]) == 70_001
+
+
+def test_texts_that_are_too_long_are_soon_given_up(monkeypatch):
+    unpacked = []
+    monkeypatch.setattr(packets, "_unpacked", lambda packed: unpacked.append(packed) or b"")
+    file, texts = io.BytesIO(), PngInfo()
+    for _ in range(200):
+        texts.add_text("Title", "0", zip=True)
+    Image.new("RGB", (8, 8)).save(file, "PNG", pnginfo=texts)
+    assert not read_embedded(file.getvalue())
+    assert 1 < len(unpacked) <= 32
 
 
 def test_a_packet_that_declares_entities_is_left_alone():
