@@ -41,7 +41,7 @@ class Candidates:
     def groups(self) -> Groups:
         """`(n, k)` as `statistics_of` reads them: what is not near is nobody's neighbour."""
         places = np.arange(self.hits.ids.shape[1], dtype=np.uint8)
-        return np.where(places < self.near[:, None], places, 0).astype(np.uint8)
+        return np.where(places < self.near[:, None], places, np.uint8(0))
 
 
 def candidates(

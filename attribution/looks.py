@@ -153,7 +153,8 @@ def best_of(answers: Sequence[Attribution], ways: Sequence[Way]) -> Attribution:
         answers: of each look, all under the same terms.
         ways: in the same order.
     """
-    looks = zip(answers, borne_out(ways, answers[0].alpha, answers[0].finest), strict=True)
+    spent = borne_out(ways, answers[0].alpha, answers[0].finest)
+    looks = [(answer, way) for answer, way in zip(answers, spent, strict=True) if way.weight]
     answer, way = max(looks, key=lambda look: _evidence(*look))  # the first of equal ones
     return replace(_weighed(answer, way.weight), turned=way.turned)
 
@@ -194,12 +195,8 @@ def _weighed(answer: Attribution, weight: float) -> Attribution:
 
 def _evidence(answer: Attribution, way: Way) -> tuple[float, float]:
     best = max((each.score for each in answer.sources), default=-float("inf"))
-    if answer.p_value is None:
-        return 1.0, best
-    return -answer.p_value / way.weight if way.weight else -np.inf, best
+    return (1.0 if answer.p_value is None else -answer.p_value / way.weight, best)
 
 
 def _divided(p_value: float | None, weight: float) -> float | None:
-    if p_value is None:
-        return None
-    return min(1.0, p_value / weight) if weight else 1.0
+    return None if p_value is None else min(1.0, p_value / weight)

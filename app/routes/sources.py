@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -222,9 +222,11 @@ def get_source_codes(source_id: SourceId, holdings: HoldingsDependency) -> Sourc
     return SourceCodesDocument(content_code=codes.content, meta_code=codes.meta)
 
 
-def _meant(if_match: str | None) -> Callable[[Source], bool]:
-    """Whether a caller means a source at its revision."""
-    return lambda source: if_match is None or conditional.if_match(if_match, entity_tag(source))
+def _meant(if_match: str | None) -> one_source.Allowed:
+    """Which revisions of a source a caller means."""
+    if if_match is None:
+        return None
+    return lambda source: conditional.if_match(if_match, entity_tag(source))
 
 
 def deleted_sources(

@@ -9,7 +9,8 @@ from app.problems.problem import Problem
 from app.service.reach import Holdings
 from attribution.catalog import Deleted, RevisionMismatch, Source
 
-Allowed = Callable[[Source], bool]
+Allowed = Callable[[Source], bool] | None
+"""Whether the caller means a source at this revision; None: at any."""
 Written = TypeVar("Written")
 _ATTEMPTS = 10
 
@@ -26,7 +27,7 @@ def patch_source(
         holdings: where the source is.
         source_id: which source.
         patch: the fields to change; None deletes.
-        allowed: whether the caller means a source at this revision.
+        allowed: see `Allowed`.
 
     Raises:
         SourceNotFound, InvalidField: no such source, or a value that cannot be stored.
@@ -46,9 +47,11 @@ def delete_source(holdings: Holdings, source_id: str, allowed: Allowed) -> Delet
     """Delete a source that the caller means at its revision.
 
     Raises:
-        SourceNotFound: no such source.
+        SourceNotFound: no such source; where any revision is meant it comes back as missing.
         Problem: 412 `revision-mismatch`.
     """
+    if allowed is None:
+        return holdings.delete(source_ids=[source_id])
     return _at_its_revision(
         holdings,
         source_id,
@@ -63,7 +66,7 @@ def _at_its_revision(
     """Write what is refused where somebody else was faster, and then look and write again."""
     for attempt in range(_ATTEMPTS):
         source = holdings.source(source_id)
-        if not allowed(source):
+        if allowed is not None and not allowed(source):
             raise Problem(
                 "revision-mismatch",
                 f"source {source_id!r} is at revision {source.revision}, which If-Match does not "

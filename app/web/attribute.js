@@ -233,8 +233,9 @@ function navigation(item) {
 document.addEventListener("keydown", (event) => {
   if (!open || event.target.closest("input, select, textarea, dialog")) return;
   if (event.key === "Escape") location.hash = "#/attribute";
-  const step = { j: "Next image", k: "Image before" }[event.key];
-  if (step && element("work").contains(event.target) && !event.ctrlKey && !event.metaKey && !event.altKey) {
+  const step = element("work").contains(event.target)
+    && { j: "Next image", k: "Image before" }[event.key];
+  if (step && !event.ctrlKey && !event.metaKey && !event.altKey) {
     element("detail").querySelector(`.step[aria-label="${step}"][href]`)?.click();
   }
 });

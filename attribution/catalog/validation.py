@@ -73,7 +73,7 @@ def changeable(field: str, value: object) -> Any:
 
 
 def json_object(field: str, value: object, *, most: int = METADATA_BYTES) -> dict[str, Any]:
-    """A plain copy of a JSON object of `most` bytes, equal to what a later read gives back."""
+    """A plain copy of a JSON object, at most so many bytes, equal to what a later read gives."""
     if not isinstance(value, Mapping):
         raise InvalidField(field, "must be a JSON object")
     plain = cast("dict[str, Any]", _plain(field, value, depth=0))

@@ -143,8 +143,7 @@ class Webhooks:
 def put(connection: Connection, messages: Sequence[NewMessage], told: Told) -> int:
     """See `Webhooks.put`; a part of another transaction."""
     count = sa.select(webhooks.c.url, sa.func.count()).group_by(webhooks.c.url)
-    kept_of = {url: int(number) for url, number in connection.execute(count)}
-    room = {url: told.most - kept_of.get(url, 0) for url in told.urls}
+    waiting = {url: int(number) for url, number in connection.execute(count)}
     column = webhooks.c.message_id
     known = {
         (row.message_id, row.url)
@@ -156,28 +155,26 @@ def put(connection: Connection, messages: Sequence[NewMessage], told: Told) -> i
         )
     }
     now = datetime.now(UTC)
-    rows = [
-        {
-            "message_id": message.message_id,
-            "url": url,
-            "kind": message.kind,
-            "record": dict(message.record),
-            "attempts": 0,
-            "created_at": now,
-            "due_at": now,
-            "dead": False,
-            "trouble": None,
-        }
-        for message in messages
-        for url in told.urls
-        if (message.message_id, url) not in known
-    ]
-    kept: list[dict[str, Any]] = []
-    for row in rows:
-        url = str(row["url"])
-        if room[url] > 0:  # one address that takes nothing costs the others nothing
-            room[url] -= 1
-            kept.append(row)
-    if kept:
-        connection.execute(sa.insert(webhooks), kept)
-    return len(rows) - len(kept)
+    rows: list[dict[str, Any]] = []
+    lost = 0
+    for url in told.urls:  # one that takes nothing costs the others nothing
+        fresh = [message for message in messages if (message.message_id, url) not in known]
+        room = max(0, told.most - waiting.get(url, 0))
+        lost += len(fresh[room:])
+        rows += [
+            {
+                "message_id": message.message_id,
+                "url": url,
+                "kind": message.kind,
+                "record": dict(message.record),
+                "attempts": 0,
+                "created_at": now,
+                "due_at": now,
+                "dead": False,
+                "trouble": None,
+            }
+            for message in fresh[:room]
+        ]
+    if rows:
+        connection.execute(sa.insert(webhooks), rows)
+    return lost
