@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from app.answers import Answer, FreshAnswer, Question
-from app.cli.neighbour import Asked
+from app.cli.asked import Asked
 from app.inference.timings import Timings
 from app.inference.upload import decoding_limits
 from app.settings import Settings

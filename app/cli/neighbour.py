@@ -8,9 +8,8 @@ It imports nothing heavy: the point of asking is to be quick.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
@@ -18,8 +17,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import ValidationError
 
+from app.cli.asked import Asked
 from app.cli.console import note
-from app.settings import Guarantee, Settings
+from app.settings import Settings
 from attribution.folder_lock import Listening, listening_on
 
 _ANSWER_SECONDS = 60.0
@@ -46,59 +46,6 @@ class _Calibration(Protocol):
 
 
 Document = TypeVar("Document", bound=_Answer)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a command asks of every image."""
-
-    top_k: int
-    alpha: float
-    collections: tuple[str, ...]
-    guarantee: Guarantee = "average"
-    no_source: float | None = None
-    recall: float | None = None
-    any_way_up: bool = False
-
-    @classmethod
-    def of(
-        cls,
-        settings: Settings,
-        *,
-        top_k: int,
-        alpha: float | None,
-        collections: Sequence[str] | None,
-        guarantee: Guarantee | None,
-        no_source: float | None = None,
-        recall: float | None = None,
-        any_way_up: bool = False,
-    ) -> Asked:
-        """As the command line says; what it does not name, as the settings say."""
-        return cls(
-            top_k,
-            settings.alpha if alpha is None else alpha,
-            tuple(sorted(set(collections or ()))),
-            guarantee or settings.guarantee,
-            no_source,
-            recall,
-            any_way_up,
-        )
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The same as the HTTP API's query."""
-        besides = {
-            "no_source": self.no_source,
-            "recall": self.recall,
-            "any_way_up": self.any_way_up or None,
-        }
-        return {
-            "top_k": self.top_k,
-            "alpha": self.alpha,
-            "guarantee": self.guarantee,
-            "collection": self.collections,
-            **{name: value for name, value in besides.items() if value is not None},
-        }
 
 
 class _Unusable(Exception):

@@ -14,8 +14,9 @@ import typer
 from rich.table import Table
 
 from app.cli import options
+from app.cli.asked import Asked
 from app.cli.console import fail_about, flush_right, one_line, out, print_json, warn
-from app.cli.neighbour import Asked, Neighbour, neighbour_of
+from app.cli.neighbour import Neighbour, neighbour_of
 from app.cli.wording import UNLIKE_BACKGROUND, decision_in_words, source_name, warn_of_nothing_held
 from app.schemas.attribution import AttributionDocument, RankedSource
 from app.schemas.credentials import CredentialsDocument

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from app.cli import options
+from app.cli.asked import Asked
 from app.cli.batch.results import Results, open_results
 from app.cli.console import fail, fail_about, one_line, out, progress, warn
-from app.cli.neighbour import Asked, key_of
+from app.cli.neighbour import key_of
 from app.cli.wording import warn_of_nothing_held
 from app.settings import Settings
 

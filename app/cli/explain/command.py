@@ -9,9 +9,10 @@ import typer
 from rich.table import Table
 
 from app.cli import options
+from app.cli.asked import Asked
 from app.cli.console import flush_right, one_line, out, print_json
 from app.cli.failures import BadInvocation
-from app.cli.neighbour import Asked, neighbour_of
+from app.cli.neighbour import neighbour_of
 from app.cli.wording import decision_in_words, warn_of_nothing_held
 
 if TYPE_CHECKING:

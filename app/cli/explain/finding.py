@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.cli.asked import Asked
 from app.cli.explain.picture import ShownSource
-from app.cli.neighbour import Asked, Neighbour
+from app.cli.neighbour import Neighbour
 from app.cli.wording import Decided, Named, source_name
 from app.inference.upload import decoding_limits
 from app.schemas.attribution import AttributionDocument

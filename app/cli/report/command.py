@@ -12,8 +12,9 @@ import typer
 from typer.core import TyperGroup
 
 from app.cli import options
+from app.cli.asked import Asked
 from app.cli.console import fail_about, one_line, out, show
-from app.cli.neighbour import Asked, neighbour_of
+from app.cli.neighbour import neighbour_of
 
 EXIT_CODES = {
     "valid": 0,

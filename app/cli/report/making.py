@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.cli.asked import Asked
 from app.cli.failures import BadInvocation
-from app.cli.neighbour import Asked, Neighbour
+from app.cli.neighbour import Neighbour
 from app.cli.options import require_folder, with_active_encoder
 from app.reports import PDF, REPORT_JSON, SUFFIXES, check_reports, render, signed
 from app.settings import Settings
