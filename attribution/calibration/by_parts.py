@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -31,7 +32,7 @@ _UPPER = 0.8  # quantile from which the tail is taken to be exponential
 _SMALLEST_EXCESS = 1e-6
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Tail:
     """How high images outside any gallery stand in one part, among each other.
 
@@ -68,15 +69,24 @@ class Tail:
         u = statistics.astype(np.float64)
         if not len(self.best):
             return u
-        m = len(self.best)
-        upper = float(np.quantile(self.best, _UPPER))
-        beyond = self.best[self.best > upper]
-        excess = max(float(beyond.mean()) - upper if len(beyond) else 0.0, _SMALLEST_EXCESS)
-        left = 1 - (np.arange(m) + 0.5) / m
-        within = -np.log(np.interp(u, self.best, left))
+        upper, excess = self._exponential
+        within = -np.log(np.interp(u, self.best, self._left))
         at_upper = -np.log(1 - _UPPER)
         tail = np.where(u > upper, at_upper + (u - upper) / excess, np.minimum(within, at_upper))
         return np.asarray(tail)
+
+    @cached_property
+    def _left(self) -> NDArray[np.float64]:
+        """The share of those images that stand above each of them."""
+        m = len(self.best)
+        return np.asarray(1 - (np.arange(m) + 0.5) / m)
+
+    @cached_property
+    def _exponential(self) -> tuple[float, float]:
+        """From where the tail is exponential, and its mean excess."""
+        upper = float(np.quantile(self.best, _UPPER))
+        beyond = self.best[self.best > upper]
+        return upper, max(float(beyond.mean()) - upper if len(beyond) else 0.0, _SMALLEST_EXCESS)
 
 
 def joined_statistics(

@@ -84,13 +84,16 @@ def neighbourhood(
         np.put_along_axis(below, below.argmax(axis=1)[:, None], -np.inf, axis=1)
     chosen = nearest(np.concatenate([below, reference], axis=1))[:, 1:]
     present = np.isfinite(chosen)
-    if present.sum(axis=1).min(initial=NEIGHBOURS) < FEWEST_NEIGHBOURS:
+    found = present.sum(axis=1)
+    if found.min(initial=NEIGHBOURS) < FEWEST_NEIGHBOURS:
         raise TooFewNeighbours(
             f"a score is standardised by at least {FEWEST_NEIGHBOURS} others: the encoder has no "
             "reference images and the searched set is too small"
         )
-    values = np.where(present, chosen, np.nan).astype(np.float64)
-    return np.nanmean(values, axis=1), np.nanstd(values, axis=1)
+    values = np.where(present, chosen, 0).astype(np.float64)
+    mean = values.sum(axis=1) / found
+    apart = np.where(present, values - mean[:, None], 0)
+    return mean, np.sqrt(np.einsum("nm,nm->n", apart, apart) / found)
 
 
 def nearest(scores: Scores) -> Scores:
