@@ -68,6 +68,11 @@ class Serving:
             self.publisher.lost or isinstance(self.follower.failed, IndexLost)
         )
 
+    def mend(self) -> None:
+        """Make the null anew, here and now, where a failure has left none."""
+        if not self.calibrating.is_alive():
+            self.calibration.ensure()
+
     def stop(self) -> None:
         """End searching, following and calibrating. The embedder stays: it may work for others."""
         self.searches.close()
@@ -153,7 +158,7 @@ def _in_background(build: Callable[[], None]) -> threading.Thread:
         try:
             build()
         except Exception:
-            logger.exception("calibration failed: answers will have no decision")
+            logger.exception("calibration failed: until it works answers have no decision")
 
     thread = threading.Thread(target=run, name="calibration", daemon=True)
     thread.start()

@@ -145,7 +145,10 @@ class Switch:
             return registry
 
     def follow(self) -> None:
-        """Look into the catalog once, and change to the encoder that it has made active."""
+        """Look into the catalog once, and change to the encoder that it has made active.
+
+        Also mend what serves, where something of it has failed.
+        """
         registry, live = self.load(), self._live
         active = registry.active or live.serving.model_id
         embedder, taken = live.companions.get(active), self._backgrounds.get(active)
@@ -156,6 +159,7 @@ class Switch:
             self._follow_background(self._live.serving, registry)
         elif embedder is not None and taken is not None:
             self._change_to(embedder, taken.background)
+        self._live.serving.mend()  # last: what cannot be mended may have been replaced
 
     def _follow_lease(self, serving: Serving) -> None:
         """Write the index from now on, leave it to whoever writes it now, or fill it again.
@@ -287,7 +291,7 @@ class Switch:
             except Exception:
                 # What serves goes on; whatever broke may pass.
                 pause = min(_LONGEST_PAUSE_SECONDS, 2 * pause)
-                logger.exception("could not change the encoder; trying again in %.1f s", pause)
+                logger.exception("could not tend what serves; trying again in %.1f s", pause)
 
 
 class _TooSoon(Exception):

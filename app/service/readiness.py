@@ -32,7 +32,7 @@ def require_ready(service: Service) -> None:
             raise Problem("not-ready", reason, retry_after=5)
     if trouble := serving.index.trouble():
         raise Problem("not-ready", f"The index cannot be asked: {trouble}.", retry_after=5)
-    if serving.calibrating.is_alive():
+    if serving.calibrating.is_alive() or serving.calibration.wanting:
         raise Problem(
             "not-ready", "Calibration is under way; queries get no decision yet.", retry_after=1
         )

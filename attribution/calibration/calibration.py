@@ -166,8 +166,13 @@ class Calibration:
                 return None
             return kept_null(followed, self._scored, self.owner)
 
+    @property
+    def wanting(self) -> bool:
+        """Whether nothing can be decided until `ensure` has made the null that there is to be."""
+        return self._scored is not None and self._followed is None
+
     def ensure(self) -> None:
-        """`build`, unless there is a null already."""
+        """`build`, unless there is a null already. Not from two threads at once."""
         if self._followed is None:
             self.build()
 
@@ -195,24 +200,23 @@ class Calibration:
     def apply(self, batch: ChangeBatch) -> None:
         """Follow a batch of changes that the index has just applied.
 
-        After a failure it starts over from the index: a null with a batch missing would be wrong
-        for good, and nobody would see it.
+        After a failure there is no null until `ensure` starts over from the index: one with a
+        batch missing would be wrong for good, and nobody would see it.
         """
         if self._scored is None:
             return
         self._filters.note(batch)
         with self._changed:
-            followed = self._followed
-            if followed is None and self._building:
-                self._pending.append(batch)
+            if self._followed is None:
+                if self._building:
+                    self._pending.append(batch)
                 return
-            if followed is None:  # an earlier failure
-                self.build()
-                return
-            self._followed = None
-            followed.apply(batch)
-            self._settle(followed)
-            self._followed = followed
+            try:
+                self._followed.apply(batch)
+                self._settle(self._followed)
+            except BaseException:
+                self._followed = None
+                raise
             self._changed.notify_all()
 
     def current(self, collections: frozenset[str] | None = None) -> Calibrated:

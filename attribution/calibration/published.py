@@ -123,6 +123,11 @@ class PublishedCalibration(Calibration):
         """Nothing: another process makes the null."""
 
     @property
+    def wanting(self) -> bool:
+        """False: without a new null it answers by the one that was published before."""
+        return False
+
+    @property
     def worth_keeping(self) -> bool:
         """False: who makes the null keeps it."""
         return False

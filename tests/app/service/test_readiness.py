@@ -9,6 +9,7 @@ from app.inference.activities import Activities
 from app.inference.watchdog import Watchdog
 from app.settings import Settings
 from attribution.catalog import CatalogUnusable
+from attribution.index import IndexUnavailable
 from tests.support.encoders import ThumbnailBackbone, thumbnail_encoder
 from tests.support.pictures import variation
 from tests.support.service import serving
@@ -123,6 +124,22 @@ def test_images_that_come_to_nothing_one_after_the_other_do_so_too(settings, enc
         monkeypatch.setattr(attributor, "attribute", working)
         wait_for(lambda: served.client.get(location).json()["state"] == "finished")
         wait_for(lambda: readiness(served)[0] == 200)
+
+
+def test_a_null_that_cannot_be_made_flips_readiness_and_is_made_without_another_write(
+    tmp_path, encoder, background, monkeypatch
+):
+    def fail(*_, **__):
+        raise IndexUnavailable("no search today")
+
+    settings = Settings(data=tmp_path, inference_threads=1, follow_seconds=0.05)
+    with serving(settings, encoder, background) as served:
+        with monkeypatch.context() as patch:
+            patch.setattr("attribution.calibration.neighbours.part_scores_of", fail)
+            served.add(1)
+            wait_for(lambda: "Calibration" in readiness(served)[1])
+        wait_for(lambda: readiness(served)[0] == 200)
+        assert served.ask(variation(1))["calibration"]["state"] == "fresh"
 
 
 def test_a_catalog_that_cannot_be_read_is_a_503_everywhere(running, monkeypatch):

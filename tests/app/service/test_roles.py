@@ -7,6 +7,7 @@ import pytest
 
 from app.settings import Settings
 from attribution.catalog import INDEXER
+from attribution.index import IndexUnavailable
 from tests.support.jobs import ended, read
 from tests.support.milvus import MilvusServer, require
 from tests.support.pictures import jpeg, picture, variation
@@ -92,6 +93,19 @@ def test_readers_see_what_was_written_and_decide_as_one_process_does(several, en
     with serving(Settings(data=several.data, inference_threads=1), encoder, background) as alone:
         assert [told(alone, seed, **parameters) for seed, parameters in asked] == answers
     assert {answer["decision"] for answer in answers} == {"attributed", "no_source_found"}
+
+
+def test_what_the_null_missed_is_published_without_another_write(several, monkeypatch):
+    def fail(*_, **__):
+        raise IndexUnavailable("Milvus has just gone away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("attribution.calibration.neighbours.part_scores_of", fail)
+        added = several.api.add(50)
+        wait_for(lambda: several.indexer.client.get("/readyz").status_code == 503)
+    seen = told(several.api, 50, min_generation=added["generation"])
+    assert seen["sources"][0]["source_id"] == added["source"]["source_id"]
+    assert seen["calibration"]["state"] == "fresh"
 
 
 def test_two_workers_share_a_job_and_none_of_its_images_is_done_twice(several):
