@@ -32,7 +32,7 @@ class Question(Terms):
     """What is asked of every image of a request: terms, and what a request knows besides.
 
     Attributes:
-        min_generation: as the caller counts.
+        min_generation: as the caller counts; as the catalog does, of a job that was accepted.
         reach: the collections that the caller is limited to, by whose changes generations are
             counted; None where there is no limit.
         explain: whether maps are drawn.

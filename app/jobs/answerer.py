@@ -12,20 +12,17 @@ from threading import Event
 from typing import Any
 
 from app.answers import FreshAnswer, Question, answered, begin_asking, recognise
-from app.encoders.live import Live
-from app.inference.embedder import Begun, Embedded, Embedder
-from app.inference.searches import Searches
+from app.encoders.live import Live, Serving
+from app.inference.embedder import Begun, Embedded
 from app.inference.upload import Upload
 from app.jobs.results import answered as answer_record
 from app.jobs.results import failed
 from app.problems.problem import Problem
 from app.telemetry.metrics import Metrics
 from app.webhooks.announcer import Announcer
-from attribution.answer import Attribution
-from attribution.attributor import Terms
 from attribution.calibration import AlphaTooSmall
 from attribution.calibration.shares.recall import RecallTooLarge
-from attribution.catalog import Catalog, Claimed, Ended, Job, JobItem, Jobs
+from attribution.catalog import Claimed, Ended, Job, JobItem, Jobs
 from attribution.index import IndexUnavailable
 from models.images.errors import ImageError
 
@@ -37,6 +34,7 @@ MAX_ATTEMPTS = 5
 _FINAL = (ImageError, AlphaTooSmall, RecallTooLarge, Problem)
 _CALIBRATION_TRIES = 30  # a second apart: unlike a request, a job can wait for a decision
 _POLL_SECONDS = 0.2
+_FOLLOW_SECONDS = 1.0  # until the images are given back, which others may answer sooner
 
 
 @dataclass(slots=True)
@@ -56,7 +54,7 @@ def question_document(question: Question) -> dict[str, Any]:
 
 
 def _question_of(parameters: Mapping[str, Any]) -> Question:
-    """The question that a job keeps. Its generation was waited for when it was made."""
+    """The question that a job keeps, with the catalog's generation that its maker knew of."""
     collections = parameters["collection"]
     return Question(
         top_k=parameters["top_k"],
@@ -66,6 +64,7 @@ def _question_of(parameters: Mapping[str, Any]) -> Question:
         recall=parameters.get("recall"),
         any_way_up=parameters.get("any_way_up", False),
         collections=None if collections is None else frozenset(collections),
+        min_generation=parameters.get("min_generation", 0),
     )
 
 
@@ -80,9 +79,7 @@ def answer_live(
     """Answer a claim by what serves when it begins, which is held until the last item has ended."""
     held = live()
     serving = held.serving
-    answerer = JobAnswerer(
-        jobs, serving.attributor.catalog, serving.embedder, serving.searches, metrics, announcer
-    )
+    answerer = JobAnswerer(jobs, serving, metrics, announcer)
     outcome = answerer.answer(claimed, stopping)
     del held  # only now may it be closed
     return outcome
@@ -94,17 +91,14 @@ class JobAnswerer:
     def __init__(
         self,
         jobs: Jobs,
-        catalog: Catalog,
-        embedder: Embedder,
-        searches: Searches[Terms, Attribution],
+        serving: Serving,
         metrics: Metrics,
         announcer: Announcer,
     ) -> None:
         self._announcer = announcer
         self._jobs = jobs
-        self._catalog = catalog
-        self._embedder = embedder
-        self._searches = searches
+        self._serving = serving
+        self._embedder = serving.embedder
         self._metrics = metrics
 
     def answer(self, claimed: Claimed, stopping: Event) -> Outcome:
@@ -117,6 +111,7 @@ class JobAnswerer:
         items = [item for item in claimed.items if item.position in embedded]
         rows = [embedded[item.position] for item in items]
         with _failures_of(claimed.job, items, outcome):
+            self._follow(question.min_generation)
             answers = self._attribute(rows, question, stopping)
             if answers is None:
                 outcome.given_back += [item.position for item in items]
@@ -171,6 +166,11 @@ class JobAnswerer:
         with file:
             return self._embedder.begin(upload, any_way_up=question.any_way_up)
 
+    def _follow(self, generation: int) -> None:
+        """See what was seen where the job was accepted, maybe by another process, before this."""
+        if not self._serving.follower.wait_for(generation, _FOLLOW_SECONDS):
+            raise IndexUnavailable(f"the index has not seen change {generation} of the catalog yet")
+
     def _attribute(
         self, rows: Sequence[Embedded], question: Question, stopping: Event
     ) -> list[FreshAnswer] | None:
@@ -189,7 +189,9 @@ class JobAnswerer:
     def _search(
         self, rows: Sequence[Embedded], question: Question, stopping: Event
     ) -> list[FreshAnswer] | None:
-        searches = [begin_asking(self._searches, row, question, priority="job") for row in rows]
+        searches = [
+            begin_asking(self._serving.searches, row, question, priority="job") for row in rows
+        ]
         _wait(searches, stopping)
         if any(search.cancelled() for search in searches):
             return None
@@ -197,7 +199,7 @@ class JobAnswerer:
             answered(row, search.result(), self._metrics)
             for row, search in zip(rows, searches, strict=True)
         ]
-        return recognise(self._catalog, answers, question.collections)
+        return recognise(self._serving.attributor.catalog, answers, question.collections)
 
 
 def _message_id(job: Job, item: JobItem) -> str:

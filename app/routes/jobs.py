@@ -98,13 +98,13 @@ async def create_job(
     """
     owner = holdings.owner
     question = await question_of(service, parameters, holdings.caller)
-    await service.wait_for(question.min_generation, within=question.reach)
+    seen = await service.wait_for(question.min_generation, within=question.reach)
     await run_in_threadpool(_refuse_early, service, question, owner, idempotency_key)
     with service.receiving.take(1):
         async with folder_for(service.catalog.jobs) as incoming:
             received = await receive(request, incoming, service.settings)
             created = await run_in_threadpool(
-                _create, service, incoming, received, question, owner, idempotency_key
+                _create, service, incoming, received, question, seen, owner, idempotency_key
             )
     service.worker.wake()
     response.headers["Location"] = address(f"/v1/jobs/{created.job.job_id}")
@@ -225,12 +225,13 @@ def _create(
     incoming: Incoming,
     received: Received,
     question: Question,
+    seen: int,
     owner: str,
     idempotency_key: str | None,
 ) -> Created:
     parameters = question_document(question)
     new = NewJob(
-        parameters=parameters,
+        parameters={**parameters, "min_generation": seen},
         items=received.items,
         owner=owner,
         idempotency_key=idempotency_key,

@@ -110,8 +110,10 @@ class Service:
         live = self.switch.live()
         return replace(self, live=lambda: live)
 
-    async def wait_for(self, asked: int, *, within: frozenset[str] | None = None) -> None:
+    async def wait_for(self, asked: int, *, within: frozenset[str] | None = None) -> int:
         """Wait until the index has seen generation `asked`, counted in the changes `within`.
+
+        Returns which one of the catalog that is.
 
         Raises:
             Problem: 409 when the catalog has never been there, 503 when it takes too long.
@@ -120,7 +122,7 @@ class Service:
         if within is not None:
             generation = await run_in_threadpool(self.numbering.meant, asked, within)
         if generation is not None and self.serving.index.generation >= generation:
-            return
+            return generation
         latest = await run_in_threadpool(self.catalog.generation)
         if generation is None or generation > latest:
             shown = await run_in_threadpool(self.numbering.shown, latest, within)
@@ -132,6 +134,7 @@ class Service:
         patience = self.settings.generation_wait_seconds
         if not await run_in_threadpool(self.serving.follower.wait_for, generation, patience):
             raise Problem("generation-not-reached", retry_after=1)
+        return generation
 
     def apply_writes(self) -> None:
         """Bring this process's index up to the writes just made, so that its next answer has them.

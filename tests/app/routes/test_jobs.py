@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.jobs.answerer import MAX_ATTEMPTS
 from app.jobs.results import lines
 from app.settings import Settings
 from attribution.calibration.false_discovery import q_values
@@ -294,6 +295,23 @@ def test_an_image_that_always_fails_ends_with_a_problem(tmp_path, gate, gated, m
         assert result["problem"]["type"] == "/problems/inference-failed"
         gate.broken = False
         wait_for(lambda: served.client.get("/readyz").status_code == 200)
+
+
+def test_a_worker_that_is_behind_answers_by_what_the_maker_of_the_job_has_seen(
+    running, monkeypatch
+):
+    monkeypatch.setattr(running.service.worker, "_pause", 0.01)
+    seen = running.add(1)["generation"]
+    waits = []
+    with monkeypatch.context() as patch:
+        follower = running.service.serving.follower
+        patch.setattr(follower, "wait_for", lambda *asked: bool(waits.append(asked[0])))
+        job = submit(running, variation(1), variation(2), params={"min_generation": seen})
+        wait_for(lambda: len(waits) > MAX_ATTEMPTS)  # which is nobody's fault
+        assert state(running, job)["completed"] == 0
+    assert set(waits) == {seen}
+    assert "min_generation" not in job["parameters"]  # a number of the catalog, not of its maker
+    assert finished(running, job)["failed"] == 0
 
 
 def test_a_lost_input_ends_with_a_problem(tmp_path, gate, gated):
