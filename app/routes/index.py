@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import anyio.to_thread
 from fastapi import APIRouter
 
 from app.requests.negotiation import NO_PARAMETERS
@@ -16,18 +17,31 @@ from app.schemas.index import (
     IndexDocument,
     SnapshotDocument,
 )
-from app.service.reach import HoldingsDependency
+from app.service.reach import Holdings, HoldingsDependency
 from app.service.service import Service, ServiceDependency
 
 router = APIRouter(prefix="/v1/index", tags=["index"], dependencies=[NO_PARAMETERS])
 
 
 @router.get("", summary="State of the index and of calibration", responses=problems())
-def get_index(service: ServiceDependency, holdings: HoldingsDependency) -> IndexDocument:
+async def get_index(service: ServiceDependency, holdings: HoldingsDependency) -> IndexDocument:
     """Show what is searched, how far it is behind the catalog, and whether it is calibrated.
 
     To a key limited to collections it shows what that key searches: those, one by one.
     """
+    waits = None if holdings.caller.collections is None else service.calibrating
+    return await anyio.to_thread.run_sync(_document, service, holdings, limiter=waits)
+
+
+@router.post(
+    "/snapshot", summary="Save a snapshot of the index", responses=problems("storage-full")
+)
+def save_index(service: ServiceDependency) -> SnapshotDocument:
+    """Save the index now, so that the next start need not rebuild it."""
+    return SnapshotDocument(generation=service.snapshots.save())
+
+
+def _document(service: Service, holdings: Holdings) -> IndexDocument:
     within = holdings.caller.collections
     stats = service.serving.index.stats()
     if within is not None:  # as if there were no others: a filtered set is scanned
@@ -52,14 +66,6 @@ def get_index(service: ServiceDependency, holdings: HoldingsDependency) -> Index
         collections=None if within is None else sorted(within),
         encoders=_encoders(service) if within is None else [],
     )
-
-
-@router.post(
-    "/snapshot", summary="Save a snapshot of the index", responses=problems("storage-full")
-)
-def save_index(service: ServiceDependency) -> SnapshotDocument:
-    """Save the index now, so that the next start need not rebuild it."""
-    return SnapshotDocument(generation=service.snapshots.save())
 
 
 def _encoders(service: Service) -> list[EncoderDocument]:

@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 from typing import Annotated, Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
@@ -98,9 +99,11 @@ async def create_job(
     """
     owner = holdings.owner
     question = await question_of(service, parameters, holdings.caller)
-    seen = await service.wait_for(question.min_generation, within=question.reach)
-    await run_in_threadpool(_refuse_early, service, question, owner, idempotency_key)
     with service.receiving.take(1):
+        seen = await service.wait_for(question.min_generation, within=question.reach)
+        await anyio.to_thread.run_sync(
+            _refuse_early, service, question, owner, idempotency_key, limiter=service.calibrating
+        )
         async with folder_for(service.catalog.jobs) as incoming:
             received = await receive(request, incoming, service.settings)
             created = await run_in_threadpool(

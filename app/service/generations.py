@@ -1,4 +1,4 @@
-"""Numbers of writes as a caller may know them; knows no HTTP.
+"""Numbers of writes as a caller may know them, and waiting for one; knows no HTTP.
 
 The catalog numbers its changes in one row for all collections, so a number tells how much is
 written anywhere. To a caller limited to collections, `generation` therefore counts the changes of
@@ -8,13 +8,19 @@ of others.
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from starlette.concurrency import run_in_threadpool
+
 from attribution.catalog import Catalog
+from attribution.index import Follower, Index
 
 _LIMITS_KEPT = 256
+_LOOK_SECONDS = 0.02  # between looks at the index of those who wait
 
 Limit = frozenset[str] | None
 
@@ -66,3 +72,26 @@ class Numbering:
             self._counted.move_to_end(limit)
             while len(self._counted) > _LIMITS_KEPT:
                 self._counted.popitem(last=False)
+
+
+class Waiting:
+    """Waits for changes on an event loop: threads are for those who have something to do."""
+
+    def __init__(self) -> None:
+        self._following = asyncio.Lock()
+
+    async def for_index(
+        self, index: Index, follower: Follower, generation: int, seconds: float
+    ) -> bool:
+        """Whether the index sees a generation in time; one of those who wait has it follow."""
+        deadline = time.monotonic() + seconds
+        while index.generation < generation:
+            left = max(0.0, deadline - time.monotonic())
+            if self._following.locked():
+                await asyncio.sleep(min(_LOOK_SECONDS, left))
+            else:
+                async with self._following:
+                    await run_in_threadpool(follower.wait_for, generation, left)
+            if not left:
+                break
+        return index.generation >= generation

@@ -30,7 +30,7 @@ from app.problems.problem import Problem
 from app.reports import Reporter
 from app.requests.slots import Slots
 from app.service.compactor import Compactor
-from app.service.generations import Numbering
+from app.service.generations import Numbering, Waiting
 from app.service.snapshots import SnapshotSaver
 from app.service.storage import Storage
 from app.settings import Settings
@@ -45,6 +45,7 @@ from models.processor import size_pools
 
 logger = logging.getLogger(__name__)
 
+_CALIBRATING = 4  # threads that may wait for the null of a filter, apart from those of all others
 WRITING, WORKING = frozenset({"all", "indexer"}), frozenset({"all", "worker"})
 """Roles that write the index and tidy up; and those that work on jobs."""
 
@@ -63,6 +64,8 @@ class Service:
     switch: Switch
     live: Callable[[], Live]
     looking: CapacityLimiter
+    waiting: Waiting
+    calibrating: CapacityLimiter
     watchdog: Watchdog
     snapshots: SnapshotSaver
     compactor: Compactor
@@ -131,8 +134,8 @@ class Service:
                 f"min_generation is {asked}, but the catalog is at {shown}: "
                 "no write has returned that number.",
             )
-        patience = self.settings.generation_wait_seconds
-        if not await run_in_threadpool(self.serving.follower.wait_for, generation, patience):
+        serving, patience = self.serving, self.settings.generation_wait_seconds
+        if not await self.waiting.for_index(serving.index, serving.follower, generation, patience):
             raise Problem("generation-not-reached", retry_after=1)
         return generation
 
@@ -253,6 +256,8 @@ def open_service(
             switch=switch,
             live=switch.live,
             looking=CapacityLimiter(1),
+            waiting=Waiting(),
+            calibrating=CapacityLimiter(_CALIBRATING),
             watchdog=watchdog,
             snapshots=snapshots,
             compactor=compactor,

@@ -236,6 +236,24 @@ def test_no_more_active_jobs_than_allowed(tmp_path, gate, gated):
         finished(served, submit(served, variation(2)))
 
 
+def test_only_who_holds_a_slot_may_wait_for_a_write(tmp_path, encoder):
+    settings = Settings(data=tmp_path, max_active_jobs=1, generation_wait_seconds=60)
+    with serving(settings, encoder) as served:
+        added, follower = served.add(1), served.service.serving.follower
+        now = {"min_generation": added["generation"] + 1}
+        patient = threading.Thread(
+            target=submit, args=(served, variation(1)), kwargs={"params": now}
+        )
+        with follower.hold():
+            served.service.catalog.update(added["source"]["source_id"], {"title": "new"})
+            patient.start()
+            wait_for(lambda: served.service.receiving.taken == 1)
+            response = served.client.post("/v1/jobs", files=files(variation(2)), params=now)
+            assert response.json()["type"] == "/problems/overloaded"
+        patient.join()
+        finished(served, served.client.get("/v1/jobs").json()["items"][0])
+
+
 def test_interactive_requests_come_before_jobs(tmp_path, gate, gated):
     settings = Settings(data=tmp_path, max_job_batch=2)
     with serving(settings, gated) as served:

@@ -124,6 +124,43 @@ def test_beyond_the_queue_limit_requests_are_refused_at_once(tmp_path, fickle):
         assert served.service.slots.taken == 0
 
 
+@pytest.mark.parametrize("path", ["attributions", "jobs"])
+def test_those_who_wait_for_the_index_or_a_null_take_no_thread_from_others(
+    tmp_path, encoder, background, path
+):
+    many = 70  # more than there are threads
+    settings = Settings(
+        data=tmp_path, queue_limit=many, max_active_jobs=many, generation_wait_seconds=60
+    )
+    with serving(settings, encoder, background) as served:
+        added = served.add(1)
+        serves, answers = served.service.serving, []
+        if path == "jobs":
+            slots, parameters = served.service.receiving, {"collection": "default"}
+            held, field = serves.calibration._filters._working, "files"
+        else:
+            slots, parameters = served.service.slots, {"min_generation": added["generation"] + 1}
+            held, field = serves.follower.hold(), "file"
+
+        def ask():
+            sent = {field: ("1.jpg", variation(1))}
+            answers.append(served.client.post(f"/v1/{path}", params=parameters, files=sent))
+
+        asking = [threading.Thread(target=ask) for _ in range(many)]
+        with held:
+            served.service.catalog.update(added["source"]["source_id"], {"title": "new"})
+            for each in asking:
+                each.start()
+            wait_for(lambda: slots.taken == many)
+            with new_client(served.url, timeout=10) as other:
+                for _ in range(3):
+                    assert other.get("/readyz").status_code == 200
+            assert answers == []
+        for each in asking:
+            each.join()
+        assert {answer.status_code for answer in answers} == {202 if path == "jobs" else 200}
+
+
 def test_a_client_that_hangs_up_frees_its_slot(settings, fickle):
     with serving(settings, thumbnail_encoder(fickle)) as served:
         fickle.free.clear()
