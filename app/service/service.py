@@ -45,6 +45,7 @@ from models.processor import size_pools
 
 logger = logging.getLogger(__name__)
 
+_APPLYING = 2.0  # seconds that a write waits for those before it to reach an index elsewhere
 _CALIBRATING = 4  # threads that may wait for the null of a filter, apart from those of all others
 WRITING, WORKING = frozenset({"all", "indexer"}), frozenset({"all", "worker"})
 """Roles that write the index and tidy up; and those that work on jobs."""
@@ -143,14 +144,19 @@ class Service:
         """Bring this process's index up to the writes just made, so that its next answer has them.
 
         They are committed already: should this fail, the follower's thread tries again, and no
-        answer shows what the catalog no longer holds.
+        answer shows what the catalog no longer holds. A server of vectors that is away keeps no
+        write waiting behind the others.
         """
+        elsewhere = self.settings.index_url is not None
         try:
             follower = self.serving.follower
-            follower.catch_up()
+            if elsewhere and follower.failed is not None:
+                return
+            patience = _APPLYING if elsewhere else -1
+            follower.catch_up(patience)
             latest = self.switch.live().serving.follower
             if latest is not follower:  # the encoder has changed meanwhile
-                latest.catch_up()
+                latest.catch_up(patience)
         except Exception:
             logger.exception("the index could not follow the catalog at once")
 

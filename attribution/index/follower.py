@@ -87,9 +87,12 @@ class Follower:
         with self._applying:
             yield
 
-    def catch_up(self) -> int:
-        """Apply every change there is and return the generation reached."""
-        while self._apply_some():
+    def catch_up(self, patience: float = -1) -> int:
+        """Apply every change there is and return the generation reached.
+
+        Unless others apply for all of `patience` seconds, at any one batch; -1 for no limit.
+        """
+        while self._apply_some(patience=patience):
             pass
         return self._index.generation
 

@@ -4,6 +4,7 @@ import pytest
 
 from app.settings import Settings
 from attribution.catalog import Catalog
+from attribution.index import IndexUnavailable
 from attribution.index.milvus.held import Held
 from attribution.index.milvus.server import Server
 from attribution.maintenance import erase, verify
@@ -114,3 +115,23 @@ def test_without_milvus_it_is_not_ready_and_comes_back_with_it(
         assert again["sources"][0]["source_id"] == first["sources"][0]["source_id"]
         assert len(again["sources"]) == 2
         assert "attribution_index_up 1.0" in service.client.get("/metrics").text
+
+
+def test_a_milvus_that_hangs_keeps_no_write_waiting(tmp_path, encoder, milvus, monkeypatch):
+    def fail(*_):
+        raise IndexUnavailable("no answer within ten seconds")
+
+    settings = Settings(data=tmp_path / "data", index_url=milvus.url, follow_seconds=0.05)
+    with serving(settings, encoder) as service:
+        follower, tried = service.service.serving.follower, []
+        with monkeypatch.context() as patch:
+            patch.setattr("app.service.service._APPLYING", 0.05)
+            patch.setattr(service.service.serving.index, "apply", fail)
+            with follower.hold():  # as does the first write, to which Milvus owes an answer
+                service.add(1)
+                service.add(2)
+            wait_for(lambda: follower.failed)
+            patch.setattr(follower, "catch_up", tried.append)
+            last = service.add(3)
+            assert tried == []
+        assert len(service.ask(variation(3), min_generation=last["generation"])["sources"]) == 3
