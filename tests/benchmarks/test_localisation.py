@@ -105,7 +105,7 @@ def test_the_bundled_encoder_finds_the_regions_of_photographs():
     images = [(each.name, each.image) for each in bundled_photographs()]
     made = [
         each
-        for each in make_composites(images, 1, candidates=5, seed=1)
+        for each in make_composites(images, 2, candidates=5, seed=1)
         if each.kind in ("collage", "half-held")
     ]
     encoder = load_encoder()
