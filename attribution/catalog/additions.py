@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from attribution.catalog import (
     changes,
     collections,
+    compaction,
     embeddings,
     previews,
     registering,
@@ -25,6 +26,7 @@ from attribution.catalog import (
     validation,
 )
 from attribution.catalog.database import Database
+from attribution.catalog.errors import SourceTakenDown
 from attribution.catalog.records import Added, AddedBatch, NewSource, Source
 from attribution.catalog.schema import sources as source_table
 
@@ -61,15 +63,20 @@ def add(
         held = _held(connection, first)
     store.store({item.preview: item.jpeg for key, item in first.items() if key not in held})
 
-    with database.write() as connection:
-        _check(connection, candidates)
-        held = _held(connection, first)
-        new = [item for key, item in first.items() if key not in held]
-        # Previews are removed under the same lock, perhaps since the lines above stored them.
-        gone = {item.preview: item.jpeg for item in new if not store.has(item.preview)}
-        store.store(gone)
-        known = held | _insert(connection, new)
-        generation = _embed(connection, first, known)
+    try:
+        with database.write() as connection:
+            _check(connection, candidates)
+            held = _held(connection, first)
+            new = [item for key, item in first.items() if key not in held]
+            # Previews are removed under the same lock, perhaps since the lines above stored them.
+            gone = {item.preview: item.jpeg for item in new if not store.has(item.preview)}
+            store.store(gone)
+            known = held | _insert(connection, new)
+            generation = _embed(connection, first, known)
+    except SourceTakenDown:  # since the look above: what was stored after it is nobody's
+        with database.write() as connection:
+            compaction.again(connection)
+        raise
 
     created = {item.key for item in new}
     return AddedBatch(generation, tuple(_report(candidates, known, created)))

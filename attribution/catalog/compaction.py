@@ -62,8 +62,7 @@ class Compaction:
         with self._database.write() as connection:
             generation = changes.generation(connection)
             want(connection, generation)
-            # Also where nothing has changed since the last time: a person asked.
-            connection.execute(sa.update(compaction).values(done=generation - 1))
+            again(connection)  # also where nothing has changed since the last time: a person asked
             return generation
 
     def run(self) -> Compacted:
@@ -76,9 +75,13 @@ class Compaction:
             CatalogBusy: a reader or writer kept the log in use; nothing is lost, run it again.
             StorageFull: no room for the copy.
         """
+        with self._database.write() as connection:
+            again(connection)  # of two that meet, the later one says how far they are
+            target, begun = connection.execute(
+                sa.select(compaction.c.wanted, compaction.c.done)
+            ).one()
         unused = self._unused_previews()
         with self._database.write() as connection:
-            target = int(connection.execute(sa.select(compaction.c.wanted)).scalar_one())
             stayed = removals.remove_discarded(connection, self._previews)
             doomed = self._unused_still(connection, unused)
             left = removals.remove_files(connection, self._previews, doomed)
@@ -87,8 +90,8 @@ class Compaction:
         # Previews that stay are on record as discarded; of anything else it is this that tells.
         if all(path == self._previews.path(self._previews.name_of(path)) for path in left):
             with self._database.write() as connection:
-                reached = sa.case((compaction.c.done > target, compaction.c.done), else_=target)
-                connection.execute(sa.update(compaction).values(done=reached))
+                undisturbed = compaction.c.done == begun
+                connection.execute(sa.update(compaction).where(undisturbed).values(done=target))
         return Compacted(target, len(doomed) - len(left), stayed + len(left))
 
     def _unused_previews(self) -> dict[str, list[Path]]:
@@ -119,5 +122,8 @@ def want(connection: Connection, generation: int) -> None:
 
 
 def again(connection: Connection) -> None:
-    """Make compaction due for what was erased without a change; part of that transaction."""
-    connection.execute(sa.update(compaction).values(done=compaction.c.wanted - 1))
+    """Make compaction due for what was erased without a change; part of that transaction.
+
+    `done` is at most `wanted`, and another one afterwards: a compaction under way leaves it alone.
+    """
+    connection.execute(sa.update(compaction).values(done=compaction.c.done - 1))

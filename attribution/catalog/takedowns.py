@@ -145,9 +145,10 @@ def _bury(connection: Connection, tombstones: Sequence[Tombstone]) -> Deleted:
     known = among(connection, digests)
     if rows := [asdict(item) for item in tombstones if item.sha256 not in known]:
         connection.execute(sa.insert(takedowns), rows)
-    if deleted.source_ids:
+    # Also where no source has the bytes any more: what was deleted before, or an addition that came
+    # to nothing, may have left copies.
+    if job_rows.forget_answered(connection, digests) or deleted.source_ids or rows:
         compaction.want(connection, deleted.generation)
-    if job_rows.forget_answered(connection, digests):
         compaction.again(connection)
     return deleted
 

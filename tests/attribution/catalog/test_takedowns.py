@@ -2,7 +2,8 @@
 
 import pytest
 
-from attribution.catalog import Catalog, InvalidField, SourceTakenDown
+from attribution.catalog import Catalog, InvalidField, SourceTakenDown, compaction, previews
+from attribution.catalog.database import Database
 from tests.support.catalogs import only_sqlite
 
 
@@ -81,6 +82,65 @@ def test_a_takedown_makes_compaction_due_until_it_is_done(tmp_path, url, make_so
         assert catalog.compaction.run().generation == taken.generation
         assert not catalog.compaction.due()
         assert len(catalog.live_embeddings("m1")) == 1
+
+
+@only_sqlite
+def test_a_takedown_of_what_no_source_has_any_more_clears_what_it_left(
+    catalog, make_source, tmp_path
+):
+    held = catalog.add("m1", [make_source(1, uri="a secret place"), make_source(2)]).items[0].source
+    catalog.delete(source_ids=[held.source_id])
+    deleted = catalog.generation()
+    catalog.takedowns.take(sha256s=[held.sha256], reason="why")
+    assert catalog.compaction.due()
+    assert catalog.compaction.wanted() == deleted, "snapshots of before the deletion must go"
+    catalog.compaction.run()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in files if b"a secret place" in path.read_bytes()]
+    # Killed between storing a preview and the commit, of which nothing is on record.
+    orphan = make_source(3)
+    catalog._previews.store({previews.digest(orphan.preview): orphan.preview})
+    catalog.takedowns.take(sha256s=[orphan.sha256], reason="why")
+    assert catalog.compaction.due()
+    catalog.compaction.run()
+    assert len(list((tmp_path / "data" / "previews").glob("*/*"))) == 1
+
+
+def test_what_an_addition_stores_while_it_is_taken_down_goes_as_well(
+    catalog, make_source, monkeypatch, tmp_path
+):
+    store = previews.PreviewStore.store
+
+    def taken_down_meanwhile(self, new):
+        catalog.takedowns.take(sha256s=[make_source(1).sha256], reason="why")
+        catalog.compaction.run()
+        store(self, new)
+
+    monkeypatch.setattr(previews.PreviewStore, "store", taken_down_meanwhile)
+    with pytest.raises(SourceTakenDown):
+        catalog.add("m1", [make_source(1)])
+    assert catalog.compaction.due()
+    catalog.compaction.run()
+    assert not list((tmp_path / "data" / "previews").glob("*/*"))
+
+
+def test_what_becomes_due_while_compaction_runs_stays_due(catalog, make_source, monkeypatch):
+    [source] = [item.source for item in catalog.add("m1", [make_source(1)]).items]
+    catalog.takedowns.take(source_ids=[source.source_id], reason="why")
+    rewrite = Database.rewrite
+
+    def erased_meanwhile(self):
+        done = rewrite(self)
+        with self.write() as connection:
+            compaction.again(connection)
+        return done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "rewrite", erased_meanwhile)
+        catalog.compaction.run()
+    assert catalog.compaction.due()
+    catalog.compaction.run()
+    assert not catalog.compaction.due()
 
 
 def test_compaction_spares_what_an_addition_has_stored_and_not_committed(
