@@ -30,10 +30,15 @@ def give_to(connection: Connection, number: int, positions: Sequence[int], worke
         connection.execute(sa.insert(job_claims), rows)
 
 
-def take_back(connection: Connection, number: int, positions: Sequence[int]) -> None:
-    """Items that were not tried after all are anybody's."""
-    _count_attempts(connection, number, positions, -1)
-    leave(connection, number, positions)
+def take_back(connection: Connection, number: int, positions: Sequence[int], worker: str) -> None:
+    """Items that a worker has not tried after all are anybody's, but for those another has got."""
+    others = sa.select(job_claims.c.position).where(
+        job_claims.c.job == number, job_claims.c.worker != worker
+    )
+    theirs = set(connection.execute(others).scalars())
+    own = [position for position in positions if position not in theirs]
+    _count_attempts(connection, number, own, -1)
+    leave(connection, number, own)
 
 
 def leave(connection: Connection, number: int, positions: Sequence[int]) -> None:

@@ -200,18 +200,18 @@ class Jobs:
                 .where(jobs.c.number == number, jobs.c.state == "queued")
                 .values(state="running", started_at=datetime.now(UTC))
             )
-            return Claimed(job_rows.by_number(connection, number), items)
+            return Claimed(job_rows.by_number(connection, number), items, worker)
 
     def open_input(self, job: Job, item: JobItem) -> BinaryIO:
         """The bytes of an item; FileNotFoundError once it has ended, or where they are lost."""
         return self._inputs.open(job.job_id, item.position)
 
     def release(self, claimed: Claimed, positions: Sequence[int]) -> None:
-        """Give items back that were not tried after all."""
+        """Give items back that were not tried after all; one that another has got stays its."""
         if not positions:
             return
         with self._database.write() as connection:
-            claims.take_back(connection, claimed.job.number, positions)
+            claims.take_back(connection, claimed.job.number, positions, claimed.worker)
 
     def complete(self, job: Job, ended: Sequence[Ended]) -> int:
         """Record how items ended and erase their files; how many of them had not ended before."""

@@ -100,10 +100,11 @@ class JobItem:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Some items of one job, to be worked on together."""
+    """Some items of one job, to be worked on together, and by whom."""
 
     job: Job
     items: tuple[JobItem, ...]
+    worker: str
 
 
 @dataclass(frozen=True, slots=True)

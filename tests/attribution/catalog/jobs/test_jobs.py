@@ -273,3 +273,21 @@ def test_nobody_gets_what_another_works_on_as_long_as_its_lease_holds(catalog):
     taken = [catalog.jobs.claim(9, worker="two").items for _ in range(3)]
     assert {item.position for items in taken for item in items} <= {0, 1, 3, 4}
     assert {0, 1} <= {item.position for items in taken for item in items}
+
+
+def test_who_has_lost_an_item_gives_back_only_what_is_still_its_own(catalog):
+    accept(catalog, 2)
+    catalog.leases.take("slow", "slow", 30)
+    slow = catalog.jobs.claim(2, worker="slow")
+    catalog.leases.give_back("slow", "slow")
+    catalog.leases.take("next", "next", 30)
+    held = catalog.jobs.claim(1, worker="next")
+    assert [(item.position, item.attempts) for item in held.items] == [(0, 2)]
+    catalog.jobs.release(slow, [0, 1])
+    catalog.leases.take("other", "other", 30)
+    other = catalog.jobs.claim(9, worker="other")
+    assert [(item.position, item.attempts) for item in other.items] == [(1, 1)]
+    assert catalog.jobs.claim(9, worker="other one") is None
+    catalog.jobs.release(held, [0])
+    again = catalog.jobs.claim(9, worker="next")
+    assert [(item.position, item.attempts) for item in again.items] == [(0, 2)]
