@@ -373,7 +373,6 @@ class Catalog:
             with self._database.read() as connection:
                 if not removals.has_discarded(connection):
                     return
-            with self._database.write() as connection:
-                removals.remove_discarded(connection, self._previews)
+            removals.remove_discarded(self._database, self._previews)
         except CatalogError as error:
             logger.warning("previews of deleted sources are not removed yet: %s", error)

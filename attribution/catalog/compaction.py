@@ -8,6 +8,7 @@ so a crash only puts it off.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from attribution.catalog import changes, removals
-from attribution.catalog.database import Database, rows_among
+from attribution.catalog.database import Database
 from attribution.catalog.errors import CatalogBusy
 from attribution.catalog.previews import PreviewStore
 from attribution.catalog.schema import compaction, sources
@@ -81,10 +82,8 @@ class Compaction:
                 sa.select(compaction.c.wanted, compaction.c.done)
             ).one()
         unused = self._unused_previews()
-        with self._database.write() as connection:
-            stayed = removals.remove_discarded(connection, self._previews)
-            doomed = self._unused_still(connection, unused)
-            left = removals.remove_files(connection, self._previews, doomed)
+        stayed = removals.remove_discarded(self._database, self._previews)
+        removed, left = self._remove_unused(unused)
         if not self._database.rewrite():
             raise CatalogBusy
         # Previews that stay are on record as discarded; of anything else it is this that tells.
@@ -92,7 +91,7 @@ class Compaction:
             with self._database.write() as connection:
                 undisturbed = compaction.c.done == begun
                 connection.execute(sa.update(compaction).where(undisturbed).values(done=target))
-        return Compacted(target, len(doomed) - len(left), stayed + len(left))
+        return Compacted(target, removed, stayed + len(left))
 
     def _unused_previews(self) -> dict[str, list[Path]]:
         """Files by the preview they are of; the slow listing stays outside the lock."""
@@ -105,13 +104,27 @@ class Compaction:
                 unused.setdefault(name, []).append(path)
         return unused
 
-    def _unused_still(self, connection: Connection, unused: dict[str, list[Path]]) -> list[Path]:
-        """Safe under the write lock: an addition checks there that its previews are in place."""
-        column = sources.c.preview
-        rows = rows_among(connection, sa.select(column), column, sorted(unused))
-        kept = {row.preview for row in rows}
-        kept.update(removals.still_discarded(connection, sorted(unused)))  # tried a moment ago
-        return [file for name, files in unused.items() if name not in kept for file in files]
+    def _remove_unused(self, unused: dict[str, list[Path]]) -> tuple[int, list[Path]]:
+        """Remove what is unused still, some at a time; how many files went, and which could not.
+
+        Safe under the write lock: an addition checks there that its previews are in place.
+        """
+        removed, left, names = 0, list[Path](), sorted(unused)
+        for start in range(0, len(names), removals.AT_ONCE):
+            some = names[start : start + removals.AT_ONCE]
+            with self._database.write() as connection:
+                tried = set(removals.still_discarded(connection, some))  # a moment ago
+                doomed = [
+                    file
+                    for name in removals.unused_among(connection, some)
+                    if name not in tried
+                    for file in unused[name]
+                ]
+                stayed = removals.remove_files(connection, self._previews, doomed)
+            removed += len(doomed) - len(stayed)
+            left += stayed
+            time.sleep(removals.PAUSE_SECONDS)
+        return removed, left
 
 
 def want(connection: Connection, generation: int) -> None:

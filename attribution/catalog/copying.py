@@ -70,7 +70,7 @@ def copy_previews(names: Iterable[str], source: PreviewStore, target: PreviewSto
         if data is None:
             lost.add(name)
             continue
-        target.remove(target.path(name))
+        target.path(name).unlink(missing_ok=True)
         batch[name] = data
         if len(batch) == _PREVIEWS_AT_ONCE:
             target.store(batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from attribution.catalog.errors import Place
@@ -73,18 +73,29 @@ class PreviewStore:
             for folder in [*shards, self._folder]:
                 flush(folder)
 
-    def remove(self, path: Path) -> bool:
-        """Remove one of the files for good, unfinished ones included; False where it is gone.
+    def remove(self, paths: Iterable[Path]) -> dict[Path, OSError]:
+        """Remove files of the store for good, unfinished ones included; why those that stay do.
 
-        Raises:
-            OSError: it is still there, or may come back after a power cut.
+        One that stays is still there, or may come back after a power cut. Each folder is flushed
+        once, for that takes the time; also of a file that a killed process has removed before.
         """
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            return False
-        flush(path.parent)
-        return True
+        stayed: dict[Path, OSError] = {}
+        removed: dict[Path, list[Path]] = {}
+        for path in paths:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                stayed[path] = error
+            else:
+                removed.setdefault(path.parent, []).append(path)
+        for folder, files in removed.items():
+            try:
+                flush(folder)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                stayed.update(dict.fromkeys(files, error))
+        return stayed
 
     def name_of(self, path: Path) -> str:
         """The name of the preview that a file is, or was going to be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from attribution.catalog import changes, collections, validation
-from attribution.catalog.database import in_statements, rows_among
+from attribution.catalog.database import Database, in_statements, rows_among
 from attribution.catalog.errors import CollectionProtected, RevisionMismatch
 from attribution.catalog.previews import PreviewStore
 from attribution.catalog.records import Deleted
@@ -19,6 +20,11 @@ from attribution.catalog.schema import discarded_previews, sources
 from attribution.catalog.sources import is_source_id
 
 logger = logging.getLogger(__name__)
+
+AT_ONCE = 200
+"""Files removed while other writers wait."""
+PAUSE_SECONDS = 0.01
+"""Between them: on SQLite whoever waits looks now and then whether it is its turn."""
 
 
 class _Doomed(NamedTuple):
@@ -94,42 +100,52 @@ def count_discarded(connection: Connection) -> int:
     return int(connection.execute(counted).scalar_one())
 
 
-def remove_discarded(connection: Connection, store: PreviewStore) -> int:
+def remove_discarded(database: Database, store: PreviewStore) -> int:
     """Remove the discarded previews that no source uses any more; how many could not be.
 
-    Those stay discarded: whoever asks next tries again. Must run in a write transaction: an
-    addition that relies on one of these files checks for it under the same lock.
+    Those stay discarded: whoever asks next tries again. Some at a time under the writers' lock,
+    where an addition that relies on one of these files checks for it.
     """
-    used = sa.exists().where(sources.c.preview == discarded_previews.c.preview)
-    column = discarded_previews.c.preview
-    stayed = [
-        name
-        for name in connection.execute(sa.select(column).where(~used)).scalars().all()
-        if not _is_removed(store, store.path(name))
-    ]
-    connection.execute(sa.delete(discarded_previews))
-    discard(connection, stayed)
-    return len(stayed)
+    column, last, stayed = discarded_previews.c.preview, "", 0
+    while True:
+        with database.write() as connection:
+            # By name, so that those of one folder come together.
+            wanted = sa.select(column).where(column > last).order_by(column).limit(AT_ONCE)
+            names = connection.execute(wanted).scalars().all()
+            unused = [store.path(name) for name in unused_among(connection, names)]
+            left = {store.name_of(path) for path in _not_removed(store, unused)}
+            gone = [name for name in names if name not in left]
+            connection.execute(sa.delete(discarded_previews).where(column.in_(gone)))
+        stayed += len(left)
+        if len(names) < AT_ONCE:
+            return stayed
+        last = names[-1]
+        time.sleep(PAUSE_SECONDS)
+
+
+def unused_among(connection: Connection, names: Sequence[str]) -> list[str]:
+    """Those of some previews that no source uses."""
+    column = sources.c.preview
+    used = {row.preview for row in rows_among(connection, sa.select(column), column, names)}
+    return [name for name in names if name not in used]
 
 
 def remove_files(
     connection: Connection, store: PreviewStore, files: Sequence[Path]
 ) -> tuple[Path, ...]:
     """Remove these files of the store; those that could not be. Of them, previews are discarded."""
-    stayed = tuple(path for path in files if not _is_removed(store, path))
+    stayed = tuple(_not_removed(store, files))
     names = {store.name_of(path): path for path in stayed}
     discard(connection, [name for name, path in names.items() if path == store.path(name)])
     return stayed
 
 
-def _is_removed(store: PreviewStore, path: Path) -> bool:
-    try:
-        store.remove(path)
-    except OSError as error:
+def _not_removed(store: PreviewStore, files: Sequence[Path]) -> Iterable[Path]:
+    stayed = store.remove(files)
+    for error in stayed.values():
         logger.warning("a deleted preview is not removed yet: %s", error)
         store.place.failed(error)
-        return False
-    return True
+    return stayed
 
 
 def _remove(

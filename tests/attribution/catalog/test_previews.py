@@ -14,9 +14,10 @@ def test_files_are_named_after_their_content(tmp_path):
     store.store({name: b"data"})
     assert store.read(name) == b"data"
     assert list(store.files()) == [tmp_path / "previews" / name[:2] / f"{name}.jpg"]
-    assert store.remove(store.path(name))
-    assert not store.remove(store.path(name))
-    assert not store.has(name)
+    for _ in range(2):
+        assert store.remove([store.path(name)]) == {}
+        assert not store.has(name)
+    assert store.remove([store.path("f" * 64)]) == {}
 
 
 def test_what_is_damaged_counts_as_gone(tmp_path):
@@ -44,6 +45,25 @@ def test_file_and_folder_are_synced_before_store_returns(tmp_path, monkeypatch):
     shard = str(tmp_path / name[:2])
     assert synced[0].startswith(f"{shard}/.{name}")
     assert synced[1:] == [shard, str(tmp_path)]
+
+
+def test_removed_files_are_synced_a_folder_at_a_time_and_stay_where_that_fails(
+    tmp_path, monkeypatch
+):
+    store = PreviewStore(tmp_path)
+    names = [f"{shard}{number}".ljust(64, "0") for shard in ("ab", "cd") for number in range(3)]
+    store.store(dict.fromkeys(names, b"data"))
+    synced: list[str] = []
+
+    def fsync(descriptor):
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        if synced[-1] == "cd":
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    stayed = store.remove([store.path(name) for name in names])
+    assert list(stayed) == [store.path(name) for name in names[3:]]
+    assert synced == ["ab", "cd"]
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from attribution.catalog import (
     CollectionProtected,
     EmbeddingsMissing,
     SourceNotFound,
+    removals,
 )
 from attribution.catalog.previews import PreviewStore
 from tests.support.catalogs import only_sqlite
@@ -86,8 +87,8 @@ def test_preview_left_by_a_failure_is_removed_at_the_next_opening(
 ):
     source = catalog.add("m1", [make_source(1)]).items[0].source
 
-    def fail(self, name):
-        raise OSError("the disk went away")
+    def fail(self, paths):
+        return dict.fromkeys(paths, OSError("the disk went away"))
 
     with monkeypatch.context() as patched:
         patched.setattr(PreviewStore, "remove", fail)
@@ -96,6 +97,32 @@ def test_preview_left_by_a_failure_is_removed_at_the_next_opening(
     assert len(catalog.checks.unused_previews(seconds=0)) == 1
     with Catalog.open(tmp_path / "data", url=url) as reopened:
         assert reopened.checks.unused_previews(seconds=0) == ()
+
+
+def test_previews_go_some_at_a_time_and_a_kill_leaves_them_on_record(
+    catalog, make_source, tmp_path, url, monkeypatch
+):
+    batch = catalog.add("m1", [make_source(number) for number in range(8)])
+    removed, remove = [], PreviewStore.remove
+
+    def killed(self, paths):
+        stayed = remove(self, paths)
+        removed.append(len(paths))
+        if len(removed) == 2:
+            raise KeyboardInterrupt
+        return stayed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(removals, "AT_ONCE", 3)
+        patched.setattr(PreviewStore, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            catalog.delete(source_ids=[item.source.source_id for item in batch.items])
+    assert removed == [3, 3]
+    assert len(catalog.checks.unused_previews(seconds=0)) == 2
+    assert catalog.compaction.remaining() == 5
+    with Catalog.open(tmp_path / "data", url=url) as reopened:
+        assert reopened.checks.unused_previews(seconds=0) == ()
+        assert reopened.compaction.remaining() == 0
 
 
 def test_a_collection_goes_with_its_sources(catalog, make_source):
