@@ -20,6 +20,14 @@ def verify_command(
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend what can be mended, and say what cannot.")
     ] = False,
+    restored: Annotated[
+        bool,
+        typer.Option(
+            "--restored",
+            help="First trust no index made before: the catalog's database was brought back by "
+            "other tools than `attribution restore`, such as pg_restore.",
+        ),
+    ] = False,
     data: options.Data = None,
     encoder: options.Encoder = None,
     weights: options.Weights = None,
@@ -42,6 +50,7 @@ def verify_command(
         url=settings.database_url,
         index_url=settings.index_url,
         repair=repair,
+        restored=restored,
     )
     if as_json:
         print_json({**asdict(verdict), "sound": verdict.sound})

@@ -62,8 +62,8 @@ def how_to_restore(url: sa.URL, folder: Path) -> str:
     return (
         "stop the service; pg_restore --clean --if-exists --no-owner --single-transaction "
         f"--dbname={_for_tools(url)} catalog.dump; copy previews and background back into "
-        f"{folder}; remove {folder / 'index'}, which may know changes that are gone; then "
-        "attribution verify"
+        f"{folder}; attribution verify --restored, which has every index made anew: they may know "
+        "changes that are gone"
     )
 
 

@@ -104,6 +104,19 @@ def restore(
         return _finish(folder, taken_down, without_preview)
 
 
+def distrust_indexes(folder: Path, snapshots: Path, *, url: str | None = None) -> None:
+    """Begin a new epoch, after other tools have brought the catalog's database back.
+
+    It counts from the changes it knows, which an index may know others by.
+
+    Raises:
+        FolderInUse: a service runs on the folder.
+    """
+    with folder_lock(folder, "a restore"), Catalog.existing(folder, url=url) as catalog:
+        catalog.copies.renew_epoch()
+        remove_snapshots(snapshots)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed restore has left; the caller holds the folder's lock."""
     shutil.rmtree(folder / ASIDE, ignore_errors=True)

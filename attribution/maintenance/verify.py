@@ -27,6 +27,7 @@ from attribution.ingestion.companions import ImageEncoder
 from attribution.maintenance.erasing import erase, still_there
 from attribution.maintenance.findings import Finding, Findings, some
 from attribution.maintenance.reembedding import fill_embeddings
+from attribution.maintenance.restore import distrust_indexes
 from attribution.maintenance.snapshot_check import snapshot_trouble
 from attribution.maintenance.writable import unwritable
 from attribution.maintenance.write_ahead_log import lost_commits
@@ -59,6 +60,7 @@ def verify(
     url: str | None = None,
     index_url: str | None = None,
     repair: bool = False,
+    restored: bool = False,
 ) -> Findings:
     """Check a data folder, and mend what can be mended where `repair` says so.
 
@@ -70,15 +72,19 @@ def verify(
         url: of the catalog's database, where it is no file of the folder.
         index_url: of the Milvus that holds the vectors, if one does.
         repair: write; without it nothing is changed but what opening a catalog changes.
+        restored: other tools have brought the database back: no index made before is trusted.
 
     Raises:
         CatalogMissing: there is no catalog to look at.
+        FolderInUse: `restored`, and a service runs on the folder.
         CatalogUnusable: it is out of this user's reach.
     """
     require(folder, url)
     # First of all: opening the catalog would drop what follows the damage, and its trace.
     findings = [_settled(trouble, repair=repair) for trouble in _write_ahead_log(folder)]
     try:
+        if restored:
+            distrust_indexes(folder, snapshots, url=url)
         with Catalog.existing(folder, url=url) as catalog:
             encoder = _loaded(encoder_of, catalog, findings)
             troubles = _Inspection(catalog, encoder, folder, snapshots, index_url).troubles()

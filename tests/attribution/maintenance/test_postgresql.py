@@ -35,14 +35,24 @@ def test_what_is_dumped_comes_back_into_another_database_and_is_sound(postgresql
         fill(catalog, [9])
     with postgresql.database(template="template1") as other:
         how = how_to_restore(other, fresh)
+        assert "attribution verify --restored" in how
+        epochs = set()
         for times in range(2):  # into an empty database, and in the place of what is there
             run_in(postgresql, how, "pg_restore", dump)
-            found = verify(fresh, lambda _: PixelEncoder(), snapshots=fresh / "index", url=other)
+            found = verify(
+                fresh,
+                lambda _: PixelEncoder(),
+                snapshots=fresh / "index",
+                url=other,
+                restored=True,
+            )
             assert (found.findings, found.sources) == ((), 4)
             with Catalog.existing(fresh, url=other) as catalog:
                 assert catalog.sources().items == kept
                 assert catalog.preview(kept[0].source_id)
                 assert catalog.generation() == 4
+                epochs.add(catalog.epoch)
                 fill(catalog, [20 + times])
+    assert len(epochs) == 2, "no index of the one is believed in the other"
     assert PASSWORD not in str(told.value) + how
     dump.unlink()

@@ -10,13 +10,13 @@ import pytest
 
 from attribution.catalog import Catalog
 from attribution.index import Companion, open_index, save_snapshot
-from attribution.maintenance import fill_embeddings, folder_lock, verify
+from attribution.maintenance import FolderInUse, fill_embeddings, folder_lock, verify
 from attribution.maintenance.write_ahead_log import lost_commits
 from tests.support.folders import PixelEncoder, fill, save_index
 
 
-def look(folder, *, repair=False):
-    return verify(folder, lambda _: PixelEncoder(), snapshots=folder / "index", repair=repair)
+def look(folder, **how):
+    return verify(folder, lambda _: PixelEncoder(), snapshots=folder / "index", **how)
 
 
 def kinds(verdict):
@@ -42,6 +42,24 @@ def test_a_sound_folder_is_sound(folder):
     verdict = look(folder)
     assert (verdict.sound, verdict.sources, verdict.findings) == (True, 12, ())
     assert look(folder, repair=True).findings == ()
+
+
+def test_after_a_copy_of_the_database_came_back_no_index_of_before_is_trusted(folder):
+    with Catalog.open(folder) as catalog:
+        catalog.copies.write(folder / "copy")
+        fill(catalog, [77])
+    save_index(folder)  # knows a change that is gone
+    for suffix in ("", "-wal", "-shm"):
+        (folder / f"catalog.sqlite3{suffix}").unlink(missing_ok=True)
+    (folder / "copy").rename(folder / "catalog.sqlite3")
+    with Catalog.open(folder) as catalog:
+        before = catalog.epoch
+    with folder_lock(folder, "a service"), pytest.raises(FolderInUse):
+        look(folder, restored=True)
+    assert look(folder, restored=True).sound
+    with Catalog.open(folder) as catalog:
+        assert catalog.epoch != before
+    assert not list((folder / "index").iterdir())
 
 
 def test_previews_missing_and_damaged_are_beyond_repair(folder):
