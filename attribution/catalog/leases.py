@@ -79,6 +79,12 @@ def is_held(connection: Connection, name: str, holder: str) -> bool:
     return lease is not None and lease.valid and lease.holder == holder
 
 
+def is_free(connection: Connection, name: str) -> bool:
+    """Whether nobody holds a lease at this moment."""
+    lease = _found(connection, name)
+    return lease is None or not lease.valid
+
+
 def _found(connection: Connection, name: str) -> Lease | None:
     row = connection.execute(sa.select(leases).where(leases.c.name == name)).first()
     return None if row is None else Lease(name, row.holder, row.until > moment(connection))

@@ -63,10 +63,21 @@ class PublishedIndexes:
             connection.execute(sa.insert(published).values(**values))
             return True
 
-    def withdraw(self, model_id: str) -> None:
-        """Nothing is published of an encoder any more: its index is not whole."""
+    def withdraw(self, model_id: str, *, holder: str | None) -> bool:
+        """Nothing is published of an encoder any more: its index is not whole.
+
+        False, and nothing done, where the holder is not the indexer (any more); None is one that
+        needs no lease while nobody has it.
+        """
         with self._database.write() as connection:
+            if not (
+                leases.is_free(connection, INDEXER)
+                if holder is None
+                else leases.is_held(connection, INDEXER, holder)
+            ):
+                return False
             connection.execute(sa.delete(published).where(published.c.model_id == model_id))
+            return True
 
     def at(self, model_id: str) -> datetime | None:
         """When something was published last; None where nothing is. Cheap, to be asked often."""

@@ -210,10 +210,11 @@ def _index_of(
 
 def _withdraw(catalog: Catalog, model_id: str, writing: Writing | None) -> None:
     """No process is to search an index that is filled from the start, nor two to fill it."""
-    if writing is not None and not writing.held():
+    allowed, holder = writing is None or writing.held(), None if writing is None else writing.holder
+    if allowed and catalog.published.at(model_id) is not None:
+        allowed = catalog.published.withdraw(model_id, holder=holder)
+    if not allowed:
         raise IndexUnavailable("another process fills the index now")
-    if catalog.published.at(model_id) is not None:
-        catalog.published.withdraw(model_id)
 
 
 def vision_of(place: Place, catalog: Catalog, given: Vision | None) -> Vision:

@@ -85,7 +85,7 @@ class Publisher:
         self._due = True
 
     def tend(self) -> None:
-        """See to it that a Milvus that was away has what is published, and publish what is due."""
+        """See to it that Milvus has what is published, and publish what is due."""
         try:
             self._index.settle()
         except IndexLost as error:

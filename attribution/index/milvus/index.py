@@ -82,14 +82,19 @@ class MilvusIndex(MilvusSearch):
                 logger.warning("recall is measured another time: %s", error)
 
     def settle(self) -> None:
-        """Where Milvus was away, make sure that it holds what it had acknowledged before.
+        """Make sure that Milvus holds what it had acknowledged, unless it is away.
+
+        It may have lost that while it was away, or by the hand of a process that began to fill it
+        while it had the lease, and stood still until another had filled it.
 
         Raises:
-            IndexUnavailable: it is away again, or holds the rows no more.
+            IndexUnavailable: it goes away, or holds the rows no more.
         """
-        if self._held.server.returns != self._returns:
-            with _WRITING:
-                self._brought_back(self._state)
+        if self._held.server.trouble() is not None:
+            return
+        with _WRITING:
+            self._brought_back(self._state)
+            if self._held.server.returns != self._returns:
                 self._mend_after_return()
                 self._count = self._held.count()
 

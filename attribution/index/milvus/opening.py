@@ -16,7 +16,7 @@ from attribution.index.milvus.held import Held, State
 from attribution.index.milvus.index import MilvusIndex
 from attribution.index.milvus.reading import MilvusReader
 from attribution.index.milvus.server import Server
-from attribution.index.protocol import EmbeddingSpace
+from attribution.index.protocol import EmbeddingSpace, IndexUnavailable
 from attribution.index.sizing import Sizing
 
 logger = logging.getLogger(__name__)
@@ -50,8 +50,9 @@ def open_milvus(
         anew: fill it from the catalog, whatever it holds.
         sizing: from how many rows on not all are compared.
         progress: told of rows filled in; the log where None.
-        refilling: called before rows are filled in, a page at a time, while nobody is to search
-            them; may refuse by an IndexUnavailable.
+        refilling: called before the collection is dropped, before it is made, and before rows are
+            filled in, a page at a time, while nobody is to search them; may refuse by an
+            IndexUnavailable.
 
     Raises:
         IndexUnavailable: Milvus cannot be reached or used.
@@ -68,6 +69,7 @@ def open_milvus(
         refilling()
     if state is None:
         held.drop()
+        refilling()
         held.create()
         state = State(generation=catalog.generation(), last_id=0, whole=False)
         held.record(state)
@@ -110,18 +112,31 @@ def _filled(
     """Put what the catalog holds above `state.last_id`, page by page.
 
     What changes meanwhile may be there or not; changes after `state.generation` set both right.
+
+    Raises:
+        IndexUnavailable: fewer rows are there than were put; all are filled in anew the next time.
     """
-    total, done = catalog.encoders.coverage(model_id).embedded, held.count()
+    total, done, counted = catalog.encoders.coverage(model_id).embedded, held.count(), False
     while True:
         page = catalog.live_embeddings(model_id, after_vector_id=state.last_id, limit=_PAGE)
         if not len(page.vector_ids):
-            break
+            if counted:
+                break
+            total, counted = catalog.encoders.coverage(model_id).embedded, True
+            continue  # there is no row behind them, or else they are counted again
+        counted = False
         refilling()
         held.put(page.vector_ids, page.vectors, page.collections)
         state = replace(state, last_id=int(page.vector_ids[-1]))
         held.record(state)
         done += len(page.vector_ids)
         progress(done, max(total, done))
+    refilling()
+    if (found := held.count()) < total:  # another process has dropped some meanwhile
+        held.record(replace(state, last_id=0))
+        raise IndexUnavailable(
+            f"{held.server.place} holds {found} of the {total} rows filled in: begin again"
+        )
     state = replace(state, whole=True)
     held.record(state)
     return state

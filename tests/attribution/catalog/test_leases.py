@@ -42,7 +42,12 @@ def test_who_has_lost_the_lease_publishes_nothing(catalog):
     assert not published.put("model", Published(4, {}, {}, None), holder="first")
     assert published.find("model") == new
     assert published.find("other") is None
-    published.withdraw("model")
+    assert not published.withdraw("model", holder="first")  # its lease has ended
+    catalog.leases.take(INDEXER, "second", 30)
+    for other in ("first", None):
+        assert not published.withdraw("model", holder=other)
+    assert published.find("model") == new
+    assert published.withdraw("model", holder="second")
     assert (published.at("model"), published.find("model")) == (None, None)
 
 

@@ -350,6 +350,35 @@ def test_rows_that_a_milvus_has_lost_while_it_was_away_are_written_before_it_goe
     assert index.generation == 5
 
 
+def test_whoever_stood_still_while_another_filled_it_makes_nothing_whole(
+    catalog, space, url, add_sources, monkeypatch
+):
+    add_sources(5)
+    stopped = iter((None, IndexUnavailable("another process fills the index now")))
+
+    def refilling():
+        if error := next(stopped):
+            raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Held, "create", lambda _: pytest.fail("it was not asked again"))
+        with pytest.raises(IndexUnavailable, match="another process"):
+            open_milvus(catalog, space, url, refilling=refilling)
+    put = Held.put
+    with monkeypatch.context() as patched:  # as where another one drops what was put
+        patched.setattr(Held, "put", lambda held, ids, *rest: put(held, ids[1:], rest[0][1:],
+                                                                  rest[1][1:]))  # fmt: skip
+        with pytest.raises(IndexUnavailable, match="4 of the 5 rows"):
+            open_milvus(catalog, space, url)
+    held = held_of(catalog, space, url)
+    assert not held.state().whole
+    index, _ = follower_of(catalog, space, url)
+    assert held.count() == 5
+    held.record(replace(held.state(), whole=False, last_id=0))  # by the one that stood still
+    with pytest.raises(IndexLost):
+        index.settle()
+
+
 def test_the_server_of_the_tests_opens_each_collection_once_whoever_asks_first(
     catalog, space, add_sources, tmp_path, monkeypatch
 ):
