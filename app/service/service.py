@@ -38,6 +38,7 @@ from app.telemetry.metrics import Metrics
 from app.webhooks.announcer import Announcer
 from attribution.catalog import INDEXER, Catalog
 from attribution.folder_lock import HeldFolder, Listening, folder_lock
+from attribution.index.milvus import forget_removed
 from attribution.maintenance import remove_leftovers
 from attribution.opening.gallery import vision_of
 from attribution.opening.load import Vision
@@ -218,16 +219,13 @@ def open_service(
         stack.callback(snapshots.close)
         stack.callback(switch.close)
         switch.start()
-
-        def compact_apart() -> None:
-            switch.live().serving.index.compact()
-
+        url = settings.index_url
         compactor = Compactor(
             catalog,
             switch.bring_to,
             snapshots.save_clean,
             settings.snapshots,
-            compact_apart=None if settings.index_url is None else compact_apart,
+            compact_apart=None if url is None else partial(forget_removed, catalog, url),
             leads=leads,
         )
         announcer = Announcer(settings, catalog, metrics, leads=leads)

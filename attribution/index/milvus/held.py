@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ class Held:
         self.server = server
         self.parts = tuple(parts)
         digest = hashlib.sha256(model_id.encode()).hexdigest()[:16]
-        self.name = f"attribution_{epoch}_{digest}"
+        self.name = f"{_prefix(epoch)}{digest}"
         self._described = f"rows of encoder {model_id} for the catalog with epoch {epoch}"
 
     # The collection
@@ -246,6 +246,19 @@ class Held:
             ids[row, : len(hits)] = [hit[_ID] for hit in hits]
             scores[row, : len(hits)] = [hit["distance"] for hit in hits]
         return ids, scores
+
+
+def every_held(server: Server, epoch: str) -> Iterator[Held]:
+    """Those of an epoch that there are, to take rows out; also of encoders the catalog forgot."""
+    for name in server.call("list_collections"):
+        if name.startswith(_prefix(epoch)):
+            held = Held(server, (), "", epoch)
+            held.name = name
+            yield held
+
+
+def _prefix(epoch: str) -> str:
+    return f"attribution_{epoch}_"
 
 
 def _field(place: int) -> str:

@@ -195,7 +195,6 @@ def test_each_role_tells_what_is_away_and_comes_back_with_it(
         assert "attribution_index_writer 1.0" in every[0].client.get("/metrics").text
         lost = every[0].service.serving
         lost.index._held.drop()
-        lost.index._held.server._note("it is away")
         # The indexer fills it from the catalog, whether or not there is something new.
         wait_for(lambda: told() == {(200, "ok")} and every[0].service.serving is not lost)
         last = every[1].add(3)

@@ -229,11 +229,21 @@ def test_what_was_taken_down_leaves_milvus_without_a_service(
 ):
     added = add_sources(3)
     both()
+    other = replace(space, model_id="another")  # in use once
+    catalog.encoders.fill(
+        "another", dict.fromkeys([1, 2, 3], catalog.embeddings(space.model_id, [1])[0])
+    )
+    open_milvus(catalog, other, url)
+    catalog.encoders.drop("another")
     catalog.delete(source_ids=[added.items[1].source.source_id])
-    held = held_of(catalog, space, url)
     forget_removed(catalog, url)
-    assert held.rows(0, None).ids.tolist() == [1, 3]
-    assert held.state().generation == 3
+    for known, generation in ((space, 3), (other, 6)):
+        held = held_of(catalog, known, url)
+        assert held.rows(0, None).ids.tolist() == [1, 3]
+        assert held.state().generation == generation
+    catalog.delete(source_ids=[added.items[place].source.source_id for place in (0, 2)])
+    forget_removed(catalog, url)
+    assert held_of(catalog, space, url).count() == 0, "no encoder has a row any more"
 
 
 def test_a_milvus_that_is_ahead_of_a_restored_catalog_is_filled_anew(
