@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import httpx
@@ -136,16 +136,16 @@ class Sender:
                 return partial(queue.done, number)
             trouble = f"it answers {response.status_code}"
             if response.status_code == _GONE:
-                return partial(queue.failed, number, trouble, again_at=None)
+                return partial(queue.failed, number, trouble, again_in=None)
             if response.status_code in _BUSY:
                 wanted = _seconds(response.headers.get("retry-after", ""))
-        again_at = None
+        again_in = None
         if message.attempts + 1 < self._attempts:
             pause = max(backoff(message.attempts), wanted)
-            again_at = datetime.now(UTC) + timedelta(seconds=pause)
+            again_in = timedelta(seconds=pause)
         else:
             logger.warning("a message to %s is given up: %s", _shown(self._url), trouble)
-        return partial(queue.failed, number, trouble, again_at=again_at)
+        return partial(queue.failed, number, trouble, again_in=again_in)
 
     def _post(self, message: Message, body: bytes) -> httpx.Response:
         """The answer to a message, of which nothing but the head is read.

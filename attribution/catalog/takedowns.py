@@ -6,14 +6,15 @@ adds to a catalog, or brings an older one back, asks here first.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from attribution.catalog import compaction, removals, validation, webhooks
+from attribution.catalog import compaction, leases, removals, validation, webhooks
 from attribution.catalog.database import Database, in_statements, rows_among
 from attribution.catalog.errors import InvalidField, SourceTakenDown
 from attribution.catalog.jobs import rows as job_rows
@@ -21,6 +22,8 @@ from attribution.catalog.records import Deleted, TakenDown
 from attribution.catalog.schema import sources, takedowns
 from attribution.catalog.sources import is_source_id
 from attribution.catalog.webhooks import NewMessage, Told
+
+logger = logging.getLogger(__name__)
 
 REASON_LENGTH = 512
 
@@ -75,7 +78,7 @@ class Takedowns:
         with self._database.write() as connection:
             named = _digests_of(connection, source_ids)
             wanted = list(dict.fromkeys([*digests, *named.values()]))
-            now = datetime.now(UTC)
+            now = leases.moment(connection)
             deleted = _bury(connection, [Tombstone(digest, now, reason) for digest in wanted])
             if told is not None and wanted:
                 record = {
@@ -83,7 +86,9 @@ class Takedowns:
                     "source_ids": list(deleted.source_ids),
                     "reason": reason,
                 }
-                webhooks.put(connection, [NewMessage("source.taken_down", record)], told)
+                message = NewMessage("source.taken_down", record)
+                if lost := webhooks.put(connection, [message], told):
+                    logger.warning("%d webhooks are lost: too many wait", lost)
         deleted = self._finished(deleted)
         waiting = self._forget(wanted)
         unknown = [name for name in dict.fromkeys(source_ids) if name not in named]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from attribution.catalog.database import Database, rows_among
+from attribution.catalog.leases import moment
 from attribution.catalog.schema import webhooks
 
 Kind = Literal["source.attributed", "source.taken_down"]
@@ -77,11 +78,12 @@ class Webhooks:
         """What an address is to be told now, the longest due first."""
         wanted = (
             sa.select(webhooks)
-            .where(webhooks.c.url == url, ~webhooks.c.dead, webhooks.c.due_at <= datetime.now(UTC))
+            .where(webhooks.c.url == url, ~webhooks.c.dead)
             .order_by(webhooks.c.due_at, webhooks.c.number)
             .limit(limit)
         )
         with self._database.read() as connection:
+            wanted = wanted.where(webhooks.c.due_at <= moment(connection))
             return tuple(Message(*row) for row in connection.execute(wanted))
 
     def done(self, number: int) -> None:
@@ -89,17 +91,16 @@ class Webhooks:
         with self._database.write() as connection:
             connection.execute(sa.delete(webhooks).where(webhooks.c.number == number))
 
-    def failed(self, number: int, trouble: str, *, again_at: datetime | None) -> None:
+    def failed(self, number: int, trouble: str, *, again_in: timedelta | None) -> None:
         """An attempt came to nothing; None: it is not tried again."""
-        now = datetime.now(UTC)
         with self._database.write() as connection:
             connection.execute(
                 sa.update(webhooks)
                 .where(webhooks.c.number == number)
                 .values(
                     attempts=webhooks.c.attempts + 1,
-                    due_at=again_at or now,
-                    dead=again_at is None,
+                    due_at=moment(connection) + (again_in or timedelta()),
+                    dead=again_in is None,
                     trouble=trouble[:_LONGEST_TROUBLE],
                 )
             )
@@ -123,7 +124,7 @@ class Webhooks:
             revived = connection.execute(
                 sa.update(webhooks)
                 .where(webhooks.c.dead)
-                .values(dead=False, attempts=0, due_at=datetime.now(UTC))
+                .values(dead=False, attempts=0, due_at=moment(connection))
             )
             return int(revived.rowcount)
 
@@ -154,7 +155,7 @@ def put(connection: Connection, messages: Sequence[NewMessage], told: Told) -> i
             [message.message_id for message in messages],
         )
     }
-    now = datetime.now(UTC)
+    now = moment(connection)
     rows: list[dict[str, Any]] = []
     lost = 0
     for url in told.urls:  # one that takes nothing costs the others nothing

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from attribution.catalog import cursors, validation
+from attribution.catalog import cursors, leases, validation
 from attribution.catalog.database import in_statements
 from attribution.catalog.errors import InvalidField, JobNotFound
 from attribution.catalog.jobs import claims
@@ -53,7 +53,7 @@ def insert(connection: Connection, job_id: str, new: NewJob) -> Job:
         "failed": 0,
         "idempotency_key": new.idempotency_key,
         "fingerprint": new.fingerprint,
-        "created_at": datetime.now(UTC),
+        "created_at": leases.moment(connection),  # compared with that of takedowns
     }
     number = connection.execute(sa.insert(jobs).values(**row).returning(jobs.c.number)).scalar_one()
     rows = [_item_row(number, position, item) for position, item in enumerate(new.items)]

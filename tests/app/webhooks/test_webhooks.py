@@ -229,9 +229,21 @@ def test_the_queue_is_bounded_and_knows_a_message_again(tmp_path):
         assert (only.message_id, only.url) == (more[0].message_id, "https://c.example")
         assert catalog.webhooks.forget(told.urls) == 1
         [first, *_] = catalog.webhooks.due("https://a.example")
-        later = datetime.now(UTC) + timedelta(hours=1)
-        catalog.webhooks.failed(first.number, "x" * 600, again_at=later)
+        catalog.webhooks.failed(first.number, "x" * 600, again_in=timedelta(hours=1))
         assert first.number not in {each.number for each in catalog.webhooks.due(first.url)}
+
+
+def test_messages_are_due_by_the_clock_of_the_database(tmp_path, monkeypatch):
+    now = datetime(2000, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr("attribution.catalog.webhooks.moment", lambda _: now)
+    with Catalog.open(tmp_path) as catalog:
+        message = NewMessage("source.taken_down", {"sha256s": []})
+        catalog.webhooks.put([message], Told(("https://a.example",), most=5))
+        [first] = catalog.webhooks.due("https://a.example")
+        catalog.webhooks.failed(first.number, "it answers 500", again_in=timedelta(hours=1))
+        assert catalog.webhooks.due(first.url) == ()
+        now += timedelta(hours=1)
+        assert [each.due_at for each in catalog.webhooks.due(first.url)] == [now]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +267,7 @@ def test_the_command_shows_tries_again_and_forgets(tmp_path):
     with Catalog.open(tmp_path) as catalog:
         catalog.webhooks.put([NewMessage("source.taken_down", {"sha256s": []})], told)
         [message] = catalog.webhooks.every()
-        catalog.webhooks.failed(message.number, "it answers 500", again_at=None)
+        catalog.webhooks.failed(message.number, "it answers 500", again_in=None)
     listed = call("webhooks", "list", "--data", tmp_path, "--json").document
     assert [(each["dead"], each["trouble"]) for each in listed] == [(True, "it answers 500")]
     assert "1 messages are tried again" in call("webhooks", "retry", "--data", tmp_path).out

@@ -4,6 +4,7 @@ import pytest
 
 from attribution.catalog import Catalog, InvalidField, SourceTakenDown, compaction, previews
 from attribution.catalog.database import Database
+from attribution.catalog.webhooks import Told
 from tests.support.catalogs import only_sqlite
 
 
@@ -62,6 +63,13 @@ def test_a_takedown_needs_a_reason(catalog, make_source, reason):
 def test_what_is_no_digest_is_refused_rather_than_remembered(catalog):
     with pytest.raises(InvalidField, match="sha256"):
         catalog.takedowns.take(sha256s=["src_aaaaaaaaaaaaaaaaaaaa"], reason="why")
+
+
+def test_a_takedown_that_finds_no_room_to_be_told_is_in_the_log(catalog, make_source, caplog):
+    told = Told(("https://a.example", "https://b.example"), most=1)
+    for number in (1, 2):
+        catalog.takedowns.take(sha256s=[make_source(number).sha256], reason="why", told=told)
+    assert caplog.messages == ["2 webhooks are lost: too many wait"]
 
 
 def test_an_unknown_id_is_missing_and_leaves_no_tombstone(catalog):

@@ -1,5 +1,6 @@
 """Jobs in the catalog: each item ends once, whoever works on it and whatever crashes."""
 
+import hashlib
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -291,3 +292,24 @@ def test_who_has_lost_an_item_gives_back_only_what_is_still_its_own(catalog):
     catalog.jobs.release(held, [0])
     again = catalog.jobs.claim(9, worker="next")
     assert [(item.position, item.attempts) for item in again.items] == [(0, 2)]
+
+
+class Ahead(datetime):
+    """The clock of a machine that goes wrong."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + timedelta(hours=1)
+
+
+def test_a_takedown_finds_the_images_of_a_machine_whose_clock_is_ahead(
+    catalog, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        patched.setattr("attribution.catalog.jobs.rows.datetime", Ahead)
+        accept(catalog, 2)
+    with monkeypatch.context() as patched:  # as where it is killed before it erases
+        patched.setattr(catalog.takedowns, "_forget", lambda digests: ())
+        catalog.takedowns.take(sha256s=[hashlib.sha256(b"image 0").hexdigest()], reason="why")
+    catalog.jobs.sweep()
+    assert input_files(catalog, tmp_path) == ["1"]
