@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 DELTA = 0.05
 """Chance over draws of the background that the promise for this one fails."""
@@ -44,8 +43,9 @@ def conditional_levels(n: int, delta: float = DELTA) -> Values:
     """
     k = max(1, n // 2)
     i = np.arange(n, 0, -1)  # b_1 belongs to i = n
-    falling = gammaln(i + 1.0) - gammaln(np.maximum(i - k, 0) + 1.0)  # log of i (i-1) ... (i-k+1)
-    whole = gammaln(n + 1.0) - gammaln(n - k + 1.0)
+    factorials = np.append(0.0, np.cumsum(np.log(np.arange(1, n + 1))))  # their logarithms
+    falling = factorials[i] - factorials[np.maximum(i - k, 0)]  # of i (i-1) ... (i-k+1)
+    whole = factorials[n] - factorials[n - k]
     ratio = np.where(i >= k, np.exp((falling - whole + np.log(delta)) / k), 0.0)
     levels = np.append(1.0 - ratio, 1.0)
     levels.flags.writeable = False

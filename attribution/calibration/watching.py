@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import kolmogorov, smirnov
 
 LAMBDA = 0.5
 """From here on p-values are taken for those of queries without source."""
@@ -84,6 +83,8 @@ def evenness(p: Values) -> float:
     u = np.sort((p[p > LAMBDA] - LAMBDA) / (1.0 - LAMBDA))
     n = len(u)
     largest = float((np.arange(1, n + 1) / n - u).max())
+    from scipy.special import smirnov  # noqa: PLC0415 (a fifth of a second of every start)
+
     return float(smirnov(n, max(0.0, largest)))
 
 
@@ -104,4 +105,6 @@ def sameness(older: Values, newer: Values) -> float:
              for row in (older, newer)]  # fmt: skip
     distance = float(np.abs(below[0] - below[1]).max())
     effective = len(older) * len(newer) / (len(older) + len(newer))
+    from scipy.special import kolmogorov  # noqa: PLC0415 (likewise)
+
     return float(kolmogorov(distance * np.sqrt(effective)))
