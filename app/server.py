@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import ipaddress
 import json
 import socket
@@ -206,6 +207,8 @@ def run(app: FastAPI, settings: Settings, on_listening: Callable[[str], None]) -
     """
     config = server_config(app, settings, log_config=None)  # its lines go to ours
     server = _Announced(config, on_listening)
+    gc.freeze()  # a third of a million objects that stay: to look through them holds every thread
+    gc.enable()
     with suppress(KeyboardInterrupt), _listeners(settings) as listeners:
         server.run(listeners)
     if not server.started:

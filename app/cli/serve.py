@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Annotated
 
 import typer
@@ -33,6 +34,7 @@ def serve_command(
     keys (`attribution keys`) the service listens on loopback and answers only this machine.
     Ctrl-C finishes what was accepted, then stops.
     """
+    gc.disable()  # until it listens: what is imported and opened stays
     from app.factory import open_app  # torch: seconds
     from app.server import run
     from app.telemetry.logs import configure
