@@ -8,18 +8,22 @@ source that was taken from the catalog says its `source_id` besides.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from attribution.attributor import Attributor
 from attribution.catalog import Catalog, SourceFilter, SourceNotFound
 from attribution.evaluation.benchmark.cases import BadBenchmark
 from attribution.evaluation.benchmark.manifest import manifest_rows
 from attribution.evaluation.statistics.folds import leaders
 from attribution.rehearsal.examples import Known, UnreadablePicture
+from attribution.rehearsal.held import with_copies
 from attribution.rehearsal.queries import FOLDS
 from models.images.decoding import decode
 from models.images.errors import ImageError
@@ -54,6 +58,39 @@ def labelled(catalog: Catalog, manifest: Path) -> list[Known]:
     return [
         Known(partial(_load, query), truths, fold)
         for (query, truths), fold in zip(read, folds, strict=True)
+    ]
+
+
+def knowing_copies(
+    attributor: Attributor,
+    queries: Sequence[Known],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Known]:
+    """The queries with all that shows the same as a source for that source, and folds by it.
+
+    Args:
+        attributor: whose catalog they were matched to.
+        queries: of `labelled`.
+        on_progress: called with (sources looked at, of how many).
+
+    Raises:
+        TooFewLabels: all queries are of one picture.
+    """
+    shown = frozenset[int]().union(*chain.from_iterable(query.truths for query in queries))
+    sources = list(attributor.catalog.by_vector_ids(sorted(shown)).values())
+    report = None if on_progress is None else (lambda done: on_progress(done, len(sources)))
+    copies = {
+        held.source.vector_id: held.copies
+        for held in with_copies(attributor, sources, on_progress=report)
+    }
+    truths = [
+        tuple(ids.union(*(copies.get(each, ids) for each in ids)) for ids in query.truths)
+        for query in queries
+    ]
+    return [
+        replace(query, truths=own, fold=fold)
+        for query, own, fold in zip(queries, truths, _folds(truths), strict=True)
     ]
 
 

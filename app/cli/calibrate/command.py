@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -41,7 +42,7 @@ from attribution.opening.background import extended
 from attribution.opening.gallery import OpenedGallery, open_gallery
 from attribution.opening.load import Vision, load_vision
 from attribution.rehearsal.examples import NO_SOURCE, Known, examples
-from attribution.rehearsal.labelled import labelled
+from attribution.rehearsal.labelled import knowing_copies, labelled
 from attribution.rehearsal.queries import REHEARSED
 from attribution.rehearsal.rehearsal import QUERIES, rehearsal
 from models.loading import load_encoder_background
@@ -76,7 +77,8 @@ def calibrate_command(
             parser=options.path_given,
             metavar="PATH",
             help="Fit on labelled queries instead: JSON Lines as `attribution generate` writes "
-            "them. Sources are recognised by the bytes of their file, else by uri.",
+            "them. Sources are recognised by the bytes of their file, else by uri, and what shows "
+            "the same with them.",
         ),
     ] = None,
     generator: Annotated[
@@ -199,13 +201,13 @@ def _known(
 ) -> tuple[list[Known], str]:
     """The queries to ask, and their kinds in words."""
     if manifest is not None:
-        return labelled(gallery.catalog, manifest), f"labelled queries of {manifest.name}"
+        return _labelled(gallery, bar, manifest), f"labelled queries of {manifest.name}"
     if diffusion is None:
         return _rehearsal(gallery, bar, queries, seed), REHEARSED
     bar.stop()  # only one may be shown, and this has its own
     found = generated_queries(gallery.catalog, diffusion, queries, seed=seed)
     bar.start()
-    return labelled(gallery.catalog, found), DIFFUSION
+    return _labelled(gallery, bar, found), DIFFUSION
 
 
 def _require_writable(settings: Settings, *, or_missing: bool) -> None:
@@ -225,14 +227,20 @@ def _build(gallery: OpenedGallery, bar: Progress) -> None:
     bar.update(task, completed=1)
 
 
+def _labelled(gallery: OpenedGallery, bar: Progress, manifest: Path) -> list[Known]:
+    found = labelled(gallery.catalog, manifest)
+    return knowing_copies(gallery.attributor, found, on_progress=_looking_for_copies(bar))
+
+
 def _rehearsal(gallery: OpenedGallery, bar: Progress, queries: int, seed: int) -> list[Known]:
-    task = bar.add_task("Looking for copies among sources", total=None)
     return rehearsal(
-        gallery.attributor,
-        queries=queries,
-        seed=seed,
-        on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        gallery.attributor, queries=queries, seed=seed, on_progress=_looking_for_copies(bar)
     )
+
+
+def _looking_for_copies(bar: Progress) -> Callable[[int, int], None]:
+    task = bar.add_task("Looking for copies among sources", total=None)
+    return lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _choose(found: Examples, default: ShareModel) -> ChosenShares:

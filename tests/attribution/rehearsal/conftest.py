@@ -1,10 +1,12 @@
 """A small gallery of real pictures, ranked as a service would rank them."""
 
 import hashlib
+import io
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,7 +22,7 @@ from models.encoder import Encoder
 from models.heads.affine import Head
 from models.images.preprocessing import Preprocessing
 from models.images.previews import make_preview
-from tests.support.pictures import picture, png
+from tests.support.pictures import jpeg, picture, png
 
 SIDE = 6
 
@@ -59,10 +61,16 @@ def background(encoder) -> Background:
 
 @pytest.fixture
 def hold(catalog, encoder) -> Callable[..., list]:
-    """`hold(seeds, collection)` adds pictures; the same seed in two collections is a copy."""
+    """`hold(seeds, collection)` adds pictures; the same seed in two collections is a copy.
 
-    def add(seeds, collection="default"):
+    With `quality` they were saved as JPEG before: other bytes, and another uri, of one picture.
+    """
+
+    def add(seeds, collection="default", *, quality=None):
         pictures = [picture(seed) for seed in seeds]
+        if quality is not None:
+            pictures = [Image.open(io.BytesIO(jpeg(each, quality))) for each in pictures]
+        kind = "picture" if quality is None else "jpeg"
         rows = encoder.encode(pictures)
         added = catalog.add(
             encoder.model_id,
@@ -73,7 +81,7 @@ def hold(catalog, encoder) -> Callable[..., list]:
                     width=96,
                     height=72,
                     format="png",
-                    uri=f"picture:{seed}",
+                    uri=f"{kind}:{seed}",
                     embedding=row,
                     preview=make_preview(each),
                 )

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from attribution.evaluation.benchmark.cases import BadBenchmark
-from attribution.rehearsal.labelled import TooFewLabels, labelled
+from attribution.rehearsal.examples import examples
+from attribution.rehearsal.labelled import TooFewLabels, knowing_copies, labelled
 from tests.support.pictures import picture
 
 
@@ -25,8 +27,8 @@ def write(tmp_path):
     return written
 
 
-def by_uri(*numbers):
-    return [{"image": f"picture:{number}", "role": "exemplar"} for number in numbers]
+def by_uri(*numbers, kind="picture"):
+    return [{"image": f"{kind}:{number}", "role": "exemplar"} for number in numbers]
 
 
 def test_sources_are_recognised_by_uri_or_by_bytes(hold, catalog, write, tmp_path):
@@ -61,6 +63,31 @@ def test_queries_that_share_a_source_are_of_one_fold(hold, catalog, write):
     known = labelled(catalog, write(chained + single))
     assert len({query.fold for query in known[:8]}) == 1
     assert sorted(query.fold for query in known) == [0] * 10 + [1] * 10
+
+
+def test_a_source_held_in_other_bytes_too_is_left_out_whole_and_is_in_one_fold(
+    hold, catalog, write, open_attributor, tmp_path
+):
+    sources, saved_again = hold(range(20)), hold(range(20), quality=60)
+    rows = []
+    for number in range(20):
+        picture(number).save(tmp_path / f"of-{number}.png")
+        rows += [
+            {"query": f"of-{number}.png", "sources": by_uri(number, kind=kind)}
+            for kind in ("picture", "jpeg")
+        ]
+    attributor, done = open_attributor(), []
+    found = labelled(catalog, write(rows))
+    known = knowing_copies(attributor, found, on_progress=lambda *steps: done.append(steps))
+    assert done[-1] == (40, 40)
+    for number, (first, second) in enumerate(zip(known[::2], known[1::2], strict=True)):
+        both = frozenset({sources[number].vector_id, saved_again[number].vector_id})
+        assert first.truths == second.truths == (both,)
+        assert first.fold == second.fold
+    asked = examples(attributor, known)
+    without = asked.credit[:, -1] == 1
+    assert without.sum() == 40
+    assert np.median(asked.p_values[without]) > 0.3, "as if no source was held"
 
 
 def test_too_little_to_fit_on_is_said(hold, catalog, write):
