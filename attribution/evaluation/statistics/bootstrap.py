@@ -1,7 +1,8 @@
 """Intervals for means over queries that share sources. Knows no ranks and no methods.
 
 Queries made from one source rise and fall together, so what is resampled are not queries but the
-connected components of the graph that joins each query to its sources, within each set.
+connected components of the graph that joins each query to its sources. One that has queries in
+several sets is drawn for all of them at once.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Intervals:
 
 
 def components(cases: Sequence[Case]) -> NDArray[np.intp]:
-    """`(n,)` number of each case's connected component; cases of two sets are never joined.
+    """`(n,)` number of each case's connected component, whatever sets its cases are of.
 
     Nodes are the sources, and images that are query and source at once (leave-one-out).
     """
@@ -58,8 +59,8 @@ def components(cases: Sequence[Case]) -> NDArray[np.intp]:
             raise ValueError(
                 f"{case.picture.place} has no true source, so nothing joins it to others"
             )
-        nodes.append([(case.set, key) for key in keys])
-    numbers: dict[tuple[str, str] | None, int] = {}
+        nodes.append(keys)
+    numbers: dict[str | None, int] = {}
     return np.array([numbers.setdefault(node, len(numbers)) for node in leaders(nodes)], np.intp)
 
 
@@ -81,24 +82,20 @@ def mean_intervals(
         draws: resamples.
         seed: of the resampling; the same for every method, so that intervals can be compared.
     """
-    joined = components(cases)
     sets = np.array([case.set for case in cases])
-    rng = np.random.default_rng(seed)
-    names = list(dict.fromkeys(case.set for case in cases))
-    resampled = []
-    known = []
-    for name in names:
-        inside = sets == name
-        [sums], counts = _totals([values[inside]], joined[inside])
-        known.append(len(counts) > 1)
-        resampled += _resampled_means([sums], counts, draws, rng)
-    points = [float(values[sets == name].mean()) for name in names]
+    found = _resampled_sets([values], cases, draws, np.random.default_rng(seed))
+    points = {name: float(values[sets == name].mean()) for name in found}
     return Intervals(
         {
-            name: _interval(point, found, level, known=enough)
-            for name, point, found, enough in zip(names, points, resampled, known, strict=True)
+            name: _interval(points[name], each.means[0], level, known=each.components > 1)
+            for name, each in found.items()
         },
-        _interval(float(np.mean(points)), np.mean(resampled, axis=0), level, known=all(known)),
+        _interval(
+            float(np.mean([*points.values()])),
+            np.mean([each.means[0] for each in found.values()], axis=0),
+            level,
+            known=all(each.components > 1 for each in found.values()),
+        ),
     )
 
 
@@ -126,15 +123,9 @@ def resampled_over_runs(
         seed: of the resampling.
     """
     bases, runs, _ = values.shape
-    joined = components(cases)
-    sets = np.array([case.set for case in cases])
     rng = np.random.default_rng(seed)
-    of_sets = []
-    for name in dict.fromkeys(case.set for case in cases):
-        inside = sets == name
-        flat = [row[inside] for row in values.reshape(bases * runs, -1)]
-        sums, counts = _totals(flat, joined[inside])
-        of_sets.append(np.stack(_resampled_means(sums, counts, draws, rng), axis=1))
+    found = _resampled_sets([*values.reshape(bases * runs, -1)], cases, draws, rng)
+    of_sets = [np.stack(each.means, axis=1) for each in found.values()]
     means = np.mean(of_sets, axis=0).reshape(draws, bases, runs)
     within = rng.multinomial(runs, np.full(runs, 1 / runs), size=(draws, bases)) / runs
     between = rng.multinomial(bases, np.full(bases, 1 / bases), size=draws) / bases
@@ -148,35 +139,82 @@ def clustered_means(values: Sequence[Values], groups: NDArray[np.intp]) -> tuple
         values: of each figure `(n,)`, one value a query; all are resampled together.
         groups: `(n,)` number of the group that each query belongs to.
     """
-    sums, counts = _totals(values, groups)
-    resampled = _resampled_means(sums, counts, DRAWS, np.random.default_rng(SEED))
+    all_of_them = _Totals.of(values, groups, np.unique(groups))
+    [found] = _resampled([all_of_them], DRAWS, np.random.default_rng(SEED))
     return tuple(
-        _interval(float(each.mean()), means, LEVEL, known=len(counts) > 1)
-        for each, means in zip(values, resampled, strict=True)
+        _interval(float(each.mean()), means, LEVEL, known=found.components > 1)
+        for each, means in zip(values, found.means, strict=True)
     )
 
 
-def _totals(values: Sequence[Values], joined: NDArray[np.intp]) -> tuple[list[Values], Values]:
-    """Sums of each figure and count of each component."""
-    _, places = np.unique(joined, return_inverse=True)
-    sums = [np.bincount(places, weights=each).astype(np.float64) for each in values]
-    return sums, np.bincount(places).astype(np.float64)
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    """Sums of each figure and count of each component that may be drawn, 0 of one elsewhere."""
+
+    sums: list[Values]
+    counts: Values
+
+    @classmethod
+    def of(
+        cls, values: Sequence[Values], joined: NDArray[np.intp], drawn: NDArray[np.intp]
+    ) -> _Totals:
+        places, number = np.searchsorted(drawn, joined), len(drawn)
+        sums = [np.bincount(places, each, number).astype(np.float64) for each in values]
+        return cls(sums, np.bincount(places, minlength=number).astype(np.float64))
 
 
-def _resampled_means(
-    sums: Sequence[Values], counts: Values, draws: int, rng: np.random.Generator
-) -> list[Values]:
-    """Of each figure `(draws,)` means of as many components as there are, with replacement."""
-    number = len(counts)
+@dataclass(frozen=True, slots=True)
+class _Resampled:
+    """`(draws,)` means of each figure in a set, which has so many components."""
+
+    means: list[Values]
+    components: int
+
+
+def _resampled_sets(
+    values: Sequence[Values], cases: Sequence[Case], draws: int, rng: np.random.Generator
+) -> dict[str, _Resampled]:
+    """By set; sets that have a component in common, directly or through others, together."""
+    joined = components(cases)
+    sets = np.array([case.set for case in cases])
+    nodes = [
+        [(case.set, -1), ("", each)] for case, each in zip(cases, joined.tolist(), strict=True)
+    ]
+    names: dict[tuple[str, int] | None, dict[str, None]] = {}
+    for family, case in zip(leaders(nodes), cases, strict=True):
+        names.setdefault(family, {})[case.set] = None
+    found: dict[str, _Resampled] = {}
+    for together in names.values():
+        drawn = np.unique(joined[np.isin(sets, [*together])])
+        insides = [sets == name for name in together]
+        totals = [_Totals.of([v[own] for v in values], joined[own], drawn) for own in insides]
+        found |= zip(together, _resampled(totals, draws, rng), strict=True)
+    return {name: found[name] for name in dict.fromkeys(sets.tolist())}
+
+
+def _resampled(
+    sets: Sequence[_Totals], draws: int, rng: np.random.Generator
+) -> tuple[_Resampled, ...]:
+    """Means of as many components as there are, with replacement, the same ones in all sets.
+
+    A set with few of them may have none in a draw; then one of its own is drawn besides.
+    """
+    number = len(sets[0].counts)
     chances = np.full(number, 1.0 / number)
-    means: list[list[Values]] = [[] for _ in sums]
+    means: list[list[list[Values]]] = [[[] for _ in each.sums] for each in sets]
     for start in range(0, draws, _BLOCK):
-        weights = rng.multinomial(number, chances, size=min(_BLOCK, draws - start))
-        times = weights.astype(np.float64)
-        drawn = times @ counts
-        for each, found in zip(sums, means, strict=True):
-            found.append((times @ each) / drawn)
-    return [np.concatenate(found) for found in means]
+        times = rng.multinomial(number, chances, min(_BLOCK, draws - start)).astype(np.float64)
+        for each in sets:
+            without = np.flatnonzero(times @ each.counts == 0)
+            times[without, rng.choice(np.flatnonzero(each.counts), len(without))] += 1
+        for each, of_set in zip(sets, means, strict=True):
+            counted = times @ each.counts
+            for sums, found in zip(each.sums, of_set, strict=True):
+                found.append((times @ sums) / counted)
+    return tuple(
+        _Resampled([np.concatenate(found) for found in of_set], int((each.counts > 0).sum()))
+        for each, of_set in zip(sets, means, strict=True)
+    )
 
 
 def _interval(point: float, resampled: Values, level: float, *, known: bool) -> Interval:

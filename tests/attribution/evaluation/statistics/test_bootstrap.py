@@ -29,7 +29,7 @@ def case(keys, in_set="a", excluded=()):
 
 def slow_components(cases):
     """Merge groups until nothing changes."""
-    nodes = [{(c.set, t.key) for t in c.truths} | {(c.set, k) for k in c.excluded} for c in cases]
+    nodes = [{t.key for t in c.truths} | c.excluded for c in cases]
     labels = list(range(len(cases)))
     changed = True
     while changed:
@@ -78,7 +78,7 @@ def made(seed=0):
         for source in range(sources):
             level = rng.uniform()
             for _ in range(int(rng.integers(1, 9))):
-                cases.append(case([source], name))
+                cases.append(case([f"{name}{source}"], name))
                 values.append(np.clip(level + rng.normal(scale=0.02), 0, 1))
     return cases, np.array(values)
 
@@ -118,6 +118,32 @@ def test_queries_of_one_source_count_as_one():
     assert joined.high - joined.low > 1.5 * (apart.high - apart.low)
 
 
+def shared():
+    """Twenty sources of queries in two sets, the same figures in both, and a few in a third."""
+    levels = np.random.default_rng(2).uniform(size=20)
+    cases = [case([source], name) for name in "ab" for source in range(20)]
+    cases += [case([source], "c") for source in (3, 19)]
+    return cases, np.concatenate([levels, levels, levels[[3, 19]]])
+
+
+def test_a_source_of_two_sets_is_drawn_for_both_at_once():
+    cases, values = shared()
+    found = mean_intervals(values[:40], cases[:40])
+    assert found.mean == found.sets["a"] == found.sets["b"], "no wider and no narrower"
+    alone = mean_intervals(values[:20], cases[:20])
+    assert found.mean == alone.mean
+    drawn = resampled_over_runs(values[None, None, :40], cases[:40])
+    assert np.quantile(drawn, [0.025, 0.975]) == pytest.approx([alone.mean.low, alone.mean.high])
+
+
+def test_a_set_that_few_components_touch_is_never_empty():
+    cases, values = shared()
+    found = mean_intervals(values, cases)
+    few = found.sets["c"]
+    assert sorted([few.low, few.high]) == pytest.approx(sorted(values[-2:]))
+    assert found.mean.low < found.mean.value < found.mean.high
+
+
 def test_a_pairing_is_narrower_than_two_intervals():
     cases, values = made()
     better = values + 0.01
@@ -137,7 +163,7 @@ def test_the_same_seed_gives_the_same_interval():
 
 
 def test_one_component_says_nothing_of_how_a_figure_varies():
-    cases = [case([0]), case([0]), case([0], "b"), case([1], "b")]
+    cases = [case([0]), case([0]), case([1], "b"), case([2], "b")]
     found = mean_intervals(np.array([0.0, 1.0, 0.5, 0.7]), cases)
     assert found.sets["a"] == Interval(0.5, None, None)
     assert found.sets["b"].low == 0.5
