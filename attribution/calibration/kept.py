@@ -13,6 +13,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from attribution.calibration import groups, picture_copies
@@ -63,6 +64,7 @@ def kept_null(
         "parts": neighbours.parts,
         "groups": neighbours.groups,
         "copies": followed.copies.found,
+        "untested": followed.copies.untested,
         "nearest_parts": scored.nearest_parts,
         "features": scored.features,
         **scored.reference.typical.arrays(),
@@ -90,7 +92,9 @@ def resumed_null(
     scored.reference.typical = Typical.of_arrays(arrays)
     hits = Hits(arrays["ids"], arrays["scores"])
     found = Found(hits, arrays["parts"], arrays["groups"], kept.generation)
-    followed = FollowedNull(scored, index, kept=KeptNull(found, arrays["copies"]))
+    copies = arrays["copies"]
+    untested = arrays.get("untested", np.zeros_like(copies))  # older ones have none
+    followed = FollowedNull(scored, index, kept=KeptNull(found, copies, untested))
     followed.apply(missed)
     return followed
 

@@ -85,10 +85,14 @@ class ScoredBackground:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptNull:
-    """A null as it was settled once: what the background had found, and `(n,)` who were copies."""
+    """A null as it was settled once: what the background had found, and `(n,)` who were copies.
+
+    `untested` are those of which that was not known, as their best match could not be had.
+    """
 
     found: Found
     copies: NDArray[np.bool_]
+    untested: NDArray[np.bool_]
 
 
 class FollowedNull:
@@ -122,7 +126,7 @@ class FollowedNull:
             index, lambda: scored.asked, collections, found=None if kept is None else kept.found
         )
         if kept is not None:
-            self.copies.resume(kept.found.hits.ids[:, 0], kept.copies)
+            self.copies.resume(kept.found.hits.ids[:, 0], kept.copies, kept.untested)
         self.null: Null | None = None
 
     @property

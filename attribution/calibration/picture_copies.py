@@ -22,6 +22,7 @@ Thumbnail = NDArray[np.uint8]
 Pictures = NDArray[np.uint8] | NDArray[np.float64]
 OfSources = Callable[[Sequence[int]], Mapping[int, Thumbnail]]
 """Vector ids to the thumbnails of their sources; those that are gone are left out."""
+_UNTESTED = -2  # no vector id, and not the -1 of an image that matches nothing
 _BLOCK = 512  # pairs compared at once: 1 MB of numbers a side
 SAME_LIGHT = 0.9
 """Correlation of the lightness of 16x16 thumbnails that copies have at least."""
@@ -76,19 +77,26 @@ class CopyTest:
         self._tested_against = np.full(len(thumbnails), -1, np.int64)
         self._copies = np.zeros(len(thumbnails), dtype=bool)
 
-    def resume(self, best: NDArray[np.int64], copies: NDArray[np.bool_]) -> None:
+    def resume(
+        self, best: NDArray[np.int64], copies: NDArray[np.bool_], untested: NDArray[np.bool_]
+    ) -> None:
         """Go on from what an earlier test found, given the best matches that it was called with."""
-        self._tested_against, self._copies = best.copy(), copies.copy()
+        self._tested_against, self._copies = np.where(untested, _UNTESTED, best), copies.copy()
 
     @property
     def found(self) -> NDArray[np.bool_]:
         """`(n,)` what the last call found."""
         return self._copies.copy()
 
+    @property
+    def untested(self) -> NDArray[np.bool_]:
+        """`(n,)` whose best match could not be had at the last call; the next one tries again."""
+        return np.asarray(self._tested_against == _UNTESTED)
+
     def __call__(self, best: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which background images are copies of their best match.
 
-        Only pairs that are new since the last call are compared.
+        Only pairs that have not been compared before are; a match that cannot be had is none.
 
         Args:
             best: `(n,)` vector id of each image's best match, -1 where there is none.
@@ -102,7 +110,8 @@ class CopyTest:
             places = held[start : start + _BLOCK]
             others = np.stack([sources[int(best[place])] for place in places])
             self._copies[places] = are_copies(self._thumbnails[places], others)
-        self._tested_against[new] = best[new]
+        self._tested_against[new] = np.where(best[new] < 0, best[new], _UNTESTED)
+        self._tested_against[held] = best[held]
         return self._copies.copy()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from attribution.calibration import Calibration, kept
 from attribution.calibration.kept import null_owner
-from attribution.catalog import Catalog
+from attribution.catalog import Catalog, CatalogBusy
 from attribution.index import (
     EmbeddedIndex,
     Follower,
@@ -127,6 +127,24 @@ def test_a_start_goes_on_from_the_null_that_was_kept_without_scoring_anything(
     assert scored == []
 
 
+def test_a_start_looks_for_the_copies_that_could_not_be_looked_for(world, monkeypatch):
+    asked, by_vector_ids = [], Catalog.by_vector_ids
+
+    def busy(*_):
+        raise CatalogBusy
+
+    def counting(self, vector_ids):
+        asked.append(list(vector_ids))
+        return by_vector_ids(self, vector_ids)
+
+    monkeypatch.setattr(Catalog, "by_vector_ids", busy)
+    calibration = world.save()
+    monkeypatch.setattr(Catalog, "by_vector_ids", counting)
+    world.opened()
+    best = calibration.kept().arrays["ids"][:, 0]
+    assert asked == [np.unique(best).tolist()]
+
+
 def test_what_has_changed_since_is_followed_as_if_it_had_been_built_anew(world, scored):
     world.save()
     world.catalog.delete(source_ids=world.ids[:2])
@@ -198,7 +216,7 @@ def test_a_snapshot_without_a_null_has_none(world):
 def test_any_damage_to_it_is_found_before_it_is_read_and_spares_the_index(world):
     world.save()
     files = sorted(world.folder.glob("*/beside-*"))
-    assert len(files) == 9
+    assert len(files) == 10
     for path in files:
         whole = path.read_bytes()
         for damaged in (whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1]), b""):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attribution.calibration.picture_copies import are_copies, is_copy
+from attribution.calibration.picture_copies import CopyTest, are_copies, is_copy
 from models.background import thumbnail
 from tests.support.pictures import picture
 
@@ -56,3 +56,17 @@ def test_pairs_are_judged_by_themselves_in_bytes_as_in_numbers():
     assert np.array_equal(
         are_copies(first.astype(np.float64), second.astype(np.float64)), are_copies(first, second)
     )
+
+
+def test_a_match_that_could_not_be_had_is_looked_for_again():
+    pictures = np.random.default_rng(2).integers(0, 256, (3, 16, 16)).astype(np.uint8)
+    held = {}
+    test, best = CopyTest(pictures, lambda _: held), np.array([7, 8, -1])
+    assert not test(best).any()
+    assert test.untested.tolist() == [True, True, False]
+    held |= {7: pictures[0], 8: pictures[0]}
+    again = CopyTest(pictures, lambda _: held)
+    again.resume(best, test.found, test.untested)
+    for each in (test, again):
+        assert each(best).tolist() == [True, False, False]
+        assert not each.untested.any()
