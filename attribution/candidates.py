@@ -18,8 +18,7 @@ from attribution.retrieval.retrieval import retrieve
 Copies = Mapping[int, NDArray[np.int64]]
 """Vector ids by that of the candidate which shows the same picture and scores better."""
 _BESIDES = 60  # fetched beyond what is wanted, for sources deleted meanwhile and for copies
-_FEWEST = 64  # pictures; where copies leave fewer, more candidates are fetched
-_TIMES, _MOST = 4, 2_560  # so many times more; and no more of one query
+_TIMES, _MOST = 4, 2_560  # so many times more where copies leave a gap; and no more of one query
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +55,8 @@ def candidates(
     """The k best pictures of each query, of those that the catalog still has.
 
     Of sources that show one picture the best stands for all, so that copies neither crowd out what
-    else is held nor count more than once. Where few pictures fill all places, more of that query's
-    sources are looked at.
+    else is held nor count more than once. Where they leave fewer than k pictures, more of that
+    query's sources are looked at.
 
     Args:
         index: where the rows are.
@@ -92,7 +91,7 @@ def candidates(
                 if others
             }
             near[query] = np.searchsorted(shown.firsts, DEPTH)
-            few[row] = kept < _FEWEST
+            few[row] = kept < k
         waiting = waiting[few & more]
         depth *= _TIMES
     return Candidates(Hits(ids, scores), tuple(copies), near)

@@ -60,6 +60,18 @@ def test_copies_crowd_nothing_out_and_are_told(shared):
     assert set(others[found[0]].tolist()) == shown - {found[0]}
 
 
+def test_a_list_is_full_where_as_many_pictures_are_held_each_twice(catalog, new_source):
+    gallery = Gallery(catalog, new_source)
+    rows = rows_of(4, 150)
+    first, second = gallery.add(rows), gallery.add(rows)
+    found, others = gallery.best(rows[3] + 0.3 * rows[8], k=100)
+    assert len(found) == 100
+    copy_of = {a.vector_id: b.vector_id for a, b in zip(first, second, strict=True)}
+    assert {each: copies.tolist() for each, copies in others.items()} == {
+        each: [copy_of[each]] for each in found
+    }
+
+
 def test_only_the_nearest_sources_count_as_neighbours_copies_among_them(shared):
     gallery, rows, _, _ = shared
     asked = FUSION.prepare(np.stack([rows[0], -rows[0]]))
