@@ -19,7 +19,6 @@ from app.cli.train.recipes import (
 from app.cli.train.run import TrainingRun
 from app.cli.train.start import refuse_own_replacement, start_from
 from attribution.synthesis.background import GENERATED_IMAGES, LAUNDERED_IMAGES, StrataSizes
-from attribution.training.distributed import rank
 from attribution.training.recipe.head_recipe import HeadRecipe
 from attribution.training.recipe.recipes import read_head_recipe, read_recipe, shipped
 
@@ -116,6 +115,7 @@ def train_command(
         name=name,
         data_note=data_note,
     )
+    first = True
     if only_head:
         train_head_only(
             run,
@@ -129,9 +129,8 @@ def train_command(
         start = start_from(initial, weights)
         held_out = images_to_hold_out(held_out, stated, out_folder)
         given = {**learning, **network, "seed": seed, "scope": scope, "held_out": held_out}
-        train_network(
-            run, choose_recipe(stated, start, steps, given), start, components or options.COMPONENTS
-        )
-    if run.left_out and rank() == 0:
+        chosen = choose_recipe(stated, start, steps, given)
+        first = train_network(run, chosen, start, components or options.COMPONENTS)
+    if run.left_out and first:
         run.left_out.tell("the encoder was made without")
         raise typer.Exit(1)

@@ -31,7 +31,7 @@ FITTED = 50_000
 """Images that a head is fitted on at most, by default."""
 
 
-def train_network(run: TrainingRun, recipe: Recipe, start: Start | None, components: int) -> None:
+def train_network(run: TrainingRun, recipe: Recipe, start: Start | None, components: int) -> bool:
     """Train, in one process or several, and leave the encoder in OUT/encoder.
 
     Args:
@@ -39,6 +39,9 @@ def train_network(run: TrainingRun, recipe: Recipe, start: Start | None, compone
         recipe: of the network.
         start: network to start from; the project's own from scratch for None.
         components: directions kept in each part of the head.
+
+    Returns:
+        Whether this is the first process, which left the encoder; the others only train.
     """
     net = None if start is None else start.net
     card = None if start is None else start.card
@@ -47,6 +50,7 @@ def train_network(run: TrainingRun, recipe: Recipe, start: Start | None, compone
     read = _reader(run, None if card is None else shape)
     side = recipe.first.image_side
     with process_group(run.device) as device:
+        first = rank() == 0  # asked here: once the block has ended every process is alone
         refuse_unfit(recipe, device, world_size(), net)
         make_folder(run.out_folder)
         images = read(side)
@@ -57,8 +61,8 @@ def train_network(run: TrainingRun, recipe: Recipe, start: Start | None, compone
             fitted = min(run.head_images, len(images))
             check_plans(plans, descriptor=trainer.net.dimension, images=fitted)
             net = run_trainer(trainer, phase, name)
-    if rank() > 0 or net is None:
-        return  # the others have done their share
+    if net is None or not first:
+        return first
     net = net.to("cpu")
     # The head is fitted on images scaled as a query is.
     fitting = images if card is not None and side == shape.height else read(shape.height)
@@ -75,6 +79,7 @@ def train_network(run: TrainingRun, recipe: Recipe, start: Start | None, compone
         **({} if card is None else {"origin": card, "mirrored_query": card.mirrored_query}),
     )
     shutil.rmtree(run.out_folder / VIEWS, ignore_errors=True)
+    return first
 
 
 def _trainer(

@@ -11,6 +11,7 @@ from attribution.training.losses.contrast import contrastive, multi_positive
 from attribution.training.losses.information import ica, koleo, log_determinant
 from attribution.training.objective.infomax import LogDeterminant
 from attribution.training.objective.moco import KeyQueue
+from tests.support.torchrun import on_two_processes
 
 BATCH, SIDE = 12, 6
 
@@ -117,7 +118,7 @@ def main(folder):
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory, on_two_processes):
+def outcomes(tmp_path_factory):
     """What one process computes, and each of two."""
     folder = tmp_path_factory.mktemp("distributed")
     on_two_processes(main, folder)

@@ -8,6 +8,7 @@ from attribution.training.distributed import process_group, rank, world_size
 from attribution.training.recipe.config import ResolutionStage, TrainingConfig
 from attribution.training.run.trainer import Trainer
 from tests.support.tiny_backbones import tiny
+from tests.support.torchrun import on_two_processes
 
 TINY = TrainingConfig(
     widths=(8, 8, 16, 16),
@@ -74,7 +75,7 @@ def main(folder):
 
 
 @pytest.fixture(scope="module")
-def several(tmp_path_factory, on_two_processes):
+def several(tmp_path_factory):
     """Folder of what two processes computed."""
     folder = tmp_path_factory.mktemp("processes")
     on_two_processes(main, folder)

@@ -4,7 +4,6 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from torch.distributed import run
 from torch.distributed.launcher.api import elastic_launch
 
@@ -13,7 +12,7 @@ from tests.support.forks import Fork
 Work = Callable[[Path], None]
 
 
-def execute(work: Work, folder: Path) -> None:
+def on_two_processes(work: Work, folder: Path) -> None:
     """Run `work(folder)` in two gloo processes with a thread each."""
     with Fork(_launch, work, folder, GLOO_SOCKET_IFNAME="lo") as process:
         _, err = process.communicate(timeout=1800)
@@ -27,8 +26,3 @@ def _launch(work: Work, folder: Path) -> None:
     order = [*standalone, "--nproc-per-node", "2", "--start-method", "fork", "no script"]
     config, *_ = run.config_from_args(run.parse_args(order))
     elastic_launch(config, work)(folder)
-
-
-@pytest.fixture(scope="session")
-def on_two_processes() -> Callable[[Work, Path], None]:
-    return execute
