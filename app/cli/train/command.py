@@ -97,6 +97,7 @@ def train_command(
         refuse_beside_head(
             head,
             linear=learning,
+            recipe=None if recipe == "head" else recipe,
             config=config,
             steps=steps,
             held_out=held_out,

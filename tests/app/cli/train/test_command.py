@@ -137,6 +137,7 @@ def test_options_of_the_wrong_scope_are_refused(attribution, folder, tmp_path):
         "--provenance-weight": 0.1,
         "--provenance-mask": "random",
         "--steps": 5,
+        "--recipe": "paper",
         "--config": folder / "recipe.json",
         "--batch": 16,
         "--disentanglement": "koleo",
