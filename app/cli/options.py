@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -149,6 +150,23 @@ def settings_from(
     except ValidationError as error:
         said = [_explained(problem, known) for problem in error.errors()]
         raise BadInvocation("\n".join(said)) from error
+
+
+@contextmanager
+def complaints_by_option() -> Iterator[None]:
+    """Name the option, not the field of a recipe, where a value is out of range."""
+    try:
+        yield
+    except ValidationError as error:
+        wrong = [_complaint(problem["loc"], problem["msg"]) for problem in error.errors()]
+        raise BadInvocation("\n".join(wrong)) from error
+
+
+def _complaint(place: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    if not place:
+        return message
+    return "--" + str(place[0]).replace("_", "-") + ": " + message
 
 
 def encoder_settings_from(

@@ -142,7 +142,9 @@ def calibrate_command(
     if generator == "diffusion" and manifest is not None:
         raise BadInvocation("give either --manifest or --generator diffusion")
     diffusion = (
-        generation_from(model, made, size, epochs, device) if generator == "diffusion" else None
+        generation_from(model, made, size, epochs, device, seed)
+        if generator == "diffusion"
+        else None
     )
     settings = options.encoder_settings_from(data=data, encoder=encoder, weights=weights)
     _require_writable(settings, or_missing=background is not None)
@@ -205,7 +207,7 @@ def _known(
     if diffusion is None:
         return _rehearsal(gallery, bar, queries, seed), REHEARSED
     bar.stop()  # only one may be shown, and this has its own
-    found = generated_queries(gallery.catalog, diffusion, queries, seed=seed)
+    found = generated_queries(gallery.catalog, diffusion, queries)
     bar.start()
     return _labelled(gallery, bar, found), DIFFUSION
 

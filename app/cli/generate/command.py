@@ -14,6 +14,7 @@ from app.cli.failures import BadInvocation
 from app.cli.generate.pictures import Picture, from_collection, from_files
 from attribution.synthesis import generate
 from attribution.synthesis.composites.pictures import KINDS, Kind
+from attribution.synthesis.diffusion.recipe import TuningRecipe
 
 Generator = Literal["patch", "diffusion"]
 SINGLES, PAIRS = 20, 10
@@ -172,15 +173,13 @@ def generate_command(
             document,
             generate_by_diffusion,
         )
-        from attribution.synthesis.diffusion.recipe import TuningRecipe
 
         if model is None:
             raise BadInvocation("--generator diffusion needs --model: a folder, or a name")
-        if (size or 512) % 8:
-            raise BadInvocation(f"--size {size}: a text-to-image model needs a multiple of 8")
-        recipe = TuningRecipe(
-            size=size or 512, epochs=epochs, batch=batch, learning_rate=learning_rate, seed=seed
-        )
+        with options.complaints_by_option():
+            recipe = TuningRecipe(
+                size=size or 512, epochs=epochs, batch=batch, learning_rate=learning_rate, seed=seed
+            )
         order = Order(
             model=model,
             recipe=recipe,

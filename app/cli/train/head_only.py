@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.console import out, progress
-from app.cli.options import make_folder
+from app.cli.options import complaints_by_option, make_folder
 from app.cli.train.progress import read_with_bar
-from app.cli.train.recipes import complaints_by_option, given, refuse_device
+from app.cli.train.recipes import given, refuse_device
 from app.cli.train.run import TrainingRun
 from attribution.training.data.framing import read_framed
 from attribution.training.data.images import ImageSet

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from app.cli.failures import BadInvocation
+from app.cli.options import complaints_by_option
 from app.cli.train.start import Start
 from attribution.training.recipe.config import OWN, TrainingConfig
 from attribution.training.recipe.plans import HeadKind
@@ -105,23 +103,6 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
     if weight == 0 and changes.get("disentanglement", "none") != "none":
         raise BadInvocation("--disentanglement-weight 0 is --disentanglement none: give that")
     return changes
-
-
-@contextmanager
-def complaints_by_option() -> Iterator[None]:
-    """Name the option, not the field of a recipe, where a value is out of range."""
-    try:
-        yield
-    except ValidationError as error:
-        wrong = [_complaint(problem["loc"], problem["msg"]) for problem in error.errors()]
-        raise BadInvocation("\n".join(wrong)) from error
-
-
-def _complaint(place: tuple[int | str, ...], message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    if not place:
-        return message
-    return "--" + str(place[0]).replace("_", "-") + ": " + message
 
 
 def images_to_hold_out(stated: int | None, recipe: Recipe, folder: Path) -> int:

@@ -49,7 +49,7 @@ class TuningRecipe(BaseModel):
     largest_norm: Annotated[float, Field(gt=0)] = 1.0
     unet_modules: tuple[str, ...] = _UNET
     text_modules: tuple[str, ...] = _TEXT
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**39)] = 0  # as of `TrainingConfig`
     checkpoint_every: Positive = 100
     sample_every: Annotated[int, Field(ge=0)] = 500
     sample_steps: Positive = 50

@@ -36,7 +36,10 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     seed: int = Field(
-        0, ge=0, lt=2**63, description="Everything random follows from it and the step number."
+        0,
+        ge=0,
+        lt=2**39,  # times the largest prime of a stream it stays within torch's 64 bits
+        description="Everything random follows from it and the step number.",
     )
     initial: str = Field(
         "",

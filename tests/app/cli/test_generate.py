@@ -97,6 +97,10 @@ def test_sources_of_a_collection_are_named_by_their_id(attribution, held, tmp_pa
         (("--collection", "none"), "--collection none"),
         (("PICTURES", "--generator", "diffusion"), "needs --model"),
         (("PICTURES", "--generator", "diffusion", "--model", "x", "--size", 100), "multiple of 8"),
+        (
+            ("PICTURES", "--generator", "diffusion", "--model", "x", "--seed", 20260101120000),
+            "--seed: Input should be less than",
+        ),
     ],
 )
 def test_what_cannot_be_generated_is_said_before_it_begins(

@@ -122,6 +122,7 @@ def test_images_of_a_tuned_model_are_fitted_to_and_not_made_again(
     [
         ((), "needs --model and --made"),
         (("--model", "x", "--made", "made", "--size", 100), "multiple of 8"),
+        (("--model", "x", "--made", "made", "--seed", 2**39), "--seed: "),
         (("--manifest", "labels.jsonl"), "either --manifest or --generator diffusion"),
     ],
 )

@@ -45,7 +45,13 @@ VARIANTS = {
     "vit-simclr": ("vit", {"projector": "none", "disentanglement": "koleo"}),
     "vit-moco-cached": (
         "vit",
-        {"alignment": "moco", "projector": "none", "scope": "last-1", "cached_views": 2},
+        {
+            "alignment": "moco",
+            "projector": "none",
+            "scope": "last-1",
+            "cached_views": 2,
+            "seed": 2**39 - 1,  # the largest
+        },
     ),
     "vit-dino-cached": (
         "vit",
