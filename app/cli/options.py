@@ -169,6 +169,31 @@ def _complaint(place: tuple[int | str, ...], message: str) -> str:
     return "--" + str(place[0]).replace("_", "-") + ": " + message
 
 
+def refuse_of_other_generator(invocation: typer.Context, generator: str, other: str) -> None:
+    """Refuse options that were given and do nothing with a generator.
+
+    Args:
+        invocation: of the command; the help of an option begins with the generator that it is of.
+        generator: the chosen one.
+        other: the one not chosen.
+
+    Raises:
+        BadInvocation: names them and says what to do.
+    """
+    given = [
+        parameter.opts[0]
+        for parameter in invocation.command.params
+        if (getattr(parameter, "help", None) or "").startswith(f"{other}:")
+        and (source := invocation.get_parameter_source(parameter.name or "")) is not None
+        and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise BadInvocation(
+            f"--generator {generator} has no {' and no '.join(given)}: leave that out, or give "
+            f"--generator {other}"
+        )
+
+
 def encoder_settings_from(
     *,
     data: Path | None = None,

@@ -45,6 +45,7 @@ from attribution.rehearsal.examples import NO_SOURCE, Known, examples
 from attribution.rehearsal.labelled import knowing_copies, labelled
 from attribution.rehearsal.queries import REHEARSED
 from attribution.rehearsal.rehearsal import QUERIES, rehearsal
+from attribution.synthesis.diffusion.recipe import PAPER
 from models.loading import load_encoder_background
 
 
@@ -68,6 +69,7 @@ class ChosenShares:
 
 
 def calibrate_command(
+    invocation: typer.Context,
     queries: Annotated[
         int, typer.Option(min=40, max=10_000, help="Synthetic queries to make.")
     ] = QUERIES,
@@ -100,10 +102,10 @@ def calibrate_command(
     ] = None,
     size: Annotated[
         int, typer.Option(min=16, max=1024, help="diffusion: side of the images in pixels.")
-    ] = 512,
+    ] = PAPER.size,
     epochs: Annotated[
         int, typer.Option(min=1, help="diffusion: times that every source is learnt from.")
-    ] = 400,
+    ] = PAPER.epochs,
     device: Annotated[str, typer.Option(help="diffusion: where torch computes.")] = "cpu",
     background: Annotated[
         Path | None,
@@ -141,6 +143,8 @@ def calibrate_command(
     """
     if generator == "diffusion" and manifest is not None:
         raise BadInvocation("give either --manifest or --generator diffusion")
+    if generator == "patch":
+        options.refuse_of_other_generator(invocation, generator, "diffusion")
     diffusion = (
         generation_from(model, made, size, epochs, device, seed)
         if generator == "diffusion"

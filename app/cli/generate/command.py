@@ -14,7 +14,8 @@ from app.cli.failures import BadInvocation
 from app.cli.generate.pictures import Picture, from_collection, from_files
 from attribution.synthesis import generate
 from attribution.synthesis.composites.pictures import KINDS, Kind
-from attribution.synthesis.diffusion.recipe import TuningRecipe
+from attribution.synthesis.diffusion.painter import AT_ONCE, GUIDANCE, STEPS
+from attribution.synthesis.diffusion.recipe import PAPER, TuningRecipe
 
 Generator = Literal["patch", "diffusion"]
 SINGLES, PAIRS = 20, 10
@@ -22,6 +23,7 @@ SINGLES, PAIRS = 20, 10
 
 
 def generate_command(
+    invocation: typer.Context,
     out_folder: Annotated[
         Path,
         typer.Option(
@@ -75,7 +77,11 @@ def generate_command(
     limit: Annotated[int, typer.Option(min=1, help="Read at most so many sources.")] = 200,
     size: Annotated[
         int | None,
-        typer.Option(min=16, max=1024, help="Long side in pixels.  [default: 192; diffusion: 512]"),
+        typer.Option(
+            min=16,
+            max=1024,
+            help=f"Long side in pixels.  [default: 192; diffusion: {PAPER.size}]",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same images.")] = 0,
     model: Annotated[
@@ -130,19 +136,21 @@ def generate_command(
     ] = False,
     epochs: Annotated[
         int, typer.Option(min=1, help="diffusion: times that every picture is learnt from.")
-    ] = 400,
-    batch: Annotated[int, typer.Option(min=1, help="diffusion: pictures of a step.")] = 8,
+    ] = PAPER.epochs,
+    batch: Annotated[int, typer.Option(min=1, help="diffusion: pictures of a step.")] = PAPER.batch,
     learning_rate: Annotated[
         float,
         typer.Option(min=1e-8, help="diffusion: of the tuning; small models need a larger one."),
-    ] = 1e-4,
+    ] = PAPER.learning_rate,
     sampler_steps: Annotated[
         int, typer.Option(min=1, help="diffusion: steps in which an image is made.")
-    ] = 50,
-    guidance: Annotated[float, typer.Option(min=1, help="diffusion: weight of the prompt.")] = 2.0,
+    ] = STEPS,
+    guidance: Annotated[
+        float, typer.Option(min=1, help="diffusion: weight of the prompt.")
+    ] = GUIDANCE,
     at_once: Annotated[
         int, typer.Option(min=1, help="diffusion: images that are drawn together.")
-    ] = 4,
+    ] = AT_ONCE,
     device: Annotated[str, typer.Option(help="diffusion: where torch computes.")] = "cpu",
     data: options.Data = None,
     as_json: options.Json = False,
@@ -157,6 +165,8 @@ def generate_command(
     a pixel is from the source whose role is `inside`, black where it is from the other or edited.
     Exits with 1 when a file was skipped.
     """
+    other = "diffusion" if generator == "patch" else "patch"
+    options.refuse_of_other_generator(invocation, generator, other)
     wanted = dict.fromkeys(_kinds(composite or []), composites)
     if singles is None:
         singles = 0 if wanted else SINGLES
@@ -178,7 +188,11 @@ def generate_command(
             raise BadInvocation("--generator diffusion needs --model: a folder, or a name")
         with options.complaints_by_option():
             recipe = TuningRecipe(
-                size=size or 512, epochs=epochs, batch=batch, learning_rate=learning_rate, seed=seed
+                size=size or PAPER.size,
+                epochs=epochs,
+                batch=batch,
+                learning_rate=learning_rate,
+                seed=seed,
             )
         order = Order(
             model=model,

@@ -64,3 +64,7 @@ class TuningRecipe(BaseModel):
             return self.learning_rate * step / self.warmup
         progress = (step - self.warmup) / max(1, steps - self.warmup)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+PAPER = TuningRecipe()
+"""As the paper tunes, which is the default."""

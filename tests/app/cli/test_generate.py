@@ -101,6 +101,14 @@ def test_sources_of_a_collection_are_named_by_their_id(attribution, held, tmp_pa
             ("PICTURES", "--generator", "diffusion", "--model", "x", "--seed", 20260101120000),
             "--seed: Input should be less than",
         ),
+        (
+            ("PICTURES", "--each", 4, "--no-preserve"),
+            "--generator patch has no --each and no --preserve: leave that out,",
+        ),
+        (
+            ("PICTURES", "--generator", "diffusion", "--composite", "paste", "--singles", 50),
+            "--generator diffusion has no --singles and no --composite:",
+        ),
     ],
 )
 def test_what_cannot_be_generated_is_said_before_it_begins(

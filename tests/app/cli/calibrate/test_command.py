@@ -134,6 +134,11 @@ def test_what_a_text_to_image_model_lacks_is_said_before_it_begins(
     assert message in done.err.replace("\n", " ")
 
 
+def test_what_only_a_text_to_image_model_has_is_refused_without_one(attribution, held):
+    done = attribution("calibrate", "--data", held, "--model", "x", "--epochs", 400)
+    assert (done.code, "no --model and no --epochs: leave that out" in done.err) == (2, True)
+
+
 def test_too_few_sources_store_nothing(attribution, held):
     done = attribution("calibrate", "--data", held)
     assert done.code == 1
