@@ -230,7 +230,7 @@ def _attribution(kept: Mapping[str, Any], sources: Mapping[int, Source]) -> Attr
     """An attribution without the sources that were deleted since.
 
     Where another source shows the same picture, it takes the place of the one that is gone. Shares
-    of the others go to what is held by nobody, and the decision is that of the best source left.
+    of the others go to what is held by nobody, and the decision is by the smallest p-value left.
     Where none of those listed is left, it is not known who would have come next: no decision.
     """
     present = [
@@ -249,6 +249,7 @@ def _attribution(kept: Mapping[str, Any], sources: Mapping[int, Source]) -> Attr
     if lost:
         now["unattributed_share"] = kept["unattributed_share"] + sum(lost)
     if lost and kept["decision"] is not None:
-        p_value = held[0].p_value if held else None
+        known = [each.p_value for each in held if each.p_value is not None]
+        p_value = min(known, default=None)  # of a later one, where one above it explained it not
         now |= {"p_value": p_value, "decision": decision_of(p_value, kept["alpha"])}
     return Attribution(**{**kept, **now})

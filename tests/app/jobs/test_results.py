@@ -147,3 +147,12 @@ def test_what_was_deleted_since_leaves_the_answer(gone, decision, p_value, share
     assert [each["source_id"] for each in answer["sources"]] == [f"src_{n}" for n in held]
     assert (answer["decision"], answer["p_value"]) == (decision, p_value)
     assert answer["unattributed_share"] == pytest.approx(share)
+
+
+def test_a_source_that_nothing_explains_decides_where_those_above_it_are_gone_or_explained():
+    first, second, third = ANSWER.attribution.sources
+    listed = (first, replace(second, p_value=1.0, attributed=False), replace(third, p_value=0.004))
+    answer = replace(ANSWER, attribution=replace(ANSWER.attribution, sources=listed))
+    [line] = read([answered(0, answer)], {2: SOURCES[2], 3: SOURCES[3]})
+    found = line["attribution"]
+    assert (found["decision"], found["p_value"]) == ("attributed", 0.004)
