@@ -26,6 +26,7 @@ from models.encoder import Encoder
 ALPHAS = (0.1, 0.05, 0.01)
 RECALLS = (0.8, 0.9, 0.95)
 _BATCH = 64
+_NAMED = 10  # sources of an answer, unless it is asked for more
 
 
 def decide(
@@ -88,7 +89,7 @@ def decide(
             believed = _prevalence(chosen) if name is None else None
             answers = _answers(attributor, asked, collections, steps, believed)
             judged = tuple(
-                _judged(answer, true, cuts) for answer, true in zip(answers, truths, strict=True)
+                judge(answer, true, cuts) for answer, true in zip(answers, truths, strict=True)
             )
             found.append(Answers(condition, name, chosen, judged))
     return Decisions(alphas, tuple(found), recalls)
@@ -139,7 +140,17 @@ def _answers(
         steps.add(len(block))
 
 
-def _judged(answer: Attribution, truths: set[str], cuts: Sequence[float]) -> Judged:
+def judge(answer: Attribution, truths: set[str], cuts: Sequence[float] = ()) -> Judged:
+    """An answer beside what is true: names by its first ten sources, places by all that it lists.
+
+    Args:
+        answer: of as many sources as are listed at most.
+        truths: sha256 of the true sources that are held.
+        cuts: shares of the credit at which a list may end.
+
+    Raises:
+        BadBenchmark: nothing was decided.
+    """
     if answer.p_value is None:
         raise BadBenchmark(
             f"nothing is decided, calibration is {answer.calibration.state}: decisions need an "
@@ -151,9 +162,10 @@ def _judged(answer: Attribution, truths: set[str], cuts: Sequence[float]) -> Jud
         for ranked in answer.sources
         if ranked.p_value is not None
     ]
-    wrong = [p_value for true, p_value in shown if not true]
-    named = [p_value for true, p_value in shown if true]
-    found = set().union(*(true for true, _ in shown))
+    named_first = shown[:_NAMED]
+    wrong = [p_value for true, p_value in named_first if not true]
+    named = [p_value for true, p_value in named_first if true]
+    found = set().union(*(true for true, _ in named_first))
     right = bool(shown and shown[0][0])
     held = max(1.0 - answer.unattributed_share, 1e-12)
     before = list(accumulate((each.share / held for each in answer.sources), initial=0.0))[:-1]
@@ -165,7 +177,7 @@ def _judged(answer: Attribution, truths: set[str], cuts: Sequence[float]) -> Jud
         named_p_value=max(named) if named and found == truths else 1.0,
         share=0.0 if first is None else first.share,
         unattributed_share=answer.unattributed_share,
-        credit=1 / len(truths) if right else 0.0,
+        credit=len(shown[0][0]) / len(truths) if right else 0.0,
         sourceless=not truths,
         place=next((rank for rank, (true, _) in enumerate(shown, start=1) if true), 0),
         lengths=tuple(sum(each <= cut for each in before) for cut in cuts),
