@@ -101,9 +101,10 @@ def validation_of(
         indices: the authors' split, a pickled list of places in `learnt`; instead of drawing.
         seed: of the draw.
     """
-    if indices is not None:
-        return tuple(whole.learnt[place] for place in read_indices(indices))
     known = {_digest(each.file) for each in few}
+    if indices is not None:
+        theirs = [whole.learnt[place] for place in read_indices(indices)]
+        return tuple(one for one in theirs if _digest(one.file) not in known)
     rng, found = np.random.default_rng(seed), []
     for label in range(len(whole.classes)):
         own = [one for one in whole.learnt if one.label == label]

@@ -134,7 +134,7 @@ def test_validation_is_of_other_pictures_or_the_authors_own(sets, tmp_path):
     assert Counter(one.label for one in drawn) == {0: 4, 1: 4}
     assert whole.learnt[0] not in drawn
     assert drawn == validation_of(whole, known, 4)
-    (tmp_path / "pet.pkl").write_bytes(pickle.dumps([np.int64(3), 1]))
+    (tmp_path / "pet.pkl").write_bytes(pickle.dumps([np.int64(3), 0, 1]))
     theirs = validation_of(whole, known, 4, tmp_path / "pet.pkl")
     assert theirs == (whole.learnt[3], whole.learnt[1])
     (tmp_path / "other.pkl").write_bytes(pickle.dumps({"a": print}))

@@ -10,8 +10,10 @@ import torch
 SIDE = 16
 
 
-def write_checkpoint(folder: Path, *, extra_large: bool = False, prediction="epsilon") -> Path:
-    """A pipeline of the real classes, saved the way published ones are."""
+def write_checkpoint(
+    folder: Path, *, extra_large: bool = False, prediction="epsilon", checked: bool = False
+) -> Path:
+    """A pipeline of the real classes, saved the way published ones are; with a safety checker?"""
     import diffusers  # noqa: PLC0415 (an extra)
     import transformers  # noqa: PLC0415 (an extra)
 
@@ -71,11 +73,27 @@ def write_checkpoint(folder: Path, *, extra_large: bool = False, prediction="eps
             **parts, text_encoder_2=second, tokenizer_2=tokenizer, add_watermarker=False
         )
     else:
+        checker = _checker() if checked else {"safety_checker": None, "feature_extractor": None}
         pipeline = diffusers.StableDiffusionPipeline(
-            **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+            **parts, **checker, requires_safety_checker=checked
         )
     pipeline.save_pretrained(folder)
     return folder
+
+
+def _checker():
+    import transformers  # noqa: PLC0415 (an extra)
+    from diffusers.pipelines.stable_diffusion import safety_checker  # noqa: PLC0415 (likewise)
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    vision = {**sizes, "num_attention_heads": 2, "image_size": 16, "patch_size": 8}
+    config = transformers.CLIPConfig(vision_config=vision, projection_dim=16)
+    return {
+        "safety_checker": safety_checker.StableDiffusionSafetyChecker(config),
+        "feature_extractor": transformers.CLIPImageProcessor(
+            size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
+        ),
+    }
 
 
 def _tokenizer(folder: Path):

@@ -94,13 +94,19 @@ def load_networks(weights: str | Path, *, device: str = "cpu") -> Networks:
     extra_large = _kind(folder)
     import diffusers  # noqa: PLC0415  # seconds, and an extra
 
-    of_kind = "StableDiffusionXLPipeline" if extra_large else "StableDiffusionPipeline"
+    # A picture that a checker made black, or that has a watermark, is no query of its source.
+    kind, unfiltered = diffusers.StableDiffusionPipeline, {
+        "safety_checker": None, "requires_safety_checker": False
+    }  # fmt: skip
+    if extra_large:
+        kind, unfiltered = diffusers.StableDiffusionXLPipeline, {"add_watermarker": False}
     try:
-        pipeline: Any = getattr(diffusers, of_kind).from_pretrained(
+        pipeline: Any = kind.from_pretrained(
             folder,
             torch_dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
+            **unfiltered,
         )
         noise = diffusers.DDPMScheduler.from_pretrained(folder, subfolder="scheduler")
     except (OSError, ValueError) as error:

@@ -59,10 +59,14 @@ class TuningRecipe(BaseModel):
         return self.epochs * math.ceil(pictures / self.batch)
 
     def rate(self, step: int, steps: int) -> float:
-        """The learning rate of a step: a linear rise, then half a cosine down to 0."""
-        if step < self.warmup:
-            return self.learning_rate * step / self.warmup
-        progress = (step - self.warmup) / max(1, steps - self.warmup)
+        """The learning rate of a step: a linear rise, then half a cosine down to 0.
+
+        It rises for a tenth of a short run, which would otherwise end before the rate is reached.
+        """
+        warmup = min(self.warmup, steps // 10)
+        if step < warmup:
+            return self.learning_rate * step / warmup
+        progress = (step - warmup) / max(1, steps - warmup)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 

@@ -13,6 +13,7 @@ def test_the_rate_rises_and_falls_as_published():
     assert recipe.steps(500) == 25_200
     rates = [recipe.rate(step, 1100) for step in (0, 50, 100, 600, 1100)]
     assert rates == pytest.approx([0, 5e-5, 1e-4, 5e-5, 0])
+    assert [recipe.rate(step, 50) for step in (0, 5)] == pytest.approx([0, 1e-4]), "a short run"
 
 
 def test_the_cost_says_when_a_gpu_is_wanted():

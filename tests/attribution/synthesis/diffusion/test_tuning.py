@@ -66,6 +66,12 @@ def test_the_tokenizer_and_the_networks_are_those_of_the_folder(folder):
     assert load_networks(folder).digest == networks.digest
 
 
+def test_no_picture_is_made_black_by_a_checker(tmp_path):
+    checkpoint = write_checkpoint(tmp_path / "checked", checked=True)
+    assert (checkpoint / "safety_checker").is_dir()
+    assert load_networks(checkpoint).pipeline.safety_checker is None
+
+
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "xl"])
 def test_the_loss_on_one_batch_falls_and_only_updates_learn(tmp_path, kind):
     prediction = "epsilon" if kind == "xl" else kind
