@@ -18,7 +18,7 @@ from attribution.synthesis.diffusion.painter import AT_ONCE, GUIDANCE, STEPS
 from attribution.synthesis.diffusion.recipe import PAPER, TuningRecipe
 
 Generator = Literal["patch", "diffusion"]
-SINGLES, PAIRS = 20, 10
+SINGLES, PAIRS, LIMIT = 20, 10, 200
 """Made by default where no composites are asked for."""
 
 
@@ -74,7 +74,10 @@ def generate_command(
     composites: Annotated[
         int, typer.Option(min=1, help="patch: so many composites of each kind asked for.")
     ] = 20,
-    limit: Annotated[int, typer.Option(min=1, help="Read at most so many sources.")] = 200,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Read at most so many sources.  [default: 200; diffusion: all]"),
+    ] = None,
     size: Annotated[
         int | None,
         typer.Option(
@@ -172,6 +175,8 @@ def generate_command(
         singles = 0 if wanted else SINGLES
     if pairs is None:
         pairs = 0 if wanted else PAIRS
+    if limit is None and generator == "patch":
+        limit = LIMIT
     pictures, skipped = _pictures(images, collection, data, limit, seed)
     if generator == "patch":
         _by_patches(
@@ -220,7 +225,7 @@ def generate_command(
 
 
 def _pictures(
-    images: Path | None, collection: str | None, data: Path | None, limit: int, seed: int
+    images: Path | None, collection: str | None, data: Path | None, limit: int | None, seed: int
 ) -> tuple[list[Picture], list[str]]:
     if (images is None) == (collection is None):
         raise BadInvocation("give either IMAGES, a folder or manifest, or --collection")

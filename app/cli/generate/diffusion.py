@@ -13,12 +13,12 @@ from app.cli.generate.pictures import Picture
 from attribution.synthesis.context.bank import ContextBank, Source
 from attribution.synthesis.context.captioner import Captioner, Context, Described
 from attribution.synthesis.context.making import Made, make_images
-from attribution.synthesis.context.naming import without_classes
+from attribution.synthesis.context.naming import contexts_without, without_classes
 from attribution.synthesis.context.plain import PlainCaptioner
 from attribution.synthesis.context.plan import class_and_context, plan_images
 from attribution.synthesis.context.prompts import prompt
 from attribution.synthesis.context.qwen import MODEL, QwenCaptioner
-from attribution.synthesis.context.tables import write_tables
+from attribution.synthesis.context.tables import BACKGROUND, read_tables, write_tables
 from attribution.synthesis.diffusion.networks import load_networks, require_extra
 from attribution.synthesis.diffusion.painter import Painter
 from attribution.synthesis.diffusion.recipe import TuningRecipe
@@ -61,9 +61,12 @@ def generate_by_diffusion(pictures: Sequence[Picture], order: Order, out: Path) 
         raise BadInvocation("--context list and --contexts FILE go together")
     listed = _listed(order.contexts)
     networks = load_networks(order.model, device=order.device)
-    described = _described(pictures, order)
-    write_tables(described, out / "captions")
-    bank = ContextBank(described, listed)
+    described = _kept(pictures, order, out / "captions")
+    if described is None:
+        described = _described(pictures, order)
+        write_tables(described, out / "captions")
+    classes = {row.class_name for row in described}
+    bank = ContextBank(described, contexts_without(classes, listed))
     shots = [
         Shot(
             picture.image,
@@ -111,14 +114,35 @@ def generate_by_diffusion(pictures: Sequence[Picture], order: Order, out: Path) 
         )
 
 
+def _place(picture: Picture, order: Order) -> str:
+    """In a folder of its subject."""
+    return f"{picture.name if order.subject == 'image' else picture.group}/{picture.name}.png"
+
+
+def _kept(pictures: Sequence[Picture], order: Order, folder: Path) -> tuple[Described, ...] | None:
+    """What an earlier run, or a person, has written of these very pictures; None for others.
+
+    Raises:
+        BadTable: a table that cannot be read.
+    """
+    if not (folder / BACKGROUND).exists():
+        return None
+    kept = {row.image: row for row in read_tables(folder)}
+    places = [_place(picture, order) for picture in pictures]
+    if kept.keys() != set(places):
+        return None
+    note(f"described before: {folder}")
+    return tuple(kept[place] for place in places)
+
+
 def _described(pictures: Sequence[Picture], order: Order) -> tuple[Described, ...]:
     captioner = _captioner(order)
     rows: list[Described] = []
     with progress() as bar:
         for picture in bar.track(pictures, description="Describing"):
-            subject = picture.name if order.subject == "image" else picture.group
+            image = _place(picture, order)
             context = captioner.describe(picture.image)
-            rows.append(Described(f"{subject}/{picture.name}.png", subject, context))
+            rows.append(Described(image, image.partition("/")[0], context))
     cleaned, leakage = without_classes(rows)
     if leakage.words:
         note(f"taken out of the captions: {leakage}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from app.cli.console import note
 from app.cli.failures import BadInvocation
 from app.settings import Settings
 from attribution.catalog import Catalog, Source
@@ -27,7 +29,7 @@ class Picture:
 
     Attributes:
         name: of letters, digits, `_` and `-`, unique.
-        group: the folder that it lies in, or its collection.
+        group: its collection, or the folder that it lies in.
         image: RGB.
         source_id: of the source whose preview it is; None for a file.
     """
@@ -38,14 +40,16 @@ class Picture:
     source_id: str | None = None
 
 
-def from_files(path: Path, limit: int) -> tuple[list[Picture], list[str]]:
+def from_files(path: Path, limit: int | None) -> tuple[list[Picture], list[str]]:
     """Pictures of a folder or manifest, and a line for each that was skipped."""
     skipped: list[str] = []
     pictures: list[Picture] = []
     taken: Counter[str] = Counter()
+    unread = 0
     for row in read_manifest(path):
         if len(pictures) == limit:
-            break
+            unread += isinstance(row, ManifestRow)
+            continue
         if not isinstance(row, ManifestRow):
             skipped.append(f"{row.path}: {row.told}")
             continue
@@ -55,12 +59,23 @@ def from_files(path: Path, limit: int) -> tuple[list[Picture], list[str]]:
             skipped.append(f"{row.path}: {error}")
             continue
         name = _unique(row.path.stem, taken)
-        pictures.append(Picture(name, _plain(row.path.parent.name), image))
+        pictures.append(Picture(name, _group_of(row, path), image))
+    if unread:
+        note(f"{unread} further pictures are not read: --limit {limit}")
     return pictures, skipped
 
 
+def _group_of(row: ManifestRow, path: Path) -> str:
+    """The collection that a manifest names, else the folder, from the one that was given on."""
+    if row.collection != "default":
+        return _plain(row.collection)
+    folder, root = row.path.parent, path if path.is_dir() else path.parent
+    within = folder.relative_to(root) if folder.is_relative_to(root) else Path(folder.name)
+    return _plain("-".join(within.parts) or folder.name)
+
+
 def from_collection(
-    settings: Settings, collection: str, limit: int, *, seed: int
+    settings: Settings, collection: str, limit: int | None, *, seed: int
 ) -> tuple[list[Picture], list[str]]:
     """Previews of sources of a collection, drawn at random where there are more than `limit`.
 
@@ -68,7 +83,9 @@ def from_collection(
         BadInvocation: the collection holds nothing.
     """
     with Catalog.existing(settings.data, url=settings.database_url) as catalog:
-        chosen = choose(catalog, limit, seed=seed, collections=frozenset({collection}))
+        chosen = choose(
+            catalog, limit or sys.maxsize, seed=seed, collections=frozenset({collection})
+        )
         if not chosen:
             raise BadInvocation(f"--collection {collection}: there is no source in it")
         return from_sources(catalog, chosen)

@@ -20,6 +20,11 @@ _WORDS = (
     "narrow left right upper lower middle centre front back old new"
 )
 GENERAL = frozenset(_WORDS.split())
+_ENDINGS = (
+    ("ss", "ss(?:es)?"), ("ies", "(?:y|ies?)"), ("ves", "(?:fe?|ves?)"), ("es", "(?:es?|s)?"),
+    ("s", "s?(?:es)?"), ("y", "(?:ys?|ies)"), ("fe", "(?:fes?|ves)"), ("f", "(?:fs?|ves)"),
+)  # fmt: skip
+"""Ends of words, and what may stand in their place where there are more or fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ def without_classes(described: Sequence[Described]) -> tuple[tuple[Described, ..
     of a caption it says "plain", or "as it is" for a pose.
     """
     patterns = {name: _pattern(name) for name in {row.class_name for row in described}}
-    every = re.compile("|".join(sorted(patterns.values(), key=len, reverse=True)), re.IGNORECASE)
+    every = _any_of(patterns.values())
     words: Counter[str] = Counter()
     own = others = 0
     cleaned = []
@@ -63,20 +68,42 @@ def without_classes(described: Sequence[Described]) -> tuple[tuple[Described, ..
             words.update(found)
             own += bool(named.search(caption))
             others += bool(found) and not named.search(caption)
-        context = Context(
-            _taken_out(every, row.context.background) or NOTHING.background,
-            _taken_out(every, row.context.pose) or NOTHING.pose,
-        )
-        cleaned.append(replace(row, context=context))
+        cleaned.append(replace(row, context=_cleaned(every, row.context)))
     return tuple(cleaned), Leakage(2 * len(described), own, others, dict(words))
+
+
+def contexts_without(classes: Iterable[str], contexts: Iterable[Context]) -> tuple[Context, ...]:
+    """The same contexts, such as those of a free list, with none of these classes named."""
+    every = _any_of({_pattern(name) for name in classes})
+    return tuple(_cleaned(every, context) for context in contexts)
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(sorted(patterns, key=len, reverse=True)), re.IGNORECASE)
+
+
+def _cleaned(named: re.Pattern[str], context: Context) -> Context:
+    return Context(
+        _taken_out(named, context.background) or NOTHING.background,
+        _taken_out(named, context.pose) or NOTHING.pose,
+    )
 
 
 def _pattern(name: str) -> str:
     """What names a class: longest first, so that a whole name is taken before its words."""
-    parts = re.findall(r"[^\W_]+", name)
-    whole = r"[\W_]*".join(map(re.escape, parts)) or re.escape(name)
-    alone = [re.escape(part) for part in parts if len(part) > 2 and part.lower() not in GENERAL]
-    return rf"\b(?:{'|'.join([whole, *alone])})(?:e?s)?\b"
+    parts = re.findall(r"[^\W_]+", name) or [name]
+    whole = r"[\W_]*".join([*map(re.escape, parts[:-1]), _in_any_number(parts[-1])])
+    telling = (part for part in parts if len(part) > 2 and part.lower() not in GENERAL)
+    alone = map(_in_any_number, telling)
+    return rf"\b(?:{'|'.join([whole, *alone])})\b"
+
+
+def _in_any_number(word: str) -> str:
+    """A word and its plural, or its singular, as English mostly forms them."""
+    for ending, forms in _ENDINGS:
+        if len(word) > len(ending) + 1 and word.lower().endswith(ending):
+            return re.escape(word[: len(word) - len(ending)]) + forms
+    return re.escape(word) + "(?:e?s)?"
 
 
 def _taken_out(pattern: re.Pattern[str], caption: str) -> str:
@@ -86,4 +113,5 @@ def _taken_out(pattern: re.Pattern[str], caption: str) -> str:
         return caption
     left = re.sub(r"\b(?:an?|the)\s+\0(?!\s*\w)", "", left, flags=re.IGNORECASE).replace("\0", "")
     kept: Iterable[str] = (" ".join(part.split()) for part in left.split(","))
-    return ", ".join(part for part in kept if re.search(r"\w", part))
+    left = ", ".join(part for part in kept if re.search(r"\w", part))
+    return left.rstrip(" .")  # a sentence that named nothing else

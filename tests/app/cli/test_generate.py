@@ -6,12 +6,14 @@ from importlib.util import find_spec
 import pytest
 from PIL import Image
 
+from app.cli.generate.pictures import from_files
 from attribution.catalog import Catalog
 from attribution.evaluation.benchmark.manifest import read_manifest_folder
 from attribution.synthesis.context.plain import PlainCaptioner
 from attribution.synthesis.context.tables import read_tables
 from attribution.synthesis.diffusion import networks
 from models.images.decoding import decode
+from tests.support.pictures import picture
 from tests.support.tiny_diffusion import SIDE, write_checkpoint
 
 
@@ -134,6 +136,17 @@ def test_diffusion_without_its_extra_says_what_to_install(
     assert "attribution[generation]" in done.err
 
 
+def test_groups_are_folders_of_one_path_and_what_is_not_read_is_told(tmp_path, capfd):
+    for folder in ("red/kites", "blue/kites"):
+        (tmp_path / folder).mkdir(parents=True)
+        picture(1).save(tmp_path / folder / "1.png")
+    pictures, _ = from_files(tmp_path, None)
+    assert sorted(each.group for each in pictures) == ["blue-kites", "red-kites"]
+    assert "not read" not in capfd.readouterr().err
+    assert len(from_files(tmp_path, 1)[0]) == 1
+    assert "1 further pictures are not read: --limit 1" in capfd.readouterr().err
+
+
 @pytest.mark.skipif(
     not all(map(find_spec, ("diffusers", "peft", "transformers"))),
     reason="the extra `generation` is not installed",
@@ -162,6 +175,8 @@ def test_diffusion_describes_tunes_and_makes_images_that_evaluation_reads(
     before = (made / "manifest.jsonl").read_bytes()
     again = attribution(*command)
     assert again.document == done.document
+    assert "described before" in again.err
+    assert "described before" not in done.err
     assert (made / "manifest.jsonl").read_bytes() == before
     other = attribution(*command, "--learning-rate", 2e-4)
     assert other.code == 1  # the tuning that is there is of another rate

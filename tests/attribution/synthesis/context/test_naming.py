@@ -31,6 +31,25 @@ def test_every_word_that_names_a_class_goes_and_no_other(caption, left):
     assert cleaned(caption)[0].background == left
 
 
+@pytest.mark.parametrize(
+    ("name", "caption", "left"),
+    [
+        ("owls", "Owl on a branch", "on a branch"),
+        ("canary", "Canaries on a wire, a canary", "on a wire"),
+        ("wolf", "Wolves in snow", "in snow"),
+        ("knives", "a knife, table", "table"),
+        ("horses", "a horse, fence", "fence"),
+        ("glass", "Glasses on oak", "on oak"),
+        ("albatross", "albatross colony", "colony"),
+        ("kite", "Sky. Kite", "Sky"),
+        ("bus", "Buses, a busy street", "a busy street"),
+    ],
+)
+def test_a_class_is_named_in_the_singular_and_the_plural(name, caption, left):
+    [row], _ = without_classes([Described("0.jpg", name, Context(caption, "still"))])
+    assert row.context.background == left
+
+
 def test_leakage_is_counted_by_own_and_other_classes():
     _, leakage = cleaned("a boxer beside a bulldog", pose="as boxers stand")
     assert (leakage.captions, leakage.own, leakage.others) == (10, 2, 0)
