@@ -17,6 +17,8 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -33,7 +35,6 @@ from shared import cell, head, line
 from small_model import DESCRIPTOR
 from world import CLASSES, OTHERS, POSES, SIDE, WORLD, Things, render, uncorrelated
 
-from app.cli.generate.command import generate_command
 from attribution.evaluation.benchmark.formats import read_benchmark
 from attribution.evaluation.ranks.methods import encoder_method
 from attribution.evaluation.ranks.protocol import evaluate
@@ -91,7 +92,8 @@ def draw_gallery(folder: Path, scale: Scale, seed: int = 0) -> tuple[Path, Path]
 def _written(
     folder: Path, things: Things, names: list[str], side: int, rng: np.random.Generator
 ) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # there may be those of another scale
+    folder.mkdir(parents=True)
     for name, pixels in zip(names, render(things, rng), strict=True):
         image = Image.fromarray(pixels)
         if side != SIDE:
@@ -102,20 +104,14 @@ def _written(
 
 def make(exemplars: Path, model: Path, context: Source, scale: Scale, out: Path) -> None:
     """`attribution generate`; a folder with part of it is gone on with."""
-    generate_command(
-        out_folder=out,
-        images=exemplars,
-        generator="diffusion",
-        model=str(model),
-        subject="image",
-        context=context,
-        descriptor=DESCRIPTOR,
-        each=scale.each,
-        size=scale.side,
-        epochs=scale.epochs,
-        learning_rate=scale.rate,
-        sampler_steps=scale.steps,
-    )
+    told = {
+        "generator": "diffusion", "model": model, "subject": "image", "context": context,
+        "descriptor": DESCRIPTOR, "each": scale.each, "size": scale.side, "epochs": scale.epochs,
+        "learning-rate": scale.rate, "sampler-steps": scale.steps,
+    }  # fmt: skip
+    options = [part for name, value in told.items() for part in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "app.cli.main", "generate", str(exemplars), "--out", str(out)]
+    subprocess.run([*command, *options], check=True)
 
 
 def ranked(made: Path, others: Path) -> dict[str, Any]:
@@ -145,8 +141,12 @@ def run(model: Path, folder: Path, scale: Scale) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for context in CONTEXTS:
         made, first = folder / context, folder / CONTEXTS[0]
-        if made != first and not made.exists():
-            shutil.copytree(first / "tuning", made / "tuning")
+        if not (made / "tuning").exists() and made != first:
+            copied = folder / "tuning.part"
+            shutil.rmtree(copied, ignore_errors=True)
+            shutil.copytree(first / "tuning", copied)
+            made.mkdir(exist_ok=True)
+            copied.rename(made / "tuning")  # whole or not at all
         make(exemplars, model, context, scale, made)
         found[context] = ranked(made, others)
         print(context, json.dumps(found[context]), flush=True)
