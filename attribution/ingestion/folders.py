@@ -130,7 +130,7 @@ class _Walk:
                         continue
                 levels.append(iter([path / name for name in _names(path)]))
             except OSError as error:
-                yield LeftOut(path, f"cannot be read ({error.strerror})")
+                yield LeftOut(path, f"cannot be read ({error.strerror or error})")
 
     def _entry(self, path: Path) -> Entry | None:
         """What a path is; None for a folder that is to be opened."""

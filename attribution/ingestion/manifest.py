@@ -172,9 +172,11 @@ def _metadata_of(text: str | None) -> dict[str, Any]:
 
 def _on_this_system(folder: Path, written: str) -> str:
     """A path as it is written on Windows, where it means a file here only without backslashes."""
-    if "\\" in written and not (folder / written).exists():
-        return written.replace("\\", "/")
-    return written
+    try:
+        is_there = "\\" not in written or (folder / written).exists()
+    except OSError:  # a name that no file can have
+        is_there = False
+    return written if is_there else written.replace("\\", "/")
 
 
 def _is_sheet(path: Path, file: BinaryIO) -> bool:

@@ -95,7 +95,7 @@ def pictured(
 def refused(row: ManifestRow, error: Exception) -> Skipped:
     """What is said of a row that is `UNUSABLE`."""
     if isinstance(error, OSError):
-        return Skipped(row.path, f"cannot be read ({error.strerror})")
+        return Skipped(row.path, f"cannot be read ({error.strerror or error})")
     return Skipped(row.path, str(error))
 
 

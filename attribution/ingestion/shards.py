@@ -107,7 +107,7 @@ def rows_in(
     except ArchiveDamaged as error:
         yield ManifestProblem(0, f"{error}{read_before}", shard.path)
     except OSError as error:
-        yield ManifestProblem(0, f"cannot be read ({error.strerror})", shard.path)
+        yield ManifestProblem(0, f"cannot be read ({error.strerror or error})", shard.path)
 
 
 def _file(address: str, folder: Path | None) -> AbstractContextManager[BinaryIO]:

@@ -13,10 +13,13 @@ leaves a folder `….partial`, which the next backup to that place removes.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,16 +86,40 @@ def back_up(catalog: Catalog, folder: Path, destination: Path) -> BackupReport:
     restore brings back what was gone before the backup was finished.
 
     Raises:
-        BackupRefused: the destination exists.
+        BackupRefused: the destination exists, or another backup is being written to it.
         CatalogUnusable: the catalog is no SQLite file.
         OSError: no room, or no permission; nothing is left but `….partial`.
     """
     destination = destination.absolute()
     if destination.exists():
         raise BackupRefused(f"{destination} exists: name a folder that does not, one a backup")
+    with _written_aside(destination) as aside:
+        return _back_up(catalog, folder, aside, destination)
+
+
+@contextmanager
+def _written_aside(destination: Path) -> Iterator[Path]:
+    """An empty folder beside the destination, into which no other backup writes meanwhile."""
     aside = destination.with_name(f"{destination.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    aside.mkdir(parents=True, exist_ok=True)
+    lock = os.open(aside, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BackupRefused(
+                f"another backup to {destination} is being written: wait for it, or name another"
+            ) from None
+        if destination.exists():  # that other one has ended a moment ago
+            raise BackupRefused(f"{destination} exists: name a folder that does not, one a backup")
+        for left in aside.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield aside
+    finally:
+        os.close(lock)
+
+
+def _back_up(catalog: Catalog, folder: Path, aside: Path, destination: Path) -> BackupReport:
     catalog.copies.write(aside / FILE)
     with Catalog.open(aside) as copy:
         damaged = _copy_previews(catalog, copy)

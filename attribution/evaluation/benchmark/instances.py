@@ -39,7 +39,7 @@ def read_instances(folder: Path) -> Benchmark:
         try:
             files = image_files(subject)
         except OSError as error:
-            reason = f"cannot be read ({error.strerror})"
+            reason = f"cannot be read ({error.strerror or error})"
             sources.append(unreadable_picture(f"{subject.name}/", str(subject), reason))
             continue
         if not files:

@@ -202,7 +202,7 @@ def _read(
         try:
             data = file.read_bytes()
         except OSError as error:
-            on_left_out(name, f"cannot be read ({error.strerror})")
+            on_left_out(name, f"cannot be read ({error.strerror or error})")
             continue
         yield name, data
 

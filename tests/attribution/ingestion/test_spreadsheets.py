@@ -109,6 +109,12 @@ def test_columns_of_exiftool_and_empty_cells(tmp_path):
     assert second.stated == {"title": "One", "uri": "https://b.example/"}
 
 
+def test_a_text_in_the_column_of_the_path_ends_nothing(tmp_path):
+    text = "a\\b " * 200  # longer than any name of a file
+    (tmp_path / "sheet.csv").write_text(f"path,title\n{text},A\nb.jpg,B\n")
+    assert [each.stated["title"] for each in rows(tmp_path / "sheet.csv")] == ["A", "B"]
+
+
 @pytest.mark.parametrize(
     ("content", "line", "advice"),
     [

@@ -1,6 +1,8 @@
 """Backups are whole or not there, of one moment, and without what is gone; restores likewise."""
 
+import fcntl
 import json
+import os
 import shutil
 import sqlite3
 import threading
@@ -227,6 +229,21 @@ def test_a_backup_killed_half_way_is_not_there_and_the_next_one_is(
     with Catalog.open(folder) as catalog:
         assert back_up(catalog, folder, tmp_path / "backup").sources == 12
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_two_backups_to_one_place_do_not_mix(folder, tmp_path):
+    aside = tmp_path / "backup.partial"
+    aside.mkdir()
+    (aside / "of the other").write_bytes(b"")
+    lock = os.open(aside, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with Catalog.open(folder) as catalog:
+        with pytest.raises(BackupRefused, match="another backup to"):
+            back_up(catalog, folder, tmp_path / "backup")
+        assert [each.name for each in aside.iterdir()] == ["of the other"]
+        os.close(lock)
+        assert back_up(catalog, folder, tmp_path / "backup").sources > 0
+    assert not (tmp_path / "backup" / "of the other").exists()
 
 
 @pytest.mark.parametrize(
