@@ -18,7 +18,7 @@ from attribution.synthesis.context.plain import PlainCaptioner
 from attribution.synthesis.context.plan import class_and_context, plan_images
 from attribution.synthesis.context.prompts import prompt
 from attribution.synthesis.context.qwen import MODEL, QwenCaptioner
-from attribution.synthesis.context.tables import BACKGROUND, read_tables, write_tables
+from attribution.synthesis.context.tables import BACKGROUND, POSE, read_tables, write_tables
 from attribution.synthesis.diffusion.networks import load_networks, require_extra
 from attribution.synthesis.diffusion.painter import Painter
 from attribution.synthesis.diffusion.recipe import TuningRecipe
@@ -125,7 +125,7 @@ def _kept(pictures: Sequence[Picture], order: Order, folder: Path) -> tuple[Desc
     Raises:
         BadTable: a table that cannot be read.
     """
-    if not (folder / BACKGROUND).exists():
+    if not (folder / BACKGROUND).exists() or not (folder / POSE).exists():
         return None
     kept = {row.image: row for row in read_tables(folder)}
     places = [_place(picture, order) for picture in pictures]

@@ -43,6 +43,8 @@ def read_tables(folder: Path) -> tuple[Described, ...]:
 def write_tables(described: Iterable[Described], folder: Path) -> None:
     """Write both tables, each whole or not at all; `read_tables` reads the same contexts.
 
+    A process killed in between leaves no `pose.tsv`.
+
     Raises:
         BadTable: a picture twice or not in the folder of its class, or a caption that is empty,
             ends with a period or has a tab or line end in it.
@@ -52,6 +54,7 @@ def write_tables(described: Iterable[Described], folder: Path) -> None:
         if PurePosixPath(row.image).parent.name != row.class_name:
             raise BadTable(f"{row.image}: must lie in a folder called {row.class_name}")
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / POSE).unlink(missing_ok=True)  # the last one says that both are of these pictures
     _write(folder / BACKGROUND, [(row.image, row.context.background) for row in rows])
     _write(folder / POSE, [(row.image, row.context.pose) for row in rows])
 

@@ -72,3 +72,11 @@ def test_what_would_not_come_back_is_not_written(tmp_path, image, caption, messa
     with pytest.raises(BadTable, match=message):
         write_tables([Described(image, "x", Context(caption, "pose"))], tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_is_stopped_between_the_tables_leaves_no_pose_of_other_pictures(tmp_path):
+    write_tables([Described("a/1.png", "a", Context("sky", "still"))], tmp_path)
+    with pytest.raises(BadTable):
+        write_tables([Described("b/1.png", "b", Context("sea", "asleep."))], tmp_path)
+    assert "b/1.png" in (tmp_path / "background.tsv").read_text()
+    assert not (tmp_path / "pose.tsv").exists()
