@@ -282,7 +282,9 @@ class Switch:
             retired.close()
 
     def _work(self) -> None:
-        pause = self._settings.follow_seconds
+        pause, longest = self._settings.follow_seconds, _LONGEST_PAUSE_SECONDS
+        if self._lease is not None:  # nobody else takes up what this one fails to
+            longest = max(pause, min(longest, self._settings.lease_seconds))
         while not self._stopping.wait(pause):
             try:
                 self.follow()
@@ -290,7 +292,7 @@ class Switch:
                 pause = self._settings.follow_seconds
             except Exception:
                 # What serves goes on; whatever broke may pass.
-                pause = min(_LONGEST_PAUSE_SECONDS, 2 * pause)
+                pause = min(longest, 2 * pause)
                 logger.exception("could not tend what serves; trying again in %.1f s", pause)
 
 

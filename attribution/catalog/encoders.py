@@ -86,10 +86,10 @@ class Encoders:
             registering.activate(connection, model_id)
             return registering.registry(connection)
 
-    def coverage(self, model_id: str) -> Coverage:
-        """How many sources have a row of this encoder."""
+    def coverage(self, model_id: str, *, until: int | None = None) -> Coverage:
+        """How many sources have a row of this encoder; up to a vector id where one is given."""
         with self._database.read() as connection:
-            return _coverage(connection, model_id)
+            return _coverage(connection, model_id, until)
 
     def every(self) -> tuple[Coverage, ...]:
         """The coverage of every encoder that has rows, by `model_id`."""
@@ -164,10 +164,14 @@ class Encoders:
             connection.execute(rows)
 
 
-def _coverage(connection: Connection, model_id: str) -> Coverage:
-    total = connection.execute(sa.select(sa.func.count()).select_from(sources)).scalar_one()
+def _coverage(connection: Connection, model_id: str, until: int | None = None) -> Coverage:
+    every = sa.select(sa.func.count()).select_from(sources)
     rows = sa.select(sa.func.count()).where(embedding_table.c.model_id == model_id)
-    return Coverage(model_id, int(connection.execute(rows).scalar_one()), int(total))
+    if until is not None:
+        every = every.where(sources.c.vector_id <= until)
+        rows = rows.where(embedding_table.c.vector_id <= until)
+    embedded, total = (connection.execute(counted).scalar_one() for counted in (rows, every))
+    return Coverage(model_id, int(embedded), int(total))
 
 
 def _has_row(model_id: str) -> sa.Exists:

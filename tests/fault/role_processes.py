@@ -18,6 +18,8 @@ from tests.support.waiting import wait_for
 
 HOST = "127.0.0.1"
 _SECONDS = 180.0
+_LOOK_SECONDS = 10.0
+"""For an answer on how a process is: one that gives none is looked at again, and told."""
 
 
 class Process(Protocol):
@@ -70,6 +72,14 @@ class RoleProcess:
         self.process.kill()
         self.process.wait(_SECONDS)
 
+    @property
+    def told(self) -> str:
+        """What it wrote last, and how it is by its own account."""
+        lines = self.log.read_text().splitlines()[-40:]
+        metrics = self._get("/metrics")
+        said = "no answer" if metrics is None else f"{metrics.status_code}, {metrics.text[-2000:]}"
+        return "\n".join([f"-- {self.role} at {self.url}: {said}", *lines])
+
     def ready(self) -> bool:
         """Whether it answers, well or degraded."""
         assert self.process.poll() is None, f"the {self.role} ended: {self.log.read_text()[-3000:]}"
@@ -94,7 +104,7 @@ class RoleProcess:
 
     def _get(self, path: str) -> httpx.Response | None:
         try:
-            return self.client.get(path)
+            return self.client.get(path, timeout=_LOOK_SECONDS)
         except httpx.TransportError:
             return None
 
@@ -162,7 +172,7 @@ class Fleet:
                 if process.writes:
                     return process
             time.sleep(0.02)
-        raise AssertionError("no indexer writes")
+        raise AssertionError("\n".join(["no indexer writes", *(x.told for x in self.indexers)]))
 
     def close(self) -> None:
         """Leave no process behind."""

@@ -111,20 +111,19 @@ def _filled(
 ) -> State:
     """Put what the catalog holds above `state.last_id`, page by page.
 
-    What changes meanwhile may be there or not; changes after `state.generation` set both right.
+    It ends at the last row that there is at the start, however much is added meanwhile. What
+    changes meanwhile may be there or not; changes after `state.generation` set both right.
 
     Raises:
         IndexUnavailable: fewer rows are there than were put; all are filled in anew the next time.
     """
-    total, done, counted = catalog.encoders.coverage(model_id).embedded, held.count(), False
-    while True:
+    encoders = catalog.encoders
+    last, done = encoders.last_id(model_id), held.count()
+    total = encoders.coverage(model_id).embedded
+    while state.last_id < last:
         page = catalog.live_embeddings(model_id, after_vector_id=state.last_id, limit=_PAGE)
         if not len(page.vector_ids):
-            if counted:
-                break
-            total, counted = catalog.encoders.coverage(model_id).embedded, True
-            continue  # there is no row behind them, or else they are counted again
-        counted = False
+            break
         refilling()
         held.put(page.vector_ids, page.vectors, page.collections)
         state = replace(state, last_id=int(page.vector_ids[-1]))
@@ -132,10 +131,11 @@ def _filled(
         done += len(page.vector_ids)
         progress(done, max(total, done))
     refilling()
-    if (found := held.count()) < total:  # another process has dropped some meanwhile
+    wanted = encoders.coverage(model_id, until=state.last_id).embedded
+    if (found := held.count()) < wanted:  # another process has dropped some meanwhile
         held.record(replace(state, last_id=0))
         raise IndexUnavailable(
-            f"{held.server.place} holds {found} of the {total} rows filled in: begin again"
+            f"{held.server.place} holds {found} of the {wanted} rows filled in: begin again"
         )
     state = replace(state, whole=True)
     held.record(state)

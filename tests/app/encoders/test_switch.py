@@ -6,13 +6,16 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from app.encoders.switch import Switch
 from app.settings import Settings
 from attribution.calibration.shares.model import KIND, ShareModel
 from attribution.catalog import Catalog, CoverageIncomplete, RegisteredEncoder
+from attribution.index import IndexUnavailable
 from attribution.maintenance import fill_embeddings
 from attribution.opening.background import extension_path, save_extension
 from models import load_encoder
@@ -480,3 +483,23 @@ def test_the_catalog_decides_at_a_start_and_the_settings_where_it_does_not(pair,
         assert serves(again) == pair.new.model_id
         assert loaded(again, pair.old.model_id)
     assert "is used, not" in caplog.text
+
+
+@pytest.mark.parametrize(("lease", "longest"), [(None, 30), (object(), 6)])
+def test_who_holds_the_lease_tries_again_before_another_could_have_it(lease, longest):
+    pauses = []
+
+    class Stopping:
+        def wait(self, pause):
+            pauses.append(pause)
+            return len(pauses) == 12
+
+    def follow():
+        raise IndexUnavailable("it does not answer")
+
+    settings = Settings(follow_seconds=0.5, lease_seconds=6)
+    Switch._work(
+        SimpleNamespace(_settings=settings, _lease=lease, _stopping=Stopping(), follow=follow)
+    )
+    assert pauses[:4] == [0.5, 1, 2, 4]
+    assert max(pauses) == longest

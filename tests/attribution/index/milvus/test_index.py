@@ -389,6 +389,20 @@ def test_whoever_stood_still_while_another_filled_it_makes_nothing_whole(
         index.settle()
 
 
+def test_filling_ends_however_much_is_added_meanwhile(catalog, space, url, add_sources):
+    add_sources(4)
+    pages = []
+
+    def progress(done, total):
+        pages.append(done)
+        assert len(pages) < 10, "it runs after what is added for ever"
+        add_sources(2)
+
+    index = open_milvus(catalog, space, url, progress=progress)
+    assert index.generation == catalog.generation()
+    assert index.stats().vectors == catalog.encoders.coverage(space.model_id).embedded == 6
+
+
 def test_the_server_of_the_tests_opens_each_collection_once_whoever_asks_first(
     catalog, space, add_sources, tmp_path, monkeypatch
 ):
