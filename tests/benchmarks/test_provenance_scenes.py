@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from boxes import on_one_ground
+from gradients import heat, sheet
 from objects import Object, drawn_objects, segmented
 from pictures import Size, made
 from PIL import Image, ImageDraw
@@ -177,3 +178,21 @@ def test_boxes_are_measured_of_every_object_once():
     chosen = on_one_ground(scenes)
     assert (chosen.images.flatten() // 4).tolist() == list(range(6))
     assert chosen.grounds.tolist() == [0, 1, 2, 3, 0, 1]
+
+
+def test_heat_is_where_the_score_of_the_own_class_changes():
+    class Corner(torch.nn.Module):
+        def forward(self, images):
+            return torch.stack([4 * images[:, 0, 1, 2], images[:, 1, 0, 0] - images[:, 2, 3, 3]], 1)
+
+    nothing = torch.zeros(2, 3, 4, 4)
+    scenes = Scenes(nothing, nothing[:, :1], torch.tensor([0, 1]), torch.tensor([0, 1]))
+    found = heat(Corner(), scenes)
+    wanted = torch.zeros(2, 4, 4)
+    wanted[0, 1, 2] = wanted[1, 0, 0] = wanted[1, 3, 3] = 1  # whatever the gradient's length
+    assert torch.equal(found, wanted)
+    drawn_sheet = np.asarray(sheet({"object": scenes.mattes, "heat": found}))
+    heads, cell, gap = 18, 72, 4
+    assert drawn_sheet.shape == (heads + 2 * cell + gap, 2 * cell + gap, 3)
+    assert (drawn_sheet[heads + 20, cell + gap + 40] == 255).all()  # row 1, column 2 of the first
+    assert (drawn_sheet[heads + 20, cell + gap + 10] == 0).all()
