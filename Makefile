@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVING := $(VENV)/.serving
 INSTALLED := $(VENV)/.installed
+TRIED := .[formats,metadata,report,synthesis]
 ARGS ?=
 
 .PHONY: help install demo serve test soak check format client drawing docs constraints clean
@@ -15,19 +16,21 @@ help:  ## Show this list
 define ENVIRONMENT
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
   { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
-test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+  { rm -rf $(VENV); echo "a virtual environment could not be made (Debian: apt install python3-venv)"; exit 1; }
 $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 endef
 UV_INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable
 
 # Whoever tries it: what serves, and the small extras that the README shows. uv knows where PyTorch keeps
-# its builds and takes the one for the GPU that is here, and that for CPUs where there is none.
+# its builds and takes the one for the GPU that is here, and that for CPUs where there is none. Where that
+# fails, and nobody has said which build, the default index may have one; what went wrong is told if it has not.
 $(SERVING): pyproject.toml constraints.txt
 	$(ENVIRONMENT)
-	@UV_TORCH_BACKEND=$${UV_TORCH_BACKEND:-auto} \
-	  $(UV_INSTALL) '.[formats,metadata,report,synthesis]' 2>/dev/null || \
-	  { echo "PyTorch's own index does not answer: its default build is taken, which on Linux carries CUDA"; \
-	    env -u UV_TORCH_BACKEND $(UV_INSTALL) '.[formats,metadata,report,synthesis]'; }
+	@if [ -n "$$UV_TORCH_BACKEND" ]; then $(UV_INSTALL) '$(TRIED)'; exit; fi; \
+	  UV_TORCH_BACKEND=auto $(UV_INSTALL) '$(TRIED)' 2>$(VENV)/first.log || \
+	  { echo "not installed from PyTorch's own index: trying the default one, whose build for Linux carries CUDA"; \
+	    $(UV_INSTALL) '$(TRIED)' || { echo "before that:"; cat $(VENV)/first.log; exit 1; }; }
 	@touch $@
 
 install: $(INSTALLED)  ## Create .venv and install everything, pinned

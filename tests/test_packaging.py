@@ -206,6 +206,49 @@ def test_make_targets_that_documents_name_exist():
     assert {"demo", "test", "check", "serve", "format"} <= targets
 
 
+STUB = """#!/bin/sh
+case "$1 $2" in
+  "-m venv") mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; cp "$0" "$3/bin/uv"; exit $NO_VENV ;;
+  "pip install") echo "backend $UV_TORCH_BACKEND" >> uv.log
+    case "$FAILS" in
+      *"<$UV_TORCH_BACKEND>"*) echo "no disk for $UV_TORCH_BACKEND" >&2; exit 2 ;;
+    esac
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "asked", "told"),
+    [
+        ({}, ["auto"], []),
+        ({"FAILS": "<auto>"}, ["auto", ""], ["default one"]),
+        ({"FAILS": "<auto><>"}, ["auto", ""], ["default one", "no disk for auto", "Error 1"]),
+        ({"FAILS": "<cpu>", "UV_TORCH_BACKEND": "cpu"}, ["cpu"], ["no disk for cpu", "Error 2"]),
+        ({"NO_VENV": "1"}, None, ["python3-venv", "Error 1"]),
+    ],
+)
+def test_a_first_installation_tells_what_went_wrong(tmp_path, variables, asked, told):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    stub = tmp_path / "python3"
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    environment = {"PATH": "/usr/bin:/bin", "NO_VENV": "0", "LC_ALL": "C", **variables}
+    done = subprocess.run(
+        ["make", f"PYTHON={stub}", ".venv/.serving"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    output = done.stdout + done.stderr
+    assert (done.returncode != 0) == any("Error" in each for each in told), output
+    for each in told:
+        assert each in output
+    if asked is None:
+        assert not (tmp_path / ".venv").exists()  # the next try begins anew
+    else:
+        log = (tmp_path / "uv.log").read_text()
+        assert log == "".join(f"backend {each}\n" for each in asked)
+
+
 def test_commands_that_documents_name_exist():
     for document in DOCUMENTS:
         named = re.findall(r"(?:^\$ |`)attribution ([a-z]+)", document.read_text(), re.MULTILINE)
