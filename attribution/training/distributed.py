@@ -13,6 +13,7 @@ With one process every function here does nothing, so the training loop has one 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,6 +45,12 @@ def process_group(device: str = "cpu") -> Iterator[str]:
         yield device
     finally:
         distributed.destroy_process_group()
+
+
+def started() -> int:
+    """Number of processes that `torchrun` started, in a `process_group` or not; 1 without it."""
+    alone = not distributed.is_available() or not distributed.is_torchelastic_launched()
+    return 1 if alone else int(os.environ["WORLD_SIZE"])
 
 
 def world_size() -> int:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.console import out, progress
+from app.cli.failures import BadInvocation
 from app.cli.options import complaints_by_option, make_folder
 from app.cli.train.progress import read_with_bar
 from app.cli.train.recipes import given, refuse_device
 from app.cli.train.run import TrainingRun
 from attribution.training.data.framing import read_framed
 from attribution.training.data.images import ImageSet
+from attribution.training.distributed import started
 from attribution.training.heads.head import (
     HeadProgress,
     MadeHead,
@@ -50,6 +52,8 @@ def train_head_only(
         stated: the recipe that they change.
     """
     refuse_device(run.device)
+    if started() > 1:
+        raise BadInvocation("--scope head is the work of one process: leave torchrun out")
     with complaints_by_option():
         recipe = HeadRecipe.model_validate(stated.model_dump() | given(options))
     start = load_encoder(initial, weights=weights, device=run.device)

@@ -23,7 +23,8 @@ def main(folder):
         *("train", folder / "images", "--out", folder / "run", "--config", folder / "recipe.json"),
         *("--components", 8, "--held-out", 0),
     )
-    told = {"code": done.code, "out": done.out, "err": done.err}
+    head = call("train", folder / "images", "--out", folder / "head", "--scope", "head")
+    told = {"code": done.code, "out": done.out, "err": done.err, "head": head.err}
     (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(told))
 
 
@@ -36,4 +37,7 @@ def test_the_first_process_alone_fits_the_head_and_says_what_it_left_out(tmp_pat
     assert first["code"] == 1, first["err"]
     assert "encoder: model_id" in first["out"]
     assert "broken.jpg" in first["err"]
+    refusal = second.pop("head")
+    assert "one process: leave torchrun out" in refusal == first["head"]
+    assert not (tmp_path / "head").exists()
     assert second == {"code": 0, "out": "", "err": ""}
