@@ -88,6 +88,8 @@ def from_collection(
         )
         if not chosen:
             raise BadInvocation(f"--collection {collection}: there is no source in it")
+        if (unread := catalog.collection(collection).sources - len(chosen)) > 0:
+            note(f"{unread} further sources are not taken: --limit {limit}")
         return from_sources(catalog, chosen)
 
 

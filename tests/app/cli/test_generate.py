@@ -73,6 +73,17 @@ def test_a_folder_without_pictures_says_so(attribution, tmp_path):
     assert done.err.strip()
 
 
+def test_what_a_limit_leaves_of_a_collection_is_told(attribution, held, tmp_path):
+    with Catalog.existing(held) as catalog:
+        left = catalog.collection("odd").sources - 2
+    done = attribution(
+        *("generate", "--collection", "odd", "--data", held, "--out", tmp_path / "made"),
+        *("--singles", 1, "--pairs", 0, "--size", 32, "--limit", 2),
+    )
+    assert done.code == 0
+    assert f"{left} further sources are not taken: --limit 2" in done.err
+
+
 def test_sources_of_a_collection_are_named_by_their_id(attribution, held, tmp_path):
     made = tmp_path / "made"
     done = attribution(
