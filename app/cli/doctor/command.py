@@ -27,9 +27,10 @@ def doctor_command(
 ) -> None:
     """Say what is installed and set up, what is missing, and what to do about it.
 
-    Looks at the program and its extras, settings, data folder, disk, address, catalog, keys,
-    encoder and engine, calibration and signing key. Changes nothing that is held, and works beside
-    a running service. A *note* limits what a service can do; a *problem* keeps it from serving.
+    Looks at the program and its extras, settings, data folder, disk, address, Milvus, catalog,
+    keys, encoder and engine, calibration and signing key. Changes nothing that is held, and works
+    beside a running service. A *note* limits what a service can do; a *problem* keeps it from
+    serving.
 
     Exits with 1 when there is a problem.
     """

@@ -13,13 +13,15 @@ from app.settings.limits import PREFIX
 from attribution.catalog import CatalogUnusable
 from attribution.catalog.presence import require_place
 from attribution.folder_lock import listening_on
+from attribution.index import IndexUnavailable
+from attribution.index.milvus import Server
 from attribution.maintenance.writable import unwritable
 
 _LITTLE, _TOO_LITTLE = 2_000_000_000, 50_000_000
 
 
 def place(settings: Settings) -> Iterator[Check]:
-    """Settings, data folder, disk and address, in this order."""
+    """Settings, data folder, disk, address and Milvus, in this order."""
     file = settings.file
     said = (
         "from options and environment" if file is None else f"from {file}, options and environment"
@@ -29,6 +31,8 @@ def place(settings: Settings) -> Iterator[Check]:
     yield from _folder(settings)
     yield _disk(settings.data)
     yield _address(settings)
+    if settings.index_url is not None:
+        yield _index(settings, settings.index_url)
 
 
 def _folder(settings: Settings) -> Iterator[Check]:
@@ -85,6 +89,22 @@ def _address(settings: Settings) -> Check:
             f"choose another with --host and --port, or {PREFIX}HOST and {PREFIX}PORT",
         )  # fmt: skip
     return Check("address", "ok", f"{where} is free")
+
+
+def _index(settings: Settings, url: str) -> Check:
+    """The Milvus that holds the vectors; one of a file is not made by looking."""
+    todo = f"mend that, or leave {PREFIX}INDEX_URL out for vectors in memory"
+    try:
+        server = Server(url)
+        running = listening_on(settings.data)
+        if server.embedded and running is not None and _answers(running.url):
+            return Check("index", "ok", f"the service that runs has {server.place}")
+        if server.embedded and not Path(url).exists():
+            return Check("index", "note", f"{server.place} is not there yet", "`serve` makes it")
+        server.call("list_collections")
+    except IndexUnavailable as error:
+        return Check("index", "problem", str(error), todo)
+    return Check("index", "ok", f"{server.place} answers")
 
 
 def _answers(url: str) -> bool:

@@ -12,12 +12,14 @@ from attribution.index.milvus.held import State
 from attribution.index.milvus.index import MilvusIndex
 from attribution.index.milvus.opening import Progress, open_milvus, search_milvus
 from attribution.index.milvus.reading import MilvusReader
+from attribution.index.milvus.server import Server
 
 __all__ = [
     "Drift",
     "MilvusIndex",
     "MilvusReader",
     "Progress",
+    "Server",
     "State",
     "find_drift",
     "forget_removed",

@@ -7,6 +7,7 @@ import pytest
 from app.cli.doctor import installed
 from app.cli.doctor.installed import USES
 from attribution.catalog import Catalog
+from tests.support import milvus
 
 pytestmark = pytest.mark.usefixtures("small_encoder_in_settings")
 
@@ -108,3 +109,23 @@ def test_a_database_that_is_out_of_reach_is_a_problem_and_its_password_no_news(
     assert (done.code, checks(done)["catalog"]["state"]) == (1, "problem")
     assert "refused" in checks(done)["catalog"]["found"]
     assert "not-to-be-shown" not in done.out + done.err
+
+
+def test_a_milvus_that_is_to_hold_the_vectors_is_asked(attribution, tmp_path, monkeypatch):
+    milvus.require()
+    monkeypatch.setattr("attribution.index.milvus.server._SECONDS", 0.3)
+
+    def looked(url):
+        monkeypatch.setenv("ATTRIBUTION_INDEX_URL", str(url))
+        done = attribution("doctor", "--data", tmp_path / "none", "--json")
+        return done.code, checks(done)["index"]["state"], checks(done)["index"]["found"]
+
+    code, state, found = looked("http://127.0.0.1:1")
+    assert (code, state) == (1, "problem")
+    assert "Milvus at 127.0.0.1:1 does not answer" in found
+    embedded = tmp_path / "vectors.db"
+    assert looked(embedded)[:2] == (0, "note")
+    assert not embedded.exists()
+    server = milvus.MilvusServer(tmp_path / "milvus")
+    assert looked(server.url)[:2] == (0, "ok")
+    server.stop()
