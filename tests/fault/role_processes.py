@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from tests.support import milvus
 from tests.support.clients import client as new_client
 from tests.support.forks import Fork, write_to
 from tests.support.waiting import wait_for
@@ -172,7 +173,8 @@ class Fleet:
                 if process.writes:
                     return process
             time.sleep(0.02)
-        raise AssertionError("\n".join(["no indexer writes", *(x.told for x in self.indexers)]))
+        told = [each.told for each in self.indexers]
+        raise AssertionError("\n".join(["no indexer writes", *told, milvus.at_work()]))
 
     def close(self) -> None:
         """Leave no process behind."""

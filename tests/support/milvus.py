@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +13,12 @@ import pytest
 def require() -> None:
     """Skip what needs an embedded Milvus where there is none."""
     pytest.importorskip("milvus_lite", reason="milvus-lite is not installed: no wheel for it here")
+
+
+def at_work() -> str:
+    """Where the threads of a server in this process are: one that hangs may hang in there."""
+    stacks = ("".join(traceback.format_stack(each)) for each in sys._current_frames().values())
+    return "\n".join(each for each in stacks if "milvus_lite" in each)
 
 
 class MilvusServer:
