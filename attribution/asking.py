@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image
+from PIL.ExifTags import Base
 
 from attribution.answer import Attribution
 from attribution.attributor import Attributor, Terms
@@ -37,6 +38,7 @@ from attribution.files import regular_file
 from attribution.looks import Looks, attribute_looks, encode_looks, looks_at
 from models.images.decoding import DEFAULT_LIMITS, DecodedImage, decode
 from models.images.errors import DecodingLimits, ImageError
+from models.images.exif import orientation_of
 
 Picture = str | Path | bytes | Image.Image
 """A file, by its path or its bytes, or a picture in memory."""
@@ -77,7 +79,9 @@ class Read:
 
 
 def bytes_of(picture: Picture, limits: DecodingLimits = DEFAULT_LIMITS) -> bytes:
-    """The file that a picture is; of one in memory a PNG, which loses nothing.
+    """The file that a picture is; of one in memory a PNG, which loses nothing of what is seen.
+
+    Which way up it is, as the file that it was opened from says, is kept too.
 
     Raises:
         ImageError: its size is refused, before anything is read.
@@ -86,16 +90,25 @@ def bytes_of(picture: Picture, limits: DecodingLimits = DEFAULT_LIMITS) -> bytes
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, Image.Image):
-        written = io.BytesIO()
-        plain = picture if picture.mode in _STORED else picture.convert("RGB")
-        plain.save(written, "PNG", compress_level=1)
-        return written.getvalue()
+        return _png(picture)
     with regular_file(Path(picture)).open("rb") as file:
         limits.check_bytes(os.fstat(file.fileno()).st_size)
         return file.read()
 
 
 _STORED = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
+
+
+def _png(picture: Image.Image) -> bytes:
+    picture.load()  # a PNG may say which way up it is behind its pixels
+    says, written = Image.Exif(), io.BytesIO()
+    block = picture.info.get("exif", b"")
+    if (orientation := orientation_of(block.removeprefix(b"Exif\0\0"))) != 1:
+        says[Base.Orientation] = orientation
+    transparent = "RGBA" if picture.has_transparency_data else "RGB"
+    plain = picture if picture.mode in _STORED else picture.convert(transparent)
+    plain.save(written, "PNG", compress_level=1, exif=says.tobytes() if says else None)
+    return written.getvalue()
 
 
 def read_query(

@@ -1,5 +1,6 @@
 """A gallery in Python: the same answers as the terminal's, beside others, and in bounded memory."""
 
+import io
 import subprocess
 import sys
 import weakref
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 import attribution
 from attribution import Attribution, Gallery, asking
@@ -149,6 +150,23 @@ def test_a_photograph_that_may_lie_is_found_by_setting_it_upright(tmp_path, enco
     assert one.source_id == other.source_id
     assert np.array_equal(np.rot90(one.query, 3), other.query)
     assert np.array_equal(one.source, other.source)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_a_picture_opened_from_a_file_is_as_upright_as_the_file(gallery, tmp_path, form):
+    says = Image.Exif()
+    says[ExifTags.Base.Orientation] = 6  # it lies on its side
+    picture(3).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "lies", form, exif=says)
+    with Image.open(tmp_path / "lies") as opened:
+        by_path, in_memory = gallery.attribute([tmp_path / "lies", opened], top_k=1)
+    assert in_memory.sources[0].source == by_path.sources[0].source
+    assert in_memory.sources[0].score == pytest.approx(by_path.sources[0].score, abs=1e-4)
+
+
+def test_what_is_transparent_in_memory_stays_so():
+    clear = picture(1).quantize(8).convert("PA")
+    clear.putalpha(0)
+    assert Image.open(io.BytesIO(asking.bytes_of(clear))).has_transparency_data
 
 
 def test_a_closed_gallery_says_so_and_its_sheet_still_shows(held, encoder):
