@@ -24,6 +24,7 @@ from models.images.decoding import DecodedImage
 from models.images.notes import HOW_TURNED, Turn
 
 if TYPE_CHECKING:
+    from attribution.attributor import Terms
     from attribution.report.signing import PublicKey, SigningKey
     from models.encoder import Encoder  # torch, which reading and writing a report does not need
 
@@ -33,6 +34,9 @@ PDF = "application/pdf"
 _UNLIKE = (
     "It is unlike the background images that p-values rest on: for an image of its kind they may "
     "not hold."
+)
+_ANY_WAY_UP = (
+    "It was looked at in all four ways up, as was asked; p-values are those of all looks together."
 )
 SUFFIXES = {REPORT_JSON: ".json", HTML: ".html", PDF: ".pdf"}
 
@@ -74,8 +78,8 @@ class Reporter:
         self,
         attribution: Attribution,
         query: DecodedImage,
+        terms: Terms,
         *,
-        collections: frozenset[str] | None,
         request_id: str | None = None,
         explanation: Explanation | None = None,
     ) -> Report:
@@ -92,15 +96,17 @@ class Reporter:
                 notes=(
                     *(note.detail for note in query.notes),
                     *([_UNLIKE] if attribution.unlike_background else []),
+                    *([_ANY_WAY_UP] if terms.any_way_up else []),
                     *([_turned(attribution.turned)] if attribution.turned else []),
                 ),
             ),
             Circumstances(
                 created_at=datetime.now(UTC),
-                collections=collections,
+                collections=terms.collections,
                 encoder=self.encoder,
                 version=service_version(),
                 request_id=request_id,
+                no_source=terms.no_source,
             ),
             replace(reported_maps(explanation), thumbnails=self._thumbnails(ids)),
         )

@@ -71,7 +71,7 @@ async def report_response(
         report = reporter.report(
             answered.attribution,
             answered.query,
-            collections=question.collections,
+            question,
             request_id=request_id,
             explanation=maps,
         )

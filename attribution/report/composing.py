@@ -41,6 +41,7 @@ class Circumstances:
         encoder: its name for people; `model_id` is the answer's.
         version: of the service.
         request_id: of the request answered, where there was one.
+        no_source: what shares start from, where whoever asked has said so.
     """
 
     created_at: datetime
@@ -48,6 +49,7 @@ class Circumstances:
     encoder: str
     version: str
     request_id: str | None = None
+    no_source: float | None = None
 
 
 def compose(
@@ -82,7 +84,7 @@ def compose(
         unattributed_share=attribution.unattributed_share,
         sources=tuple(_reported(ranked, pictures) for ranked in attribution.sources),
         region_map=pictures.region_map,
-        statement=statement(attribution),
+        statement=statement(attribution, circumstances.no_source),
     )
 
 

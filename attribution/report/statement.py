@@ -6,6 +6,7 @@ The words of the promise are the contract of the service; `docs/answers.md` expl
 from __future__ import annotations
 
 from attribution.answer import Attribution
+from attribution.report.wording import percentage
 
 METHOD = (
     "The image and every source are described by the encoder named here. A source's score says how "
@@ -72,6 +73,10 @@ _SHARES = (
     "that it has, is this one. The rest, up to 100 %, belongs to other sources held or to sources "
     "not held. Shares measure neither copied area nor money due."
 )
+_BELIEVED = (
+    "The shares start from what was believed before the image was looked at, and whoever asked has "
+    "named it: that {} of such images have no source among those searched."
+)
 _SIMILARITY = (
     "Similarity is not proof of training. The figures compare pictures: they do not show that a "
     "model was trained on a source, nor how the image was made, nor who owns what. Copies of one "
@@ -79,14 +84,20 @@ _SIMILARITY = (
 )
 
 
-def statement(attribution: Attribution) -> tuple[str, ...]:
-    """The paragraphs that belong to an answer, its decision first."""
+def statement(attribution: Attribution, no_source: float | None = None) -> tuple[str, ...]:
+    """The paragraphs that belong to an answer, its decision first.
+
+    Args:
+        attribution: the answer.
+        no_source: what shares start from, where whoever asked has said so.
+    """
     if attribution.reason is not None:
         return (_DECISION[attribution.reason],)
     return (
         _DECISION[attribution.decision],
         *(_promised(attribution) if attribution.decision is not None else ()),
         _SHARES,
+        *([] if no_source is None else [_BELIEVED.format(percentage(no_source))]),
         _SIMILARITY,
     )
 

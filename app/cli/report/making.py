@@ -124,7 +124,7 @@ def _found_here(settings: Settings, asked: Asked, image: Path) -> Report:
         return Reporter.of(settings, asking.gallery.catalog, asking.vision.encoder).report(
             answered.attribution,
             answered.query,
-            collections=question.collections,
+            question,
             explanation=maps,
         )
 

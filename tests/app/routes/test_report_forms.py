@@ -42,6 +42,18 @@ def ask(running, form, data=None, **parameters):
     )
 
 
+def test_a_report_says_what_whoever_asked_had_a_say_in(signing):
+    said = "The shares start from what was believed before"
+    plain = Report.model_validate_json(ask(signing, REPORT_JSON).content)
+    assert not any(said in text for text in plain.statement)
+    assert not any("four ways up" in note for note in plain.query.notes)
+    asked = ask(signing, REPORT_JSON, no_source=0.999, any_way_up=True, alpha=0.5)
+    told = Report.model_validate_json(asked.content)
+    [believed] = [text for text in told.statement if said in text]
+    assert "99.9 % of such images have no source" in believed
+    assert any("four ways up" in note for note in told.query.notes)
+
+
 def test_a_report_of_an_explained_answer_shows_where(signing):
     report = Report.model_validate_json(ask(signing, REPORT_JSON, explain=True).content)
     attributed = [source for source in report.sources if source.attributed]
