@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+
+UNREADABLE = (
+    RuntimeError, EOFError, LookupError, ValueError, TypeError, AssertionError,
+    struct.error, pickle.UnpicklingError,
+)  # fmt: skip
+"""What torch raises on a file that is damaged or none of its own: its readers have no one error."""
 
 
 class CheckpointError(ValueError):
@@ -67,8 +74,7 @@ def _read_pickle(path: Path) -> object:
             "could run. Download the file that the authors publish again, or convert it to "
             "safetensors on a machine you can afford to lose"
         ) from None
-    except (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError) as error:
-        # torch's readers have no common error for a file that is cut short or is something else
+    except (*UNREADABLE, OSError) as error:
         raise UnreadableCheckpoint(_damaged(path, first_line(error))) from error
 
 

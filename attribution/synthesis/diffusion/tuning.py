@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 import resource
 import sys
 import time
@@ -24,10 +23,9 @@ from attribution.synthesis.diffusion.networks import Networks
 from attribution.synthesis.diffusion.painter import paint
 from attribution.synthesis.diffusion.recipe import TuningRecipe
 from attribution.synthesis.diffusion.updates import add_updates, learning, save_updates
+from models.published.untrusted import UNREADABLE
 
 CHECKPOINT = "tuning.pt"
-# What torch raises on files that are none of its own, or cut short.
-_UNREADABLE = (RuntimeError, EOFError, LookupError, ValueError, OSError, pickle.UnpicklingError)
 _LONG = 2 * 3600.0  # seconds after which a processor is the wrong machine
 
 
@@ -229,9 +227,9 @@ class Tuning:
         data = io.BytesIO(path.read_bytes())
         try:
             state = torch.load(data, map_location="cpu", weights_only=True)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise ForeignTuning(f"{path}: cannot be read; remove it to begin anew") from error
-        if state.get("digest") != self._digest:
+        if not isinstance(state, dict) or state.get("digest") != self._digest:
             raise ForeignTuning(
                 f"{path}: is of another recipe, model, prompts or pictures; "
                 "give another folder, or remove it to begin anew"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +11,9 @@ from pydantic import ValidationError
 from attribution.files import replacing
 from attribution.training.recipe.config import TrainingConfig
 from attribution.training.run.state import Run
+from models.published.untrusted import UNREADABLE
 
 CHECKPOINT = "checkpoint.pt"
-# What torch raises on files that are none of its own, or cut short.
-_UNREADABLE = (
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    pickle.UnpicklingError,
-    struct.error,
-)
 
 
 class ForeignRun(ValueError):
@@ -89,7 +79,7 @@ def resume_run(run: Run, folder: Path, device: str) -> int:
 def _read(path: Path, device: str) -> dict[str, Any]:
     try:
         kept = torch.load(path, map_location=device, weights_only=True)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DamagedRun(f"{path} is damaged: delete it to start over") from error
     if not isinstance(kept, dict) or not {"config", "images", "step", "net"} <= kept.keys():
         raise DamagedRun(f"{path} is no checkpoint of a run: choose another --out, or delete it")

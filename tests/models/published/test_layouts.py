@@ -1,8 +1,10 @@
 """Each official layout, written to disk from a network of random weights, must load back equal."""
 
 import argparse
+import contextlib
 import os
 import pickle
+import random
 import re
 import traceback
 
@@ -380,6 +382,19 @@ class TestUnreadable:
         cut.write_bytes(whole.read_bytes()[:20_000])
         with pytest.raises(UnreadableCheckpoint, match="download it again"):
             read_official(cut)
+
+    @pytest.mark.filterwarnings("ignore")  # torch's, of what the damage looks like
+    def test_damage_anywhere_is_told(self, tmp_path):
+        path, draw = tmp_path / "old.pth", random.Random(1)
+        torch.save({"norm": torch.ones(2)}, path, _use_new_zipfile_serialization=False)
+        whole = path.read_bytes()
+        for _ in range(400):
+            damaged = bytearray(whole)
+            for _ in range(draw.randrange(1, 6)):
+                damaged[draw.randrange(len(whole))] = draw.randrange(256)
+            path.write_bytes(damaged)
+            with contextlib.suppress(UnreadableCheckpoint):
+                read_checkpoint(path)
 
     def test_a_missing_file_is_told(self, tmp_path):
         with pytest.raises(UnreadableCheckpoint, match="is not a file"):
