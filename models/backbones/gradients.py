@@ -10,8 +10,14 @@ from torch.nn import functional
 
 CELLS, ORIENTATIONS = 8, 9
 COLUMNS = CELLS * CELLS * ORIENTATIONS
-_LUMA = (0.299, 0.587, 0.114)
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the luminance (BT.601)."""
 _CLIP = 0.4
+
+
+def luminance(images: Tensor) -> Tensor:
+    """`(n, 1, h, w)` of `(n, 3, h, w)`."""
+    return torch.einsum("c,nchw->nhw", images.new_tensor(LUMA), images)[:, None]
 
 
 def oriented_gradients(images: Tensor) -> Tensor:
@@ -28,8 +34,7 @@ def oriented_gradients(images: Tensor) -> Tensor:
     Returns:
         `(n, 576)` non-negative: orientation, row of the cell, column of the cell.
     """
-    luma = torch.einsum("c,nchw->nhw", images.new_tensor(_LUMA), images)[:, None]
-    padded = functional.pad(luma, (1, 1, 1, 1), mode="replicate")[:, 0]
+    padded = functional.pad(luminance(images), (1, 1, 1, 1), mode="replicate")[:, 0]
     across = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
     down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
     length = (across.square() + down.square() + 1e-8).sqrt()

@@ -14,8 +14,8 @@ from attribution.synthesis.composites.composite import Composites
 from attribution.synthesis.composites.regions import ellipses, rectangles
 from attribution.synthesis.nearest_neighbours import nearest, patches_of, vote
 from attribution.synthesis.otsu import otsu
+from models.backbones.gradients import LUMA, luminance
 
-_LUMA = (0.299, 0.587, 0.114)
 _EDITED = (0.1, 0.3)  # share of the frame
 _HOLE = (0.05, 0.15)
 _PATCH_SIDE = 7
@@ -34,11 +34,9 @@ def recolour(images: Tensor, sources: Tensor, generator: Generator) -> Composite
     before = _edited_rows(images, sources)
     size = (images.shape[-2], images.shape[-1])
     region = ellipses(len(before), size, generator, share=_EDITED)
-    weights = images.new_tensor(_LUMA)
     tint = 0.1 + 0.9 * torch.rand(len(before), 3, generator=generator, device=images.device)
-    tint = (tint / (tint @ weights)[:, None])[:, :, None, None]
-    luma = torch.einsum("j,njhw->nhw", weights, before)[:, None]
-    after = (region * luma * tint + (1 - region) * before).clamp(0, 1)
+    tint = (tint / (tint @ images.new_tensor(LUMA))[:, None])[:, :, None, None]
+    after = (region * luminance(before) * tint + (1 - region) * before).clamp(0, 1)
     return Composites(after, unedited(before, after), sources)
 
 

@@ -8,12 +8,12 @@ from torch.nn import functional
 
 from attribution.synthesis.composites.composite import Composites, pair_of
 from attribution.synthesis.composites.regions import RECTANGLE_SHARE, rectangles
+from models.backbones.gradients import luminance
 
 RESIZED = (0.1, 0.8)
 """Least and largest scale of what ResizeMix pastes, as in its paper."""
 CELLS = 8
 """Of the grid on which the puzzle is solved, along the long side of a frame."""
-_LUMA = (0.299, 0.587, 0.114)
 
 
 def cutmix(images: Tensor, sources: Tensor, generator: Generator) -> Composites:
@@ -62,30 +62,25 @@ def resizemix(images: Tensor, sources: Tensor, generator: Generator) -> Composit
     return Composites(mixed, masks.float(), sources)
 
 
-def puzzlemix(
-    images: Tensor, sources: Tensor, generator: Generator, *, saliency: Tensor | None = None
-) -> Composites:
-    r"""Each cell of a grid from the picture that has more to show there.
+def puzzlemix(images: Tensor, sources: Tensor, generator: Generator) -> Composites:
+    """Each cell of a grid from the picture that has more to show there.
 
     After Kim, Choo and Song, "Puzzle Mix: Exploiting Saliency and Local Statistics for Optimal
     Mixup", ICML 2020. Simpler than theirs: cells are of one picture or the other, nothing is moved,
-    and instead of a graph cut the difference of the two saliencies is smoothed over neighbours
-    and cut at the quantile that gives the first picture its share.
+    saliency is the contrast of the luminance, and instead of a graph cut the difference of the two
+    is smoothed over neighbours and cut at the quantile that gives the first picture its share.
 
     Args:
         images: `(n, 3, h, w)`.
         sources: `(m, 2)` rows.
         generator: of the share of the first picture, a quarter to three quarters.
-        saliency: `(n, 1, h, w)`, not negative, such as the length of a network's input gradients;
-            by default the contrast of the luminance.
     """
     first, second = pair_of(images, sources)
     frame = _frame(images)
     low, high = RECTANGLE_SHARE
     drawn = torch.rand(len(sources), generator=generator, device=images.device)
     rows, columns = (max(1, round(CELLS * pixels / max(frame))) for pixels in frame)
-    shown = _contrast(images) if saliency is None else saliency
-    shown = functional.adaptive_avg_pool2d(shown, (rows, columns))
+    shown = functional.adaptive_avg_pool2d(_contrast(images), (rows, columns))
     shown = shown / shown.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
     gain = shown[sources[:, 0]] - shown[sources[:, 1]]
     smooth = functional.avg_pool2d(gain, 3, stride=1, padding=1, count_include_pad=False)
@@ -99,8 +94,7 @@ def puzzlemix(
 
 def _contrast(images: Tensor) -> Tensor:
     """`(n, 1, h, w)`: length of the gradient of the luminance."""
-    luma = torch.einsum("j,njhw->nhw", images.new_tensor(_LUMA), images)[:, None]
-    padded = functional.pad(luma, (1, 1, 1, 1), mode="replicate")
+    padded = functional.pad(luminance(images), (1, 1, 1, 1), mode="replicate")
     across = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
     down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
     return (across.square() + down.square()).sqrt()

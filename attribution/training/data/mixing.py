@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from attribution.synthesis.composites.regions import rectangles
 from attribution.training.data.views import YIQ
+from models.backbones.gradients import luminance
 
-_LUMA = YIQ[0]
 LARGE = 96  # side in pixels above which patches are twice as large
 
 
@@ -93,7 +93,7 @@ def _resampled(structure: Tensor, appearance: Tensor, side: int) -> Tensor:
 
 
 def _standard_luma(images: Tensor) -> Tensor:
-    luma = torch.einsum("j,njhw->nhw", images.new_tensor(_LUMA), images)[:, None]
+    luma = luminance(images)
     std, mean = torch.std_mean(luma, dim=(2, 3), keepdim=True)
     return (luma - mean) / std.clamp(min=0.02)
 

@@ -13,8 +13,10 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from models.backbones.gradients import LUMA
+
 # Rows Y, I, Q of the NTSC transform: hue is a rotation in the I-Q plane.
-YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
 @dataclass(frozen=True, slots=True)
