@@ -5,7 +5,6 @@ A plan is made of its arguments alone, so that a run that was stopped goes on wi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +17,12 @@ from attribution.synthesis.context.bank import (
     draw_contexts,
     generator_of,
 )
-from attribution.synthesis.context.captioner import Context
 from attribution.synthesis.context.independence import Independence, independence
 from attribution.synthesis.context.prompts import prompt
 
 
 class BadPlan(ValueError):
-    """A plan cannot be made or read; the message says why."""
+    """A plan cannot be made or kept; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class PlannedImage:
 
     @property
     def document(self) -> dict[str, Any]:
-        """As JSON; `planned_from` reads it."""
+        """As JSON, a line of the plan's file."""
         context = self.context.context
         return {
             "number": self.number,
@@ -118,30 +116,6 @@ def plan_images(
                 PlannedImage(len(planned), words, name, exemplars, context, source, noise, model)
             )
     return tuple(planned)
-
-
-def planned_from(line: str, place: str = "plan") -> PlannedImage:
-    """Read one line of a plan.
-
-    Raises:
-        BadPlan: it is none; `place` is named.
-    """
-    try:
-        row = json.loads(line)
-        told, origin = row["context"], row["origin"]
-        context = told and Context(told["background"], told["pose"])
-        return PlannedImage(
-            number=int(row["number"]),
-            prompt=row["prompt"],
-            class_name=row["class"],
-            exemplars=tuple(row["exemplars"]),
-            context=Drawn(context, origin["image"], origin["class"]),
-            source=origin["source"],
-            seed=int(row["seed"]),
-            model=row["model"],
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadPlan(f"{place}: not a planned image ({error!r})") from error
 
 
 def class_and_context(plan: Sequence[PlannedImage], *, seed: int = 0) -> Independence:
