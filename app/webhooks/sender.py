@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -128,7 +129,7 @@ class Sender:
         wanted = 0.0
         try:
             response = self._post(message, body)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, Forbidden) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError, Forbidden) as error:
             said = str(error) or f"no answer in {_ANSWER_SECONDS:g} s"
             trouble = f"{type(error).__name__}: {said}"
         else:
@@ -200,6 +201,6 @@ def _seconds(text: str) -> float:
 
 
 def _shown(url: str) -> str:
-    """An address without what may be secret in it."""
-    parts = httpx.URL(url)
-    return f"{parts.scheme}://{parts.host}"
+    """An address without what may be secret in it, also of one that cannot be used."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}"

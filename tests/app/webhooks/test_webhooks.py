@@ -276,6 +276,20 @@ def test_the_command_shows_tries_again_and_forgets(tmp_path):
     assert len(Settings(webhook_secret=SecretStr(secret)).webhook_keys[0]) == 32
 
 
+@pytest.mark.parametrize("host", ["a..b", "xn--", "\N{SNOWMAN}.example", f"{'a' * 64}.example"])
+def test_a_message_to_a_name_that_is_none_is_given_up(tmp_path, host):
+    url = f"https://{host}/hook"
+    with Catalog.open(tmp_path) as catalog:
+        catalog.webhooks.put([NewMessage("source.taken_down", {"sha256s": []})], Told((url,), 5))
+        trusted = ssl.create_default_context()
+        sender = Sender(url, catalog, [KEY], attempts=1, private=False, trusted=trusted)
+        sender.start()
+        try:
+            wait_for(lambda: catalog.webhooks.count().dead == 1)
+        finally:
+            sender.close()
+
+
 def test_what_came_of_a_message_is_written_down_before_it_is_sent_again(
     tmp_path, receiver, monkeypatch
 ):
