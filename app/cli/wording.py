@@ -69,7 +69,16 @@ def decision_in_words(answer: Decided) -> str:
     if answer.decision is None:
         return f"ranked only: this encoder has no background, so nothing is decided. {GIVES_ONE}"
     decision = answer.decision.replace("_", " ")
-    return f"{decision} (p = {answer.p_value:.2g}, alpha = {answer.alpha:g})"
+    return f"{decision} (p = {_against(answer)}, alpha = {answer.alpha:g})"
+
+
+def _against(answer: Decided) -> str:
+    """The p-value in two digits, or as many as show on which side of alpha it lies."""
+    value, alpha = answer.p_value, answer.alpha
+    if value is None:
+        return "none"
+    texts = (f"{value:.{digits}g}" for digits in range(2, 18))
+    return next(text for text in texts if (float(text) <= alpha) == (value <= alpha))
 
 
 def warn_of_nothing_held(place: object, collections: Iterable[str]) -> None:

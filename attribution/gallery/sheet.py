@@ -18,6 +18,7 @@ from attribution.catalog import CatalogError, Collection
 from attribution.explanation import Explanation, Previewed, SourceMaps
 from attribution.explanation.pictures import heat_picture, overlaid, region_picture
 from attribution.opt_out import opt_out_of
+from attribution.report.wording import against
 
 SHOWN = 50
 """Images that a sheet shows; the list holds all."""
@@ -153,7 +154,8 @@ def _decision(answer: Attribution) -> str:
     if answer.decision is None:
         return "ranked only: this encoder has no background"
     decided = answer.decision.replace("_", " ")
-    return f"<b>{decided}</b><br>p = {answer.p_value:.2g}, alpha = {answer.alpha:g}"
+    p_value = "none" if answer.p_value is None else against(answer.p_value, answer.alpha, 2)
+    return f"<b>{decided}</b><br>p = {p_value}, alpha = {answer.alpha:g}"
 
 
 def _source(ranked: RankedSource, picture: str) -> str:

@@ -41,7 +41,7 @@ def verdict(report: Report) -> Verdict:
     if report.decision is None or report.p_value is None:
         state = report.calibration.state
         return Verdict("Nothing decided", f"Calibration is {state}, so there is no p-value.")
-    p, alpha = probability(report.p_value), probability(report.alpha)
+    p, alpha = against(report.p_value, report.alpha), probability(report.alpha)
     if report.decision == "attributed":
         return Verdict("Attributed", f"p = {p}, which is at most alpha = {alpha}.")
     return Verdict("No source found", f"p = {p}, which is above alpha = {alpha}.")
@@ -137,12 +137,18 @@ def how_to_verify(report: Report) -> str:
     )
 
 
-def probability(value: float) -> str:
-    """Three significant digits, without an exponent: 0.000193."""
+def probability(value: float, digits: int = 3) -> str:
+    """Three significant digits or more, without an exponent: 0.000193."""
     if value == 0 or value >= 0.9995:
         return f"{value:g}"
-    text = f"{value:.3g}"
-    return text if "e" not in text else f"{value:.{_decimals(value)}f}"
+    text = f"{value:.{digits}g}"
+    return text if "e" not in text else f"{value:.{_decimals(value, digits)}f}"
+
+
+def against(p_value: float, alpha: float, digits: int = 3) -> str:
+    """A p-value with as many digits more as show on which side of alpha it lies."""
+    texts = (probability(p_value, each) for each in range(digits, 18))
+    return next(text for text in texts if (float(text) <= alpha) == (p_value <= alpha))
 
 
 def percentage(share: float) -> str:
@@ -154,7 +160,7 @@ def percentage(share: float) -> str:
     return f"{share:.1%}".replace("%", " %")
 
 
-def _decimals(value: float) -> int:
-    """Decimals that show three significant digits of a small number."""
+def _decimals(value: float, digits: int) -> int:
+    """Decimals that show so many significant digits of a small number."""
     exponent = int(f"{value:e}".partition("e")[2])
-    return 2 - exponent
+    return digits - 1 - exponent

@@ -3,10 +3,12 @@
 import json
 import os
 import weakref
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from app.cli.wording import decision_in_words
 from attribution import asking
 from attribution.catalog import Catalog
 from tests.support.credentials import signed
@@ -28,6 +30,11 @@ def image(held):
         return held.parent / f"{seed:03d}.jpg"
 
     return path
+
+
+def test_a_p_value_is_seen_on_its_side_of_alpha():
+    near = SimpleNamespace(reason=None, decision="no_source_found", p_value=0.010003, alpha=0.01)
+    assert decision_in_words(near) == "no source found (p = 0.010003, alpha = 0.01)"
 
 
 def test_the_table_names_the_source_first(query, image):

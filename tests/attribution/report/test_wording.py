@@ -52,6 +52,14 @@ def test_verdicts_compare_p_with_alpha():
 
 
 @pytest.mark.parametrize(
+    ("p_value", "text"),
+    [(0.009996, "0.01"), (0.01, "0.01"), (0.010003, "0.010003"), (1e-9, "0.00000000100")],
+)
+def test_a_p_value_is_seen_on_its_side_of_alpha(p_value, text):
+    assert wording.against(p_value, 0.01) == text
+
+
+@pytest.mark.parametrize(
     ("value", "text"),
     [
         (1.0, "1"),
