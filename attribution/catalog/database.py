@@ -1,21 +1,18 @@
 """Connections and transactions: short reads that never wait, writes one at a time; knows no table.
 
-On SQLite a write starts with BEGIN IMMEDIATE, so that two writers wait for each other at the start
-instead of failing in the middle; readers see the last commit throughout (write-ahead log). What
-PostgreSQL does for the same, `postgresql` knows.
+What SQLite and PostgreSQL do for that, `sqlite` and `postgresql` know.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, Row, event
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -25,7 +22,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import NullPool
 
-from attribution.catalog import postgresql, reading
+from attribution.catalog import postgresql, reading, sqlite
 from attribution.catalog.errors import (
     CatalogBusy,
     CatalogClosed,
@@ -42,7 +39,6 @@ _BUSY_SECONDS = 30.0
 # How many values one statement names: every database allows more, and no plan gets absurd.
 _STATEMENT_VALUES = 1000
 _SPELLINGS = "use sqlite:////path/to/file or postgresql+psycopg://user@host/name"
-_BEGIN = "catalog_begin"  # execution option: the statement that starts a transaction on SQLite
 
 
 class Database:
@@ -62,7 +58,7 @@ class Database:
             self._writing: Engine = postgresql.writing(self._engine)
         else:
             self._reading = self._engine
-            self._writing = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+            self._writing = sqlite.writing(self._engine)
         self._turn = threading.Lock()
         self.place = Place()
         self._closed = False
@@ -107,9 +103,7 @@ class Database:
         if self._engine.dialect.name != "sqlite":
             return
         with self._outside_transactions() as connection:
-            # SQLite does not wait for the lock that this switch needs: processes that open a new
-            # catalog together would fail without asking again.
-            _until_unlocked(lambda: connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar())
+            sqlite.use_write_ahead_log(connection, _BUSY_SECONDS)
 
     def rewrite(self) -> bool:
         """Write the file anew without what was deleted and empty its log (SQLite only).
@@ -120,8 +114,7 @@ class Database:
         if self._engine.dialect.name != "sqlite":
             return True
         with self._own_turn(), self._watched(), self._outside_transactions() as connection:
-            connection.exec_driver_sql("VACUUM")
-            return _emptied_log(connection)
+            return sqlite.rewrite(connection, _BUSY_SECONDS)
 
     def copy_to(self, path: Path) -> None:
         """Write a whole copy as of one moment to a new file, while others read and write.
@@ -194,7 +187,7 @@ class Database:
 
     @contextmanager
     def _outside_transactions(self) -> Iterator[Connection]:
-        plain = self._engine.execution_options(**{_BEGIN: None})
+        plain = sqlite.outside_transactions(self._engine)
         with self._of_one_moment(), _translated(), plain.connect() as connection:
             yield connection
 
@@ -225,7 +218,7 @@ def _engine(url: str | sa.URL, only_read: Path | None) -> Engine:
         parsed = sa.make_url(url)
         if postgresql.is_postgresql(parsed):
             return postgresql.engine(parsed)
-        if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        if sqlite.is_in_memory(parsed):
             raise CatalogUnusable("a catalog in memory would be lost; name a file in the URL")
         if only_read is not None:
             engine = sa.create_engine(
@@ -240,50 +233,8 @@ def _engine(url: str | sa.URL, only_read: Path | None) -> Engine:
             f"the database URL cannot be used (its port is no number); {_SPELLINGS}"
         ) from None
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        sqlite.prepare(engine, _BUSY_SECONDS)
     return engine
-
-
-def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
-    # The driver's own idea of when a transaction starts is switched off: see _begin_sqlite.
-    dbapi_connection.isolation_level = None
-    cursor = dbapi_connection.cursor()
-    try:
-        cursor.execute(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
-        cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged write survives a power cut
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
-    finally:
-        cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
-    if statement:
-        connection.exec_driver_sql(statement)
-
-
-def _until_unlocked(attempt: Callable[[], object]) -> None:
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            attempt()
-        except OperationalError as error:
-            if not _is_locked(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _emptied_log(connection: Connection) -> bool:
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-        if not busy or time.monotonic() > deadline:
-            return not busy
-        time.sleep(0.05)
 
 
 @contextmanager
@@ -292,23 +243,15 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if _is_locked(error):
+        if sqlite.is_busy(error) or postgresql.is_busy(error):
             raise CatalogBusy from error
-        if "disk is full" in str(error.orig) or postgresql.is_full(error):
+        if sqlite.is_full(error) or postgresql.is_full(error):
             raise StorageFull from error
         unreachable = isinstance(error, OperationalError | InterfaceError)
-        if unreachable or _is_damage(error) or postgresql.is_unusable(error):
+        if unreachable or sqlite.is_damage(error) or postgresql.is_unusable(error):
             said = " ".join(str(error.orig).split())
             raise CatalogUnusable(
                 f"the catalog's database cannot be used: {said}; check that the path or URL "
                 "is right and writable, or restore a backup"
             ) from error
         raise
-
-
-def _is_damage(error: DBAPIError) -> bool:
-    return any(sign in str(error.orig) for sign in ("not a database", "malformed"))
-
-
-def _is_locked(error: DBAPIError) -> bool:
-    return "database is locked" in str(error.orig) or postgresql.is_busy(error)
