@@ -96,7 +96,7 @@ def bytes_of(picture: Picture, limits: DecodingLimits = DEFAULT_LIMITS) -> bytes
         return file.read()
 
 
-_STORED = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
+_STORED = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I;16B"})
 
 
 def _png(picture: Image.Image) -> bytes:

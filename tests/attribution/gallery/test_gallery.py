@@ -16,6 +16,7 @@ from attribution.catalog import CatalogMissing, CollectionNotFound
 from attribution.gallery.gallery import GalleryClosed
 from attribution.ingestion import ManifestUnreadable
 from attribution.synthesis.photographs import bundled_photographs
+from models.images.decoding import decode
 from models.images.errors import ImageError
 from tests.support.encoders import make_encoder
 from tests.support.pictures import draw, picture, variation
@@ -161,6 +162,15 @@ def test_a_picture_opened_from_a_file_is_as_upright_as_the_file(gallery, tmp_pat
         by_path, in_memory = gallery.attribute([tmp_path / "lies", opened], top_k=1)
     assert in_memory.sources[0].source == by_path.sources[0].source
     assert in_memory.sources[0].score == pytest.approx(by_path.sources[0].score, abs=1e-4)
+
+
+def test_levels_of_16_bits_are_seen_in_either_order_of_bytes():
+    levels = np.linspace(0, 65535, 48 * 64).reshape(48, 64)
+    little = Image.fromarray(levels.astype("<u2"))
+    big = Image.frombytes("I;16B", (64, 48), levels.astype(">u2").tobytes())
+    seen = [decode(asking.bytes_of(each)).image for each in (little, big)]
+    assert seen[0] == seen[1]
+    assert seen[0].getextrema()[0] == (0, 255)
 
 
 def test_what_is_transparent_in_memory_stays_so():
