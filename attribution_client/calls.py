@@ -27,11 +27,11 @@ class Call:
         verb: the method of HTTP.
         path: under the address of the service, quoted.
         query: parameters.
-        headers: likewise; a key of idempotency is made where none is given, so that a call that is
-            sent again does nothing twice.
+        headers: likewise.
         body: what is sent as JSON, of which what was not set is left out.
         files: parts of a form that are files.
         form: parts of a form that are JSON.
+        key: of idempotency where none is given, so that what is sent again is not done twice.
     """
 
     verb: str
@@ -41,13 +41,14 @@ class Call:
     body: BaseModel | None = None
     files: Sequence[tuple[str, Image]] = ()
     form: Mapping[str, Any] = field(default_factory=dict)
+    key: str = field(default_factory=lambda: f"client-{uuid.uuid4().hex}")
 
     @property
     def parts(self) -> dict[str, Any]:
         """The request as httpx takes it."""
         headers = {name: value for name, value in self.headers.items() if value is not None}
         if _KEY in self.headers:
-            headers.setdefault(_KEY, f"client-{uuid.uuid4().hex}")
+            headers.setdefault(_KEY, self.key)
         given = {name: value for name, value in self.query.items() if value is not None}
         parts: dict[str, Any] = {"params": to_jsonable_python(given), "headers": headers}
         if self.body is not None:

@@ -1,13 +1,15 @@
 """Sends calls and reads answers, again where the service has no time; to call, and to await.
 
 What is repeated may be: attributing changes nothing, a collection holds the same bytes once, and a
-job has a key of idempotency.
+job has a key of idempotency. Where the answer to a deletion was lost, the next says that there is
+nothing (404); where that to a change with `if_match` was, that it is no longer so (412).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +30,9 @@ _NOTHING = (204, 304)
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 15.0
 _TIMEOUT_SECONDS = 60.0
+_SENDABLE_KEY = re.compile(r"[!-~]+")
+_HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+"""What keeps a request from being sent at all, however often that is tried."""
 
 
 @dataclass(slots=True)
@@ -48,7 +53,8 @@ class _Patience:
         wanted = "" if response is None else response.headers.get("retry-after", "")
         asked = float(wanted) if wanted.isdecimal() else 0.0
         pause = max(self.pause, min(asked, _LONGEST_PAUSE_SECONDS))
-        if time.monotonic() + pause > self.started + self.seconds:
+        late = time.monotonic() + pause > self.started + self.seconds
+        if late or isinstance(error, _HOPELESS):
             if response is not None:
                 raise Refused.by(response)
             raise NotAnswered(f"it cannot be reached: {error}") from error
@@ -75,7 +81,7 @@ class _Reading:
             ) from error
 
     @staticmethod
-    def _line_of(line: str) -> dict[str, Any]:
+    def _line_of(line: bytes) -> dict[str, Any]:
         try:
             read = json.loads(line)
         except ValueError as error:
@@ -83,6 +89,18 @@ class _Reading:
         if not isinstance(read, dict):
             raise NotTheService("a line is no JSON object")
         return read
+
+
+class _Lines:
+    """Lines out of bytes as they come; a text in one may hold other ends of lines than its own."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def of(self, chunk: bytes) -> list[bytes]:
+        """The lines that end in a chunk."""
+        *whole, self._rest = (self._rest + chunk).split(b"\n")
+        return [line for line in whole if line]
 
 
 class Client(_Reading, Operations):
@@ -95,6 +113,9 @@ class Client(_Reading, Operations):
             answered 429, 502, 503 or 504.
         http: sends the requests in the place of one that is made here; `url` and `key` are then
             its own, and closing it is its owner's business.
+
+    Raises:
+        ValueError: no header can carry this key.
     """
 
     def __init__(
@@ -126,27 +147,26 @@ class Client(_Reading, Operations):
             self.http.close()
 
     @contextmanager
-    def _sent(self, call: Call) -> Iterator[httpx.Response]:
+    def _sent(self, call: Call, patience: _Patience) -> Iterator[httpx.Response]:
         """The response to a call, not read yet.
 
         Raises:
             Refused: it is a problem.
             NotAnswered: there is none.
         """
-        patience, parts = self._wait(), call.parts
+        parts = call.parts
         while True:
-            trouble = None
             try:
                 response = self.http.send(
                     self.http.build_request(call.verb, call.path, **parts), stream=True
                 )
-            except httpx.TransportError as error:
-                response, trouble = None, error
-            if response is not None and response.status_code not in _RETRIED:
-                break
-            if response is not None:
+                if response.status_code not in _RETRIED:
+                    break
                 response.read()
-            time.sleep(patience.next(response, trouble))
+                pause = patience.next(response, None)
+            except httpx.TransportError as error:
+                pause = patience.next(None, error)
+            time.sleep(pause)
         try:
             if not (response.is_success or response.status_code in _NOTHING):
                 response.read()
@@ -159,7 +179,7 @@ class Client(_Reading, Operations):
         patience = self._wait()
         while True:
             try:
-                with self._sent(call) as response:
+                with self._sent(call, patience) as response:
                     response.read()
                     return response
             except httpx.TransportError as error:  # it broke off in the middle
@@ -180,12 +200,16 @@ class Client(_Reading, Operations):
         return None if response.status_code in _NOTHING else response.content
 
     def _lines(self, call: Call) -> Iterator[dict[str, Any]]:
-        with self._sent(call) as response:
-            try:
-                for line in response.iter_lines():
+        lines = _Lines()
+        try:
+            with self._sent(call, self._wait()) as response:
+                for chunk in response.iter_bytes():
+                    for line in lines.of(chunk):
+                        yield self._line_of(line)
+                for line in lines.of(b"\n"):  # one that does not end
                     yield self._line_of(line)
-            except httpx.TransportError as error:
-                raise BrokenOff(f"it broke off: {error}") from error
+        except httpx.TransportError as error:
+            raise BrokenOff(f"it broke off: {error}") from error
 
 
 class AsyncClient(_Reading, AsyncOperations):
@@ -220,22 +244,21 @@ class AsyncClient(_Reading, AsyncOperations):
             await self.http.aclose()
 
     @asynccontextmanager
-    async def _sent(self, call: Call) -> AsyncIterator[httpx.Response]:
+    async def _sent(self, call: Call, patience: _Patience) -> AsyncIterator[httpx.Response]:
         """See `Client._sent`."""
-        patience, parts = self._wait(), call.parts
+        parts = call.parts
         while True:
-            trouble = None
             try:
                 response = await self.http.send(
                     self.http.build_request(call.verb, call.path, **parts), stream=True
                 )
-            except httpx.TransportError as error:
-                response, trouble = None, error
-            if response is not None and response.status_code not in _RETRIED:
-                break
-            if response is not None:
+                if response.status_code not in _RETRIED:
+                    break
                 await response.aread()
-            await asyncio.sleep(patience.next(response, trouble))
+                pause = patience.next(response, None)
+            except httpx.TransportError as error:
+                pause = patience.next(None, error)
+            await asyncio.sleep(pause)
         try:
             if not (response.is_success or response.status_code in _NOTHING):
                 await response.aread()
@@ -248,7 +271,7 @@ class AsyncClient(_Reading, AsyncOperations):
         patience = self._wait()
         while True:
             try:
-                async with self._sent(call) as response:
+                async with self._sent(call, patience) as response:
                     await response.aread()
                     return response
             except httpx.TransportError as error:  # it broke off in the middle
@@ -269,16 +292,24 @@ class AsyncClient(_Reading, AsyncOperations):
         return None if response.status_code in _NOTHING else response.content
 
     async def _lines(self, call: Call) -> AsyncIterator[dict[str, Any]]:
-        async with self._sent(call) as response:
-            try:
-                async for line in response.aiter_lines():
+        lines = _Lines()
+        try:
+            async with self._sent(call, self._wait()) as response:
+                async for chunk in response.aiter_bytes():
+                    for line in lines.of(chunk):
+                        yield self._line_of(line)
+                for line in lines.of(b"\n"):  # one that does not end
                     yield self._line_of(line)
-            except httpx.TransportError as error:
-                raise BrokenOff(f"it broke off: {error}") from error
+        except httpx.TransportError as error:
+            raise BrokenOff(f"it broke off: {error}") from error
 
 
 def _headers(key: str | None) -> dict[str, str]:
-    return {} if key is None else {"Authorization": f"Bearer {key}"}
+    if key is None:
+        return {}
+    if not _SENDABLE_KEY.fullmatch(key):  # else the error of whoever sends it would spell it out
+        raise ValueError("this is no API key: it is ASCII without blanks or ends of lines")
+    return {"Authorization": f"Bearer {key}"}
 
 
 @cache

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from attribution_client import AsyncClient, Client, NotAnswered, NotTheService, Refused, documents
+from attribution_client import (
+    AsyncClient,
+    BrokenOff,
+    Client,
+    NotAnswered,
+    NotTheService,
+    Refused,
+    documents,
+)
 from tests.support.answering import answering
 from tests.support.clients import NO_TLS
 from tests.support.encoders import background_of, thumbnail_encoder
@@ -36,7 +44,7 @@ def test_what_a_source_goes_through(client):
     added = client.add_source(
         ("lighthouse.jpg", jpeg(picture(1))),
         collection="art",
-        metadata={"title": "Dusk", "metadata": {"camera": "X100"}},
+        metadata={"title": "Dusk\u2028", "metadata": {"camera": "X100"}},
     )
     assert (added.created, added.source.uri) == (True, "lighthouse.jpg")
     source_id = added.source.source_id
@@ -113,6 +121,46 @@ def test_it_asks_again_when_the_service_says_so(monkeypatch):
     assert len({key for key, _ in seen}) == 1, "sent again it makes no second job"
     assert seen[0][0]
     assert len({body.partition(b"\r\n\r\n")[2][:8] for _, body in seen}) == 1
+
+
+def test_a_job_whose_answer_broke_off_is_not_made_twice(monkeypatch):
+    monkeypatch.setattr("attribution_client.client.time.sleep", lambda _: None)
+    whole = json.dumps(JOB).encode()
+    broken = (202, {"Content-Length": str(len(whole) + 1)}, whole)
+    with answering(broken, (202, {}, whole)) as (plain, seen):
+        assert Client(http=plain).create_job([b"an image"]).job_id == "job_1"
+    assert len(seen) == 2
+    assert len({key for key, _ in seen}) == 1
+
+
+def test_lines_are_asked_for_again_and_end_where_the_service_ends_them(monkeypatch):
+    monkeypatch.setattr("attribution_client.client.time.sleep", lambda _: None)
+    rows = [{"title": "one\u2028two\x85three"}, {"title": "last"}]
+    body = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
+    for end in (b"", b"\n"):
+        refused = (503, {"Content-Length": "9"}, b"busy")  # and breaks off
+        with answering(refused, (200, {}, body + end)) as (plain, seen):
+            assert list(Client(http=plain).export_sources()) == rows
+        assert len(seen) == 2
+    for status in (200, 404):
+        cut = (status, {"Content-Length": "9999"}, body)
+        with answering(cut) as (plain, _), pytest.raises(BrokenOff):
+            list(Client(http=plain).export_sources())
+
+
+@pytest.mark.parametrize("key", ["attr_secret\n", "attr_secret ", "attr_s\xe9cret", ""])
+def test_a_key_that_cannot_be_sent_is_refused_without_being_told(key):
+    with pytest.raises(ValueError, match="no API key") as refused:
+        Client("http://127.0.0.1:9", key=key)
+    assert "secret" not in str(refused.value)
+
+
+def test_what_can_never_be_sent_is_tried_once(monkeypatch):
+    waited = []
+    monkeypatch.setattr("attribution_client.client.time.sleep", waited.append)
+    with pytest.raises(NotAnswered, match="http://"):
+        Client("127.0.0.1:8000", patience=1).livez()
+    assert waited == []
 
 
 def test_patience_ends_with_what_the_service_said_last(monkeypatch):
