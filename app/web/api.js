@@ -11,6 +11,7 @@ let entering = null; // the promise of a key that is being asked for
 let declined = 0; // how often the visitor has given none
 let pause = 0; // until when nobody asks: the service has told one request to wait
 const unseen = new Set(); // pictures that need a key which is not there yet
+const wanted = new WeakMap(); // picture -> the address that it is to show
 
 // A problem document, thrown.
 export class Refused extends Error {
@@ -134,7 +135,7 @@ function keyFor(problem) {
       key = given;
       element("forget").hidden = false;
       resolve();
-      [...unseen].forEach(([image, url]) => draw(image, url));
+      unseen.forEach((image) => draw(image, wanted.get(image)));
       unseen.clear();
     };
     asking.returnValue = "";
@@ -155,16 +156,16 @@ element("no-key").addEventListener("click", () => element("access").close(""));
 // Shows the picture at an address once it comes into view. An image element can send no header, so
 // where there is a key its bytes are fetched.
 export function draw(image, url) {
+  wanted.set(image, url);
   if (key === null) {
-    image.addEventListener("error", () => unseen.add([image, url]), { once: true });
+    image.addEventListener("error", () => unseen.add(image), { once: true });
     image.src = url;
     return;
   }
-  wanted.set(image, url);
+  image.removeAttribute("src"); // whatever comes of this one, no other stands under its name
   coming.observe(image);
 }
 
-const wanted = new WeakMap();
 const coming = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     if (!isIntersecting) continue;
@@ -176,14 +177,18 @@ const coming = new IntersectionObserver((entries) => {
 async function fetchPicture(image, url, attempt = 1) {
   try {
     await until(pause);
+    if (key === null) return void unseen.add(image);
     const response = await fetch(url, { headers: { Authorization: `Bearer ${key}` } });
     const wait = Number(response.headers.get("Retry-After"));
     if (wait > 0 && attempt < ATTEMPTS) {
       pause = Math.max(pause, Date.now() + 1000 * wait);
       return fetchPicture(image, url, attempt + 1);
     }
+    if (response.status === 401) unseen.add(image);
     if (!response.ok) return;
-    const made = URL.createObjectURL(await response.blob());
+    const blob = await response.blob();
+    if (wanted.get(image) !== url) return; // it is to show another by now
+    const made = URL.createObjectURL(blob);
     for (const end of ["load", "error"]) {
       image.addEventListener(end, () => URL.revokeObjectURL(made), { once: true });
     }

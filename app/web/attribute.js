@@ -16,7 +16,7 @@ const REDRAWN = 100; // milliseconds
 const items = [];
 const pictures = new Map(); // item -> the address of its picture
 let open = null; // the item whose answer is shown
-let drawn = null; // and which answer of it
+let drawn = []; // and which answer of it
 let running = false;
 let told = ""; // what the notice says
 let halted = false; // no key was given: nothing is asked until somebody says so
@@ -65,7 +65,7 @@ export function take(files) {
     ? `${plural(taken.length, "image")} of ${files.length} taken: this view holds ${MOST}. `
       + "A job, under Jobs, takes thousands." : "");
   const asked = question();
-  let id = Math.max(0, ...items.map((item) => item.id));
+  let id = Math.max(Date.now(), ...items.map((item) => item.id)); // what is kept may not be here yet
   const added = taken.map((file) => ({
     id: ++id, at: Date.now(), name: file.name, size: file.size, file, question: asked,
     state: "waiting",
@@ -97,23 +97,25 @@ async function answer(item) {
   refresh();
   const body = new FormData();
   body.append("file", item.file, item.name);
+  const { question: mine } = item;
   try {
     const asked = parameters(item);
-    item.answer = await call(`/v1/attributions${asked ? `?${asked}` : ""}`, {
+    const found = await call(`/v1/attributions${asked ? `?${asked}` : ""}`, {
       method: "POST",
       body,
       waiting: (seconds) => tell(told, `The service is busy; it is asked again in ${
         plural(seconds, "second")}.`),
     });
-    item.state = item.answer.decision ?? "undecided";
+    if (item.question !== mine) return; // another has been asked since, and waits for its turn
+    item.answer = found;
+    item.state = found.decision ?? "undecided";
   } catch (error) {
-    item.problem = problemOf(error);
-    item.state = "problem";
+    const problem = problemOf(error);
     if (error.status === 401) {
       halted = true;
       item.state = "waiting";
       tell("Without a key nothing is compared.");
-    }
+    } else if (item.question === mine) Object.assign(item, { problem, state: "problem" });
   }
   if (items.includes(item)) keep(item);
   if (items.every(({ state }) => state !== "asking")) tell(told);
@@ -139,6 +141,7 @@ async function forgetAll() {
 }
 
 function forgetOne(item) {
+  if (!items.includes(item)) return; // clicked twice
   items.splice(items.indexOf(item), 1);
   URL.revokeObjectURL(pictures.get(item));
   pictures.delete(item);
@@ -162,7 +165,7 @@ function tell(words, busy = "") {
 // Puts an item's answer beside the sheet, by its id.
 export function show(id) {
   open = items.find((item) => String(item.id) === id) ?? null;
-  drawn = null;
+  drawn = [];
   refresh();
   if (open === null) sheet.focus();
 }
@@ -188,9 +191,9 @@ function refresh() {
 function drawDetail() {
   const detail = element("detail");
   detail.hidden = open === null;
-  const state = open && `${open.id} ${open.state}`;
-  if (state === drawn) return;
-  drawn = state;
+  const wanted = [open, open?.state, open?.answer];
+  if (wanted.every((each, place) => each === drawn[place])) return;
+  drawn = wanted;
   if (!open) return detail.replaceChildren();
   detail.replaceChildren(navigation(open), ...body(open));
   if (open.state !== "waiting" && open.state !== "asking") {
@@ -207,7 +210,7 @@ function body(item) {
     return [make("p", { class: "comparing", role: "status" },
       halted ? "Not compared yet." : "Comparing…"), image, ...(halted ? [retry(item)] : [])];
   }
-  return answerOf(item, { picture: (image) => picture(item, image), keep: () => keep(item) });
+  return answerOf(item, { picture: (image) => picture(item, image), keep: () => items.includes(item) && keep(item) });
 }
 
 const retry = (item) =>

@@ -28,6 +28,8 @@ export function stage(item, picture, explain) {
   const pause = make("button", { type: "button", onclick: () => blink(!blinking) });
   let blinking = false;
   let timer = 0;
+  let turn = 0; // counts what is chosen: what was drawn for an older choice is dropped
+  let looking = null;
 
   const set = (name) => (value) => {
     state[name] = value;
@@ -68,8 +70,9 @@ export function stage(item, picture, explain) {
   }
 
   async function layer() {
-    const wanted = state.layer;
-    const { source } = state;
+    const now = turn += 1;
+    const late = () => turn !== now;
+    const { layer: wanted, source } = state;
     mine.map.replaceChildren();
     theirs.map.replaceChildren();
     told.textContent = "";
@@ -78,16 +81,17 @@ export function stage(item, picture, explain) {
     try {
       if (!item.answer.region_map) {
         told.textContent = "Looking closer…";
-        await explain();
+        await (looking ??= explain().finally(() => { looking = null; }));
       }
-      if (state.layer !== wanted || state.source !== source) return; // chosen otherwise meanwhile
-      await { heat: drawHeat, evidence: drawEvidence, regions: drawRegions }[wanted](source);
+      if (late()) return;
+      await { heat: drawHeat, evidence: drawEvidence, regions: drawRegions }[wanted](source, late);
     } catch (error) {
-      told.textContent = problemOf(error).title;
+      const problem = problemOf(error);
+      if (!late()) told.textContent = problem.title;
     }
   }
 
-  async function drawHeat(source) {
+  async function drawHeat(source, late) {
     const found = item.answer.sources.find((each) => each.source_id === source.source_id)?.heatmap;
     if (!found) {
       told.textContent = item.answer.decision === "attributed"
@@ -98,7 +102,7 @@ export function stage(item, picture, explain) {
     const [over, under] = await Promise.all([
       heat(found.query, found.width, found.height), heat(found.source, found.width, found.height),
     ]);
-    if (state.layer !== "heat") return;
+    if (late()) return;
     mine.map.replaceChildren(over.canvas);
     theirs.map.replaceChildren(under.canvas);
     told.textContent = over.share || under.share
@@ -107,20 +111,20 @@ export function stage(item, picture, explain) {
       : "No patch of one resembles a patch of the other enough to be outlined.";
   }
 
-  async function drawEvidence(source) {
+  async function drawEvidence(source, late) {
     const found = item.answer.sources.find((each) => each.source_id === source.source_id)?.heatmap;
     if (!found?.evidence) {
       told.textContent = "What the score rests on is drawn for sources that have a map.";
       return;
     }
     const map = await (await maps()).evidence(found.evidence);
-    if (state.layer !== "evidence") return;
+    if (late()) return;
     mine.map.replaceChildren(map);
     told.textContent = "Lit: what the score of this source rests on. Blurring the brightest part "
       + "costs it most, of all sources explained.";
   }
 
-  async function drawRegions() {
+  async function drawRegions(_, late) {
     const map = item.answer.region_map;
     if (!map.regions.length) {
       told.textContent = "Regions are assigned to attributed sources only, and there is none.";
@@ -128,11 +132,10 @@ export function stage(item, picture, explain) {
     }
     const { regions, colourOf } = await maps();
     const canvas = await regions(map, map.regions.map(({ rank }) => rank));
-    if (state.layer !== "regions") return;
+    if (late()) return;
     mine.map.replaceChildren(canvas);
-    const names = new Map(item.answer.sources.map((source) => [source.rank, named(source)]));
-    legend.replaceChildren(...map.regions.map(({ rank, fraction }) =>
-      entry(colourOf(rank), `${rank}`, `${percent(fraction)} ${names.get(rank)}`)),
+    legend.replaceChildren(...map.regions.map(({ rank, source_id: id, fraction }) =>
+      entry(colourOf(rank), `${rank}`, `${percent(fraction)} ${item.names?.[id] ?? id}`)),
     entry("var(--edge)", "–", `${percent(map.none_fraction)} none of them`));
     legend.hidden = false;
   }
@@ -151,6 +154,7 @@ export function stage(item, picture, explain) {
 
 function figure(words) {
   const image = make("img", { alt: "", onload: () => {
+    frame.classList.remove("missing");
     frame.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
   }, onerror: () => frame.classList.add("missing") });
   const map = make("div", { class: "map" });
@@ -165,14 +169,15 @@ function entry(colour, number, words) {
   return make("li", {}, swatch, words);
 }
 
-// The same question once more, with maps; the answer that is shown stays what it is.
+// The same question once more, with maps; the answer that is shown stays what it is. Sources may
+// have come and gone since then, so what is mapped now is known by its id, not by its rank.
 export async function explained(item, query) {
+  const { answer } = item;
   const body = new FormData();
   body.append("file", item.file, item.name);
   const found = await call(`/v1/attributions?${query}`, { method: "POST", body });
   const maps = new Map(found.sources.map((source) => [source.source_id, source.heatmap]));
-  for (const source of item.answer.sources) {
-    source.heatmap = maps.get(source.source_id) ?? null;
-  }
-  item.answer.region_map = found.region_map;
+  for (const source of answer.sources) source.heatmap = maps.get(source.source_id) ?? null;
+  answer.region_map = found.region_map;
+  item.names = Object.fromEntries(found.sources.map((source) => [source.source_id, named(source)]));
 }

@@ -7,8 +7,18 @@ const HOUR = 3600 * 1000;
 const DAY = 24 * HOUR;
 const TAB = "attribution-tab";
 
-const tab = sessionStorage.getItem(TAB) ?? `${Date.now()}-${Math.random()}`;
-sessionStorage.setItem(TAB, tab);
+const tab = nameOfTab();
+
+function nameOfTab() {
+  const fresh = `${Date.now()}-${Math.random()}`;
+  try {
+    const name = sessionStorage.getItem(TAB) ?? fresh;
+    sessionStorage.setItem(TAB, name);
+    return name;
+  } catch { // a browser that keeps nothing
+    return fresh;
+  }
+}
 
 const STORES = ["items", "files"]; // files are large, and written once
 
@@ -31,7 +41,7 @@ async function store(mode, work) {
     const found = work(...STORES.map((name) => transaction.objectStore(name)));
     transaction.oncomplete = () => resolve(found?.map?.((request) => request.result));
     transaction.onabort = () => resolve(undefined); // full: it is on the page all the same
-  });
+  }).catch(() => undefined); // closed: somebody has cleared the browser's data
 }
 
 const mine = IDBKeyRange.bound([tab], [tab, []]);

@@ -91,10 +91,10 @@ export function sheetOf(items, { picture, forget, again }) {
   function refresh({ open, halted }) {
     for (const item of items) {
       const known = rows.get(item.id);
-      if (!known) rows.set(item.id, { row: rowOf(item, picture(item)), state: null });
+      if (!known) rows.set(item.id, { row: rowOf(item, picture(item)) });
       const entry = rows.get(item.id);
-      if (entry.state !== item.state) fill(entry.row, item);
-      entry.state = item.state;
+      if (entry.state !== item.state || entry.answer !== item.answer) fill(entry.row, item);
+      Object.assign(entry, { state: item.state, answer: item.answer });
       entry.row.classList.toggle("open", item === open);
       entry.row.querySelector("a.name").ariaCurrent = item === open ? "true" : null;
     }

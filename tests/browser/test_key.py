@@ -7,8 +7,9 @@ from playwright.sync_api import Page, expect
 
 from app.settings import Settings
 from tests.support.pages import drop, give_key, upload
-from tests.support.pictures import variation
+from tests.support.pictures import jpeg, picture, variation
 from tests.support.service import serving
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -120,3 +121,51 @@ def test_no_key_is_asked_for_again_by_what_was_on_its_way(page: Page, guarded, i
             late.pop().continue_()
         page.wait_for_timeout(100)
         expect(page.locator("#access")).to_be_hidden()
+
+
+def test_no_picture_stands_under_the_name_of_another_source(page: Page, guarded, issued):
+    page.goto(guarded.url)
+    page.locator("#file").set_input_files(upload(variation(2)))
+    large = []
+    page.route("**/thumbnail?size=512", lambda route: large.append(route))  # noqa: PLW0108
+    give_key(page, issued.token)
+    theirs = page.locator(".stand figure").first.locator("img")
+    names = page.locator("#detail .name")
+
+    def choose_next(place):
+        names.nth(place).click()
+        wait_for(lambda: page.evaluate("1") and large)
+        return large.pop()
+
+    expect(names.first).to_have_text("2.jpg")
+    page.locator(".similar summary").click()
+    wait_for(lambda: page.evaluate("1") and large)
+    older = large.pop()
+    choose_next(1).fulfill(content_type="image/jpeg", body=shown(20, 40))
+    expect(theirs).to_have_js_property("naturalWidth", 20)
+    with page.expect_response(lambda answer: answer.url == older.request.url):
+        older.fulfill(content_type="image/jpeg", body=shown(40, 20))
+    page.wait_for_timeout(100)
+    expect(theirs).to_have_js_property("naturalWidth", 20)
+    gone = {"title": "Preview missing", "detail": "Restore it.", "request_id": "req_1"}
+    choose_next(2).fulfill(status=404, json=gone)
+    expect(theirs).to_have_js_property("naturalWidth", 0)
+
+
+def shown(width, height):
+    return jpeg(picture(1).resize((width, height)))
+
+
+def test_a_key_is_forgotten_also_where_the_browser_keeps_nothing_any_more(
+    page: Page, guarded, issued
+):
+    page.goto(guarded.url)
+    page.locator("#file").set_input_files(upload(variation(1)))
+    give_key(page, issued.token)
+    expect(page.locator("#detail > .found .name").first).to_have_text("1.jpg")
+    page.evaluate(
+        """() => { IDBDatabase.prototype.transaction = () => {
+          throw new DOMException("closed", "InvalidStateError"); }; }"""
+    )
+    page.get_by_role("button", name="Forget my key").click()
+    expect(page.get_by_role("button", name="Forget my key")).to_be_hidden()
