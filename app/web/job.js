@@ -1,7 +1,7 @@
 // One job: how far it is, and a table of its results as they come.
 
 import { ask, call, draw, problemOf } from "./api.js";
-import { choice, make, record, save } from "./dom.js";
+import { choice, make, record, save, say } from "./dom.js";
 import { answerRows, asTable } from "./sheet.js";
 import { named, percent, plural, significant, STATES, when } from "./wording.js";
 
@@ -45,7 +45,10 @@ export function openJob(holder, id, { cancel, purge }) {
   function list() {
     const wanted = view.results.filter((result) =>
       view.filter === "all" || result.state === view.filter);
-    body.replaceChildren(...wanted.slice(0, view.limit).map((result) => (result.row ??= row(result))));
+    const rows = wanted.slice(0, view.limit).map((result) => (result.row ??= row(result)));
+    const longer = [...body.children].every((one, place) => one === rows[place]);
+    if (longer) body.append(...rows.slice(body.children.length)); // the focus stays where it is
+    else body.replaceChildren(...rows);
     more.hidden = wanted.length <= view.limit;
     const counts = Object.fromEntries(Object.entries(FILTERS).map(([state, words]) =>
       [state, view.results.filter((each) => state === "all" || each.state === state).length])
@@ -61,6 +64,7 @@ export function openJob(holder, id, { cancel, purge }) {
 
   function tell(job) {
     const active = job.ended_at === null;
+    const focused = head.contains(document.activeElement) && document.activeElement.textContent;
     head.dataset.decision = active ? "attributed" : "";
     head.replaceChildren(
       make("h2", {}, active ? `${job.completed} of ${plural(job.total, "image")} answered`
@@ -79,13 +83,20 @@ export function openJob(holder, id, { cancel, purge }) {
       make("div", { class: "actions" },
         make("button", { type: "button", onclick: () => save(
           asTable(view.results.flatMap((result) => result.cells)), `${id}.csv`) }, "CSV"),
-        make("button", { type: "button", onclick: async () => {
-          const response = await ask(`/v1/jobs/${id}/results`);
-          save(await response.blob(), `${id}.jsonl`);
-        } }, "JSON Lines"),
+        make("button", { type: "button", onclick: saveLines }, "JSON Lines"),
         active ? make("button", { type: "button", class: "danger", onclick: () => cancel(job) },
           "Cancel") : make("button", { type: "button", class: "plain", onclick: () => purge(job) },
           "Purge")));
+    [...head.querySelectorAll("button")].find((each) => each.textContent === focused)?.focus();
+  }
+
+  async function saveLines() {
+    try {
+      const response = await ask(`/v1/jobs/${id}/results`);
+      save(await response.blob(), `${id}.jsonl`);
+    } catch (error) {
+      say(problemOf(error).title);
+    }
   }
 
   async function look() {
@@ -108,6 +119,8 @@ export function openJob(holder, id, { cancel, purge }) {
       if (shown !== view) return;
       const problem = problemOf(error);
       head.replaceChildren(make("h2", {}, problem.title), make("p", {}, problem.detail ?? ""));
+      // The job outlives a service that starts again, and so does the look at it.
+      if (!(error.status < 500)) view.timer = setTimeout(look, LOOK);
     }
   }
   look();

@@ -64,6 +64,7 @@ export async function take(files) {
   sending.replaceChildren(words, progress);
   sending.hidden = false;
   notice.hidden = true;
+  notice.dataset.of = "sending";
   const body = new FormData();
   for (const file of images) body.append("files", file, file.webkitRelativePath || file.name);
   try {
@@ -81,6 +82,7 @@ export async function take(files) {
 async function look() {
   clearTimeout(timer);
   if (element("jobs").hidden) return;
+  let refused = false; // no key was given: it is not asked for again and again
   try {
     const page = await call("/v1/jobs");
     const shown = new Set(page.items.map((job) => job.job_id));
@@ -94,16 +96,23 @@ async function look() {
     notice.textContent = `${problem.title}. ${problem.detail ?? ""}`;
     notice.dataset.of = "list";
     notice.hidden = false;
+    refused = error.status === 401;
   }
   draw();
-  if (jobs.some((job) => job.ended_at === null)) timer = setTimeout(look, LOOK);
+  if (!refused && jobs.some((job) => job.ended_at === null)) timer = setTimeout(look, LOOK);
 }
 
 async function older() {
-  const page = await call(`/v1/jobs?${new URLSearchParams({ cursor })}`);
-  cursor = page.next_cursor;
-  jobs.push(...page.items);
-  draw();
+  more.disabled = true;
+  try {
+    const page = await call(`/v1/jobs?${new URLSearchParams({ cursor })}`);
+    cursor = page.next_cursor;
+    jobs.push(...page.items);
+    draw();
+  } catch (error) {
+    say(problemOf(error).title);
+  }
+  more.disabled = false;
 }
 
 const known = new Map(); // job id -> its row, and what it shows
@@ -156,8 +165,8 @@ async function purge(job) {
 
 async function done(path, method, words) {
   try {
-    await call(path, { method });
-    say(words);
+    const left = (await call(path, { method }))?.remaining?.length;
+    say(left ? "Ended, but images of it are not off the disk yet; that is tried again." : words);
     look();
     return true;
   } catch (error) {

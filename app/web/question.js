@@ -67,6 +67,10 @@ async function offerCollections(list) {
   list.textContent = "…";
   try {
     const { items } = await call("/v1/collections");
+    for (const name of collections) { // one that is gone could not be chosen off any more
+      if (!items.some((each) => each.name === name)) collections.delete(name);
+    }
+    tell();
     list.replaceChildren(...items.map(({ name, sources }) => make("label", {},
       make("input", { type: "checkbox", name: "collection", value: name,
         checked: collections.has(name), onchange: (event) => {

@@ -1,6 +1,6 @@
 // The view of the service's state: what needs attention first, in words; then what there is.
 
-import { call, problemOf, Refused } from "./api.js";
+import { address, call, problemOf } from "./api.js";
 import { element, make, record, worded } from "./dom.js";
 import { percent, plural, significant, when } from "./wording.js";
 
@@ -32,17 +32,16 @@ async function look() {
     const problem = problemOf(error);
     body.replaceChildren(make("p", { class: "notice bad", role: "alert" },
       `${problem.title}. ${problem.detail ?? ""}`));
+    if (error.status === 401) return; // no key was given: it is not asked for again and again
   }
   timer = setTimeout(look, LOOK);
 }
 
+// That the service is not ready is the answer, and nothing to wait for as where it is busy.
 async function ready() {
-  try {
-    return await call("/readyz");
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    return { status: "failing", detail: error.problem.detail };
-  }
+  const response = await fetch(address("/readyz"));
+  const said = await response.json();
+  return response.ok ? said : { status: "failing", detail: said.detail };
 }
 
 // What somebody should look at, the worst first, each with what to do.

@@ -128,7 +128,57 @@ def test_what_needs_attention_comes_first_with_what_to_do(page: Page, served: Ru
 
 def test_a_service_that_is_not_ready_is_told(page: Page, served: Running):
     problem = {"title": "Not ready", "detail": "The encoder fails.", "status": 503}
-    page.route("**/readyz", lambda route: route.fulfill(status=503, json=problem))
+    asked = []
+
+    def not_ready(route):
+        asked.append(route)
+        route.fulfill(status=503, json=problem, headers={"Retry-After": "5"})
+
+    page.route("**/readyz", not_ready)
     page.goto(f"{served.url}#/status")
     expect(page.locator(".attention li").first).to_contain_text("Queries are not answered.")
     expect(page.locator(".attention li").first).to_contain_text("The encoder fails.")
+    assert len(asked) == 1, "that is the answer, and nothing to wait for"
+
+
+def test_a_job_is_watched_across_an_interruption_and_its_problems_are_told(page: Page, served):
+    sent = served.client.post("/v1/jobs", files={"files": ("a.jpg", variation(7))}).json()
+    path = f"**/v1/jobs/{sent['job_id']}"
+    page.route(path, lambda route: route.fulfill(status=502, body="<h1>proxy</h1>"), times=1)
+    page.goto(f"{served.url}#/jobs/{sent['job_id']}")
+    expect(page.locator(".job h2")).to_have_text("Finished: 1 image answered")
+    refused = {"title": "Catalog unavailable", "detail": "Later.", "request_id": "req_1"}
+    page.route(f"{path}/results", lambda route: route.fulfill(status=503, json=refused))
+    page.get_by_role("button", name="JSON Lines").click()
+    expect(page.locator("#toast")).to_have_text("Catalog unavailable")
+    served.client.delete(f"/v1/jobs/{sent['job_id']}")
+
+
+def test_the_focus_stays_while_a_job_goes_on(page: Page, served):
+    sent = served.client.post("/v1/jobs", files={"files": ("a.jpg", variation(7))}).json()
+    looks = []
+
+    def going_on(route):
+        looks.append(route)
+        route.fulfill(json=sent | {"total": 99, "completed": 0, "failed": len(looks)})
+
+    page.route(f"**/v1/jobs/{sent['job_id']}", going_on)
+    page.goto(f"{served.url}#/jobs/{sent['job_id']}")
+    cancel = page.locator(".job").get_by_role("button", name="Cancel")
+    cancel.focus()
+    expect(page.locator(".job dl")).to_contain_text(f"Problems{len(looks) + 1}")
+    expect(cancel).to_be_focused()
+    served.client.delete(f"/v1/jobs/{sent['job_id']}")
+
+
+def test_who_gives_no_key_is_not_asked_for_it_again_and_again(page: Page, tmp_path, background):
+    settings = Settings(data=tmp_path, inference_threads=1)
+    with serving(settings, thumbnail_encoder(), background) as running:
+        running.service.catalog.keys.create("page", ["query"])
+        page.clock.install()
+        page.goto(f"{running.url}#/status")
+        page.get_by_role("button", name="Not now").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        page.clock.fast_forward(60_000)
+        page.wait_for_timeout(100)
+        expect(page.locator("#access")).to_be_hidden()

@@ -102,3 +102,16 @@ def test_a_browser_that_keeps_nothing_has_answers_all_the_same(page: Page, serve
     page.goto(served.url)
     choose(page, variation(7))
     expect(page.locator("h2.decision")).to_have_text(re.compile("Source found|sources found"))
+
+
+def test_a_collection_that_is_gone_is_asked_for_no_more(page: Page, served: Running):
+    served.client.put("/v1/collections/passing")
+    page.goto(served.url)
+    options = page.locator("#question summary")
+    options.click()
+    page.get_by_role("checkbox", name="passing").check()
+    expect(page.locator("#question .said")).to_have_text("passing")
+    served.client.delete("/v1/collections/passing")
+    options.click()
+    options.click()
+    expect(page.locator("#question .said")).to_have_text("")
