@@ -11,7 +11,7 @@ const ABREAST = 3;
 export function add(files, collections) {
   const images = plain(files);
   return new Promise((resolve) => {
-    let added = 0;
+    let sending = Promise.resolve(0);
     const names = Object.fromEntries((collections.length ? collections : [{ name: "default" }])
       .map(({ name }) => [name, name]));
     const field = (id, label, attributes = {}) => make("div", { class: "field" },
@@ -23,7 +23,8 @@ export function add(files, collections) {
     const form = make("form", { onsubmit: async (event) => {
       event.preventDefault();
       go.disabled = true;
-      added += await send(images, form, { told, progress, refused });
+      sending = send(images, form, { told, progress, refused });
+      await sending;
       if (!refused.children.length) asking.close();
       else go.hidden = true;
     } },
@@ -40,8 +41,9 @@ export function add(files, collections) {
     make("div", { class: "actions" },
       make("button", { type: "button", onclick: () => asking.close() }, "Close"), go));
     const asking = dialog("Add to the sources", form);
-    asking.addEventListener("close", () => {
+    asking.addEventListener("close", async () => {
       images.length = 0; // what has not begun is not sent any more
+      const added = await sending;
       resolve(added > 0);
       if (added) say(`${plural(added, "source")} added`);
     });
@@ -78,6 +80,7 @@ async function send(images, form, { told, progress, refused }) {
       again += !created;
     } catch (error) {
       refuse(file.name, problemOf(error));
+      if (error.status === 401) images.length = 0; // no key was given: nor is it for the next
     }
     progress.value = done += 1;
     told.textContent = [`${plural(added, "image")} added`, again && `${again} held already`,

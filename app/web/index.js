@@ -26,12 +26,14 @@ function plain(encoded) {
 
 async function route(event) {
   const [name, rest] = parsed();
+  // Within Sources only a dialogue opens and closes, which gives the focus back by itself.
+  const within = name === "sources" && !element(name).hidden;
   document.title = `${VIEWS[name]} · Synthetic image attribution`;
   for (const each of Object.keys(VIEWS)) element(each).hidden = each !== name;
   for (const link of document.querySelectorAll("nav a")) {
     link.ariaCurrent = link.hash === `#/${name}` ? "page" : null;
   }
-  if (event) element("view").focus({ preventScroll: true });
+  if (event && !within) element("view").focus({ preventScroll: true });
   const module = await view(name);
   if (parsed()[0] === name) module.show(rest);
 }

@@ -13,14 +13,23 @@ export function remove(sources, { takedown = false, removed }) {
   const reason = make("input", { id: "reason", required: true, maxlength: 512,
     placeholder: "who asks for it, and on what ground" });
   const sure = make("input", { type: "checkbox", required: true });
+  const keep = make("button", { type: "button", onclick: () => asking.close() }, "Keep");
   const go = make("button", { class: "danger" }, takedown ? "Take down" : "Delete");
   const form = make("form", { onsubmit: async (event) => {
     event.preventDefault();
     go.disabled = true;
     try {
-      const gone = await send(sources, takedown ? reason.value.trim() : null);
-      asking.close();
+      const { gone, left } = await send(sources, takedown ? reason.value.trim() : null);
       removed(gone);
+      if (left) {
+        wrong.textContent = `In no answer any more, but ${plural(left, "file")} could not be removed `
+          + "from the disk yet. The service tries again until it is done; Status tells until then.";
+        wrong.hidden = false;
+        go.hidden = true;
+        keep.textContent = "Close";
+        return;
+      }
+      asking.close();
       say(`${plural(gone.length, "source")} ${takedown ? "taken down" : "deleted"}`);
     } catch (error) {
       const problem = problemOf(error);
@@ -38,18 +47,19 @@ export function remove(sources, { takedown = false, removed }) {
   takedown ? make("label", { class: "sure" }, sure, " This is meant; it cannot be undone here.")
     : null,
   wrong,
-  make("div", { class: "actions" },
-    make("button", { type: "button", onclick: () => asking.close() }, "Keep"), go));
+  make("div", { class: "actions" }, keep, go));
   const asking = dialog(`${takedown ? "Take down" : "Delete"} ${what}?`, form);
 }
 
 async function send(sources, reason) {
   const gone = [];
+  let left = 0;
   for (let start = 0; start < sources.length; start += MOST) {
     const source_ids = sources.slice(start, start + MOST).map(({ source_id }) => source_id);
     const json = reason === null ? { source_ids } : { source_ids, takedown: true, reason };
     const done = await call("/v1/sources/delete", { method: "POST", json });
     gone.push(...done.source_ids, ...done.missing);
+    left += done.remaining.length;
   }
-  return gone;
+  return { gone, left };
 }

@@ -23,6 +23,7 @@ export async function openSource(id, told) {
     if (shown === opened) shown = null;
     if (location.hash === `#/sources/${id}`) location.hash = "#/sources";
   });
+  addEventListener("hashchange", () => opened.close(), { once: true }); // the browser's own Back
   try {
     const response = await ask(`/v1/sources/${encodeURIComponent(id)}`);
     fill(body, opened, await response.json(), response.headers.get("ETag"), told);
@@ -88,9 +89,11 @@ function edit(source, tag, beside, saved) {
   const form = make("form", { class: "edit", onsubmit: async (event) => {
     event.preventDefault();
     try {
+      const wanted = JSON.parse(free.value || "{}");
+      if (!plain(wanted)) throw new SyntaxError("It has to be an object, in braces.");
       const patch = Object.fromEntries(Object.keys(TEXTS)
         .map((name) => [name, form.elements[name].value.trim() || null]));
-      patch.metadata = merge(source.metadata, JSON.parse(free.value || "{}"));
+      patch.metadata = merge(source.metadata, wanted);
       const response = await ask(`/v1/sources/${source.source_id}`, { method: "PATCH",
         json: patch, headers: { "Content-Type": "application/merge-patch+json", "If-Match": tag } });
       saved(await response.json(), response.headers.get("ETag"));
@@ -112,9 +115,10 @@ function edit(source, tag, beside, saved) {
   form.elements.title.focus();
 }
 
+const plain = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
 // The merge patch (RFC 7396) that makes `wanted` of `held`: null for what is not wanted any more.
 export function merge(held, wanted) {
-  const plain = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
   const patch = Object.fromEntries(Object.keys(held).filter((name) => !(name in wanted))
     .map((name) => [name, null]));
   for (const [name, value] of Object.entries(wanted)) {
@@ -124,7 +128,8 @@ export function merge(held, wanted) {
 }
 
 async function similar(source, beside) {
-  beside.replaceChildren(make("p", { class: "quiet" }, "Looking…"));
+  const looking = make("p", { class: "quiet" }, "Looking…");
+  beside.replaceChildren(looking);
   try {
     const picture = await (await ask(`/v1/sources/${source.source_id}/thumbnail?size=512`)).blob();
     const body = new FormData();
@@ -139,6 +144,7 @@ async function similar(source, beside) {
       .filter((id) => id !== source.source_id);
     const twins = (await Promise.all(ids.slice(0, TWINS).map((id) =>
       call(`/v1/sources/${id}`).catch(() => null)))).filter(Boolean); // one may have gone meanwhile
+    if (!looking.isConnected) return; // something else has been chosen meanwhile
     beside.replaceChildren(
       twins.length ? make("h3", {}, `Held ${plural(ids.length + 1, "time")}`) : "",
       twins.length ? make("ul", { class: "grid small" }, twins.map((twin) => card(twin,
@@ -150,6 +156,7 @@ async function similar(source, beside) {
       make("ul", { class: "grid small" }, others.map((each) => card(each, `similarity ${each.score.toFixed(2)}`))));
   } catch (error) {
     const problem = problemOf(error);
+    if (!looking.isConnected) return;
     beside.replaceChildren(make("p", { class: "notice bad" },
       `${problem.title}. ${problem.detail ?? ""}`));
   }

@@ -34,6 +34,7 @@ const file = make("input", { type: "file", multiple: true, accept: "image/*", cl
 
 export function show(id) {
   if (!grid.isConnected) begin();
+  else follow(); // what was to be loaded while the view was hidden
   if (id) openSource(id, { changed, removed: forget });
 }
 
@@ -76,8 +77,8 @@ function filters() {
     reload();
   }),
   field("sought-licence", "Licence", "licence", { list: "licences" }),
-  field("sought-from", "Added from", "from", { type: "date" }),
-  field("sought-before", "to", "before", { type: "date" }),
+  field("sought-from", "Added from", "from", { type: "date", max: "9999-12-31" }),
+  field("sought-before", "to", "before", { type: "date", max: "9999-12-31" }),
   select("sought-order", "Order", { newest: "Newest first", oldest: "Oldest first" }, "newest",
     (value) => {
       sought.order = value;
@@ -144,7 +145,9 @@ async function page() {
     const problem = problemOf(error);
     notice.textContent = `${problem.title}. ${problem.detail ?? ""}`;
     notice.hidden = false;
-    more.hidden = true;
+    told.textContent = "";
+    loading = false;
+    return; // whoever wants the rest asks for more
   }
   loading = false;
   tell();
@@ -153,7 +156,7 @@ async function page() {
 
 // Asks for the next page where the end of the list is near.
 function follow() {
-  if (!more.hidden && more.getBoundingClientRect().top < innerHeight + AHEAD) page();
+  if (!more.hidden && notice.hidden && more.getBoundingClientRect().top < innerHeight + AHEAD) page();
 }
 
 function tell() {

@@ -1,6 +1,7 @@
 """The view of what is held: thousands of sources, found, added, changed and removed."""
 
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -216,3 +217,97 @@ def test_several_are_chosen_and_deleted(page: Page, held: Running):
     expect(page.locator("#toast")).to_have_text("2 sources deleted")
     expect(page.locator(".card .name").first).to_have_text("Print 4999")
     assert held.client.get("/v1/sources", params={"uri": "70.jpg"}).json()["items"] == []
+
+
+def test_a_page_that_fails_is_not_the_end_of_the_list(page: Page, held: Running):
+    refused = {"title": "Catalog unavailable", "detail": "Later.", "request_id": "req_1"}
+    page.route("**/v1/sources?*", lambda route: route.fulfill(status=503, json=refused), times=1)
+    page.goto(f"{held.url}#/sources")
+    expect(page.locator("#sources").get_by_role("alert")).to_contain_text("Catalog unavailable")
+    expect(page.locator("#sources .headline p")).not_to_contain_text("Nothing is held")
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.locator("#sources").get_by_role("alert")).to_be_hidden()
+
+
+def test_what_was_typed_before_leaving_is_found_on_return(page: Page, held: Running):
+    page.goto(f"{held.url}#/sources")
+    expect(page.locator(".card").first).to_be_visible()
+    page.get_by_label("Title, creator, uri").fill("PRINT 499")
+    page.evaluate("location.hash = '#/status'")
+    page.wait_for_timeout(400)  # longer than what is typed is waited for
+    page.evaluate("location.hash = '#/sources'")
+    expect(page.locator(".card")).to_have_count(11)
+
+
+def test_a_source_is_left_by_the_browsers_back_and_the_focus_returns(page: Page, held: Running):
+    page.goto(f"{held.url}#/sources")
+    link = page.locator(".card a").first
+    link.press("Enter")
+    expect(page.locator("dialog.wide")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.wide")).to_have_count(0)
+    expect(link).to_be_focused()
+    link.press("Enter")
+    expect(page.locator("dialog.wide")).to_be_visible()
+    page.go_back()
+    expect(page.locator("dialog.wide")).to_have_count(0)
+
+
+def test_metadata_that_is_no_object_changes_nothing(page: Page, held: Running):
+    said = json.dumps({"metadata": {"camera": "X100"}})
+    files = {"file": ("kept.jpg", jpeg(picture(61))), "metadata": (None, said)}
+    source_id = held.client.post("/v1/sources", files=files).json()["source"]["source_id"]
+    page.goto(f"{held.url}#/sources/{source_id}")
+    opened = page.locator("dialog.wide")
+    late = []
+    page.route("**/v1/attributions*", lambda route: late.append(route))  # noqa: PLW0108
+    opened.get_by_role("button", name="Similar to this one").click()
+    opened.get_by_role("button", name="Edit").click()
+    for text in ("null", '["a"]'):
+        opened.get_by_label("Metadata").fill(text)
+        opened.get_by_role("button", name="Save").click()
+        expect(opened.get_by_role("alert")).to_contain_text("has to be an object")
+    wait_for(lambda: page.evaluate("1") and late)
+    with page.expect_response("**/v1/attributions*"):
+        late.pop().continue_()
+    page.wait_for_timeout(100)
+    expect(opened.get_by_label("Metadata")).to_have_value('["a"]')  # what is typed stays
+    kept = held.client.get(f"/v1/sources/{source_id}").json()
+    assert kept["metadata"] == {"camera": "X100"}
+    held.client.delete(f"/v1/sources/{source_id}")
+
+
+def test_what_was_added_before_the_dialogue_is_closed_is_told(page: Page, held: Running):
+    page.goto(f"{held.url}#/sources")
+    expect(page.locator(".card").first).to_be_visible()
+    late = []
+    page.route("**/v1/sources?*", lambda route: late.append(route)
+               if route.request.method == "POST" else route.continue_())  # fmt: skip
+    drop(page, [(f"{seed}.jpg", jpeg(picture(seed))) for seed in range(80, 86)])
+    page.get_by_role("button", name="Add 6 images").click()
+    wait_for(lambda: page.evaluate("1") and len(late) == 3)
+    page.get_by_role("button", name="Close").last.click()
+    for route in late:
+        route.continue_()
+    expect(page.locator("#toast")).to_have_text("3 sources added")
+    expect(page.locator(".card .name").first).to_have_text(re.compile(r"8[012]\.jpg"))
+    newest = held.client.get("/v1/sources", params={"order": "newest", "limit": 3})
+    for source in newest.json()["items"]:
+        held.client.delete(f"/v1/sources/{source['source_id']}")
+
+
+def test_what_a_takedown_could_not_erase_is_told(page: Page, held: Running):
+    source = held.add(90)["source"]
+    page.goto(f"{held.url}#/sources/{source['source_id']}")
+    done = {"source_ids": [source["source_id"]], "missing": [], "generation": 1,
+            "taken_down": [source["sha256"]], "remaining": ["previews/x"]}  # fmt: skip
+    page.route("**/v1/sources/delete", lambda route: route.fulfill(status=202, json=done))
+    page.locator("dialog.wide").get_by_role("button", name="Take down…").click()
+    asking = page.locator("dialog").last
+    asking.get_by_label("Reason").fill("asked for by Bo")
+    asking.get_by_role("checkbox").check()
+    asking.get_by_role("button", name="Take down").click()
+    expect(asking.get_by_role("alert")).to_contain_text("1 file could not be removed")
+    asking.get_by_role("button", name="Close").last.click()
+    held.client.delete(f"/v1/sources/{source['source_id']}")
