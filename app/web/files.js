@@ -1,27 +1,34 @@
 // Files that are chosen, dropped or pasted, those in dropped folders too; knows no service.
 
+import { say } from "./dom.js";
+import { plural } from "./wording.js";
+
 const HIDDEN = /(^|\/)(\.|__MACOSX|@eaDir|Thumbs\.db)/;
 
 // The files of a drop or paste, in the order of their names within folders.
 export async function filesOf(transfer) {
   const entries = [...transfer.items].filter((item) => item.kind === "file")
     .map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile()); // now: later they are gone
-  const found = [];
-  for (const entry of entries) await collect(entry, found);
+  const [found, unread] = [[], []];
+  for (const entry of entries) await collect(entry, found, unread);
+  if (unread.length) say(`Left out, since it cannot be read: ${plural(unread.length, "entry", "entries")}`);
   return found;
 }
 
-async function collect(entry, found) {
+async function collect(entry, found, unread) {
   if (!entry || HIDDEN.test(entry.name)) return;
   if (entry instanceof File) return void found.push(entry);
   if (entry.isFile) {
-    return void found.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    return new Promise((resolve, reject) => entry.file(resolve, reject))
+      .then((file) => found.push(file), () => unread.push(entry)); // one stops no other
   }
   const reader = entry.createReader();
   for (;;) { // a reader gives a hundred at a time
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))
+      .catch(() => (unread.push(entry), []));
     if (!some.length) return;
-    for (const each of some.sort((a, b) => (a.name < b.name ? -1 : 1))) await collect(each, found);
+    some.sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const each of some) await collect(each, found, unread);
   }
 }
 

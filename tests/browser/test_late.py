@@ -115,3 +115,22 @@ def test_a_collection_that_is_gone_is_asked_for_no_more(page: Page, served: Runn
     options.click()
     options.click()
     expect(page.locator("#question .said")).to_have_text("")
+
+
+def test_a_file_that_cannot_be_read_takes_no_dropped_one_with_it(page: Page, served: Running):
+    page.goto(served.url)
+    names = page.evaluate(
+        """async () => {
+          const { filesOf } = await import("/web/files.js");
+          const entry = (name, file) => ({ name, isFile: true, file });
+          const entries = [
+            entry("gone.jpg", (_, reject) => reject(new DOMException("gone", "NotFoundError"))),
+            entry("there.jpg", (resolve) => resolve(new File(["x"], "there.jpg"))),
+          ];
+          const found = await filesOf({ items: entries.map((each) => (
+            { kind: "file", webkitGetAsEntry: () => each })) });
+          return found.map(({ name }) => name);
+        }"""
+    )
+    assert names == ["there.jpg"]
+    expect(page.locator("#toast")).to_have_text("Left out, since it cannot be read: 1 entry")
