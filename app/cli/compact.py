@@ -8,7 +8,7 @@ import typer
 
 from app.cli import options
 from app.cli.console import show, warn
-from app.cli.wording import STILL_THERE
+from app.cli.wording import STILL_THERE, tell_wait
 
 
 def compact_command(data: options.Data = None, as_json: options.Json = False) -> None:
@@ -25,7 +25,13 @@ def compact_command(data: options.Data = None, as_json: options.Json = False) ->
 
     settings = options.settings_from(data=data)
     with Catalog.existing(settings.data, url=settings.database_url) as catalog:
-        erased = erase(catalog, settings.data, settings.snapshots, index_url=settings.index_url)
+        erased = erase(
+            catalog,
+            settings.data,
+            settings.snapshots,
+            index_url=settings.index_url,
+            waiting=tell_wait,
+        )
     show(asdict(erased), f"compacted up to generation {erased.generation}", as_json=as_json)
     if erased.remaining:
         warn(f"NOT DONE: {'; '.join(erased.remaining)}. {STILL_THERE}")

@@ -12,7 +12,7 @@ from rich.table import Table
 from app.cli import options
 from app.cli.console import show, warn
 from app.cli.failures import BadInvocation
-from app.cli.wording import STILL_THERE
+from app.cli.wording import STILL_THERE, tell_wait
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def _take_down(
         reason=reason,
         told=told(settings),
     )
-    erased = erase(catalog, settings.data, settings.snapshots, index_url=settings.index_url)
+    erased = erase(
+        catalog, settings.data, settings.snapshots, index_url=settings.index_url, waiting=tell_wait
+    )
     words = f"{len(taken.source_ids)} sources deleted, {len(taken.sha256s)} digests refused"
     left = tuple(dict.fromkeys([*erased.remaining, *taken.remaining])) if erased.remaining else ()
     show({**asdict(taken), "erased": asdict(erased)}, words, as_json=as_json)

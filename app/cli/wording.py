@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from app.cli.console import warn
+from app.cli.console import note, warn
 
 STILL_THERE = (
     "Let this user remove it, or be the user who may, and run `attribution compact`; a service on "
     "the folder tries again by itself. `attribution verify` tells as long as it is there."
 )
+
+
+def tell_wait(seconds: float) -> None:
+    """That a service which runs has to do its part first."""
+    note(f"waiting up to {seconds:.0f} s for the running service to write a clean index snapshot")
 
 
 GIVES_ONE = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def erase(
     *,
     index_url: str | None = None,
     patience: float = 60.0,
+    waiting: Callable[[float], None] = lambda _: None,
 ) -> Erased:
     """Leave no byte of a deleted source in the data folder.
 
@@ -57,6 +59,7 @@ def erase(
         snapshots: its folder of index snapshots.
         index_url: of the Milvus that holds the vectors, if one does.
         patience: seconds to wait for a running service.
+        waiting: called with them where there is one that has not done so yet.
 
     Raises:
         CatalogBusy, StorageFull: the database could not be rewritten; run it again.
@@ -74,6 +77,8 @@ def erase(
             if index_url is not None:
                 forget_removed(catalog, index_url)
     except FolderInUse:
+        if holds_removed(snapshots, compacted.generation):
+            waiting(patience)
         clean = _waited(snapshots, compacted.generation, patience)
     except IndexUnavailable as error:
         logger.warning("what was deleted is not removed from the index yet: %s", error)

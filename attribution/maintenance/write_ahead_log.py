@@ -9,20 +9,35 @@ https://sqlite.org/fileformat2.html#the_write_ahead_log
 from __future__ import annotations
 
 import struct
+import time
 from pathlib import Path
 
 _HEADER = 32
 _FRAME_HEADER = 24
 _MAGIC = 0x377F0682  # the lowest bit says in which order checksums read words
+_LOOKS, _LOOK_SECONDS = 4, 0.05
 _PAGE_SIZES = {1 << power for power in range(9, 17)}
 
 
 def lost_commits(log: Path) -> int:
-    """How many commits follow the first damaged frame of a log; 0 for a sound one, or none."""
-    try:
-        data = log.read_bytes()
-    except FileNotFoundError:
-        return 0
+    """How many commits follow the first damaged frame of a log; 0 for a sound one, or none.
+
+    While a service writes, what is read may be of two moments, the end of one round of the log
+    behind the beginning of the next. Damage is what is there each time.
+    """
+    lost = 0
+    for _ in range(_LOOKS):
+        try:
+            lost = _lost_commits(log.read_bytes())
+        except FileNotFoundError:
+            return 0
+        if not lost:
+            break
+        time.sleep(_LOOK_SECONDS)
+    return lost
+
+
+def _lost_commits(data: bytes) -> int:
     if len(data) < _HEADER:
         return 0
     magic, _, page_size = struct.unpack_from(">III", data)

@@ -92,7 +92,9 @@ def test_a_clean_snapshot_stays_and_an_unclean_one_goes(folder):
 def test_beside_a_service_the_snapshot_is_left_to_it(folder):
     with Catalog.open(folder) as catalog, folder_lock(folder, "a service"):
         catalog.takedowns.take(sha256s=[sha256_of(3)], reason="a test")
-        assert not erase(catalog, folder, folder / "index", patience=0.3).index_clean
+        told: list[float] = []
+        erased = erase(catalog, folder, folder / "index", patience=0.3, waiting=told.append)
+        assert (erased.index_clean, told) == (False, [0.3])
         assert (folder / "index" / "CURRENT").exists()
 
 

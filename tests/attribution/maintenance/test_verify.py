@@ -1,9 +1,11 @@
 """Every kind of damage is found; what can be mended is, the rest is said to be beyond repair."""
 
+import itertools
 import os
 import shutil
 import sqlite3
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,6 +223,20 @@ def test_damage_in_the_middle_of_the_write_ahead_log_is_found_before_it_is_lost(
     damaged[20] ^= 1
     log.write_bytes(damaged)
     assert lost_commits(log) >= 0
+
+
+def test_a_log_that_is_begun_anew_while_it_is_read_is_not_damaged(tmp_path, monkeypatch):
+    with Catalog.open(tmp_path / "data") as catalog:
+        fill(catalog, range(4))
+        log = tmp_path / "data/catalog.sqlite3-wal"
+        sound = log.read_bytes()
+    mixed = bytearray(sound)
+    mixed[32 + 8 : 32 + 16] = b"new salt"  # the first frame of the next round, behind the old head
+    found = iter((bytes(mixed), sound))
+    monkeypatch.setattr(Path, "read_bytes", lambda _: next(found))
+    assert lost_commits(log) == 0
+    found = itertools.repeat(bytes(mixed))
+    assert lost_commits(log) > 1
 
 
 def test_what_is_not_there_has_nothing_to_lose(tmp_path):
