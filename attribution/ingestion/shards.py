@@ -178,7 +178,7 @@ def _stated(said: Mapping[str, Any], caption: str) -> dict[str, Any]:
     stated: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     for name, value in said.items():
-        if value in (None, "", {}, []):
+        if value in (None, {}, []) or (isinstance(value, str) and not value.strip()):
             continue
         meant = spelt(name)
         if meant in _TEXTS and isinstance(value, str):

@@ -69,6 +69,12 @@ def test_what_stands_beside_a_picture_is_said_of_it(tmp_path):
         assert file.read() == b"another"
 
 
+def test_what_is_blank_says_nothing(tmp_path):
+    blank = b'{"title": " ", "licence": "\\n", "camera": "  "}'
+    shard = tar(tmp_path / "a.tar", {"0.jpg": b"one", "0.json": blank, "0.txt": b"a caption"})
+    assert rows(shard)[0].stated == {"title": "a caption"}
+
+
 def test_a_long_caption_is_no_title(tmp_path):
     shard = tar(tmp_path / "a.tar", {"0.jpg": b"0", "0.txt": b"x" * 513})
     assert rows(shard)[0].stated == {"metadata": {"caption": "x" * 513}}
