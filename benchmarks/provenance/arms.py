@@ -49,7 +49,12 @@ class Trial:
 
 
 def trials(
-    seeds: int, weights: Sequence[float], noisy: Sequence[float] = (), arms: Sequence[str] = ARMS
+    seeds: int,
+    weights: Sequence[float],
+    noisy: Sequence[float] = (),
+    arms: Sequence[str] = ARMS,
+    *,
+    first: int = 0,
 ) -> Iterator[Trial]:
     """Every training of a table, seed by seed.
 
@@ -58,8 +63,9 @@ def trials(
         weights: the grid, the same for every arm that has one.
         noisy: changes of the masks of the arm `true`, at the middle weight of the grid.
         arms: which ones.
+        first: of the seeds.
     """
-    for seed in range(seeds):
+    for seed in range(first, first + seeds):
         for arm in arms:
             for weight in weights if arm in GUIDED else (0.0,):
                 yield Trial(arm, seed, weight)

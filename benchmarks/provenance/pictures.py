@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from objects import Object, drawn_objects, textures
 from pool import objects_and_grounds, parted
-from spurious import Scenes, balanced, habitual, make_scenes
+from spurious import SIZES, Scenes, balanced, habitual, make_scenes
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,12 +30,14 @@ class Size:
         train: objects of each class.
         test: objects of each class.
         correlated: share of training scenes whose ground is that of their class.
+        sizes: least and largest of an object's picture, of the side.
     """
 
     side: int
     train: int
     test: int
     correlated: float
+    sizes: tuple[float, float] = SIZES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,8 +92,11 @@ def made(objects: Sequence[Object], grounds: Grounds, size: Size, rng: np.random
         for number in range(len(parts)):
             parts[number] += order[cuts[number] : cuts[number + 1]]
     ours, theirs = parted(grounds[: len(classes)])
-    train = make_scenes(parts[0], habitual(parts[0], rng, size.correlated), ours, size.side, rng)
-    validation, test = (make_scenes(*balanced(part), theirs, size.side, rng) for part in parts[1:])
+    kinds = habitual(parts[0], rng, size.correlated)
+    train = make_scenes(parts[0], kinds, ours, size.side, rng, size.sizes)
+    validation, test = (
+        make_scenes(*balanced(part), theirs, size.side, rng, size.sizes) for part in parts[1:]
+    )
     return Data(train, validation, test, _plain(ours, size.side), classes)
 
 

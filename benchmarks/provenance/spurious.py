@@ -19,7 +19,7 @@ from attribution.synthesis.composites.pasting import paste
 CORRELATED = 0.95
 """Share of training pictures whose ground is that of their class."""
 SIZES = (0.8, 1.0)
-"""Of an object's picture, of the side of a scene."""
+"""Of an object's picture, of the side of a scene: it is the subject."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +52,7 @@ def make_scenes(
     grounds: Sequence[Sequence[NDArray[np.uint8]]],
     side: int,
     rng: np.random.Generator,
+    sizes: tuple[float, float] = SIZES,
 ) -> Scenes:
     """A scene of every object.
 
@@ -60,15 +61,16 @@ def make_scenes(
             the classes' names.
         kinds: of ground, one an object.
         grounds: pictures of each kind, `(h, w, 3)`.
-        side: of a scene in pixels; an object's picture has eight tenths of it or more.
+        side: of a scene in pixels.
         rng: of grounds, places and sizes.
+        sizes: least and largest of an object's picture, of the side of a scene.
     """
     names = sorted({each.label for each in objects})
     images, mattes = [], []
     for each, kind in zip(objects, kinds, strict=True):
         ground = grounds[kind][rng.integers(len(grounds[kind]))]
         frame = Image.fromarray(ground).resize((side, side), Image.Resampling.BICUBIC)
-        scale = side * rng.uniform(*SIZES) / max(each.matte.shape)
+        scale = side * rng.uniform(*sizes) / max(each.matte.shape)
         size = tuple(max(1, round(scale * length)) for length in each.matte.shape[::-1])
         place = tuple(int(rng.integers(side - length + 1)) for length in size)
         cover = Image.fromarray(each.matte).resize(size, Image.Resampling.NEAREST)

@@ -171,7 +171,15 @@ def test_every_arm_of_the_tables_on_pictures_runs_and_is_repeated_exactly():
         hits = [found["figures"][f"v2@{each:g}"] for each in (0.3, 0.5, 0.7)]
         assert hits == sorted(hits, reverse=True)
         assert found["figures"]["v2"] == pytest.approx(np.mean(hits))
-        assert len(found["samples"]["hit0.3"]) == 8
+        assert len(found["samples"]["hit0.3"]) == len(found["samples"]["middle0.3"]) == 8
+
+
+def test_the_middle_finds_what_is_in_the_middle_only():
+    boxes_there = np.array([[12, 12, 28, 28], [0, 0, 12, 12], [10, 10, 30, 30]], float)
+    hits = boxes.middle_hits(boxes_there, 40)
+    # one threshold for all: at .7 only one of two sizes can be met
+    assert hits.tolist() == [[True, True, False], [False] * 3, [True] * 3]
+    assert boxes.middle_hits(boxes_there[1:2], 40).tolist() == [[False] * 3]
 
 
 def test_who_acts_is_found_from_labels_of_sequences():
