@@ -23,6 +23,7 @@ from attribution.index.milvus.held import LISTS, Held
 from attribution.index.milvus.server import Server
 from tests.support import milvus
 from tests.support.changes import change_batch
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,16 @@ def both(catalog: Catalog, space, tmp_path, url):
 
 def held_of(catalog, space, url) -> Held:
     return Held(Server(url), space.parts, space.model_id, catalog.epoch)
+
+
+def loads(held: Held) -> bool:
+    """Whether it comes to memory: Milvus Lite reads what it is still writing, and fails."""
+    held.server.call("release_collection", held.name)
+    try:
+        held.server.call("load_collection", held.name)
+    except IndexUnavailable:
+        return False
+    return True
 
 
 def assert_equal(first, second):
@@ -204,6 +215,7 @@ def test_beyond_a_size_fewer_lists_are_read_and_recall_is_measured(
     open_milvus(catalog, space, url)
     held = held_of(catalog, space, url)
     held.server.call("flush", held.name)  # from then on there are lists
+    wait_for(lambda: loads(held))
     held.server.call("release_collection", held.name)  # as after a start anew
     sizing = Sizing(flat_below=200, recall=0.9)
     index = open_milvus(catalog, space, url, sizing=sizing)
