@@ -16,8 +16,8 @@ help:  ## Show this list
 define ENVIRONMENT
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
   { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
-test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-  { rm -rf $(VENV); echo "a virtual environment could not be made (Debian: apt install python3-venv)"; exit 1; }
+$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || \
+  { echo "a virtual environment could not be made (Debian: apt install python3-venv)"; exit 1; }
 $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 endef
 UV_INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable

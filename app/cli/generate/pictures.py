@@ -88,7 +88,8 @@ def from_collection(
         )
         if not chosen:
             raise BadInvocation(f"--collection {collection}: there is no source in it")
-        if (unread := catalog.collection(collection).sources - len(chosen)) > 0:
+        unread = catalog.collection(collection).sources - len(chosen)
+        if unread > 0 and len(chosen) == limit:  # else they are copies of those
             note(f"{unread} further sources are not taken: --limit {limit}")
         return from_sources(catalog, chosen)
 
