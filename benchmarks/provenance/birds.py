@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from arms import Trial
-from boxes import MIXES, figures_of, middle_hits, mixed_loss, overlaps_of
+from boxes import MIXES, mixed_loss, overlaps_of, samples_of
 from classification import edited_loss
 from layouts import Picture
 from measures import max_box_hits
@@ -90,8 +90,7 @@ def run_cub(trial: Trial, parts: Mapping[str, Pixels], knobs: Knobs, mix: str) -
 
     seconds = fit(model, loss, trial, len(pixels.labels), knobs)
     hits = {name: _hits(model, parts[name]) for name in ("validation", "test")}
-    middle = middle_hits(parts["test"].boxes, knobs.side)
-    samples = figures_of(hits["test"]) | figures_of(middle, "middle")
+    samples = samples_of(hits["test"], parts["test"].boxes, knobs.side)
     samples |= {"right": _right(model, parts["test"])}
     return {
         "validation": float(hits["validation"].mean()),

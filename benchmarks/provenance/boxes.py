@@ -149,10 +149,12 @@ def middle_hits(boxes: Boxes, side: int) -> NDArray[np.bool_]:
     return max_box_hits(np.stack([best_overlaps(heat, each) for each in boxes]))
 
 
-def figures_of(hits: NDArray[np.bool_], name: str = "hit") -> dict[str, list[int]]:
-    """A list of hits for each overlap."""
+def samples_of(hits: NDArray[np.bool_], boxes: Boxes, side: int) -> dict[str, list[int]]:
+    """A list for each overlap of what maps hit, and of what the middle does."""
     return {
-        f"{name}{overlap:g}": hits[:, i].astype(int).tolist() for i, overlap in enumerate(OVERLAPS)
+        f"{name}{overlap:g}": each[:, i].astype(int).tolist()
+        for name, each in (("hit", hits), ("middle", middle_hits(boxes, side)))
+        for i, overlap in enumerate(OVERLAPS)
     }
 
 
@@ -178,15 +180,15 @@ def run(trial: Trial, data: Data, scale: Scale, mix: Compose) -> Record:
     with torch.no_grad():
         right = model(held[1].images).argmax(dim=1) == held[1].labels
     shares, _ = off_target(model, held[1])
-    middle = middle_hits(boxes_of(held[1]), scale.size.side)
-    samples = figures_of(hits) | figures_of(middle, "middle")
+    samples = samples_of(hits, boxes_of(held[1]), scale.size.side)
+    middle = np.mean([samples[f"middle{each:g}"] for each in OVERLAPS])
     samples |= {"right": right.long().tolist(), "off_target": rounded(shares)}
     return {
         "validation": float(hits_of(model, held[0]).mean()),
         "figures": {
             "v2": float(hits.mean()),
             **{f"v2@{each:g}": float(hits[:, i].mean()) for i, each in enumerate(OVERLAPS)},
-            "middle": float(middle.mean()),
+            "middle": float(middle),
             "accuracy": float(right.float().mean()),
             "off_target": float(shares.mean()),
         },

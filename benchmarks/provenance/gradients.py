@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 import torch
-from arms import Trial
+from arms import trials
 from classification import QUICK, train
 from pictures import off_target, own_logit, scenes_of
 from PIL import Image, ImageDraw
@@ -60,12 +60,11 @@ def main() -> None:
     kinds = torch.arange(len(data.test.grounds.unique()))  # an object's scenes follow each other
     shown = data.test.rows((starts[:, None] + kinds).flatten())
     columns = {"picture": shown.images, "object": shown.mattes}
-    for arm in QUICK.arms:
-        weight = 0.0 if arm == "synthesis" else QUICK.weights[0]
-        model, _ = train(Trial(arm, 0, weight), data, QUICK)
+    for trial in trials(QUICK.seeds, QUICK.weights, arms=QUICK.arms):
+        model, _ = train(trial, data, QUICK)
         share = float(off_target(model, data.test)[0].mean())
-        print(f"{arm:10} gradient off the object {share:.3f}", flush=True)
-        columns[arm if arm == "synthesis" else f"{arm} mask"] = heat(model, shown)
+        print(f"{trial.arm:10} gradient off the object {share:.3f}", flush=True)
+        columns[trial.arm if trial.arm == "synthesis" else f"{trial.arm} mask"] = heat(model, shown)
     sheet(columns).quantize(128).save(arguments.out, optimize=True)
 
 

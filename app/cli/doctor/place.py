@@ -73,9 +73,8 @@ def _disk(data: Path) -> Check:
 
 def _address(settings: Settings) -> Check:
     where = f"{settings.host}:{settings.port}"
-    running = listening_on(settings.data)
-    if running is not None and _answers(running.url):
-        return Check("address", "ok", f"a service runs on this folder, at {running.url}")
+    if (url := _running(settings)) is not None:
+        return Check("address", "ok", f"a service runs on this folder, at {url}")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -96,8 +95,7 @@ def _index(settings: Settings, url: str) -> Check:
     todo = f"mend that, or leave {PREFIX}INDEX_URL out for vectors in memory"
     try:
         server = Server(url)
-        running = listening_on(settings.data)
-        if server.embedded and running is not None and _answers(running.url):
+        if server.embedded and _running(settings) is not None:
             return Check("index", "ok", f"the service that runs has {server.place}")
         if server.embedded and not Path(url).exists():
             return Check("index", "note", f"{server.place} is not there yet", "`serve` makes it")
@@ -107,8 +105,13 @@ def _index(settings: Settings, url: str) -> Check:
     return Check("index", "ok", f"{server.place} answers")
 
 
+def _running(settings: Settings) -> str | None:
+    """Where a service on the folder listens; the note in it may be of one that was killed."""
+    noted = listening_on(settings.data)
+    return noted.url if noted is not None and _answers(noted.url) else None
+
+
 def _answers(url: str) -> bool:
-    """Whether somebody listens there; the note in the folder may be of one that was killed."""
     host, _, port = url.removeprefix("http://").rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=2):
