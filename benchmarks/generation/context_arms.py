@@ -38,7 +38,7 @@ from PIL import Image
 from pixels import PACE, Judge, Seen, by_class, look, train_judge
 from pixels import QUICK as QUICK_PACE
 from resumable import Pace
-from shared import Record, Trial, add_options, begin, run_all
+from shared import Record, Trial, add_options, begin, run_all, told
 from small_model import without_bars
 from world import CLASSES, POSES, SIDE, WORLD, Things, balanced, render
 
@@ -284,4 +284,4 @@ def settings_of(scale: Scale) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

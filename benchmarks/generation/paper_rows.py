@@ -28,7 +28,7 @@ from classifier import Filed, Recipe, fit, network, predictions
 from few_shot import FewShot, Sampling, made_files, make, tune
 from paper_sets import SETS, PaperSet, Picture, Whole, read_few, validation_of
 from PIL import Image
-from shared import OtherLayout, keep_settings
+from shared import OtherLayout, keep_settings, told
 
 from attribution.files import replacing
 from attribution.synthesis.context.bank import ContextBank
@@ -211,4 +211,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

@@ -13,6 +13,7 @@ from arms import Trial  # noqa: E402
 from layouts import OtherLayout, read_cub, read_indices  # noqa: E402
 from network import Classifier  # noqa: E402
 from options import add_options, begin  # noqa: E402
+from refusals import told  # noqa: E402
 from table import DRAWS, cell, head, interval, keep, line, mean_of, resampled  # noqa: E402
 from trainings import Record, keep_settings, rounded, run_all  # noqa: E402
 
@@ -36,4 +37,5 @@ __all__ = [
     "resampled",
     "rounded",
     "run_all",
+    "told",
 ]

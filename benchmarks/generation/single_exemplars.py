@@ -31,7 +31,7 @@ import torch
 from base_model import QUICK as QUICK_BASE
 from base_model import train_base
 from PIL import Image
-from shared import cell, head, line
+from shared import cell, head, line, told
 from small_model import DESCRIPTOR
 from world import CLASSES, OTHERS, POSES, SIDE, WORLD, Things, render, uncorrelated
 
@@ -191,4 +191,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

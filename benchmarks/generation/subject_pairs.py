@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from kept_descriptors import KeptDescriptors
 from PIL import Image
-from shared import cell, head, line
+from shared import cell, head, line, told
 from torch import Generator, Tensor
 
 from attribution.evaluation.benchmark.cases import Benchmark, Case, Picture, Truth
@@ -281,4 +281,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

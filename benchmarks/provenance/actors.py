@@ -30,6 +30,7 @@ from boxes import both_logits
 from measures import Detection, average_precision, matched
 from numpy.typing import NDArray
 from options import add_options, begin
+from refusals import told
 from skeletons import ACTIONS, JOINTS, Sequences, make_sequences, tubes
 from table import Plan, mean_of, publish
 from torch import Generator, Tensor, nn
@@ -262,4 +263,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

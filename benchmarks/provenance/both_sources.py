@@ -20,7 +20,6 @@ bundled photographs are taken. Trainings are kept as those of `classification.py
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -31,7 +30,8 @@ from arms import ARMS, GUIDED, Trial, mix_penalty, trials
 from network import WIDTHS, Classifier
 from objects import piece
 from options import add_options, begin
-from pool import name_of
+from pool import name_of, rows_of
+from refusals import Unusable, told
 from table import Plan, mean_of, publish
 from torch import Generator, Tensor
 from torch.nn import functional
@@ -96,7 +96,7 @@ def photographs(pool: Path | None, kept: Path, count: int, side: int) -> Tensor:
         side: each is squashed to it.
 
     Raises:
-        ValueError: the pool has too few.
+        Unusable: the pool has too few.
     """
     if pool is None:
         rng = np.random.default_rng(0)
@@ -104,20 +104,19 @@ def photographs(pool: Path | None, kept: Path, count: int, side: int) -> Tensor:
         pieces = [piece(bundled[n % len(bundled)], side, rng) for n in range(count)]
         return torch.from_numpy(np.stack([np.asarray(each) for each in pieces])).permute(0, 3, 1, 2)
     if not kept.exists():
-        part = kept.with_suffix(".part")
+        squashed, part = _squashed(pool, count, side), kept.with_suffix(".part")
         with part.open("wb") as file:
-            np.save(file, _squashed(pool, count, side))
+            np.save(file, squashed)
         part.replace(kept)
     found = torch.from_numpy(np.load(kept))
     if len(found) < count:
-        raise ValueError(f"{len(found)} photographs in {kept}, fewer than {count}: delete it, or "
-                         "give a larger pool")  # fmt: skip
+        raise Unusable(f"{len(found)} photographs in {kept}, fewer than {count}: delete it, or "
+                       "give a larger pool")  # fmt: skip
     return found[:count].permute(0, 3, 1, 2)
 
 
 def _squashed(pool: Path, count: int, side: int) -> np.ndarray:
-    rows = map(json.loads, (pool / "index.jsonl").read_text().splitlines())
-    wanted = {row["file"] for row in rows if row.get("distractor")}
+    wanted = {file for file, row in rows_of(pool).items() if row.get("distractor")}
     found: list[np.ndarray] = []
     for archive in sorted(pool.glob("*.tar")):
         for name, data in members(archive):
@@ -127,6 +126,9 @@ def _squashed(pool: Path, count: int, side: int) -> np.ndarray:
                 except ImageError:
                     continue
                 found.append(np.asarray(picture.resize((side, side))))
+    if not found:
+        raise Unusable(f"no photograph that {pool / 'index.jsonl'} calls a distractor is in a tar "
+                       f"file of {pool}: give another pool, or leave --pool out")  # fmt: skip
     return np.stack(found)
 
 
@@ -252,4 +254,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from options import add_options, begin
 from pictures import Data, Size, off_target, scenes_of
 from pool import name_of
+from refusals import told
 from spurious import Scenes
 from table import Plan, Statistic, mean_of, publish
 from torch import Generator, Tensor, nn
@@ -243,4 +244,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

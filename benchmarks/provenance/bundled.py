@@ -34,6 +34,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from bundled_encoder import held_out  # noqa: E402
+from refusals import count, told  # noqa: E402
 
 ARMS = {"further": 0.0, "guided": 3.0}
 """Weight of the provenance term; 3 is the middle of the grid of `both_sources.py`."""
@@ -48,8 +49,10 @@ QUERIES, PICTURES, COMPETING, BACKGROUND = 500, 2_000, 4_000, 1_500
 
 
 def command(*arguments: str | Path) -> None:
-    """`attribution ARGUMENTS`, which must succeed."""
-    subprocess.run([sys.executable, "-m", "app.cli.main", *map(str, arguments)], check=True)
+    """`attribution ARGUMENTS`, which must succeed, and else has told why not."""
+    done = subprocess.run([sys.executable, "-m", "app.cli.main", *map(str, arguments)], check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
 
 
 def composites(bench: Path, folder: Path, seed: int) -> Path:
@@ -126,7 +129,7 @@ def main() -> None:
     parser.add_argument("pool", type=Path)
     parser.add_argument("bench", type=Path)
     parser.add_argument("--runs", type=Path, default=Path("runs/provenance/bundled"))
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=count, default=150)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON file")
     options = parser.parse_args()
@@ -160,4 +163,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

@@ -13,9 +13,11 @@ accuracy in the worst group of the validation split is highest on average over s
     python benchmarks/provenance/classification.py --quick
     python benchmarks/provenance/classification.py --pool DATA --out classification.json
     python benchmarks/provenance/classification.py --pool DATA --edited 4 --out edited-4.json
+    python benchmarks/provenance/classification.py --pool DATA --weights .01 .03 --out lower.json
 
 With `--edited 4` synthesis is scarce: only 4 pictures of each batch of 16 are also shown on another
 ground, so that about four of five pictures of a step stand on the ground of their class still.
+`--weights` is another grid for all arms; masks are exact with either.
 
 `--pool` is a folder of tar files with `index.jsonl` (a row a picture: `file`, `set`, `label`).
 Without it outlines are drawn and filled. A training writes a file of its own into `--runs` and is
@@ -36,6 +38,7 @@ from network import WIDTHS, Classifier
 from options import add_options, begin
 from pictures import Data, Size, off_target, own_logit, scenes_of
 from pool import name_of
+from refusals import count, positive, told
 from spurious import CORRELATED, Scenes, on_other_grounds, resized
 from table import Plan, mean_of, publish, worst_group, worst_of
 from torch import Generator, Tensor, nn
@@ -188,12 +191,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one seed, one weight, three minutes")
     parser.add_argument("--pool", type=Path, help="folder of tar files with index.jsonl")
-    parser.add_argument("--edited", type=int, help="pictures of a batch of 16 that are edited")
+    parser.add_argument("--edited", type=count, help="pictures of a batch of 16 that are edited")
+    parser.add_argument("--weights", type=positive, nargs="+", help="another grid of weights")
     arguments = add_options(parser, "classification").parse_args()
     scale = QUICK if arguments.quick else FULL
     if arguments.edited is not None:
+        if arguments.edited > scale.batch:
+            parser.error(f"a batch has {scale.batch} pictures, fewer than --edited")
         arguments.table = f"classification-edited-{arguments.edited}"
         scale = replace(scale, edited=arguments.edited, noise=())
+    if arguments.weights is not None:
+        grid = tuple(sorted(set(arguments.weights)))
+        arguments.table += "".join(f"-{weight:g}" for weight in grid)
+        scale = replace(scale, weights=grid, noise=())
     folder = begin(arguments, asdict(scale) | {"objects": name_of(arguments.pool)})
     kept = arguments.runs / f"objects-{name_of(arguments.pool)}.npz"
     data = cache(partial(scenes_of, arguments.pool, kept, scale.size))
@@ -204,4 +214,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

@@ -17,6 +17,7 @@ from arms import trials
 from classification import QUICK, train
 from pictures import off_target, own_logit, scenes_of
 from PIL import Image, ImageDraw
+from refusals import told
 from spurious import Scenes
 from torch import Tensor, nn
 
@@ -69,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

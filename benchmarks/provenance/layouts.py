@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from refusals import Unusable
 
 Floats = NDArray[np.float64]
 Part = Literal["train", "validation", "test"]
@@ -32,7 +33,7 @@ _BUILDERS = frozenset(
 _HOMES = ("numpy", "collections", "_codecs")
 
 
-class OtherLayout(ValueError):
+class OtherLayout(Unusable):
     """A folder or file is not laid out as published; the message says what was looked for."""
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from refusals import Unusable
 from torch import Tensor, nn
 
 from models.published.untrusted import read_checkpoint
@@ -69,7 +70,7 @@ class TimmClassifier(nn.Module):
         if weights is not None:
             missing, _ = self.net.load_state_dict(dict(read_checkpoint(weights)), strict=False)
             if missing:
-                raise ValueError(f"{weights} is not of {name}: it lacks {missing[0]}")
+                raise Unusable(f"{weights} is not of {name}: it lacks {missing[0]}")
         self.head = nn.Conv2d(self.net.num_features, classes, 1)
         mean, std = (
             torch.tensor(self.net.default_cfg[key]).view(1, 3, 1, 1) for key in ("mean", "std")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from refusals import count
 from trainings import keep_settings
 
 
@@ -22,7 +23,7 @@ def add_options(
         "--runs", type=Path, default=Path(runs), help="folder of finished trainings"
     )
     parser.add_argument("--seeds", type=int, nargs="+", help="train these only")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=count, default=os.cpu_count() or 1)
     return parser
 
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from objects import Object, drawn_objects, textures
 from pool import objects_and_grounds, parted
+from refusals import Unusable
 from spurious import SIZES, Scenes, balanced, habitual, make_scenes
 from torch import Tensor, nn
 from torch.nn import functional
@@ -76,14 +77,17 @@ def made(objects: Sequence[Object], grounds: Grounds, size: Size, rng: np.random
     """Training scenes by habit, validation and test with every object on every kind of ground.
 
     Raises:
-        ValueError: a class has too few objects.
+        Unusable: a class has too few objects, or a kind of ground too few pictures.
     """
     classes = tuple(sorted({each.label for each in objects}))
+    if min(map(len, grounds[: len(classes)])) < 2:
+        raise Unusable("a kind of ground has fewer than two pictures: give a larger pool, or leave "
+                       "--pool out")  # fmt: skip
     parts: list[list[Object]] = [[], [], []]
     for label in classes:
         own = [each for each in objects if each.label == label]
         if len(own) < size.train + 2 * size.test:
-            raise ValueError(
+            raise Unusable(
                 f"{len(own)} objects of {label}, fewer than {size.train} + 2 x {size.test}: "
                 "give a larger pool, or leave --pool out for drawn outlines"
             )

@@ -13,11 +13,13 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from objects import Object, segmented
 from PIL import Image
+from refusals import Unusable
 
 from attribution.training.data.images import members
 from models.images.decoding import decode
@@ -36,7 +38,34 @@ def name_of(pool: Path | None) -> str:
     """What tells one pool from another, in settings and in names of files."""
     if pool is None:
         return "drawn"
-    return f"pool-{hashlib.sha256((pool / 'index.jsonl').read_bytes()).hexdigest()[:8]}"
+    rows_of(pool)  # refused before any folder is begun
+    return f"pool-{hashlib.sha256(_index(pool).encode()).hexdigest()[:8]}"
+
+
+def rows_of(pool: Path) -> dict[str, dict[str, Any]]:
+    """The rows of `index.jsonl` by their `file`.
+
+    Raises:
+        Unusable: there is no such table, or it is another one.
+    """
+    try:
+        rows = [json.loads(line) for line in _index(pool).splitlines()]
+        return {str(row["file"]): row for row in rows}
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unusable(
+            f"{pool / 'index.jsonl'} is no table of pictures ({error}): each line is a JSON object "
+            "with file, set and label"
+        ) from error
+
+
+def _index(pool: Path) -> str:
+    try:
+        return (pool / "index.jsonl").read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unusable(
+            f"{pool / 'index.jsonl'} cannot be read: give a folder of tar files with this table, "
+            "or leave --pool out"
+        ) from error
 
 
 def objects_and_grounds(
@@ -48,11 +77,19 @@ def objects_and_grounds(
         pool: the folder.
         kept: file that what was cut out lies in, or is written to.
         classes: how many.
+
+    Raises:
+        Unusable: the pool has fewer classes.
     """
     if not kept.exists():
         _cut(pool, kept)
     with np.load(kept) as found:
         labels, kinds = found["labels"].tolist(), found["kinds"].tolist()
+        if len(set(labels)) < classes:
+            raise Unusable(
+                f"out of {pool} objects of {len(set(labels))} classes can be cut, fewer than "
+                f"{classes}: give another pool or leave --pool out, and delete {kept}"
+            )
         counts = dict(Counter(labels).most_common(classes))
         shown = ", ".join(f"{label} {count}" for label, count in counts.items())
         print(f"objects cut out of {len(set(labels))} classes; most of: {shown}")
@@ -68,8 +105,7 @@ def objects_and_grounds(
 
 
 def _cut(pool: Path, kept: Path) -> None:
-    lines = (pool / "index.jsonl").read_text().splitlines()
-    known = {row["file"]: row for row in map(json.loads, lines)}
+    known = rows_of(pool)
     labels: list[str] = []
     kinds: list[str] = []
     arrays: dict[str, Pixels] = {}

@@ -25,6 +25,7 @@ from birds import read_pixels, run_cub, run_waterbirds
 from boxes import MIXES, STATISTICS
 from layouts import Picture, read_cub, read_ucf, read_waterbirds
 from options import add_options, begin
+from refusals import count, positive, told
 from table import Plan, Statistic, mean_of, publish, worst_group
 from trainings import Knobs, Record, run_all
 from videos import FRAMES, PERSONS, run_ucf
@@ -56,10 +57,10 @@ def main() -> None:
     settings = {name: str(getattr(arguments, name)) for name in sorted(vars(arguments))
                 if name not in ("runs", "out", "seeds", "threads")}  # fmt: skip
     arguments.table = arguments.set
-    folder = begin(arguments, settings)
     elements, run, statistics, endpoint = {
         "cub": _of_cub, "waterbirds": _of_waterbirds, "ucf101-24": _of_ucf,
     }[arguments.set](arguments, knobs)  # fmt: skip
+    folder = begin(arguments, settings)
     wanted = trials(arguments.number, arguments.grid)
     records = run_all(folder, wanted, run, only=arguments.seeds)
     plan = Plan(f"{arguments.set}, published", endpoint, statistics, arguments.grid, elements)
@@ -107,7 +108,7 @@ def _arguments() -> argparse.Namespace:
         if name == "ucf101-24":
             of.add_argument("truths", type=Path, help="UCF101v2-GT.pkl")
         else:
-            of.add_argument("--side", type=int, default=64)
+            of.add_argument("--side", type=count, default=64)
             of.add_argument("--timm", help="another network, by timm's name")
             of.add_argument("--weights", type=Path, help="file of that network's weights")
         if name == "cub":
@@ -116,13 +117,13 @@ def _arguments() -> argparse.Namespace:
             of.add_argument(
                 "--edits", type=Path, help="edited training pictures, by the same names"
             )
-        of.add_argument("--epochs", type=int, default=15)
-        of.add_argument("--batch", type=int, default=32)
-        of.add_argument("--rate", type=float, default=0.005, help="largest learning rate")
-        of.add_argument("--number", type=int, default=5, help="of seeds")
-        of.add_argument("--grid", type=float, nargs="+", default=list(WEIGHTS))
+        of.add_argument("--epochs", type=count, default=15)
+        of.add_argument("--batch", type=count, default=32)
+        of.add_argument("--rate", type=positive, default=0.005, help="largest learning rate")
+        of.add_argument("--number", type=count, default=5, help="of seeds")
+        of.add_argument("--grid", type=positive, nargs="+", default=list(WEIGHTS))
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

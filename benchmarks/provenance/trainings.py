@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from arms import Trial
 from numpy.typing import NDArray
+from refusals import Unusable
 from torch import Generator, Tensor, nn
 
 from attribution.files import replacing
@@ -22,7 +23,7 @@ Record = dict[str, Any]
 `samples`: of each figure a list with a value a test sample, and `cpu_seconds_epoch`."""
 
 
-class OtherSettings(ValueError):
+class OtherSettings(Unusable):
     """The folder holds results of a table with other settings."""
 
 
