@@ -42,9 +42,9 @@ def chosen_form(request: Request) -> str:
     """
     accepted = request.headers.get("accept", "*/*")
     allowed = acceptable(accepted, OFFERED)
-    present = [form for form in allowed if form != PDF or pdf_available()]
-    if present:
-        return present[0]
+    for form in allowed:
+        if form != PDF or pdf_available():  # which looks into folders: only where it matters
+            return form
     if allowed:
         raise Problem("pdf-unavailable")
     raise Problem(
