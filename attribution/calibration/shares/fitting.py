@@ -190,18 +190,18 @@ def _smoothed(constant: Values) -> Values:
 
 def _free(model: ShareModel) -> Values:
     """Parameters without bounds: logarithms of what is positive, log-odds of parts."""
-    positive = [model.scale, model.exponent, model.lapse, model.breadth]
-    parts = np.clip([model.hidden, model.evidence], _SMALLEST, 1 - _SMALLEST)
+    positive = [model.evidence, model.scale, model.exponent, model.lapse, model.breadth]
+    parts = np.clip([model.hidden, model.lost], _SMALLEST, 1 - _SMALLEST)
     logs = np.log(np.maximum(positive, _SMALLEST))
     return np.array([model.offset, *logs, *np.log(parts / (1 - parts))])
 
 
 def _model(free: Values, no_source: float) -> ShareModel:
     bounded = np.clip(free, -_BOUND, _BOUND)
-    scale, exponent, lapse, breadth = np.exp(bounded[1:5]).tolist()
-    hidden, evidence = (1 / (1 + np.exp(-bounded[5:]))).tolist()
+    evidence, scale, exponent, lapse, breadth = np.exp(bounded[1:6]).tolist()
+    hidden, lost = (1 / (1 + np.exp(-bounded[6:]))).tolist()
     return ShareModel(
-        no_source, evidence, float(bounded[0]), scale, exponent, lapse, breadth, hidden
+        no_source, evidence, lost, float(bounded[0]), scale, exponent, lapse, breadth, hidden
     )
 
 

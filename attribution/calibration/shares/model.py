@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Values = NDArray[np.float64]
-KIND = "shares-2"
+KIND = "shares-3"
 """Of these parameters, on this statistic; a change of either makes older fits unusable."""
+OLDER = ("shares-1", "shares-2")
+"""Kinds of earlier versions, which are not used."""
 _FAR = -30.0  # from here down log(1 + e^x) is e^x to the last bit
 _LARGEST = 1e6  # of any parameter, and its inverse the smallest: beyond, a division may overflow
 
@@ -31,12 +33,15 @@ class ShareModel:
 
     To no source held goes the local false discovery rate (Efron, Tibshirani, Storey and Tusher,
     JASA 2001) of the p-value: with :math:`\pi` the share of queries that have no source held, whose
-    p-values are uniform, and :math:`a p^{a - 1}` the density of the others' (a beta distribution,
-    as Pounds and Morris, Bioinformatics 2003),
+    p-values are uniform, and the density of the others'
 
-    .. math:: u(p) = \frac{\pi}{\pi + (1 - \pi) \, a p^{a - 1}}
+    .. math:: f(p) = \lambda + (1 - \lambda) \frac{e (1 + e)}{(p + e)^2}, \qquad
+              u(p) = \frac{\pi}{\pi + (1 - \pi) f(p)}
 
-    It rises with p, and says the same with one source held and with a million.
+    A part :math:`\lambda` of them has a source that cannot be told from chance, so that their
+    p-values are uniform too; of the rest half lie below about :math:`e` (a Lomax distribution of
+    shape 1, cut off at 1). Unlike a power of p, f has a value at 0, and a tail as high as the
+    queries make it. u rises with p, and says the same with one source held and with a million.
 
     The rest is divided among the candidates. One of statistic :math:`t` weighs
 
@@ -56,7 +61,8 @@ class ShareModel:
 
     Attributes:
         no_source: :math:`\pi`, what is believed before a query is looked at.
-        evidence: :math:`a`; the smaller, the nearer to 0 are p-values of queries with a source.
+        evidence: :math:`e`; the smaller, the nearer to 0 are p-values of queries with a source.
+        lost: :math:`\lambda`, the part of those whose source is not seen at all.
         offset: :math:`o`, in units of the statistic.
         scale: :math:`s`, in units of the statistic.
         exponent: :math:`\gamma`.
@@ -69,7 +75,8 @@ class ShareModel:
     """
 
     no_source: float = 0.5
-    evidence: float = 0.17
+    evidence: float = 0.03
+    lost: float = 0.1
     offset: float = 2.7
     scale: float = 0.5
     exponent: float = 1.0
@@ -80,14 +87,15 @@ class ShareModel:
     def __post_init__(self) -> None:
         if not (np.abs([*asdict(self).values()]) <= _LARGEST).all():
             raise BadParameters(f"{self}: parameters must be finite numbers up to {_LARGEST:g}")
-        if min(self.scale, self.exponent, self.breadth) < 1 / _LARGEST or self.lapse < 0:
+        positive = (self.evidence, self.scale, self.exponent, self.breadth)
+        if min(positive) < 1 / _LARGEST or self.lapse < 0:
             raise BadParameters(
-                f"{self}: scale, exponent and breadth must be above 0, lapse at least 0"
+                f"{self}: evidence, scale, exponent and breadth must be above 0, lapse at least 0"
             )
-        if not (0 < self.no_source < 1 and 0 < self.evidence < 1):
-            raise BadParameters(f"{self}: no_source and evidence must be between 0 and 1")
-        if not 0 <= self.hidden <= 1:
-            raise BadParameters(f"{self}: hidden is a part, so between 0 and 1")
+        if not 0 < self.no_source < 1:
+            raise BadParameters(f"{self}: no_source must be between 0 and 1")
+        if not (0 <= self.hidden <= 1 and 0 <= self.lost <= 1):
+            raise BadParameters(f"{self}: hidden and lost are parts, so between 0 and 1")
 
     @classmethod
     def of(cls, parameters: Mapping[str, float]) -> ShareModel:
@@ -122,7 +130,8 @@ class ShareModel:
     def unattributed(self, p_values: ArrayLike) -> Values:
         """`(n,)` local false discovery rate of each query's p-value; NaN of none is 0."""
         p = np.asarray(p_values, np.float64)
-        held = (1 - self.no_source) * self.evidence * p ** (self.evidence - 1)
+        found = self.evidence * (1 + self.evidence) / (p + self.evidence) ** 2
+        held = (1 - self.no_source) * (self.lost + (1 - self.lost) * found)
         return np.where(np.isnan(p), 0.0, self.no_source / (self.no_source + held))
 
     def divide(self, statistics: ArrayLike, p_values: ArrayLike) -> Values:

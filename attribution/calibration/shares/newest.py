@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from attribution.answer import CalibrationState
-from attribution.calibration.shares.model import KIND, BadParameters, ShareModel
+from attribution.calibration.shares.model import KIND, OLDER, BadParameters, ShareModel
 from attribution.calibration.shares.recall import NOTHING_MEASURED, Recall
 from attribution.catalog import Catalog, CatalogError
 from models.card import Card
@@ -70,6 +70,7 @@ class NewestShares:
         self._catalog, self._model_id, self._interval = catalog, model_id, interval
         self._current = default or Shares(ShareModel())
         self._number = 0  # of the calibration in use
+        self._older_told = False
         self._looking = threading.Lock()
         self._look_again = -float("inf")
 
@@ -87,6 +88,8 @@ class NewestShares:
         """Read what is newer than the one in use; what cannot be used is said once and left."""
         try:
             newer = self._catalog.calibrations.newest(self._model_id, KIND, after=self._number)
+            if newer is None and not self._number:
+                self._tell_of_older()
         except CatalogError as error:
             logger.warning("could not look for a newer calibration of shares: %s", error)
             return
@@ -98,6 +101,16 @@ class NewestShares:
             self._current = Shares(ShareModel.of(newer.parameters), newer.created_at, recall)
         except (BadParameters, AttributeError, KeyError, TypeError, ValueError) as error:
             logger.warning("calibration %d cannot be used: %s", newer.calibration_id, error)
+
+    def _tell_of_older(self) -> None:
+        """Say once that a fit by an earlier version does not serve."""
+        kept = self._catalog.calibrations
+        if not self._older_told and any(kept.newest(self._model_id, kind) for kind in OLDER):
+            logger.warning(
+                "shares were calibrated here by an earlier version, whose fit cannot be used: "
+                "those of the encoder serve until `attribution calibrate` is run again"
+            )
+        self._older_told = True
 
 
 def default_shares(card: Card) -> Shares:

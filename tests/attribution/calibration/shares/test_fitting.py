@@ -8,7 +8,14 @@ from attribution.calibration.shares.fitting import Examples, cross_validated, fi
 from attribution.calibration.shares.model import ShareModel
 
 TRUTH = ShareModel(
-    evidence=0.25, offset=4.0, scale=2.0, exponent=1.5, lapse=0.2, breadth=2.0, hidden=0.4
+    evidence=0.05,
+    lost=0.2,
+    offset=4.0,
+    scale=2.0,
+    exponent=1.5,
+    lapse=0.2,
+    breadth=2.0,
+    hidden=0.4,
 )
 
 
@@ -18,7 +25,10 @@ def drawn(seed, n=600, k=12, model=TRUTH):
     statistics = np.sort(rng.normal(0, 1.5, (n, k)), axis=1)[:, ::-1]
     statistics[: n // 2, 0] += rng.gamma(2, 6, n // 2)
     statistics[: n // 4, 1] = statistics[: n // 4, 0] * rng.random(n // 4)
-    p_values = np.where(np.arange(n) < n // 2, rng.beta(0.25, 1, n), rng.random(n)).clip(1e-4)
+    chance = rng.random(n)
+    found = (np.arange(n) < n // 2) & (rng.random(n) > TRUTH.lost)
+    quantiles = TRUTH.evidence * chance / (1 + TRUTH.evidence - chance)
+    p_values = np.where(found, quantiles, rng.random(n)).clip(1e-4)
     divided = model.divide(statistics, p_values)
     columns = [rng.choice(k + 2, p=row) for row in divided]
     credit, folds = np.eye(k + 2)[columns], rng.integers(0, 2, n)
@@ -47,18 +57,19 @@ def test_a_fit_carries_over_to_other_queries(fitted):
 
 def test_no_other_optimiser_finds_better(examples, fitted):
     def loss(free):
-        offset, *logs, hidden, evidence = free
-        parts = [1 / (1 + np.exp(-odds)) for odds in (hidden, evidence)]
-        model = ShareModel(0.5, parts[1], offset, *np.exp(np.clip(logs, -12, 12)), parts[0])
+        offset, *logs, hidden, lost = free
+        parts = [1 / (1 + np.exp(-odds)) for odds in (hidden, lost)]
+        evidence, *positive = np.exp(np.clip(logs, -12, 12))
+        model = ShareModel(0.5, evidence, parts[1], offset, *positive, parts[0])
         return score(model, examples) + 0.5 * sum((free - prior) ** 2) / len(examples)
 
     def free_of(model):
-        parts = np.array([model.hidden, model.evidence])
-        positive = [model.scale, model.exponent, model.lapse, model.breadth]
+        parts = np.array([model.hidden, model.lost])
+        positive = [model.evidence, model.scale, model.exponent, model.lapse, model.breadth]
         return np.array([model.offset, *np.log(positive), *np.log(parts / (1 - parts))])
 
     prior = free_of(ShareModel())
-    start = [0.0, 0.0, 0.0, -1.0, 0.0, -1.0, -1.0]
+    start = [0.0, -3.0, 0.0, 0.0, -1.0, 0.0, -1.0, -1.0]
     found = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 1500})
     assert loss(free_of(fitted)) <= found.fun + 2e-3
 

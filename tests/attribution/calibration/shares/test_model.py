@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import beta
+from scipy.stats import lomax
 
 from attribution.calibration.shares.model import BadParameters, ShareModel
 
 models = st.builds(
     ShareModel,
     no_source=st.floats(0.01, 0.99),
-    evidence=st.floats(0.01, 0.99),
+    evidence=st.floats(1e-3, 9),
+    lost=st.floats(0, 1),
     offset=st.floats(-3, 3),
     scale=st.floats(0.2, 5),
     exponent=st.floats(0.2, 4),
@@ -30,7 +31,9 @@ p_values = st.floats(1e-4, 1)
 def slow(model, statistics, p_value):
     """One query in words."""
     chance = model.no_source  # the density of a uniform p-value is 1
-    signal = (1 - model.no_source) * beta(model.evidence, 1).pdf(p_value)
+    whole = lomax(1, scale=model.evidence)  # on 0 to infinity, cut off at 1
+    found = whole.pdf(p_value) / whole.cdf(1)
+    signal = (1 - model.no_source) * (model.lost * 1 + (1 - model.lost) * found)
     none = chance / (chance + signal)
     found = sorted(t for t in statistics if math.isfinite(t))
     cap = found[-2] if len(found) > 1 else found[-1]
@@ -97,11 +100,13 @@ def test_no_source_rises_with_what_is_believed_of_it(model, p_value):
 
 def test_no_source_is_right_on_average_where_p_values_are_as_presumed():
     rng = np.random.default_rng(3)
-    model = ShareModel(no_source=0.3, evidence=0.2)
-    truly = rng.random(40_000) < 0.3
-    p = np.where(truly, rng.random(40_000), rng.beta(0.2, 1, 40_000))
+    model = ShareModel(no_source=0.3, evidence=0.02, lost=0.15)
+    chance = rng.random(80_000)
+    found = 0.02 * chance / (1.02 - chance)  # the quantiles of its distribution
+    truly = rng.random(80_000) < 0.3
+    p = np.where(truly | (rng.random(80_000) < 0.15), rng.random(80_000), found)
     none = model.unattributed(p)
-    for low, high in ((0, 0.1), (0.1, 0.3), (0.3, 0.6), (0.6, 1)):
+    for low, high in ((0, 0.05), (0.05, 0.2), (0.2, 0.5), (0.5, 1)):
         inside = (none >= low) & (none < high)
         assert none[inside].mean() == pytest.approx(truly[inside].mean(), abs=0.02)
 
@@ -165,7 +170,8 @@ def test_parameters_make_the_same_model_again():
 )
 def test_other_parameters_are_refused_by_name(parameters):
     with pytest.raises(
-        BadParameters, match="breadth, evidence, exponent, hidden, lapse, no_source, offset, scale"
+        BadParameters,
+        match="breadth, evidence, exponent, hidden, lapse, lost, no_source, offset, scale",
     ):
         ShareModel.of(parameters)
 
@@ -180,6 +186,9 @@ def test_other_parameters_are_refused_by_name(parameters):
         {"no_source": 1.0},
         {"evidence": 0.0},
         {"evidence": float("nan")},
+        {"evidence": -0.1},
+        {"lost": -0.1},
+        {"lost": 1.1},
         {"lapse": -0.1},
         {"breadth": 0},
         {"offset": float("nan")},
@@ -201,7 +210,7 @@ def test_parameters_that_are_no_numbers_are_refused(value):
 
 
 @pytest.mark.parametrize("value", [1e-6, 1e6])
-@pytest.mark.parametrize("name", ["scale", "exponent", "breadth"])
+@pytest.mark.parametrize("name", ["evidence", "scale", "exponent", "breadth"])
 def test_the_most_extreme_parameters_still_divide_one(name, value):
     statistics = np.array([[1e30, 9.0, -50.0], [5.0, -np.inf, -np.inf]])
     divided = ShareModel(**{name: value}).divide(statistics, 0.5)

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from attribution.answer import CalibrationState
-from attribution.calibration.shares.model import KIND, ShareModel
+from attribution.calibration.shares.model import KIND, OLDER, ShareModel
 from attribution.calibration.shares.newest import NewestShares, Shares, default_shares
 from attribution.calibration.shares.recall import Recall
 from attribution.catalog import Catalog
@@ -49,9 +49,21 @@ def test_the_catalog_is_not_asked_at_every_query(catalog):
     assert shares.current().fitted_at is None
 
 
-def test_a_fit_of_another_kind_is_not_used(catalog):
+def test_a_fit_of_another_kind_is_not_used(catalog, caplog):
     catalog.calibrations.add("small", "shares-0", FITTED.parameters, {})
     assert NewestShares(catalog, "small").current().fitted_at is None
+    assert not caplog.text
+
+
+def test_a_fit_of_an_earlier_version_is_not_used_and_that_is_told_once(catalog, caplog):
+    catalog.calibrations.add("small", OLDER[-1], {"evidence": 0.2}, {})
+    shares = NewestShares(catalog, "small", interval=0)
+    assert shares.current() == shares.current() == Shares(ShareModel())
+    assert caplog.text.count("attribution calibrate") == 1
+    catalog.calibrations.add("small", KIND, FITTED.parameters, {})
+    assert shares.current().model == FITTED
+    assert NewestShares(catalog, "small").current().model == FITTED
+    assert caplog.text.count("attribution calibrate") == 1
 
 
 def test_unusable_parameters_are_said_once_and_the_last_good_ones_serve(catalog, caplog):
