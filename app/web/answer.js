@@ -7,7 +7,7 @@ import { address, ask, draw, hasKey, problemOf, Refused } from "./api.js";
 import { explained, stage } from "./compare.js";
 import { credentialsOf, optOutBadge } from "./credentials.js";
 import { copy, make, record, save, say, worded } from "./dom.js";
-import { MATCHES, named, percent, significant, verdict } from "./wording.js";
+import { against, MATCHES, named, percent, verdict } from "./wording.js";
 
 const NO_BREAK = "\u00a0";
 const joined = (...parts) => parts.filter(Boolean)
@@ -31,7 +31,7 @@ export function answerOf(item, { picture, keep }) {
     comparison.whole.scrollIntoView({ block: "nearest", behavior: "smooth" });
   }
   const listed = (sources) => make("ol", { class: "found" }, sources.map((source) => {
-    const { row, button } = sourceRow(source, () => show(source));
+    const { row, button } = sourceRow(source, answer.alpha, () => show(source));
     buttons.set(source.source_id, button);
     return row;
   }));
@@ -100,7 +100,7 @@ function shares(answer, attributed) {
     ]), "."));
 }
 
-function sourceRow(source, chosen) {
+function sourceRow(source, alpha, chosen) {
   const image = make("img", { alt: "", width: 72, height: 72, loading: "lazy" });
   draw(image, `${source.thumbnail_url}?size=192`);
   const button = make("button", { type: "button", class: "name", "aria-pressed": "false",
@@ -118,7 +118,7 @@ function sourceRow(source, chosen) {
       MATCHES[source.match],
       `rank ${source.rank}`,
       `similarity ${source.score.toFixed(2)}`,
-      source.p_value === null ? null : `p = ${significant(source.p_value)}`,
+      source.p_value === null ? null : `p = ${against(source.p_value, alpha)}`,
       source.attributed || source.p_value === null ? null : `share ${percent(source.share)}`,
       `collection ${source.collection}`)),
     source.copies.length ? copies(source) : null,
@@ -195,7 +195,7 @@ function details({ answer }) {
   return make("details", { class: "record" }, make("summary", {}, "Technical details"), record({
     "Image (SHA-256)": answer.query.sha256,
     "Image size": `${answer.query.width} × ${answer.query.height}, ${answer.query.format}`,
-    "p-value and limit": `${answer.p_value === null ? "none" : significant(answer.p_value)}, `
+    "p-value and limit": `${answer.p_value === null ? "none" : against(answer.p_value, answer.alpha)}, `
       + `${answer.alpha}`,
     "Encoder": answer.model_id,
     "Index generation": answer.index_generation,

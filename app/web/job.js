@@ -3,7 +3,7 @@
 import { ask, call, draw, problemOf } from "./api.js";
 import { choice, make, record, save, say } from "./dom.js";
 import { answerRows, asTable } from "./sheet.js";
-import { named, percent, plural, significant, STATES, when } from "./wording.js";
+import { against, named, percent, plural, significant, STATES, when } from "./wording.js";
 
 const LOOK = 1000; // milliseconds between two looks while it goes on
 const SHOWN = 500; // rows drawn before somebody asks for more
@@ -132,15 +132,15 @@ function resultOf({ sequence, filename, attribution, q_value, problem }) {
   return {
     sequence, filename, problem, source: found[0], more: found.length - 1,
     state: problem ? "problem" : attribution.decision ?? "undecided",
-    p: attribution?.p_value ?? null, q: q_value ?? null,
+    p: attribution?.p_value ?? null, alpha: attribution?.alpha, q: q_value ?? null,
     cells: answerRows(filename ?? "", attribution, problem),
   };
 }
 
-function row({ filename, state, source, more, problem, p, q }) {
+function row({ filename, state, source, more, problem, p, alpha, q }) {
   const image = source ? make("img", { alt: "", width: 32, height: 32, loading: "lazy" }) : null;
   if (source) draw(image, `${source.thumbnail_url}?size=64`);
-  const number = (value) => make("td", { class: "number p" }, value === null ? "" : significant(value));
+  const number = (text) => make("td", { class: "number p" }, text);
   return make("tr", { "data-state": state },
     make("td", {}, filename ?? ""),
     make("td", { class: "decision" }, make("span", { class: "badge" }, STATES[state])),
@@ -148,5 +148,5 @@ function row({ filename, state, source, more, problem, p, q }) {
       ? make("a", { href: `#/sources/${source.source_id}` }, named(source)) : problem?.title,
     more > 0 ? make("span", { class: "quiet" }, ` and ${more} more`) : null),
     make("td", { class: "number share" }, source ? percent(source.share) : ""),
-    number(p), number(q));
+    number(p === null ? "" : against(p, alpha)), number(q === null ? "" : significant(q)));
 }

@@ -2,7 +2,7 @@
 
 import { draw } from "./api.js";
 import { element, make, save } from "./dom.js";
-import { named, percent, plural, significant, STATES } from "./wording.js";
+import { against, named, percent, plural, STATES } from "./wording.js";
 
 const FILTERS = {
   all: "All", attributed: "Source found", no_source_found: "No source", undecided: "Not decided",
@@ -158,7 +158,7 @@ function fill(row, item) {
   } else best.textContent = "";
   share.textContent = source ? percent(source.share) : "";
   p.textContent = (item.answer?.p_value ?? null) === null || item.state === "problem"
-    ? "" : significant(item.answer.p_value);
+    ? "" : against(item.answer.p_value, item.answer.alpha);
 }
 
 // A field of a CSV file. What a spreadsheet would take for a formula is told to be text, also behind

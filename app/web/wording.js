@@ -31,6 +31,15 @@ export function percent(share) {
   return `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
 }
 
+// A p-value, with as many digits as show on which side of alpha it lies.
+export function against(p, alpha) {
+  for (let digits = 2; digits < 17; digits += 1) {
+    const shown = Number(p.toPrecision(digits));
+    if ((shown <= alpha) === (p <= alpha)) return String(shown);
+  }
+  return String(p);
+}
+
 export const significant = (value) => String(Number(value.toPrecision(2)));
 
 export const plural = (count, one, many = `${one}s`) =>

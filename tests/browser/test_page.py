@@ -92,3 +92,22 @@ def test_docs_render_every_operation(page: Page, served: Running):
     expect(page.locator(".opblock")).to_have_count(sum(map(len, paths.values())))
     page.get_by_text("Attribute one image").click()
     expect(page.get_by_role("button", name="Try it out")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("p_value", "alpha", "text"),
+    [
+        (0.0104, 0.01, "0.0104"),
+        (0.01, 0.01, "0.01"),
+        (0.0096, 0.01, "0.0096"),
+        (0.05004, 0.05, "0.05004"),
+        (0.0499, 0.05, "0.05"),  # at most alpha, as it is
+        (0.3141, 0.01, "0.31"),
+        (0.0016638935108153079, 0.01, "0.0017"),
+        (1, 0.01, "1"),
+    ],
+)
+def test_a_p_value_shows_on_which_side_of_alpha_it_lies(page, served, p_value, alpha, text):
+    page.goto(served.url)
+    shown = "both => import('/web/wording.js').then(({ against }) => against(...both))"
+    assert page.evaluate(shown, [p_value, alpha]) == text
