@@ -1,12 +1,14 @@
-"""The added background images' vectors in backups: files that go along; knows no encoder."""
+"""The added background images' vectors: files that go along in backups; knows no encoder."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from attribution.files import flush, replacing
+from models.background import read_background
+from models.checkpoints import BadCheckpoint
 from models.digests import sha256_of
 
 FOLDER = "background"
@@ -30,6 +32,18 @@ def copy_backgrounds(source: Path, target: Path) -> dict[str, str]:
         flush(target)
         flush(target.parent)
     return digests
+
+
+def unreadable(folder: Path) -> Iterator[str]:
+    """Of each file that is damaged, or of another encoder than its name says, what is wrong."""
+    for path in sorted(folder.glob(_PATTERN)):
+        try:
+            found = read_background(path)
+        except BadCheckpoint as error:
+            yield str(error)
+        else:
+            if found is not None and found.model_id != path.stem:
+                yield f"{path} was made by encoder {found.model_id}"
 
 
 def altered(folder: Path, digests: Mapping[str, str]) -> tuple[str, ...]:

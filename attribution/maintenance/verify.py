@@ -24,6 +24,8 @@ from attribution.index import (
 )
 from attribution.index.milvus import find_drift, mend_drift
 from attribution.ingestion.companions import ImageEncoder
+from attribution.maintenance.backgrounds import FOLDER as BACKGROUNDS
+from attribution.maintenance.backgrounds import unreadable
 from attribution.maintenance.erasing import erase, still_there
 from attribution.maintenance.findings import Finding, Findings, some
 from attribution.maintenance.reembedding import fill_embeddings
@@ -35,6 +37,10 @@ from attribution.maintenance.write_ahead_log import lost_commits
 _RESTORE = "restore a backup (attribution restore BACKUP --force)"
 _LET_WRITE = "let the user that runs the service write there, such as by chown -R; or free the disk"
 _LOST_PREVIEW = "restore a backup, or delete the source and add it again"
+_LOST_BACKGROUND = (
+    "bring it back from a backup's folder background, or delete it and run `attribution calibrate` "
+    "with the same images again"
+)
 _REBUILD_INDEXES = ("missing from index", "entries in index", "non-unique entry in index")
 
 
@@ -156,6 +162,8 @@ class _Inspection:
         yield from self._database()
         yield from self._erasure()
         yield from self._previews()
+        for wrong in unreadable(self._folder / BACKGROUNDS):
+            yield _Trouble("background-damaged", wrong, advice=_LOST_BACKGROUND)
         if self._encoder is not None:
             yield from self._embeddings(self._encoder)
         yield from self._change_log()

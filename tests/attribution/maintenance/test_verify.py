@@ -14,6 +14,7 @@ from attribution.catalog import Catalog
 from attribution.index import Companion, open_index, save_snapshot
 from attribution.maintenance import FolderInUse, fill_embeddings, folder_lock, verify
 from attribution.maintenance.write_ahead_log import lost_commits
+from models.background import Background, write_background
 from tests.support.folders import PixelEncoder, fill, save_index
 
 
@@ -75,6 +76,22 @@ def test_previews_missing_and_damaged_are_beyond_repair(folder):
         }  # fmt: skip
         assert not verdict.sound
         assert all("restore a backup" in finding.advice for finding in verdict.findings)
+
+
+def test_a_damaged_background_is_told_and_left_to_its_owner(folder):
+    added = Background("another", np.eye(4, dtype=np.float32), np.zeros((4, 16, 16), np.uint8))
+    write_background(folder / "background" / "another.safetensors", added)
+    assert look(folder).sound
+    shutil.copy(folder / "background/another.safetensors", folder / "background/third.safetensors")
+    (folder / "background/another.safetensors").write_bytes(b"damaged")
+    for repair in (False, True):
+        verdict = look(folder, repair=repair)
+        assert kinds(verdict) == {"background-damaged": "beyond-repair"}
+        first, second = verdict.findings
+        assert "another.safetensors cannot be read" in first.detail
+        assert "third.safetensors was made by encoder another" in second.detail
+        assert "attribution calibrate" in first.advice
+    assert len(list((folder / "background").iterdir())) == 2
 
 
 def test_previews_of_no_source_are_removed_unless_they_are_new(folder):
