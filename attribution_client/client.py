@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from attribution_client.calls import Call, Read
 from attribution_client.errors import BrokenOff, NotAnswered, NotTheService, Refused
 from attribution_client.operations import AsyncOperations, Operations
+from attribution_client.proxies import sent_directly
 
 _RETRIED = (429, 502, 503, 504)
 _NOTHING = (204, 304)
@@ -108,14 +109,15 @@ class Client(_Reading, Operations):
 
     Args:
         url: address of the service, such as `http://127.0.0.1:8000`.
-        key: an API key, sent with every call.
+        key: an API key, sent with every call. The environment's proxies are used, but never on the
+            way to this machine, and never with a key that nothing would hide from them.
         patience: seconds for which a call is sent again that was not received, or that was
             answered 429, 502, 503 or 504.
         http: sends the requests in the place of one that is made here; `url` and `key` are then
             its own, and closing it is its owner's business.
 
     Raises:
-        ValueError: no header can carry this key.
+        ValueError: no header can carry this key, or a proxy would read it.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class Client(_Reading, Operations):
             headers=_headers(key),
             timeout=_TIMEOUT_SECONDS,
             verify=_trusted(),
+            mounts=sent_directly(httpx.URL(url), keyed=key is not None),
         )
 
     def __enter__(self) -> Self:
@@ -230,6 +233,7 @@ class AsyncClient(_Reading, AsyncOperations):
             headers=_headers(key),
             timeout=_TIMEOUT_SECONDS,
             verify=_trusted(),
+            mounts=sent_directly(httpx.URL(url), keyed=key is not None),
         )
 
     async def __aenter__(self) -> Self:

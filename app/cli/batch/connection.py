@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from functools import cache
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from app.cli.failures import BadInvocation
+from attribution_client.proxies import sent_directly
 
 _TIMEOUT_SECONDS = 60.0
 
@@ -29,19 +28,17 @@ def connect(url: str, key: str | None) -> httpx.Client:
         raise BadInvocation(f"--url {url!r} is no address: {error}") from error
     if address.scheme not in ("http", "https") or not address.host:
         raise BadInvocation(f"--url {url!r} is no address: write http://HOST:PORT or https://HOST")
-    headers, plain = {}, address.scheme == "http"
-    if key is not None:
-        headers["Authorization"] = f"Bearer {_sendable(key)}"
-    local = is_loopback(address.host)
-    if plain and key is not None and not local:
-        _refuse_proxy(address)
-    direct = local or (plain and key is not None)
+    headers = {} if key is None else {"Authorization": f"Bearer {_sendable(key)}"}
+    try:
+        direct = sent_directly(address, keyed=key is not None)
+    except ValueError as error:
+        raise BadInvocation(str(error)) from error
     return httpx.Client(
         base_url=address,
         headers=headers,
         timeout=_TIMEOUT_SECONDS,
         verify=_trusted(),
-        mounts={_pattern(address.host): None} if direct else None,
+        mounts=direct,
     )
 
 
@@ -51,36 +48,9 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name or number."""
-    name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
-
-
 def _sendable(key: str) -> str:
     if not key or not key.isascii() or not key.isprintable():
         raise BadInvocation(
             "--key-file or ATTRIBUTION_API_KEY holds no key: a key is one line of ASCII"
         )
     return key
-
-
-def _refuse_proxy(address: httpx.URL) -> None:
-    """A proxy reads what is not encrypted, and a key is a secret."""
-    proxies = getproxies()
-    proxy = proxies.get("http") or proxies.get("all")
-    if proxy and not proxy_bypass(address.host):
-        raise BadInvocation(
-            f"the key would be readable to the proxy that HTTP_PROXY or ALL_PROXY names: use "
-            f"https://{address.host}, or reach it directly with NO_PROXY={address.host}"
-        )
-
-
-def _pattern(host: str) -> str:
-    return f"all://[{host}]" if ":" in host else f"all://{host}"

@@ -1,44 +1,19 @@
 """Where a batch, and the key with it, goes: straight to this machine, never openly to a proxy."""
 
-import http.server
-import threading
-
 import httpx
 import pytest
 
-from app.cli.batch.connection import connect, is_loopback
+from app.cli.batch.connection import connect
 from app.cli.failures import BadInvocation
+from tests.support.proxies import named_proxy
 
 KEY = "attr_not_a_real_key"
 
 
 @pytest.fixture
 def proxy(monkeypatch):
-    """A proxy that the environment names for everything, and the requests that it was told."""
-    seen = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            seen.append((self.command, self.path, self.headers.get("Authorization")))
-            self.send_response(403)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_CONNECT = do_POST = do_GET  # noqa: N815
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        for name in ("NO_PROXY", "no_proxy", "REQUEST_METHOD"):
-            monkeypatch.delenv(name, raising=False)
-        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-            monkeypatch.setenv(name, address)
-            monkeypatch.setenv(name.lower(), address)
+    with named_proxy(monkeypatch) as seen:
         yield seen
-        server.shutdown()
 
 
 @pytest.mark.parametrize(
@@ -81,11 +56,6 @@ def test_what_the_environment_reaches_directly_gets_its_key(proxy, monkeypatch):
     ):
         client.get("/livez")
     assert proxy == []
-
-
-@pytest.mark.parametrize("host", ["example.org", "10.0.0.1", "128.0.0.1", "localhost.example", ""])
-def test_other_hosts_are_not_this_machine(host):
-    assert not is_loopback(host)
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://host", "http://", "http://h:port"])
